@@ -1,0 +1,2 @@
+//! nthost
+#![cfg_attr(target_os = "none", no_std)]
