@@ -5,7 +5,7 @@ use alloc::{string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
-use crate::NtStatus;
+use crate::{Fault, NtStatus};
 
 /// Something done to the machine. `device` is an instance path, as in [`Device::instance`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -44,6 +44,10 @@ pub enum HostRequest {
     VerifierReport,
     /// Takes the events written so far; answered by [`HostAnswer::Events`].
     DrainEvents,
+    /// A fault to come; answered by [`HostAnswer::Status`].
+    Fault(Fault),
+    /// Takes back all faults that have not happened; answered by [`HostAnswer::Status`].
+    ClearFaults,
     /// Ends the machine with this exit code, once answered.
     Shutdown {
         /// Zero when all is well.

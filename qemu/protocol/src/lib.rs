@@ -8,15 +8,21 @@
 #![no_std]
 extern crate alloc;
 
+pub mod fault;
 pub mod frame;
 pub mod host;
+pub mod manifest;
 pub mod process;
 
 use serde::{Deserialize, Serialize};
 
+pub use fault::{Fault, IrpEffect};
 pub use frame::{Decoder, FrameError, MAX_FRAME, encode};
 pub use host::{HostAnswer, HostRequest};
-pub use process::{Buffer, Completion, Handle, ProcessId, ProcessRequest, RequestId, ThreadId};
+pub use manifest::Manifest;
+pub use process::{
+    Buffer, Completion, Handle, ProcessId, ProcessRequest, RequestId, ThreadId, Token,
+};
 
 /// The version of this protocol; both sides state theirs in the first message.
 pub const PROTOCOL_VERSION: u32 = 1;

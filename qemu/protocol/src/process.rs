@@ -42,6 +42,16 @@ pub enum Buffer {
     },
 }
 
+/// On whose behalf a thread asks, as far as a device's security descriptor tells them apart.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub enum Token {
+    /// A member of the administrators' group, elevated.
+    #[default]
+    Administrator,
+    /// Any other user.
+    User,
+}
+
 /// A system call.
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
 pub enum ProcessRequest {
@@ -60,6 +70,8 @@ pub enum ProcessRequest {
         share: u32,
         /// `FILE_…` create options; without `FILE_SYNCHRONOUS_IO_…` the file is overlapped.
         options: u32,
+        /// Who asks.
+        token: Token,
     },
     /// `NtClose`.
     Close {
