@@ -135,7 +135,7 @@ static NTSTATUS NTAPI dispatch_control(PDEVICE_OBJECT object, PIRP irp)
     PIO_STACK_LOCATION location = IoGetCurrentIrpStackLocation(irp);
     RUN_INPUT *input = irp->AssociatedIrp.SystemBuffer;
     NTSTATUS status;
-    if (location->Parameters.DeviceIoControl.IoControlCode != IOCTL_RUN)
+    if (location->Parameters.DeviceIoControl.IoControlCode != (ULONG)IOCTL_RUN)
         return finish(irp, STATUS_INVALID_DEVICE_REQUEST, 0);
     if (location->Parameters.DeviceIoControl.InputBufferLength != sizeof(RUN_INPUT) ||
         location->Parameters.DeviceIoControl.OutputBufferLength < sizeof(RUN_OUTPUT))
