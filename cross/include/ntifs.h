@@ -1,0 +1,4 @@
+/* The overlay: mingw-w64's header, and behind it what that lacks. */
+#pragma once
+#include_next <ntifs.h>
+#include <eduwdm-overlay.h>

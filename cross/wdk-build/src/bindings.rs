@@ -1,0 +1,167 @@
+//! How bindgen reads the headers.
+
+use std::borrow::Borrow;
+
+use bindgen::{Builder, EnumVariation, Formatter, RustEdition};
+
+use crate::{ApiSubset, Config, ConfigError, DriverConfig, host};
+
+/// Gives a [`bindgen::Builder`] that is set up for the kernel's headers.
+pub trait BuilderExt {
+    /// The builder.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Missing`] if the headers or clang's own are not to be found.
+    fn wdk_default(config: impl Borrow<Config>) -> Result<Builder, ConfigError>;
+}
+
+impl BuilderExt for Builder {
+    fn wdk_default(config: impl Borrow<Config>) -> Result<Builder, ConfigError> {
+        let config = config.borrow();
+        let overlay = host::cross().join("include");
+        // bindgen's cargo callbacks name the headers that were read, but cargo forgets a file
+        // that was not there: a new one in the overlay must count too.
+        println!("cargo::rerun-if-changed={}", overlay.display());
+        println!("cargo::rerun-if-env-changed=BINDGEN_EXTRA_CLANG_ARGS");
+        let include_paths = config.include_paths()?;
+        let definitions = config.preprocessor_definitions();
+        Ok(Self::default()
+            .use_core()
+            .derive_default(true)
+            .generate_cstr(true)
+            .detect_include_paths(false)
+            // So that `size_t` is `usize` in the signatures of memcpy and the like.
+            .clang_arg("-fno-builtin")
+            .clang_args([
+                "--target=x86_64-w64-mingw32",
+                "-fms-extensions",
+                "-Wno-everything",
+            ])
+            .clang_args(
+                include_paths
+                    .iter()
+                    .map(|path| format!("-isystem{}", path.display())),
+            )
+            .clang_args(definitions.iter().map(|(name, value)| {
+                value
+                    .as_ref()
+                    .map_or_else(|| format!("-D{name}"), |value| format!("-D{name}={value}"))
+            }))
+            // What the published crate leaves out, so that nobody gets used to it here.
+            .blocklist_item("ExAllocatePoolWithTag")
+            .blocklist_item("ExAllocatePoolWithQuotaTag")
+            .blocklist_item("ExAllocatePoolWithTagPriority")
+            .blocklist_item("ExAllocatePool")
+            .opaque_type("_KGDTENTRY64")
+            .opaque_type("_KIDTENTRY64")
+            .must_use_type("NTSTATUS")
+            .must_use_type("HRESULT")
+            .default_enum_style(EnumVariation::ModuleConsts)
+            .parse_callbacks(Box::new(bindgen::CargoCallbacks::new()))
+            .formatter(Formatter::Prettyplease)
+            .rust_edition(RustEdition::Edition2024))
+    }
+}
+
+impl Config {
+    /// The header folders, in the order in which they are searched.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::Missing`].
+    pub fn include_paths(&self) -> Result<Vec<std::path::PathBuf>, ConfigError> {
+        let mingw = host::mingw_include()?;
+        Ok(vec![
+            host::cross().join("include"),
+            mingw.join("ddk"),
+            host::clang_include()?,
+            mingw,
+        ])
+    }
+
+    /// The macros that are defined for the headers.
+    #[must_use]
+    pub fn preprocessor_definitions(&self) -> Vec<(String, Option<String>)> {
+        [
+            ("_WIN64", None),
+            ("_AMD64_", None),
+            ("AMD64", None),
+            ("_KERNEL_MODE", None),
+            ("NTDDI_VERSION", Some("0x0A000010")),
+            ("_WIN32_WINNT", Some("0x0A00")),
+            ("WINVER", Some("0x0A00")),
+            // Its `__tile1024i` is more than bindgen can express, and no driver uses it.
+            ("__AMXINTRIN_H", None),
+        ]
+        .into_iter()
+        .map(|(name, value)| (name.to_owned(), value.map(ToOwned::to_owned)))
+        .collect()
+    }
+
+    /// The headers of a part of the API.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError::NoHeaders`] for all but the base.
+    pub fn headers(
+        &self,
+        subset: ApiSubset,
+    ) -> Result<impl Iterator<Item = String> + use<>, ConfigError> {
+        let headers: &[&str] = match (subset, &self.driver_config) {
+            (ApiSubset::Base, DriverConfig::Wdm) => &["ntifs.h", "ntddk.h", "ntstrsafe.h"],
+            (ApiSubset::Wdf, DriverConfig::Wdm) => &[],
+            (ApiSubset::Base | ApiSubset::Wdf, _) => return Err(ConfigError::NoHeaders("WDF")),
+            (ApiSubset::Gpio, _) => return Err(ConfigError::NoHeaders("GPIO")),
+            (ApiSubset::Hid, _) => return Err(ConfigError::NoHeaders("HID")),
+            (ApiSubset::ParallelPorts, _) => return Err(ConfigError::NoHeaders("parallel ports")),
+            (ApiSubset::Spb, _) => return Err(ConfigError::NoHeaders("SPB")),
+            (ApiSubset::Storage, _) => return Err(ConfigError::NoHeaders("storage")),
+            (ApiSubset::Usb, _) => return Err(ConfigError::NoHeaders("USB")),
+        };
+        Ok(headers.iter().map(ToString::to_string))
+    }
+
+    /// A header that includes those of these parts.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::headers`].
+    pub fn bindgen_header_contents(
+        &self,
+        subsets: impl IntoIterator<Item = ApiSubset>,
+    ) -> Result<String, ConfigError> {
+        let mut contents = String::new();
+        for subset in subsets {
+            for header in self.headers(subset)? {
+                contents.push_str("#include \"");
+                contents.push_str(&header);
+                contents.push_str("\"\n");
+            }
+        }
+        Ok(contents)
+    }
+
+    /// The `#[link]` attributes that go with a part of the API.
+    #[must_use]
+    pub fn bindgen_library_link_raw_lines(&self, subset: ApiSubset) -> Option<String> {
+        (subset == ApiSubset::Base).then(|| {
+            crate::link::LIBRARIES
+                .iter()
+                .map(|name| {
+                    format!(
+                        "#[cfg(not(any(test, feature = \"suppress-wdk-linking\")))]\n\
+                         #[link(name = \"{name}\", kind = \"static\", modifiers = \"-bundle\")]\n\
+                         unsafe extern \"C\" {{}}\n"
+                    )
+                })
+                .collect()
+        })
+    }
+
+    /// The name of the WDF function table: a WDM driver has none.
+    #[must_use]
+    pub const fn compute_wdffunctions_symbol_name(&self) -> Option<String> {
+        None
+    }
+}

@@ -1,0 +1,2 @@
+//! A safe layer for WDM drivers, with IRQL in its types.
+#![no_std]
