@@ -1,0 +1,128 @@
+//! The structures of the kernel proper: lists, dispatcher objects, DPCs, device queues.
+
+use core::ffi::c_void;
+
+/// An IRQL.
+pub type KIRQL = u8;
+/// A spin lock; zero when free.
+pub type KSPIN_LOCK = usize;
+
+/// A link of a circular list (ns-ntdef-list_entry).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct LIST_ENTRY {
+    /// The next.
+    pub Flink: *mut Self,
+    /// The one before.
+    pub Blink: *mut Self,
+}
+
+/// A link of a list in one direction.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct SINGLE_LIST_ENTRY {
+    /// The next.
+    pub Next: *mut Self,
+}
+
+/// What every object that can be waited for begins with (opaque in the reference).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct DISPATCHER_HEADER {
+    /// The kind of object.
+    pub Type: u8,
+    /// By kind.
+    pub Signalling: u8,
+    /// Its size in 32-bit words.
+    pub Size: u8,
+    /// By kind.
+    pub Reserved1: u8,
+    /// Positive when signalled.
+    pub SignalState: i32,
+    /// The wait blocks of those who wait.
+    pub WaitListHead: LIST_ENTRY,
+}
+
+/// An event (ns-wdm-kevent).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct KEVENT {
+    /// All there is to it.
+    pub Header: DISPATCHER_HEADER,
+}
+
+/// A deferred procedure (nc-wdm-kdeferred_routine).
+pub type KDEFERRED_ROUTINE = unsafe extern "win64" fn(
+    dpc: *mut KDPC,
+    context: *mut c_void,
+    argument1: *mut c_void,
+    argument2: *mut c_void,
+);
+
+/// A DPC object (opaque in the reference).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct KDPC {
+    /// A normal (0x13) or a threaded (0x1a) DPC.
+    pub Type: u8,
+    /// `KDPC_IMPORTANCE`.
+    pub Importance: u8,
+    /// The target processor, counted from `MAXIMUM_PROCESSORS`; none if zero.
+    pub Number: u16,
+    /// The place in a processor's queue.
+    pub DpcListEntry: SINGLE_LIST_ENTRY,
+    /// The kernel's.
+    pub ProcessorHistory: usize,
+    /// The routine.
+    pub DeferredRoutine: Option<KDEFERRED_ROUTINE>,
+    /// Its context.
+    pub DeferredContext: *mut c_void,
+    /// Its first argument, from `KeInsertQueueDpc`.
+    pub SystemArgument1: *mut c_void,
+    /// Its second.
+    pub SystemArgument2: *mut c_void,
+    /// The queue that it is in; null when it is in none.
+    pub DpcData: *mut c_void,
+}
+
+/// An asynchronous procedure call (opaque in the reference).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct KAPC {
+    /// The kernel's.
+    pub reserved: [usize; 11],
+}
+
+/// A device queue (opaque in the reference).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct KDEVICE_QUEUE {
+    /// The kind of object.
+    pub Type: i16,
+    /// Bytes of this structure.
+    pub Size: i16,
+    /// The entries.
+    pub DeviceListHead: LIST_ENTRY,
+    /// Protects them.
+    pub Lock: KSPIN_LOCK,
+    /// The device is at work on an entry.
+    pub Busy: u8,
+}
+
+/// An entry of a device queue (ns-wdm-_kdevice_queue_entry).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct KDEVICE_QUEUE_ENTRY {
+    /// Its place.
+    pub DeviceListEntry: LIST_ENTRY,
+    /// Orders the queue.
+    pub SortKey: u32,
+    /// It is in a queue.
+    pub Inserted: u8,
+}
+
+/// An interrupt object (opaque in the reference).
+#[repr(C)]
+pub struct KINTERRUPT {
+    reserved: [u8; 0],
+}
