@@ -1,2 +1,8 @@
 //! nthost
 #![cfg_attr(target_os = "none", no_std)]
+extern crate alloc;
+
+pub mod manifest;
+pub mod ob;
+pub mod pnp;
+pub mod registry;

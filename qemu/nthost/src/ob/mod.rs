@@ -1,0 +1,3 @@
+//! The object manager.
+
+pub mod name;

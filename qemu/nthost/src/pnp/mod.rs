@@ -1,0 +1,3 @@
+//! Plug and play.
+
+pub mod pci;
