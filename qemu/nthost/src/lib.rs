@@ -2,6 +2,7 @@
 #![cfg_attr(target_os = "none", no_std)]
 extern crate alloc;
 
+pub mod etw;
 pub mod manifest;
 pub mod ob;
 pub mod pnp;

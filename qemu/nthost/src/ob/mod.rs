@@ -1,3 +1,4 @@
 //! The object manager.
 
 pub mod name;
+pub mod security;
