@@ -1,1 +1,37 @@
-//! Placeholder for the first commit.
+//! Machines to run nthost on, seen from the host.
+//!
+//! A [`Machine`] is data: a file in `qemu/machines/` says what it has. [`Guest`] is QEMU
+//! running one, with nthost as its kernel and an [archive](archive) of drivers. What the guest
+//! logs is read by [`serial`], and its stacks get their files and lines from [`symbols`]. The
+//! [`Broker`] shares the guest's one port among any number of clients.
+//!
+//! Unix sockets carry all of it, so only the configurations are there on a Windows host.
+
+pub mod machine;
+pub mod manifest;
+
+#[cfg(unix)]
+pub mod accelerator;
+#[cfg(unix)]
+pub mod archive;
+#[cfg(unix)]
+pub mod broker;
+#[cfg(unix)]
+pub mod command_line;
+#[cfg(unix)]
+pub mod guest;
+#[cfg(unix)]
+pub mod qmp;
+#[cfg(unix)]
+pub mod serial;
+#[cfg(unix)]
+pub mod symbols;
+
+pub use machine::Machine;
+
+#[cfg(unix)]
+pub use accelerator::Accelerator;
+#[cfg(unix)]
+pub use broker::Broker;
+#[cfg(unix)]
+pub use guest::{Guest, Kernel};

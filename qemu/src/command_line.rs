@@ -1,0 +1,258 @@
+//! QEMU's command line for a machine.
+
+use std::{
+    ffi::{OsStr, OsString},
+    path::Path,
+};
+
+use crate::{
+    accelerator::Accelerator,
+    machine::{Device, Machine},
+};
+
+/// The port that nthost writes its exit code to.
+const DEBUG_EXIT_PORT: &str = "0xf4";
+/// The first bus number behind a node's expander bridge, and their distance.
+const BUS_BASE: u32 = 0x40;
+const BUS_STEP: u32 = 0x10;
+
+/// What a machine is started with.
+#[derive(Clone, Copy, Debug)]
+pub struct Files<'a> {
+    /// nthost.
+    pub kernel: &'a Path,
+    /// The [archive](crate::archive).
+    pub archive: &'a Path,
+    /// The socket that QEMU's end of nthost's port connects to.
+    pub port: &'a Path,
+    /// The socket that QEMU's monitor connects to.
+    pub monitor: &'a Path,
+}
+
+/// What a run may have besides the machine.
+#[derive(Clone, Debug, Default)]
+pub struct Extras {
+    /// nthost's command line.
+    pub switches: Vec<String>,
+    /// The TCP port on which a debugger is waited for before the first instruction.
+    pub debugger: Option<u16>,
+    /// Time counted in instructions (2^n ns each) rather than measured: with it, the same seed
+    /// of scheduling noise gives the same run again. TCG only.
+    pub instruction_count: Option<u8>,
+}
+
+/// The arguments, program name excluded.
+#[must_use]
+pub fn arguments(
+    machine: &Machine,
+    accelerator: Accelerator,
+    files: &Files<'_>,
+    extras: &Extras,
+) -> Vec<OsString> {
+    let mut line = Line::default();
+    line.option("-name", format!("nthost-{}", machine.name));
+    line.option("-machine", "q35");
+    line.option(
+        "-accel",
+        match accelerator {
+            // Icount makes one thread of all processors, of itself.
+            Accelerator::Tcg if extras.instruction_count.is_none() => "tcg,thread=multi",
+            Accelerator::Tcg => "tcg",
+            Accelerator::Kvm => "kvm",
+        },
+    );
+    // All that the accelerator can do; nthost asks for what it uses.
+    line.option("-cpu", "max");
+    line.flag("-nodefaults");
+    line.flag("-no-user-config");
+    // A triple fault ends the emulator instead of starting over.
+    line.flag("-no-reboot");
+    line.option("-display", "none");
+    processors_and_nodes(&mut line, machine);
+    line.option("-kernel", files.kernel);
+    line.option("-initrd", files.archive);
+    if !extras.switches.is_empty() {
+        line.option("-append", extras.switches.join(" "));
+    }
+    line.option("-serial", "stdio");
+    line.device(format!("isa-debug-exit,iobase={DEBUG_EXIT_PORT},iosize=1"));
+    socket(&mut line, "port", files.port);
+    // One port, without the control messages that more would need.
+    line.device("virtio-serial-pci,id=serial,disable-legacy=on,max_ports=1,bus=pcie.0");
+    line.device("virtconsole,chardev=port,bus=serial.0");
+    socket(&mut line, "monitor", files.monitor);
+    line.option("-mon", "chardev=monitor,mode=control");
+    devices(&mut line, machine);
+    if let Some(shift) = extras.instruction_count {
+        line.option("-icount", format!("shift={shift},sleep=off"));
+    }
+    if let Some(port) = extras.debugger {
+        line.option("-gdb", format!("tcp:127.0.0.1:{port}"));
+        line.flag("-S");
+    }
+    line.0
+}
+
+fn processors_and_nodes(line: &mut Line, machine: &Machine) {
+    let processors = machine.processors;
+    line.option(
+        "-smp",
+        format!(
+            "{},sockets={},cores={},threads={}",
+            machine.processor_count(),
+            processors.sockets,
+            processors.cores,
+            processors.threads
+        ),
+    );
+    line.option("-m", format!("{}M", machine.memory_mib()));
+    if machine.nodes.len() < 2 {
+        return;
+    }
+    for (number, node) in machine.nodes.iter().enumerate() {
+        line.option(
+            "-object",
+            format!(
+                "memory-backend-ram,id=node{number},size={}M",
+                node.memory_mib
+            ),
+        );
+        line.option("-numa", format!("node,nodeid={number},memdev=node{number}"));
+        for socket in &node.sockets {
+            line.option("-numa", format!("cpu,node-id={number},socket-id={socket}"));
+        }
+    }
+    for from in 0..machine.nodes.len() {
+        for to in from + 1..machine.nodes.len() {
+            line.option("-numa", format!("dist,src={from},dst={to},val=20"));
+        }
+    }
+}
+
+fn devices(line: &mut Line, machine: &Machine) {
+    let mut bridges = Vec::new();
+    for device in &machine.devices {
+        if let Some(node) = device.node()
+            && !bridges.contains(&node)
+        {
+            bridges.push(node);
+            let bus = BUS_BASE + BUS_STEP * node;
+            let numa = if machine.nodes.len() < 2 {
+                String::new()
+            } else {
+                format!(",numa_node={node}")
+            };
+            line.device(format!(
+                "pxb-pcie,id=bridge{node},bus_nr={bus}{numa},bus=pcie.0"
+            ));
+        }
+    }
+    for (number, device) in machine.devices.iter().enumerate() {
+        let bus = device
+            .node()
+            .map_or_else(|| "pcie.0".to_owned(), |node| format!("bridge{node}"));
+        line.device(match device {
+            Device::Edu { dma_mask, .. } => {
+                let mask = dma_mask.map_or_else(String::new, |mask| format!(",dma_mask={mask:#x}"));
+                format!("edu,id=device{number},bus={bus}{mask}")
+            }
+            Device::PciTestdev { membar_mib, .. } => {
+                let bar = membar_mib.map_or_else(String::new, |size| format!(",membar={size}M"));
+                format!("pci-testdev,id=device{number},bus={bus}{bar}")
+            }
+        });
+    }
+}
+
+fn socket(line: &mut Line, id: &str, path: &Path) {
+    // QEMU takes a doubled comma for a comma in a value.
+    let path = path.to_string_lossy().replace(',', ",,");
+    line.option("-chardev", format!("socket,id={id},server=off,path={path}"));
+}
+
+#[derive(Default)]
+struct Line(Vec<OsString>);
+
+impl Line {
+    fn flag(&mut self, name: &str) {
+        self.0.push(name.into());
+    }
+
+    fn option(&mut self, name: &str, value: impl AsRef<OsStr>) {
+        self.0.push(name.into());
+        self.0.push(value.as_ref().to_owned());
+    }
+
+    fn device(&mut self, value: impl AsRef<OsStr>) {
+        self.option("-device", value);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn line(machine: &str, extras: &Extras) -> String {
+        let files = Files {
+            kernel: Path::new("nthost"),
+            archive: Path::new("archive"),
+            port: Path::new("a,b"),
+            monitor: Path::new("monitor"),
+        };
+        let machine = Machine::load(machine).unwrap();
+        arguments(&machine, Accelerator::Tcg, &files, extras)
+            .iter()
+            .map(|argument| argument.to_string_lossy())
+            .collect::<Vec<_>>()
+            .join(" ")
+    }
+
+    #[test]
+    fn a_machine_has_the_processors_nodes_and_devices_of_its_file() {
+        let line = line("numa2x2", &Extras::default());
+        for expected in [
+            "-smp 4,sockets=2,cores=2,threads=1",
+            "-m 384M",
+            "-numa node,nodeid=1,memdev=node1 -numa cpu,node-id=1,socket-id=1",
+            "-numa dist,src=0,dst=1,val=20",
+            "-device edu,id=device0,bus=pcie.0",
+            "-device pci-testdev,id=device1,bus=pcie.0,membar=2M",
+            "-accel tcg,thread=multi",
+        ] {
+            assert!(line.contains(expected), "“{expected}” is not in: {line}");
+        }
+        assert!(
+            !line.contains("-icount") && !line.contains("-gdb"),
+            "{line}"
+        );
+    }
+
+    #[test]
+    fn a_device_on_a_node_is_behind_that_nodes_bridge() {
+        let line = line("numa", &Extras::default());
+        assert!(
+            line.contains("pxb-pcie,id=bridge1,bus_nr=80,numa_node=1"),
+            "{line}"
+        );
+        assert!(line.contains("edu,id=device1,bus=bridge1"), "{line}");
+        assert_eq!(line.matches("id=bridge1,").count(), 1, "{line}");
+    }
+
+    #[test]
+    fn one_node_is_no_numa_and_a_comma_in_a_path_is_no_separator() {
+        let line = line("up", &Extras::default());
+        assert!(!line.contains("-numa"), "{line}");
+        assert!(line.contains("path=a,,b"), "{line}");
+    }
+
+    #[test]
+    fn counting_instructions_leaves_one_thread() {
+        let extras = Extras {
+            instruction_count: Some(3),
+            ..Extras::default()
+        };
+        let line = line("smp4", &extras);
+        assert!(line.contains("-icount shift=3,sleep=off"), "{line}");
+        assert!(line.contains("-accel tcg "), "{line}");
+    }
+}

@@ -1,0 +1,230 @@
+//! From a place in a module to functions, files and lines: by a driver's PDB, or by the debug
+//! information in nthost's own image.
+
+use std::{
+    collections::HashMap,
+    fmt, fs, io,
+    path::{Path, PathBuf},
+};
+
+use addr2line::Loader;
+use pdb_addr2line::{ContextPdbData, pdb::PDB};
+
+use crate::serial::{Bugcheck, Frame};
+
+/// nthost's name in its stacks.
+pub const KERNEL: &str = "nthost";
+/// Where nthost is linked: the base of its offsets.
+const KERNEL_BASE: u64 = 0xffff_ffff_8000_0000;
+
+/// A place in the source.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Location {
+    /// The function, if known.
+    pub function: Option<String>,
+    /// The file and the line, if known.
+    pub line: Option<(String, u32)>,
+}
+
+impl fmt::Display for Location {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.function.as_deref().unwrap_or("?"))?;
+        match &self.line {
+            Some((file, line)) => write!(f, " at {file}:{line}"),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Why a module has no symbols.
+#[derive(Debug, thiserror::Error)]
+pub enum SymbolError {
+    /// The file could not be read.
+    #[error("{}: {error}", path.display())]
+    Read {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The file is not what it should be.
+    #[error("{}: {why}", path.display())]
+    Format {
+        /// Which file.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+}
+
+/// The symbols of the modules that may be on a stack.
+#[derive(Default)]
+pub struct Symbols {
+    kernel: Option<Loader>,
+    /// The bytes of each image's PDB, by the image's name. They are taken apart only when one
+    /// of its frames is looked up, which takes a bugcheck.
+    images: HashMap<String, Vec<u8>>,
+}
+
+impl fmt::Debug for Symbols {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Symbols")
+            .field("kernel", &self.kernel.is_some())
+            .field("images", &self.images.keys())
+            .finish()
+    }
+}
+
+impl Symbols {
+    /// Takes nthost's symbols from its image.
+    ///
+    /// # Errors
+    ///
+    /// [`SymbolError`].
+    pub fn add_kernel(&mut self, image: &Path) -> Result<(), SymbolError> {
+        let loader = Loader::new(image).map_err(|why| SymbolError::Format {
+            path: image.to_owned(),
+            why: why.to_string(),
+        })?;
+        self.kernel = Some(loader);
+        Ok(())
+    }
+
+    /// Takes the symbols of an image from its PDB. `module` is its name in stacks.
+    ///
+    /// # Errors
+    ///
+    /// [`SymbolError`].
+    pub fn add_image(&mut self, module: &str, pdb: &Path) -> Result<(), SymbolError> {
+        let bytes = fs::read(pdb).map_err(|error| SymbolError::Read {
+            path: pdb.to_owned(),
+            error,
+        })?;
+        PDB::open(io::Cursor::new(bytes.as_slice())).map_err(|why| SymbolError::Format {
+            path: pdb.to_owned(),
+            why: why.to_string(),
+        })?;
+        self.images.insert(module.to_ascii_lowercase(), bytes);
+        Ok(())
+    }
+
+    /// The places that a frame stands for, innermost first: several where functions were
+    /// inlined, none if the module or the place in it is not known. `returned_to` says that
+    /// the frame is the address behind a call, so that the call is what is looked up.
+    #[must_use]
+    pub fn resolve(&self, frame: &Frame, returned_to: bool) -> Vec<Location> {
+        let offset = frame.offset.saturating_sub(u64::from(returned_to));
+        if frame.module == KERNEL {
+            return self
+                .kernel
+                .as_ref()
+                .and_then(|loader| kernel_locations(loader, KERNEL_BASE.wrapping_add(offset)))
+                .unwrap_or_default();
+        }
+        let module = frame.module.to_ascii_lowercase();
+        let Some(pdb) = self.images.get(&module) else {
+            return Vec::new();
+        };
+        image_locations(pdb, offset).unwrap_or_default()
+    }
+
+    /// A bugcheck for a person: the stop line, and a line for each function on the stack.
+    #[must_use]
+    pub fn describe(&self, bugcheck: &Bugcheck) -> String {
+        let mut text = format!("*** {bugcheck}\n");
+        for (index, frame) in bugcheck.frames.iter().enumerate() {
+            let place = format!("{}+{:#x}", frame.module, frame.offset);
+            let locations = self.resolve(frame, index > 0);
+            if locations.is_empty() {
+                text += &format!("    {index:2} {place}\n");
+            }
+            for location in locations {
+                text += &format!("    {index:2} {}!{location}\n", frame.module);
+            }
+        }
+        text
+    }
+}
+
+fn kernel_locations(loader: &Loader, address: u64) -> Option<Vec<Location>> {
+    let mut frames = loader.find_frames(address).ok()?;
+    let mut locations = Vec::new();
+    while let Ok(Some(frame)) = frames.next() {
+        let function = frame
+            .function
+            .as_ref()
+            .and_then(|name| name.demangle().ok());
+        let line = frame
+            .location
+            .as_ref()
+            .and_then(|location| Some((location.file?.to_owned(), location.line?)));
+        locations.push(Location {
+            function: function.map(std::borrow::Cow::into_owned),
+            line,
+        });
+    }
+    if locations.is_empty() {
+        locations.push(Location {
+            function: Some(loader.find_symbol(address)?.to_owned()),
+            line: None,
+        });
+    }
+    Some(locations)
+}
+
+fn image_locations(pdb: &[u8], offset: u64) -> Option<Vec<Location>> {
+    let offset = u32::try_from(offset).ok()?;
+    let data = ContextPdbData::try_from_pdb(PDB::open(io::Cursor::new(pdb)).ok()?).ok()?;
+    let context = data.make_context().ok()?;
+    let frames = context.find_frames(offset).ok()??;
+    Some(
+        frames
+            .frames
+            .into_iter()
+            .map(|frame| Location {
+                function: frame.function,
+                line: frame
+                    .file
+                    .and_then(|file| Some((file.into_owned(), frame.line?))),
+            })
+            .collect(),
+    )
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_frame_of_an_unknown_module_stays_as_it_is() {
+        let bugcheck = Bugcheck {
+            code: 0xa,
+            parameters: [1, 2, 3, 4],
+            name: "IRQL_NOT_LESS_OR_EQUAL".to_owned(),
+            frames: vec![Frame {
+                module: "other.sys".to_owned(),
+                offset: 0x12,
+            }],
+        };
+        assert_eq!(
+            Symbols::default().describe(&bugcheck),
+            "*** STOP 0xa (0x1, 0x2, 0x3, 0x4) IRQL_NOT_LESS_OR_EQUAL\n     0 other.sys+0x12\n"
+        );
+    }
+
+    #[test]
+    fn a_file_that_is_no_pdb_is_refused_by_name() {
+        let fault = Symbols::default()
+            .add_image(
+                "a.sys",
+                Path::new(file!())
+                    .file_name()
+                    .map_or(Path::new(""), Path::new),
+            )
+            .unwrap_err();
+        assert!(fault.to_string().contains("symbols.rs"), "{fault}");
+        let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("src/symbols.rs");
+        let fault = Symbols::default().add_image("a.sys", &source).unwrap_err();
+        assert!(matches!(fault, SymbolError::Format { .. }), "{fault}");
+    }
+}
