@@ -5,3 +5,5 @@
 
 pub mod inf;
 pub mod lint;
+pub mod pe;
+pub mod sign;
