@@ -3,6 +3,7 @@
 extern crate alloc;
 
 pub mod etw;
+pub mod io;
 pub mod manifest;
 pub mod ob;
 pub mod pnp;

@@ -4,6 +4,7 @@
 //! Field names and meanings are those of the WDM reference; each type names its page. Fields
 //! that drivers may not touch are `reserved` here and used by nothing.
 
+mod access;
 pub mod create;
 pub mod csq;
 pub mod device;

@@ -1,0 +1,4 @@
+//! The I/O manager.
+
+pub mod dispatch_rules;
+pub mod record;
