@@ -1,10 +1,32 @@
-//! nthost
+//! `nthost`: a small NT-compatible test kernel. It boots in QEMU, loads unmodified WDM drivers
+//! and gives them the kernel routines that they import, on real virtual hardware.
+//!
+//! One module stands for each component of the kernel, and each names the documentation that
+//! it follows. What is simplified is listed in `README.md` with its consequence. Modules that
+//! need no hardware compile for the host too, where their unit tests run.
 #![cfg_attr(target_os = "none", no_std)]
 extern crate alloc;
 
+#[macro_use]
+pub mod export;
+#[cfg(target_os = "none")]
+#[macro_use]
+pub mod log;
+
+#[cfg(target_os = "none")]
+pub mod boot;
 pub mod etw;
+pub mod hal;
 pub mod io;
+pub mod ke;
 pub mod manifest;
+pub mod mm;
 pub mod ob;
+#[cfg(target_os = "none")]
+mod panic;
 pub mod pnp;
 pub mod registry;
+#[cfg(target_os = "none")]
+pub mod system;
+#[cfg(target_os = "none")]
+pub mod verifier;

@@ -126,3 +126,47 @@ pub struct KDEVICE_QUEUE_ENTRY {
 pub struct KINTERRUPT {
     reserved: [u8; 0],
 }
+
+/// A timer (opaque in the reference).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct KTIMER {
+    /// What can be waited for.
+    pub Header: DISPATCHER_HEADER,
+    /// When it is due, in interrupt time.
+    pub DueTime: u64,
+    /// The kernel's.
+    pub TimerListEntry: LIST_ENTRY,
+    /// The DPC that is queued when it is due.
+    pub Dpc: *mut KDPC,
+    /// The kernel's.
+    pub Processor: u32,
+    /// Milliseconds between signals; zero for a timer that is due once.
+    pub Period: u32,
+}
+
+/// A semaphore (opaque in the reference).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct KSEMAPHORE {
+    /// What can be waited for.
+    pub Header: DISPATCHER_HEADER,
+    /// The highest count.
+    pub Limit: i32,
+}
+
+/// A mutex (opaque in the reference).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct KMUTANT {
+    /// What can be waited for.
+    pub Header: DISPATCHER_HEADER,
+    /// The kernel's.
+    pub MutantListEntry: LIST_ENTRY,
+    /// Who has it.
+    pub OwnerThread: *mut c_void,
+    /// It was left by its owner.
+    pub Abandoned: u8,
+    /// Its owner gets no normal kernel APCs.
+    pub ApcDisable: u8,
+}

@@ -1,0 +1,75 @@
+//! The I/O APIC: it turns interrupt lines into vectors.
+//!
+//! Source: Intel 82093AA data sheet.
+
+use super::acpi;
+use crate::{ke::lock::HighLock, mm::paging::physical};
+
+/// Protects the pair of registers through which all others are reached.
+static REGISTERS: HighLock<()> = HighLock::new(());
+
+const REDIRECTION: u32 = 0x10;
+const MASKED: u32 = 1 << 16;
+
+fn access<T>(base: u64, register: u32, operation: impl FnOnce(*mut u32) -> T) -> T {
+    let _guard = REGISTERS.lock();
+    let select = physical(base).cast::<u32>();
+    // SAFETY: the I/O APIC's select register, in the physical map.
+    unsafe { select.write_volatile(register) };
+    operation(physical(base + 0x10).cast())
+}
+
+fn write(base: u64, register: u32, value: u32) {
+    // SAFETY: the I/O APIC's window register, in the physical map.
+    access(base, register, |window| unsafe {
+        window.write_volatile(value)
+    });
+}
+
+fn read(base: u64, register: u32) -> u32 {
+    // SAFETY: the I/O APIC's window register, in the physical map.
+    access(base, register, |window| unsafe { window.read_volatile() })
+}
+
+fn pins(base: u64) -> u32 {
+    ((read(base, 1) >> 16) & 0xff) + 1
+}
+
+/// Masks every line.
+pub fn initialize() {
+    for controller in &acpi::tables().madt.io_apics {
+        for pin in 0..pins(controller.address) {
+            write(controller.address, REDIRECTION + 2 * pin, MASKED);
+        }
+    }
+}
+
+fn find(interrupt: u32) -> Option<(u64, u32)> {
+    acpi::tables().madt.io_apics.iter().find_map(|controller| {
+        let pin = interrupt.checked_sub(controller.first_interrupt)?;
+        (pin < pins(controller.address)).then_some((controller.address, pin))
+    })
+}
+
+/// Sends a line to a processor as a vector. PCI's lines are level-triggered and active low.
+/// Says whether there is such a line.
+pub fn route(interrupt: u32, vector: u8, apic: u32, level_triggered: bool) -> bool {
+    let Some((base, pin)) = find(interrupt) else {
+        return false;
+    };
+    let trigger = if level_triggered {
+        (1 << 15) | (1 << 13)
+    } else {
+        0
+    };
+    write(base, REDIRECTION + 2 * pin + 1, apic << 24);
+    write(base, REDIRECTION + 2 * pin, u32::from(vector) | trigger);
+    true
+}
+
+/// Masks a line.
+pub fn mask(interrupt: u32) {
+    if let Some((base, pin)) = find(interrupt) {
+        write(base, REDIRECTION + 2 * pin, MASKED);
+    }
+}

@@ -1,0 +1,19 @@
+//! The hardware: what the HAL hides from the kernel and from drivers.
+
+pub mod acpi;
+#[cfg(target_os = "none")]
+pub mod apic;
+#[cfg(target_os = "none")]
+pub mod exit;
+#[cfg(target_os = "none")]
+pub mod interrupt;
+#[cfg(target_os = "none")]
+pub mod ioapic;
+#[cfg(target_os = "none")]
+pub mod pci;
+#[cfg(target_os = "none")]
+pub mod port;
+#[cfg(target_os = "none")]
+pub mod serial;
+#[cfg(target_os = "none")]
+pub mod time;

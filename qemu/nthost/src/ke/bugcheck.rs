@@ -1,0 +1,311 @@
+//! The end: a stop code with its parameters, the stack, and the emulator's exit.
+//!
+//! The log gets a line `*** STOP: code (p1, p2, p3, p4) NAME` and one line a frame,
+//! `frame N module +0xoffset`, from which the host makes names, files and lines.
+//!
+//! Source: "Bug Check Code Reference".
+
+use core::{
+    fmt::Write,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use super::{ipi, irql, thread, trap::TrapFrame};
+use crate::{
+    hal::{exit, serial},
+    mm::paging,
+};
+
+/// The emulator's exit codes; its status is twice as much and one.
+pub mod exit_code {
+    /// All is well.
+    pub const SUCCESS: u8 = 0;
+    /// A bugcheck that a driver caused.
+    pub const BUGCHECK: u8 = 0x20;
+    /// nthost itself is at fault.
+    pub const INTERNAL: u8 = 0x21;
+}
+
+/// Only the first bugcheck is reported.
+static RUNNING: AtomicBool = AtomicBool::new(false);
+
+/// Where a stack walk begins.
+#[derive(Clone, Copy, Debug)]
+pub struct Start {
+    rip: u64,
+    rsp: u64,
+    rbp: u64,
+}
+
+impl Start {
+    /// The place that a trap interrupted.
+    #[must_use]
+    pub const fn of(frame: &TrapFrame) -> Self {
+        Self {
+            rip: frame.rip,
+            rsp: frame.rsp,
+            rbp: frame.rbp,
+        }
+    }
+}
+
+fn here() -> Start {
+    let (rsp, rbp): (u64, u64);
+    // SAFETY: reads two registers.
+    unsafe {
+        core::arch::asm!("mov {}, rsp", "mov {}, rbp", out(reg) rsp, out(reg) rbp,
+            options(nomem, nostack, preserves_flags));
+    };
+    Start {
+        rip: here as fn() -> Start as usize as u64,
+        rsp,
+        rbp,
+    }
+}
+
+fn report(code: u32, parameters: [u64; 4], start: Start) {
+    // Relaxed would do: the first to come reports, the others stop.
+    if RUNNING.swap(true, Ordering::SeqCst) {
+        loop {
+            x86_64::instructions::interrupts::disable();
+            x86_64::instructions::hlt();
+        }
+    }
+    let level = irql::current();
+    x86_64::instructions::interrupts::disable();
+    ipi::stop_others();
+    // SAFETY: the other processors stop.
+    let mut port = unsafe { serial::seize() };
+    let [p1, p2, p3, p4] = parameters;
+    let name = name(code);
+    let _ = writeln!(
+        port,
+        "\n*** STOP: {code:#010x} ({p1:#x}, {p2:#x}, {p3:#x}, {p4:#x}) {name}"
+    );
+    let processor = super::pcr::number_or_zero();
+    let thread = thread::current();
+    if !thread.is_null() {
+        // SAFETY: the thread that runs exists.
+        let thread = unsafe { &*thread };
+        let _ = writeln!(
+            port,
+            "processor {processor} irql {level} thread {} {}",
+            thread.id, thread.name
+        );
+    }
+    crate::verifier::call::walk_stack(start.rip, start.rsp, start.rbp, &mut |index, address| {
+        let (module, offset) = crate::verifier::call::module_of(address);
+        let _ = writeln!(port, "frame {index} {module} +{offset:#x}");
+    });
+    crate::verifier::call::report(&mut port);
+    let _ = writeln!(port, "*** end");
+}
+
+/// Ends the system with a stop code.
+pub fn bugcheck(code: u32, parameters: [u64; 4]) -> ! {
+    report(code, parameters, here());
+    exit::exit(exit_code::BUGCHECK)
+}
+
+/// Ends the system with a stop code; the stack begins at the place that a trap interrupted.
+pub fn bugcheck_at(code: u32, parameters: [u64; 4], frame: &TrapFrame) -> ! {
+    report(code, parameters, Start::of(frame));
+    exit::exit(exit_code::BUGCHECK)
+}
+
+/// Ends the system after a panic of nthost's own.
+pub fn internal() -> ! {
+    report(
+        code::KERNEL_SECURITY_CHECK_FAILURE,
+        [u64::MAX, 0, 0, 0],
+        here(),
+    );
+    exit::exit(exit_code::INTERNAL)
+}
+
+/// Stop codes.
+pub mod code {
+    /// The IRQL is too low or too high for the routine.
+    pub const IRQL_NOT_DISPATCH_LEVEL: u32 = 0x08;
+    /// The IRQL was raised to a lower one.
+    pub const IRQL_NOT_GREATER_OR_EQUAL: u32 = 0x09;
+    /// An invalid address, or pageable memory, at raised IRQL.
+    pub const IRQL_NOT_LESS_OR_EQUAL: u32 = 0x0a;
+    /// Too many objects in a wait.
+    pub const MAXIMUM_WAIT_OBJECTS_EXCEEDED: u32 = 0x0c;
+    /// A spin lock is taken by its holder.
+    pub const SPIN_LOCK_ALREADY_OWNED: u32 = 0x0f;
+    /// A spin lock is released by someone else.
+    pub const SPIN_LOCK_NOT_OWNED: u32 = 0x10;
+    /// An exception that nobody handled.
+    pub const KMODE_EXCEPTION_NOT_HANDLED: u32 = 0x1e;
+    /// A page fault in memory that cannot be paged.
+    pub const PAGE_FAULT_IN_NONPAGED_AREA: u32 = 0x50;
+    /// An exception in a system thread.
+    pub const SYSTEM_THREAD_EXCEPTION_NOT_HANDLED: u32 = 0x7e;
+    /// A trap that the kernel cannot continue from.
+    pub const UNEXPECTED_KERNEL_MODE_TRAP: u32 = 0x7f;
+    /// A wait, or a switch of threads, from a DPC or with the dispatcher off.
+    pub const ATTEMPTED_SWITCH_FROM_DPC: u32 = 0xb8;
+    /// A driver touched an invalid address at raised IRQL.
+    pub const DRIVER_IRQL_NOT_LESS_OR_EQUAL: u32 = 0xd1;
+    /// What the verifier finds.
+    pub const DRIVER_VERIFIER_DETECTED_VIOLATION: u32 = 0xc4;
+    /// A crash that software asked for.
+    pub const MANUALLY_INITIATED_CRASH1: u32 = 0xe2;
+    /// A structure of the kernel's is damaged.
+    pub const KERNEL_SECURITY_CHECK_FAILURE: u32 = 0x139;
+}
+
+fn name(code: u32) -> &'static str {
+    match code {
+        code::IRQL_NOT_DISPATCH_LEVEL => "IRQL_NOT_DISPATCH_LEVEL",
+        code::IRQL_NOT_GREATER_OR_EQUAL => "IRQL_NOT_GREATER_OR_EQUAL",
+        code::IRQL_NOT_LESS_OR_EQUAL => "IRQL_NOT_LESS_OR_EQUAL",
+        code::MAXIMUM_WAIT_OBJECTS_EXCEEDED => "MAXIMUM_WAIT_OBJECTS_EXCEEDED",
+        code::SPIN_LOCK_ALREADY_OWNED => "SPIN_LOCK_ALREADY_OWNED",
+        code::SPIN_LOCK_NOT_OWNED => "SPIN_LOCK_NOT_OWNED",
+        code::KMODE_EXCEPTION_NOT_HANDLED => "KMODE_EXCEPTION_NOT_HANDLED",
+        code::PAGE_FAULT_IN_NONPAGED_AREA => "PAGE_FAULT_IN_NONPAGED_AREA",
+        code::SYSTEM_THREAD_EXCEPTION_NOT_HANDLED => "SYSTEM_THREAD_EXCEPTION_NOT_HANDLED",
+        code::UNEXPECTED_KERNEL_MODE_TRAP => "UNEXPECTED_KERNEL_MODE_TRAP",
+        code::ATTEMPTED_SWITCH_FROM_DPC => "ATTEMPTED_SWITCH_FROM_DPC",
+        code::DRIVER_IRQL_NOT_LESS_OR_EQUAL => "DRIVER_IRQL_NOT_LESS_OR_EQUAL",
+        code::DRIVER_VERIFIER_DETECTED_VIOLATION => "DRIVER_VERIFIER_DETECTED_VIOLATION",
+        code::MANUALLY_INITIATED_CRASH1 => "MANUALLY_INITIATED_CRASH1",
+        code::KERNEL_SECURITY_CHECK_FAILURE => "KERNEL_SECURITY_CHECK_FAILURE",
+        _ => "",
+    }
+}
+
+/// A trap that nobody handled.
+pub fn from_trap(frame: &TrapFrame) -> ! {
+    let level = u64::from(irql::current());
+    let address = x86_64::registers::control::Cr2::read_raw();
+    match frame.vector {
+        14 => {
+            // Bits of the error code: 2 a write, 16 an instruction fetch.
+            let operation = match (frame.error & 2 != 0, frame.error & 16 != 0) {
+                (_, true) => 8,
+                (true, _) => 1,
+                _ => 0,
+            };
+            if level >= u64::from(crate::export::DISPATCH_LEVEL) {
+                let of_driver = crate::verifier::call::module_of(frame.rip).0 != "nthost";
+                let code = if of_driver {
+                    code::DRIVER_IRQL_NOT_LESS_OR_EQUAL
+                } else {
+                    code::IRQL_NOT_LESS_OR_EQUAL
+                };
+                bugcheck_at(code, [address, level, operation, frame.rip], frame)
+            }
+            let write = u64::from(operation == 1);
+            bugcheck_at(
+                code::PAGE_FAULT_IN_NONPAGED_AREA,
+                [address, write, frame.rip, 0],
+                frame,
+            )
+        }
+        8 => bugcheck_at(
+            code::UNEXPECTED_KERNEL_MODE_TRAP,
+            [8, 0, frame.rip, address],
+            frame,
+        ),
+        vector => {
+            let status = match vector {
+                0 => 0xc000_0094_u32,
+                3 => 0x8000_0003,
+                6 => 0xc000_001d,
+                13 => 0xc000_0005,
+                _ => 0xc000_0096,
+            };
+            let parameters = [u64::from(status), frame.rip, vector, frame.error];
+            bugcheck_at(code::KMODE_EXCEPTION_NOT_HANDLED, parameters, frame)
+        }
+    }
+}
+
+/// A lock is taken by the processor that holds it.
+pub fn spin_lock_already_owned(lock: u64) -> ! {
+    bugcheck(code::SPIN_LOCK_ALREADY_OWNED, [lock, 0, 0, 0])
+}
+
+/// A lock is released by a processor that does not hold it.
+pub fn spin_lock_not_owned(lock: u64) -> ! {
+    bugcheck(code::SPIN_LOCK_NOT_OWNED, [lock, 0, 0, 0])
+}
+
+/// The IRQL is raised to a lower one. Parameters as of bug check 0xC4, subcode 0x30.
+pub fn irql_not_greater_or_equal(current: u8, new: u8) -> ! {
+    let parameters = [0x30, u64::from(current), u64::from(new), 0];
+    bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters)
+}
+
+/// The IRQL is lowered to a higher one. Parameters as of bug check 0xC4, subcode 0x31.
+pub fn irql_not_less_or_equal_lowering(current: u8, new: u8) -> ! {
+    let parameters = [0x31, u64::from(current), u64::from(new), 0];
+    bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters)
+}
+
+/// A wait at DISPATCH_LEVEL or above. Outside the verifier this would end as a switch of
+/// threads that cannot be made: bug check 0xB8.
+pub fn wait_at_raised_irql(level: u8) -> ! {
+    let thread = thread::current() as u64;
+    bugcheck(
+        code::ATTEMPTED_SWITCH_FROM_DPC,
+        [thread, u64::from(level), 0, 0],
+    )
+}
+
+/// More objects in a wait than there can be.
+pub fn maximum_wait_objects_exceeded() -> ! {
+    bugcheck(code::MAXIMUM_WAIT_OBJECTS_EXCEEDED, [0; 4])
+}
+
+/// A mutex is released by a thread that does not own it.
+pub fn mutant_not_owned(mutex: u64) -> ! {
+    bugcheck(
+        code::KMODE_EXCEPTION_NOT_HANDLED,
+        [0xc000_0046, mutex, 0, 0],
+    )
+}
+
+/// A semaphore is released beyond its limit.
+pub fn semaphore_limit(semaphore: u64) -> ! {
+    bugcheck(
+        code::KMODE_EXCEPTION_NOT_HANDLED,
+        [0xc000_0047, semaphore, 0, 0],
+    )
+}
+
+/// Whether an address can be read without a fault.
+#[must_use]
+pub fn is_readable(address: u64) -> bool {
+    paging::translate(address).is_some()
+}
+
+nt_export! {
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// Ends the system with a stop code and its parameters.
+    ///
+    /// Source: KeBugCheckEx.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn KeBugCheckEx(code: u32, p1: u64, p2: u64, p3: u64, p4: u64) -> ! {
+        bugcheck(code, [p1, p2, p3, p4])
+    }
+
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// Ends the system with a stop code.
+    ///
+    /// Source: KeBugCheck.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn KeBugCheck(code: u32) -> ! {
+        bugcheck(code, [0; 4])
+    }
+}

@@ -1,0 +1,55 @@
+//! The clock. On the boot processor it ticks every millisecond, keeps the time and looks for
+//! timers that are due; on the others it only ends the turn of a thread that others wait for.
+
+use core::sync::atomic::Ordering;
+
+use super::{dispatcher, pcr, time, timer};
+use crate::hal::{apic, time as counter};
+
+/// A thread's turn, in milliseconds.
+const QUANTUM_MS: u32 = 15;
+
+/// Starts the clock of the boot processor.
+pub fn initialize() {
+    apic::set_periodic_clock(counter::apic_counts_per_ms());
+}
+
+/// A thread's turn begins on this processor; nobody's, if it is idle.
+pub fn arm(idle: bool) {
+    if pcr::current().number != 0 {
+        let counts = if idle {
+            0
+        } else {
+            QUANTUM_MS * counter::apic_counts_per_ms()
+        };
+        apic::set_clock_once(counts);
+    }
+}
+
+/// The clock's interrupt. CLOCK_LEVEL.
+pub fn interrupt() {
+    let pcr = pcr::current();
+    let thread = pcr.current_thread.load(Ordering::Relaxed);
+    let idle = thread == pcr.idle_thread.load(Ordering::Relaxed);
+    let mut dispatch = false;
+    if pcr.number == 0 {
+        time::update();
+        dispatch = timer::is_due();
+        let ticks = pcr.clock_ticks.fetch_add(1, Ordering::Relaxed);
+        if ticks % QUANTUM_MS != 0 {
+            if dispatch {
+                apic::interrupt_self(apic::DISPATCH_VECTOR);
+            }
+            return;
+        }
+    }
+    if !idle && !thread.is_null() {
+        // SAFETY: it is the thread that runs here; only its own processor touches this field.
+        unsafe { (*thread).quantum_ended = true };
+        pcr.reschedule.store(true, Ordering::Release);
+        dispatch = true;
+    }
+    if dispatch {
+        dispatcher::interrupt_processor(pcr);
+    }
+}

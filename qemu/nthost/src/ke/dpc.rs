@@ -1,0 +1,341 @@
+//! Deferred procedure calls: each processor's queue, drained at DISPATCH_LEVEL.
+//!
+//! Sources: KeInitializeDpc, KeInsertQueueDpc, KeRemoveQueueDpc, KeSetImportanceDpc,
+//! KeSetTargetProcessorDpcEx, "Organization of DPC Queues".
+
+use core::{
+    ffi::c_void,
+    ptr::null_mut,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use nthost_nt::ke::{KDEFERRED_ROUTINE, KDPC, SINGLE_LIST_ENTRY};
+
+use super::{
+    dispatcher,
+    lock::HighLock,
+    pcr::{self, Pcr},
+};
+
+/// `KDPC.Type` of a normal DPC.
+const DPC_OBJECT: u8 = 0x13;
+/// `KDPC_IMPORTANCE`.
+const LOW_IMPORTANCE: u8 = 0;
+const MEDIUM_IMPORTANCE: u8 = 1;
+const HIGH_IMPORTANCE: u8 = 2;
+const MEDIUM_HIGH_IMPORTANCE: u8 = 3;
+/// `KDPC.Number` counts the target processor from here.
+const TARGETED: u16 = 0x800;
+
+/// The DPCs that wait for a processor, first to be run first.
+#[derive(Debug)]
+pub struct DpcQueue {
+    first: *mut KDPC,
+    last: *mut KDPC,
+    depth: u32,
+}
+
+// SAFETY: the DPCs in it are reached through its lock alone.
+unsafe impl Send for DpcQueue {}
+
+impl DpcQueue {
+    /// Empty.
+    #[must_use]
+    pub const fn new() -> Self {
+        Self {
+            first: null_mut(),
+            last: null_mut(),
+            depth: 0,
+        }
+    }
+
+    fn insert(&mut self, dpc: *mut KDPC, at_head: bool) {
+        let next = if at_head { self.first } else { null_mut() };
+        // SAFETY: the DPC is the caller's, and in no queue.
+        unsafe { (*dpc).DpcListEntry.Next = next.cast::<SINGLE_LIST_ENTRY>() };
+        if at_head {
+            self.first = dpc;
+            if self.last.is_null() {
+                self.last = dpc;
+            }
+        } else {
+            if self.last.is_null() {
+                self.first = dpc;
+            } else {
+                // SAFETY: what is in the queue exists.
+                unsafe { (*self.last).DpcListEntry.Next = dpc.cast() };
+            }
+            self.last = dpc;
+        }
+        self.depth += 1;
+    }
+
+    fn next_of(dpc: *mut KDPC) -> *mut KDPC {
+        // SAFETY: what is in the queue exists.
+        unsafe { (*dpc).DpcListEntry.Next }.cast()
+    }
+
+    fn take_first(&mut self) -> *mut KDPC {
+        let dpc = self.first;
+        if !dpc.is_null() {
+            self.unlink(null_mut(), dpc);
+        }
+        dpc
+    }
+
+    fn unlink(&mut self, before: *mut KDPC, dpc: *mut KDPC) {
+        let next = Self::next_of(dpc);
+        if before.is_null() {
+            self.first = next;
+        } else {
+            // SAFETY: what is in the queue exists.
+            unsafe { (*before).DpcListEntry.Next = next.cast() };
+        }
+        if self.last == dpc {
+            self.last = before;
+        }
+        self.depth -= 1;
+    }
+
+    fn remove(&mut self, dpc: *mut KDPC) -> bool {
+        let (mut before, mut entry) = (null_mut(), self.first);
+        while !entry.is_null() {
+            if entry == dpc {
+                self.unlink(before, dpc);
+                return true;
+            }
+            (before, entry) = (entry, Self::next_of(entry));
+        }
+        false
+    }
+}
+
+impl Default for DpcQueue {
+    fn default() -> Self {
+        Self::new()
+    }
+}
+
+/// Makes the decision to queue a DPC one for all processors: it is in one queue at the most.
+static QUEUED: HighLock<()> = HighLock::new(());
+/// DPCs that have been run, on all processors.
+static COUNT: AtomicU64 = AtomicU64::new(0);
+
+/// How many DPCs have been run.
+#[must_use]
+pub fn count() -> u64 {
+    COUNT.load(Ordering::Relaxed)
+}
+
+/// The queue that a DPC is in: null if in none.
+///
+/// # Safety
+///
+/// The DPC exists.
+unsafe fn queue_of(dpc: *mut KDPC) -> *const Pcr {
+    // SAFETY: the caller's promise.
+    unsafe { (&raw const (*dpc).DpcData).read_volatile() }
+        .cast::<Pcr>()
+        .cast_const()
+}
+
+/// Queues a DPC; says whether it was in no queue yet. Any IRQL.
+///
+/// # Safety
+///
+/// The DPC is initialized, and stays until it has run.
+pub unsafe fn insert(dpc: *mut KDPC, argument1: *mut c_void, argument2: *mut c_void) -> bool {
+    let guard = QUEUED.lock();
+    // SAFETY: the caller's promise.
+    if !unsafe { queue_of(dpc) }.is_null() {
+        return false;
+    }
+    // SAFETY: the DPC is in no queue, so that only this processor uses it.
+    let fields = unsafe { &mut *dpc };
+    fields.SystemArgument1 = argument1;
+    fields.SystemArgument2 = argument2;
+    let target = match fields.Number.checked_sub(TARGETED) {
+        Some(number) if u32::from(number) < pcr::count() => pcr::of(u32::from(number)),
+        _ => pcr::current(),
+    };
+    fields.DpcData = (&raw const *target).cast_mut().cast();
+    let importance = fields.Importance;
+    let here = target.number == pcr::current().number;
+    let mut queue = target.dpcs.lock();
+    queue.insert(dpc, importance == HIGH_IMPORTANCE);
+    let depth = queue.depth;
+    drop(queue);
+    drop(guard);
+    // Of low importance, the routine may wait until the processor's queue is looked at anyway;
+    // for another processor, medium may as well. Both are only told apart while a queue is
+    // short: "Organization of DPC Queues".
+    let at_once = match importance {
+        LOW_IMPORTANCE => depth > 4,
+        MEDIUM_IMPORTANCE => here || depth > 4 || is_idle(target),
+        _ => true,
+    };
+    if at_once || is_idle(target) {
+        dispatcher::interrupt_processor(target);
+    }
+    true
+}
+
+fn is_idle(processor: &Pcr) -> bool {
+    processor.current_thread.load(Ordering::Relaxed)
+        == processor.idle_thread.load(Ordering::Relaxed)
+}
+
+/// Takes a DPC out of its queue; says whether it was in one. Any IRQL.
+///
+/// # Safety
+///
+/// The DPC is initialized.
+pub unsafe fn remove(dpc: *mut KDPC) -> bool {
+    let _guard = QUEUED.lock();
+    // SAFETY: the caller's promise.
+    let queue = unsafe { queue_of(dpc) };
+    if queue.is_null() {
+        return false;
+    }
+    // SAFETY: regions live for ever.
+    let removed = unsafe { &*queue }.dpcs.lock().remove(dpc);
+    if removed {
+        // SAFETY: the DPC is in no queue any more.
+        unsafe { (*dpc).DpcData = null_mut() };
+    }
+    removed
+}
+
+/// Runs what is in this processor's queue. DISPATCH_LEVEL.
+pub fn drain(pcr: &Pcr) {
+    loop {
+        let guard = QUEUED.lock();
+        let dpc = pcr.dpcs.lock().take_first();
+        if dpc.is_null() {
+            return;
+        }
+        // The object may be queued again, or freed, as soon as its routine runs: copied before.
+        // SAFETY: a DPC in a queue exists.
+        let KDPC {
+            DeferredRoutine: routine,
+            DeferredContext: context,
+            SystemArgument1: argument1,
+            SystemArgument2: argument2,
+            ..
+        } = unsafe { dpc.read() };
+        // SAFETY: as above.
+        unsafe { (*dpc).DpcData = null_mut() };
+        drop(guard);
+        COUNT.fetch_add(1, Ordering::Relaxed);
+        pcr.in_dpc.store(true, Ordering::Relaxed);
+        if let Some(routine) = routine {
+            // SAFETY: the routine that was registered, with what was registered for it.
+            unsafe { routine(dpc, context, argument1, argument2) };
+        }
+        pcr.in_dpc.store(false, Ordering::Relaxed);
+        crate::verifier::call::after_dpc(routine.map_or(0, |routine| routine as usize as u64));
+    }
+}
+
+nt_export! {
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// Makes a DPC of medium importance for whatever processor queues it.
+    ///
+    /// Source: KeInitializeDpc.
+    ///
+    /// # Safety
+    ///
+    /// `dpc` is nonpaged memory for a DPC that is in no queue.
+    pub unsafe fn KeInitializeDpc(
+        dpc: *mut KDPC,
+        routine: Option<KDEFERRED_ROUTINE>,
+        context: *mut c_void,
+    ) {
+        let new = KDPC {
+            Type: DPC_OBJECT,
+            Importance: MEDIUM_IMPORTANCE,
+            Number: 0,
+            DpcListEntry: SINGLE_LIST_ENTRY { Next: null_mut() },
+            ProcessorHistory: 0,
+            DeferredRoutine: routine,
+            DeferredContext: context,
+            SystemArgument1: null_mut(),
+            SystemArgument2: null_mut(),
+            DpcData: null_mut(),
+        };
+        // SAFETY: the caller's promise.
+        unsafe { dpc.write(new) };
+    }
+
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// Queues a DPC; FALSE if it is queued already.
+    ///
+    /// Source: KeInsertQueueDpc.
+    ///
+    /// # Safety
+    ///
+    /// As [`insert`].
+    pub unsafe fn KeInsertQueueDpc(
+        dpc: *mut KDPC,
+        argument1: *mut c_void,
+        argument2: *mut c_void,
+    ) -> u8 {
+        // SAFETY: the caller's promise.
+        u8::from(unsafe { insert(dpc, argument1, argument2) })
+    }
+
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// Takes a DPC out of its queue; FALSE if it is in none.
+    ///
+    /// Source: KeRemoveQueueDpc.
+    ///
+    /// # Safety
+    ///
+    /// As [`remove`].
+    pub unsafe fn KeRemoveQueueDpc(dpc: *mut KDPC) -> u8 {
+        // SAFETY: the caller's promise.
+        u8::from(unsafe { remove(dpc) })
+    }
+
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// Sets how urgent a DPC is, from the next time that it is queued.
+    ///
+    /// Source: KeSetImportanceDpc.
+    ///
+    /// # Safety
+    ///
+    /// The DPC is initialized.
+    pub unsafe fn KeSetImportanceDpc(dpc: *mut KDPC, importance: i32) {
+        let importance = match importance {
+            0 => LOW_IMPORTANCE,
+            2 => HIGH_IMPORTANCE,
+            3 => MEDIUM_HIGH_IMPORTANCE,
+            _ => MEDIUM_IMPORTANCE,
+        };
+        // SAFETY: the caller's promise.
+        unsafe { (*dpc).Importance = importance };
+    }
+
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// Has a DPC run on a processor of group 0.
+    ///
+    /// Source: KeSetTargetProcessorDpc.
+    ///
+    /// # Safety
+    ///
+    /// The DPC is initialized.
+    pub unsafe fn KeSetTargetProcessorDpc(dpc: *mut KDPC, number: i8) {
+        // SAFETY: the caller's promise.
+        unsafe { (*dpc).Number = TARGETED + u16::from(number.cast_unsigned()) };
+    }
+}
+
+/// Has a DPC run on this processor, from the next time that it is queued.
+///
+/// # Safety
+///
+/// The DPC is initialized.
+pub unsafe fn set_target(dpc: *mut KDPC, processor: u32) {
+    // SAFETY: the caller's promise.
+    unsafe { (*dpc).Number = TARGETED + processor as u16 };
+}

@@ -1,0 +1,361 @@
+//! Threads: what runs, with a stack of its own.
+
+use alloc::{boxed::Box, string::String};
+use core::{
+    ptr::null_mut,
+    sync::atomic::{AtomicU32, Ordering},
+};
+
+use nthost_nt::ke::{DISPATCHER_HEADER, LIST_ENTRY};
+
+use super::{
+    dispatcher::{self, SWITCH_FRAME},
+    pcr,
+    wait::{MAXIMUM_WAIT_OBJECTS, WaitBlock},
+};
+use crate::mm::{
+    PAGE_SIZE,
+    address_space::{self, AddressSpace},
+    paging::{self, Access},
+    phys::{self, Request},
+};
+
+/// Bytes of a thread's stack. NT's have 24 KiB on amd64, which the verifier checks; the rest is
+/// for nthost's own routines, which need more than NT's.
+pub const STACK_SIZE: u64 = 64 << 10;
+/// The priority that threads begin with (`LOW_PRIORITY` is 0, `HIGH_PRIORITY` 31).
+pub const NORMAL_PRIORITY: usize = 8;
+/// The type of a thread in its dispatcher header.
+const THREAD_OBJECT: u8 = 6;
+
+/// What a thread does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum State {
+    /// Made, but not ready yet.
+    Initialized,
+    /// It can run, and waits for a processor.
+    Ready,
+    /// It runs.
+    Running,
+    /// It ran, and another is preferred.
+    Preempted,
+    /// It waits for objects.
+    Waiting,
+    /// It is an idle thread that does not run.
+    Idle,
+    /// It has ended.
+    Terminated,
+}
+
+/// Which processors a thread may run on: those of one group, or any.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Affinity {
+    /// The group; `None` for any processor.
+    pub group: Option<u16>,
+    /// The processors of that group, a bit each.
+    pub mask: u64,
+}
+
+impl Affinity {
+    /// Any processor.
+    pub const ANY: Self = Self {
+        group: None,
+        mask: u64::MAX,
+    };
+
+    /// Whether a processor is among them.
+    #[must_use]
+    pub const fn contains(self, group: u16, number: u8) -> bool {
+        match self.group {
+            None => true,
+            Some(own) => own == group && self.mask & (1 << number) != 0,
+        }
+    }
+}
+
+/// A thread. Everything but the stack pointer is protected by the dispatcher lock.
+#[repr(C)]
+pub struct Thread {
+    /// Signalled when the thread has ended.
+    pub header: DISPATCHER_HEADER,
+    /// Where its registers are saved while it does not run.
+    pub stack_pointer: u64,
+    /// The lowest address of its stack.
+    pub stack_limit: u64,
+    /// The address behind its stack.
+    pub stack_base: u64,
+    /// What it does.
+    pub state: State,
+    /// How urgent it is.
+    pub priority: usize,
+    /// Where it may run.
+    pub affinity: Affinity,
+    /// Where it ran last.
+    pub last_processor: u32,
+    /// Its turn is over.
+    pub quantum_ended: bool,
+    /// How its wait ended.
+    pub wait_status: i32,
+    /// The objects it waits for.
+    pub wait_blocks: [WaitBlock; MAXIMUM_WAIT_OBJECTS + 1],
+    /// How many of the blocks are in use.
+    pub wait_count: usize,
+    /// It waits for all of the objects, not for any.
+    pub wait_all: bool,
+    /// It can be alerted out of its wait.
+    pub alertable: bool,
+    /// When its wait ends without the objects: a key of the timers; none, if zero.
+    pub wait_timer: (u64, u64),
+    /// A number for people.
+    pub id: u32,
+    /// A name for people.
+    pub name: String,
+    /// The process whose addresses it uses; none, for a system thread.
+    pub address_space: *const AddressSpace,
+    /// Whom it works for, as the I/O manager sees it.
+    pub process: *mut u8,
+    /// Nesting of `KeEnterCriticalRegion`, of guarded regions.
+    pub kernel_apc_disable: i32,
+    /// What is done for it when an exception is being dispatched.
+    pub exception_depth: u32,
+    entry: Option<Box<dyn FnOnce() + Send>>,
+}
+
+static NEXT_ID: AtomicU32 = AtomicU32::new(1);
+
+impl Thread {
+    fn new(name: &str, stack_limit: u64, stack_base: u64) -> Box<Self> {
+        let mut thread = Box::new(Self {
+            header: DISPATCHER_HEADER {
+                Type: THREAD_OBJECT,
+                Signalling: 0,
+                Size: 0,
+                Reserved1: 0,
+                SignalState: 0,
+                WaitListHead: LIST_ENTRY {
+                    Flink: null_mut(),
+                    Blink: null_mut(),
+                },
+            },
+            stack_pointer: 0,
+            stack_limit,
+            stack_base,
+            state: State::Initialized,
+            priority: NORMAL_PRIORITY,
+            affinity: Affinity::ANY,
+            last_processor: 0,
+            quantum_ended: false,
+            wait_status: 0,
+            wait_blocks: [const { WaitBlock::new() }; MAXIMUM_WAIT_OBJECTS + 1],
+            wait_count: 0,
+            wait_all: false,
+            alertable: false,
+            wait_timer: (0, 0),
+            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            name: name.into(),
+            address_space: core::ptr::null(),
+            process: null_mut(),
+            kernel_apc_disable: 0,
+            exception_depth: 0,
+            entry: None,
+        });
+        let head = &raw mut thread.header.WaitListHead;
+        thread.header.WaitListHead = LIST_ENTRY {
+            Flink: head,
+            Blink: head,
+        };
+        thread
+    }
+
+    /// Switches the processor to the thread's addresses.
+    pub fn enter_address_space(&self) {
+        if self.address_space.is_null() {
+            address_space::enter_kernel();
+        } else {
+            // SAFETY: a process outlives its threads.
+            unsafe { &*self.address_space }.enter();
+        }
+    }
+}
+
+/// The thread that runs.
+#[must_use]
+pub fn current() -> *mut Thread {
+    let thread: *mut Thread;
+    // SAFETY: GS points at the processor's region, where the thread is at a fixed offset. One
+    // instruction, so that a switch between two cannot mix processors up.
+    unsafe {
+        core::arch::asm!("mov {}, gs:[0x188]", out(reg) thread,
+            options(nostack, readonly, preserves_flags));
+    };
+    thread
+}
+
+/// Makes what runs on the boot processor its idle thread.
+pub fn initialize_boot_processor() {
+    unsafe extern "C" {
+        static boot_stack: u8;
+    }
+    let limit = &raw const boot_stack as u64;
+    adopt_idle(limit, limit + crate::boot::pvh::BOOT_STACK_SIZE as u64);
+}
+
+/// Makes what runs on this processor its idle thread.
+pub fn adopt_idle(stack_limit: u64, stack_base: u64) {
+    let mut thread = Thread::new("idle", stack_limit, stack_base);
+    thread.state = State::Running;
+    thread.priority = 0;
+    thread.last_processor = pcr::current().number;
+    let thread = Box::into_raw(thread);
+    pcr::current().idle_thread.store(thread, Ordering::Relaxed);
+    pcr::current()
+        .current_thread
+        .store(thread, Ordering::Relaxed);
+}
+
+/// What an idle thread does: it waits for interrupts.
+pub fn idle() -> ! {
+    super::irql::set(crate::export::PASSIVE_LEVEL);
+    loop {
+        x86_64::instructions::interrupts::enable_and_hlt();
+    }
+}
+
+/// Allocates a stack with a guard page on either side; gives its lowest address.
+#[must_use]
+pub fn allocate_stack() -> Option<u64> {
+    let count = STACK_SIZE / PAGE_SIZE;
+    let base = phys::allocate(&Request::any(count))?;
+    let frames = (0..count as usize).map(|index| base + index as u64 * PAGE_SIZE);
+    // SAFETY: the pages are ours.
+    let mapped = unsafe { paging::map_range(frames, Access::WRITE) };
+    if mapped.is_none() {
+        // SAFETY: nobody has seen them.
+        unsafe { phys::free(base, count) };
+    }
+    mapped
+}
+
+/// Frees a stack.
+///
+/// # Safety
+///
+/// It came from [`allocate_stack`], and nobody runs on it.
+pub unsafe fn free_stack(limit: u64) {
+    let frame = paging::translate(limit).map(|(address, _)| address);
+    // SAFETY: the caller's promise.
+    unsafe { paging::unmap_range(limit, STACK_SIZE / PAGE_SIZE) };
+    if let Some(frame) = frame {
+        // SAFETY: the pages of a stack are contiguous, as they were allocated.
+        unsafe { phys::free(frame, STACK_SIZE / PAGE_SIZE) };
+    }
+}
+
+/// How a thread is made.
+#[derive(Debug)]
+pub struct Attributes {
+    /// How urgent it is.
+    pub priority: usize,
+    /// Where it may run.
+    pub affinity: Affinity,
+    /// The process whose addresses it uses.
+    pub address_space: *const AddressSpace,
+    /// Whom it works for.
+    pub process: *mut u8,
+}
+
+impl Default for Attributes {
+    fn default() -> Self {
+        Self {
+            priority: NORMAL_PRIORITY,
+            affinity: Affinity::ANY,
+            address_space: core::ptr::null(),
+            process: null_mut(),
+        }
+    }
+}
+
+/// Starts a system thread. IRQL below DISPATCH_LEVEL.
+///
+/// # Panics
+///
+/// If there is no memory for its stack.
+pub fn spawn(name: &str, entry: impl FnOnce() + Send + 'static) -> *mut Thread {
+    spawn_with(name, &Attributes::default(), entry).expect("memory for a thread's stack")
+}
+
+/// Starts a thread; `None` if there is no memory for its stack. The thread object is freed by
+/// [`release`], once it has ended.
+pub fn spawn_with(
+    name: &str,
+    attributes: &Attributes,
+    entry: impl FnOnce() + Send + 'static,
+) -> Option<*mut Thread> {
+    let limit = allocate_stack()?;
+    let base = limit + STACK_SIZE;
+    let mut thread = Thread::new(name, limit, base);
+    thread.priority = attributes.priority;
+    thread.affinity = attributes.affinity;
+    thread.address_space = attributes.address_space;
+    thread.process = attributes.process;
+    thread.entry = Some(Box::new(entry));
+    // The registers that `swap_stacks` restores are zero but for the floating-point control,
+    // and it returns to `thread_start`, with the stack aligned as after a call.
+    let top = base - 16;
+    // SAFETY: within the new stack.
+    unsafe { ((top - 8) as *mut u64).write(thread_start as *const () as u64) };
+    let saved = top - 8 - SWITCH_FRAME as u64;
+    // SAFETY: within the new stack.
+    unsafe { ((saved + 160) as *mut u32).write(0x1f80) };
+    thread.stack_pointer = saved;
+    let thread = Box::into_raw(thread);
+    dispatcher::lock().make_ready(thread, false);
+    Some(thread)
+}
+
+extern "C" fn thread_start() -> ! {
+    dispatcher::begin_thread();
+    let thread = current();
+    // SAFETY: the thread's own entry, which nobody else takes.
+    let entry = unsafe { (*thread).entry.take() };
+    if let Some(entry) = entry {
+        entry();
+    }
+    exit()
+}
+
+/// Ends the thread that runs. PASSIVE_LEVEL.
+pub fn exit() -> ! {
+    let thread = current();
+    let mut guard = dispatcher::lock();
+    // SAFETY: the dispatcher lock is held; it is the thread that runs.
+    unsafe { (*thread).state = State::Terminated };
+    // SAFETY: as above.
+    let header = unsafe { &raw mut (*thread).header };
+    super::wait::signal(&mut guard, header, 1);
+    guard.switch();
+    unreachable!("a thread that has ended was chosen to run")
+}
+
+/// Frees a thread that has ended and been waited for. IRQL below DISPATCH_LEVEL.
+///
+/// # Safety
+///
+/// Nobody refers to it any more.
+pub unsafe fn release(thread: *mut Thread) {
+    loop {
+        let guard = dispatcher::lock();
+        // SAFETY: the thread exists until it is freed below.
+        let ended = unsafe { (*thread).state } == State::Terminated;
+        let running = pcr::all().any(|pcr| pcr.current_thread.load(Ordering::Relaxed) == thread);
+        drop(guard);
+        if ended && !running {
+            break;
+        }
+        dispatcher::yield_now();
+    }
+    // SAFETY: the caller's promise.
+    let thread = unsafe { Box::from_raw(thread) };
+    // SAFETY: the thread has left its stack: it ended, and another runs on its processor.
+    unsafe { free_stack(thread.stack_limit) };
+}

@@ -1,0 +1,218 @@
+//! The address space of a client process: its own lower half, the kernel's upper half.
+//!
+//! No code runs in user mode here: the host's client is the process's code. But the addresses
+//! that it passes to the kernel are those of this space, valid or not, and what the kernel and
+//! drivers do with them is what they would do with any process's.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+
+use x86_64::{
+    PhysAddr,
+    registers::control::{Cr3, Cr3Flags},
+    structures::paging::{Mapper, PageTableFlags, PhysFrame, Translate, mapper::TranslateResult},
+};
+
+use super::{
+    PAGE_SIZE,
+    paging::{self, Access, physical},
+    phys::{self, Request},
+};
+use crate::{boot::pvh, ke::lock::HighLock};
+
+/// The lowest address that a process can have memory at (`MmLowestUserAddress`).
+pub const LOWEST_USER_ADDRESS: u64 = 0x1_0000;
+/// The first address that is not a process's (`MmUserProbeAddress`).
+pub const USER_PROBE_ADDRESS: u64 = 0x7fff_ffff_0000;
+
+/// The address space of a process.
+#[derive(Debug)]
+pub struct AddressSpace {
+    root: u64,
+    /// Protects the lower half's tables and the allocations.
+    inner: HighLock<Inner>,
+}
+
+#[derive(Debug, Default)]
+struct Inner {
+    /// By address: the pages of each allocation.
+    allocations: BTreeMap<u64, Vec<u64>>,
+    /// Table pages of the lower half.
+    next: u64,
+}
+
+impl AddressSpace {
+    /// An empty one. `None` if memory is short.
+    #[must_use]
+    pub fn new() -> Option<Self> {
+        let root = phys::allocate(&Request::any(1))?;
+        let table = physical(root).cast::<u64>();
+        let kernel = physical(pvh::pml4_physical()).cast::<u64>();
+        // SAFETY: the page was just allocated, and is in the physical map.
+        unsafe { table.write_bytes(0, 512) };
+        // SAFETY: the upper half of a root table.
+        let from = unsafe { kernel.add(256) };
+        // SAFETY: likewise.
+        let to = unsafe { table.add(256) };
+        // SAFETY: the kernel's half does not change at this level once nthost runs.
+        unsafe { to.copy_from_nonoverlapping(from, 256) };
+        let next = LOWEST_USER_ADDRESS;
+        Some(Self {
+            root,
+            inner: HighLock::new(Inner {
+                next,
+                ..Inner::default()
+            }),
+        })
+    }
+
+    /// Allocates zeroed memory; gives its address. `None` if memory is short.
+    #[must_use]
+    pub fn allocate(&self, length: u64, access: Access) -> Option<u64> {
+        let count = length.div_ceil(PAGE_SIZE).max(1);
+        let mut frames = Vec::with_capacity(count as usize);
+        for _ in 0..count {
+            let Some(frame) = phys::allocate(&Request::any(1)) else {
+                free_frames(&frames);
+                return None;
+            };
+            // SAFETY: the page was just allocated, and is in the physical map.
+            unsafe { physical(frame).write_bytes(0, PAGE_SIZE as usize) };
+            frames.push(frame);
+        }
+        let mut inner = self.inner.lock();
+        let address = inner.next;
+        // A gap of a page behind each allocation, so that overruns are seen.
+        inner.next += (count + 1) * PAGE_SIZE;
+        let flags = paging::flags(access) | PageTableFlags::USER_ACCESSIBLE;
+        for (index, &frame) in frames.iter().enumerate() {
+            let page = paging::page(address + index as u64 * PAGE_SIZE);
+            let frame = PhysFrame::containing_address(PhysAddr::new(frame));
+            let map = |tables: &mut x86_64::structures::paging::OffsetPageTable<'_>| {
+                // SAFETY: the address is new in this space, and the page is nobody else's.
+                unsafe { tables.map_to(page, frame, flags, &mut paging::table_pages()) }
+                    .map(x86_64::structures::paging::mapper::MapperFlush::flush)
+            };
+            // SAFETY: the lock keeps others away from this lower half.
+            if unsafe { paging::with_tables(self.root, map) }.is_err() {
+                self.unmap(address, index as u64);
+                free_frames(&frames);
+                return None;
+            }
+        }
+        inner.allocations.insert(address, frames);
+        Some(address)
+    }
+
+    fn unmap(&self, address: u64, count: u64) {
+        for index in 0..count {
+            let page = paging::page(address + index * PAGE_SIZE);
+            // SAFETY: the caller holds the lock.
+            let unmapped = unsafe { paging::with_tables(self.root, |tables| tables.unmap(page)) };
+            if let Ok((_, flush)) = unmapped {
+                flush.flush();
+            }
+        }
+    }
+
+    /// Takes an allocation out of the space; gives its pages, which the caller frees once no
+    /// one has them locked. `None` if there is none at this address.
+    #[must_use]
+    pub fn remove(&self, address: u64) -> Option<Vec<u64>> {
+        let mut inner = self.inner.lock();
+        let frames = inner.allocations.remove(&address)?;
+        self.unmap(address, frames.len() as u64);
+        drop(inner);
+        crate::ke::ipi::flush_tlb();
+        Some(frames)
+    }
+
+    /// The addresses of all allocations.
+    #[must_use]
+    pub fn allocations(&self) -> Vec<u64> {
+        self.inner.lock().allocations.keys().copied().collect()
+    }
+
+    /// The physical address and the access of what the process has at an address.
+    #[must_use]
+    pub fn translate(&self, address: u64) -> Option<(u64, Access)> {
+        if !(LOWEST_USER_ADDRESS..USER_PROBE_ADDRESS).contains(&address) {
+            return None;
+        }
+        let _guard = self.inner.lock();
+        let address = x86_64::VirtAddr::new(address);
+        // SAFETY: the lock keeps others from changing this lower half.
+        let result = unsafe { paging::with_tables(self.root, |tables| tables.translate(address)) };
+        let TranslateResult::Mapped {
+            frame,
+            offset,
+            flags,
+        } = result
+        else {
+            return None;
+        };
+        let mut access = Access::empty();
+        access.set(Access::WRITE, flags.contains(PageTableFlags::WRITABLE));
+        Some((frame.start_address().as_u64() + offset, access))
+    }
+
+    /// Switches the processor to this space. The caller sees to it that the space lives as long
+    /// as it is in use.
+    pub fn enter(&self) {
+        switch(self.root);
+    }
+}
+
+/// Switches the processor to the kernel's own space, which has no lower half.
+pub fn enter_kernel() {
+    switch(pvh::pml4_physical());
+}
+
+fn switch(root: u64) {
+    let frame = PhysFrame::containing_address(PhysAddr::new(root));
+    if Cr3::read().0 != frame {
+        // SAFETY: the upper half is the same in all spaces; nthost uses no lower half itself.
+        unsafe { Cr3::write(frame, Cr3Flags::empty()) };
+    }
+}
+
+fn free_frames(frames: &[u64]) {
+    for &frame in frames {
+        // SAFETY: they were allocated by the caller, and are not mapped.
+        unsafe { phys::free(frame, 1) };
+    }
+}
+
+impl Drop for AddressSpace {
+    /// Frees the tables and whatever allocations are left.
+    fn drop(&mut self) {
+        let inner = core::mem::take(&mut *self.inner.lock());
+        for frames in inner.allocations.values() {
+            free_frames(frames);
+        }
+        // SAFETY: no processor is in this space any more: its owner is gone.
+        unsafe { free_table(self.root, 4) };
+    }
+}
+
+/// Frees a page table and the tables below it, of a lower half.
+///
+/// # Safety
+///
+/// No processor uses it, and the pages that it maps are freed by others.
+unsafe fn free_table(table: u64, level: u8) {
+    let entries = if level == 4 { 256 } else { 512 };
+    if level > 1 {
+        for index in 0..entries {
+            // SAFETY: an entry of the table.
+            let entry = unsafe { physical(table).cast::<u64>().add(index) };
+            // SAFETY: as above.
+            let value = unsafe { entry.read() };
+            if value & 1 != 0 {
+                // SAFETY: the caller's promise holds for the tables below.
+                unsafe { free_table(value & 0x000f_ffff_ffff_f000, level - 1) };
+            }
+        }
+    }
+    // SAFETY: page tables are allocated one page at a time.
+    unsafe { phys::free(table, 1) };
+}

@@ -1,0 +1,29 @@
+//! Memory: physical pages by node, the kernel's address space, user address spaces, pool, MDLs.
+
+#[cfg(target_os = "none")]
+pub mod address_space;
+#[cfg(target_os = "none")]
+pub mod heap;
+#[cfg(target_os = "none")]
+pub mod paging;
+pub mod phys;
+
+/// Bytes of a page.
+pub const PAGE_SIZE: u64 = 4096;
+
+/// A range of physical memory.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct PhysicalRange {
+    /// Its first byte.
+    pub start: u64,
+    /// Its bytes.
+    pub length: u64,
+}
+
+impl PhysicalRange {
+    /// The byte behind the last.
+    #[must_use]
+    pub const fn end(self) -> u64 {
+        self.start + self.length
+    }
+}

@@ -1,0 +1,332 @@
+//! The kernel's half of the address space, which all processes share.
+//!
+//! | from                    | what |
+//! |-------------------------|------|
+//! | `0x0000_0000_0001_0000` | the process's own memory |
+//! | `0xffff_8000_0000_0000` | all physical memory, for nthost itself |
+//! | `0xffff_b000_0000_0000` | system space: pool, images, stacks, mappings, with guard pages |
+//! | `0xffff_f780_0000_0000` | `KUSER_SHARED_DATA` |
+//! | `0xffff_ffff_8000_0000` | nthost's image |
+
+use alloc::vec::Vec;
+
+use bitflags::bitflags;
+use x86_64::{
+    PhysAddr, VirtAddr,
+    registers::control::Cr3,
+    structures::paging::{
+        FrameAllocator, Mapper, OffsetPageTable, Page, PageTable, PageTableFlags, PhysFrame,
+        Size2MiB, Size4KiB, Translate, mapper::TranslateResult,
+    },
+};
+
+use super::{
+    PAGE_SIZE,
+    phys::{self, Request},
+};
+use crate::{
+    boot::{pvh, start_info::BootInfo},
+    ke::{ipi, lock::HighLock},
+};
+
+/// Where physical memory is mapped.
+pub const PHYSICAL_BASE: u64 = 0xffff_8000_0000_0000;
+/// Where system space begins.
+pub const SYSTEM_BASE: u64 = 0xffff_b000_0000_0000;
+/// Where system space ends.
+pub const SYSTEM_END: u64 = 0xffff_c000_0000_0000;
+/// Where the image is linked: this much above its physical address.
+pub const KERNEL_BASE: u64 = 0xffff_ffff_8000_0000;
+/// What the boot page tables map of physical memory.
+const MAPPED_AT_START: u64 = 4 << 30;
+
+bitflags! {
+    /// How a page is mapped.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Access: u8 {
+        /// It may be written.
+        const WRITE = 1;
+        /// It may be executed.
+        const EXECUTE = 2;
+        /// It is not cached.
+        const UNCACHED = 4;
+    }
+}
+
+/// Why a page was not mapped.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum MapError {
+    /// No page for a page table.
+    NoMemory,
+    /// Something is mapped there.
+    InUse,
+}
+
+/// Protects the page tables of the kernel's half.
+static TABLES: HighLock<()> = HighLock::new(());
+/// Protects the free ranges of system space, in pages, sorted.
+static SYSTEM_SPACE: HighLock<Vec<(u64, u64)>> = HighLock::new(Vec::new());
+
+/// Where nthost sees a physical address.
+#[must_use]
+pub const fn physical(address: u64) -> *mut u8 {
+    core::ptr::with_exposed_provenance_mut((PHYSICAL_BASE + address) as usize)
+}
+
+/// Gives pages for page tables.
+pub(super) struct TablePages;
+
+pub(super) const fn table_pages() -> TablePages {
+    TablePages
+}
+
+// SAFETY: the pages come from the allocator of physical pages, so nobody else has them.
+unsafe impl FrameAllocator<Size4KiB> for TablePages {
+    fn allocate_frame(&mut self) -> Option<PhysFrame> {
+        let address = phys::allocate(&Request::any(1))?;
+        // SAFETY: the page is ours alone, and in the physical map.
+        unsafe { physical(address).write_bytes(0, PAGE_SIZE as usize) };
+        Some(PhysFrame::containing_address(PhysAddr::new(address)))
+    }
+}
+
+/// Runs with the page tables whose root is at this physical address.
+///
+/// # Safety
+///
+/// It is a root table, nobody else changes its lower tables meanwhile.
+pub(super) unsafe fn with_tables<T>(
+    root: u64,
+    operation: impl FnOnce(&mut OffsetPageTable<'_>) -> T,
+) -> T {
+    // SAFETY: the caller promises that it is a root table, in the physical map as all memory.
+    let table = unsafe { &mut *physical(root).cast::<PageTable>() };
+    // SAFETY: all page tables are in the physical map.
+    let mut tables = unsafe { OffsetPageTable::new(table, VirtAddr::new(PHYSICAL_BASE)) };
+    operation(&mut tables)
+}
+
+fn with_kernel<T>(operation: impl FnOnce(&mut OffsetPageTable<'_>) -> T) -> T {
+    let _guard = TABLES.lock();
+    // SAFETY: the guard keeps others away from the kernel's half.
+    unsafe { with_tables(pvh::pml4_physical(), operation) }
+}
+
+pub(super) fn flags(access: Access) -> PageTableFlags {
+    let mut flags = PageTableFlags::PRESENT;
+    flags.set(PageTableFlags::WRITABLE, access.contains(Access::WRITE));
+    flags.set(
+        PageTableFlags::NO_EXECUTE,
+        !access.contains(Access::EXECUTE),
+    );
+    flags.set(PageTableFlags::NO_CACHE, access.contains(Access::UNCACHED));
+    flags
+}
+
+pub(super) fn page(address: u64) -> Page<Size4KiB> {
+    Page::containing_address(VirtAddr::new(address))
+}
+
+/// Maps the rest of physical memory, gives every table of the kernel's half its place, so that
+/// processes can share them, and takes the boot's identity map away once it is not needed.
+///
+/// # Panics
+///
+/// If there is no memory for it.
+pub fn initialize(info: &BootInfo) {
+    let root = pvh::pml4_physical();
+    with_kernel(|tables| {
+        for range in info
+            .memory
+            .iter()
+            .filter(|range| range.end() > MAPPED_AT_START)
+        {
+            let start = range.start.max(MAPPED_AT_START) & !0x1f_ffff;
+            for address in (start..range.end()).step_by(0x20_0000) {
+                let page =
+                    Page::<Size2MiB>::containing_address(VirtAddr::new(PHYSICAL_BASE + address));
+                let frame = PhysFrame::containing_address(PhysAddr::new(address));
+                let access = flags(Access::WRITE);
+                // SAFETY: the physical map is what nthost owns pages through.
+                let mapped = unsafe { tables.map_to(page, frame, access, &mut TablePages) };
+                mapped.expect("memory for the physical map").ignore();
+            }
+        }
+    });
+    let table = physical(root).cast::<u64>();
+    for index in 257..512 {
+        // SAFETY: entry of the root table, which only this processor uses yet.
+        let entry = unsafe { table.add(index) };
+        // SAFETY: as above.
+        if unsafe { entry.read() } == 0 {
+            let frame = TablePages.allocate_frame().expect("memory for page tables");
+            // SAFETY: as above.
+            unsafe { entry.write(frame.start_address().as_u64() | 3) };
+        }
+    }
+    SYSTEM_SPACE.lock().push((
+        SYSTEM_BASE / PAGE_SIZE,
+        (SYSTEM_END - SYSTEM_BASE) / PAGE_SIZE,
+    ));
+}
+
+/// Takes the identity map away: address 0 is nobody's from here on.
+pub fn forget_identity_map() {
+    let table = physical(pvh::pml4_physical()).cast::<u64>();
+    // SAFETY: the first entry of the root table; all processors run at the kernel's addresses.
+    unsafe { table.write(0) };
+    ipi::flush_tlb();
+}
+
+/// Takes a range of addresses of system space, with a page on either side that is never mapped.
+#[must_use]
+pub fn reserve(pages: u64) -> Option<u64> {
+    let mut space = SYSTEM_SPACE.lock();
+    let index = space.iter().position(|&(_, free)| free >= pages + 2)?;
+    let (first, free) = space[index];
+    if free == pages + 2 {
+        space.remove(index);
+    } else {
+        space[index] = (first + pages + 2, free - pages - 2);
+    }
+    Some((first + 1) * PAGE_SIZE)
+}
+
+/// Gives a range of addresses back that [`reserve`] gave; nothing is mapped there any more.
+pub fn release(address: u64, pages: u64) {
+    let (mut first, mut count) = (address / PAGE_SIZE - 1, pages + 2);
+    let mut space = SYSTEM_SPACE.lock();
+    let index = space.partition_point(|&(start, _)| start < first);
+    if let Some(&(next, free)) = space.get(index).filter(|&&(next, _)| next == first + count) {
+        debug_assert!(next > first);
+        count += free;
+        space.remove(index);
+    }
+    if let Some(&(before, free)) = index.checked_sub(1).and_then(|index| space.get(index)) {
+        if before + free == first {
+            first = before;
+            count += free;
+            space[index - 1] = (first, count);
+            return;
+        }
+    }
+    space.insert(index, (first, count));
+}
+
+/// Maps a page of the kernel's half. IRQL up to DISPATCH_LEVEL.
+///
+/// # Errors
+///
+/// [`MapError`].
+///
+/// # Safety
+///
+/// The address was reserved by the caller, and the physical page may be used so.
+pub unsafe fn map(address: u64, frame: u64, access: Access) -> Result<(), MapError> {
+    use x86_64::structures::paging::mapper::MapToError;
+    let frame = PhysFrame::containing_address(PhysAddr::new(frame));
+    with_kernel(|tables| {
+        // SAFETY: the caller's promise.
+        match unsafe { tables.map_to(page(address), frame, flags(access), &mut TablePages) } {
+            Ok(flush) => {
+                flush.flush();
+                Ok(())
+            }
+            Err(MapToError::FrameAllocationFailed) => Err(MapError::NoMemory),
+            Err(_) => Err(MapError::InUse),
+        }
+    })
+}
+
+/// Unmaps a page of the kernel's half, on this processor: [`ipi::flush_tlb`] has the others
+/// forget it, once for any number of pages. Gives the physical address that was mapped there.
+///
+/// # Safety
+///
+/// Nobody uses the mapping any more.
+pub unsafe fn unmap(address: u64) -> Option<u64> {
+    with_kernel(|tables| {
+        let (frame, flush) = tables.unmap(page(address)).ok()?;
+        flush.flush();
+        Some(frame.start_address().as_u64())
+    })
+}
+
+/// Changes how a page of the kernel's half may be accessed, on this processor, as [`unmap`].
+///
+/// # Safety
+///
+/// Nobody uses the mapping in a way that is not allowed any more.
+pub unsafe fn protect(address: u64, access: Access) -> bool {
+    with_kernel(|tables| {
+        // SAFETY: the caller's promise.
+        let updated = unsafe { tables.update_flags(page(address), flags(access)) };
+        updated
+            .map(x86_64::structures::paging::mapper::MapperFlush::flush)
+            .is_ok()
+    })
+}
+
+/// Maps an array of physical pages at a new place in system space. `None` if addresses or
+/// memory for page tables run out.
+///
+/// # Safety
+///
+/// The pages may be used so until [`unmap_range`].
+#[must_use]
+pub unsafe fn map_range(frames: impl ExactSizeIterator<Item = u64>, access: Access) -> Option<u64> {
+    let pages = frames.len() as u64;
+    let base = reserve(pages)?;
+    for (index, frame) in frames.enumerate() {
+        let index = index as u64;
+        // SAFETY: the range was just reserved; the caller vouches for the frame.
+        if unsafe { map(base + index * PAGE_SIZE, frame, access) }.is_err() {
+            for index in 0..index {
+                // SAFETY: nobody has seen this mapping.
+                let _ = unsafe { unmap(base + index * PAGE_SIZE) };
+            }
+            release(base, pages);
+            return None;
+        }
+    }
+    Some(base)
+}
+
+/// Undoes [`map_range`], on all processors. The physical pages stay their owner's.
+///
+/// # Safety
+///
+/// The range was mapped so, and nobody uses it any more. IRQL below IPI_LEVEL.
+pub unsafe fn unmap_range(address: u64, pages: u64) {
+    for index in 0..pages {
+        // SAFETY: the caller's promise.
+        let _ = unsafe { unmap(address + index * PAGE_SIZE) };
+    }
+    ipi::flush_tlb();
+    release(address, pages);
+}
+
+/// The physical address and the access of what is mapped at an address, in the address space
+/// that the processor is in.
+#[must_use]
+pub fn translate(address: u64) -> Option<(u64, Access)> {
+    let address = VirtAddr::try_new(address).ok()?;
+    let root = Cr3::read().0.start_address().as_u64();
+    let _guard = TABLES.lock();
+    // SAFETY: it is the root in use; the tables are only read.
+    let result = unsafe { with_tables(root, |tables| tables.translate(address)) };
+    match result {
+        TranslateResult::Mapped {
+            frame,
+            offset,
+            flags,
+        } => {
+            let mut access = Access::empty();
+            access.set(Access::WRITE, flags.contains(PageTableFlags::WRITABLE));
+            access.set(Access::EXECUTE, !flags.contains(PageTableFlags::NO_EXECUTE));
+            access.set(Access::UNCACHED, flags.contains(PageTableFlags::NO_CACHE));
+            Some((frame.start_address().as_u64() + offset, access))
+        }
+        _ => None,
+    }
+}

@@ -1,0 +1,99 @@
+//! What happens at every call of a routine that drivers can import: its IRQL rule is checked.
+
+use core::{
+    fmt::Write,
+    sync::atomic::{AtomicU64, Ordering},
+};
+
+use crate::{
+    export::Routine,
+    hal::serial::Port,
+    ke::{
+        bugcheck::{self, code},
+        irql,
+        trap::TrapFrame,
+    },
+    mm::paging::KERNEL_BASE,
+};
+
+/// Calls checked.
+static CALLS: AtomicU64 = AtomicU64::new(0);
+
+/// Reads the switches of the command line.
+pub fn initialize(_command_line: &str) {}
+
+/// How many calls were checked.
+#[must_use]
+pub fn count() -> u64 {
+    CALLS.load(Ordering::Relaxed)
+}
+
+/// A routine is called. A wrong IRQL ends in bug check 0xC4 with the documented subcode for
+/// rules of the reference pages (0x2000 and up are rules by name; this is the general one).
+pub fn enter(routine: &'static Routine) {
+    CALLS.fetch_add(1, Ordering::Relaxed);
+    let level = irql::current();
+    if level > routine.highest {
+        log!(
+            "verifier",
+            "{} called at IRQL {level}; it may be called at up to {}",
+            routine.name,
+            routine.highest
+        );
+        let parameters = [routine.name.as_ptr() as u64, u64::from(level), 0, 0];
+        bugcheck::bugcheck(code::IRQL_NOT_LESS_OR_EQUAL, parameters);
+    }
+    if level < routine.lowest {
+        log!(
+            "verifier",
+            "{} called at IRQL {level}; it may be called from {} on",
+            routine.name,
+            routine.lowest
+        );
+        let parameters = [routine.name.as_ptr() as u64, u64::from(level), 0, 0];
+        bugcheck::bugcheck(code::IRQL_NOT_DISPATCH_LEVEL, parameters);
+    }
+}
+
+/// A DPC's routine has returned.
+pub fn after_dpc(_routine: u64) {}
+
+/// An exception: whether a handler took care of it, and the frame says where to go on.
+pub fn handle_exception(_frame: &mut TrapFrame) -> bool {
+    false
+}
+
+/// The module that an address is in, and the offset in it.
+#[must_use]
+pub fn module_of(address: u64) -> (&'static str, u64) {
+    if address >= KERNEL_BASE {
+        ("nthost", address)
+    } else {
+        ("?", address)
+    }
+}
+
+/// Walks a stack by its frame pointers.
+pub fn walk_stack(rip: u64, _rsp: u64, mut rbp: u64, visit: &mut dyn FnMut(usize, u64)) {
+    visit(0, rip);
+    for index in 1..64 {
+        if rbp & 7 != 0 || !bugcheck::is_readable(rbp) || !bugcheck::is_readable(rbp + 8) {
+            break;
+        }
+        // SAFETY: both words can be read; what they mean is for the next round to doubt.
+        let [next, address] = unsafe { *(rbp as *const [u64; 2]) };
+        if address == 0 {
+            break;
+        }
+        visit(index, address);
+        if next <= rbp {
+            break;
+        }
+        rbp = next;
+    }
+}
+
+/// What else a bugcheck tells.
+pub fn report(port: &mut Port) {
+    let _ = writeln!(port, "{} calls were checked", count());
+}

@@ -1,0 +1,3 @@
+//! The verifier: what Driver Verifier checks, with its bug checks.
+
+pub mod call;
