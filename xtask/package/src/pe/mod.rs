@@ -1,3 +1,7 @@
 //! PE images: the checksum, and what a driver's image must be like.
 
 pub mod checksum;
+pub mod hygiene;
+pub mod imports;
+pub mod pdb;
+pub mod version;
