@@ -292,10 +292,10 @@ impl Checks<'_> {
             Ok(Some(info)) => {
                 let given = info.file_version;
                 let agrees = wanted.is_none_or(|wanted| wanted == given);
-                let mut found = match wanted.filter(|_| !agrees) {
-                    Some(wanted) => format!("{given}, but the package's is {wanted}"),
-                    None => given.to_string(),
-                };
+                let mut found = wanted.filter(|_| !agrees).map_or_else(
+                    || given.to_string(),
+                    |wanted| format!("{given}, but the package's is {wanted}"),
+                );
                 if !info.is_driver {
                     found.push_str(", which does not say that it is a driver");
                 }
