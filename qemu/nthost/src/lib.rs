@@ -24,6 +24,7 @@ pub mod mm;
 pub mod ob;
 #[cfg(target_os = "none")]
 mod panic;
+pub mod pe;
 pub mod pnp;
 pub mod registry;
 #[cfg(target_os = "none")]

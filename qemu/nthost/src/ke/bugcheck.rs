@@ -113,6 +113,12 @@ pub fn bugcheck_at(code: u32, parameters: [u64; 4], frame: &TrapFrame) -> ! {
     exit::exit(exit_code::BUGCHECK)
 }
 
+/// Ends the system with a stop code; the stack begins at these registers.
+pub fn at_registers(code: u32, parameters: [u64; 4], rip: u64, rsp: u64, rbp: u64) -> ! {
+    report(code, parameters, Start { rip, rsp, rbp });
+    exit::exit(exit_code::BUGCHECK)
+}
+
 /// Ends the system after a panic of nthost's own.
 pub fn internal() -> ! {
     report(

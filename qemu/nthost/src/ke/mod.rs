@@ -14,6 +14,8 @@ pub mod dpc;
 #[cfg(target_os = "none")]
 pub mod event;
 #[cfg(target_os = "none")]
+pub mod exception;
+#[cfg(target_os = "none")]
 pub mod ipi;
 #[cfg(target_os = "none")]
 pub mod irql;

@@ -116,8 +116,8 @@ pub struct Thread {
     pub process: *mut u8,
     /// Nesting of `KeEnterCriticalRegion`, of guarded regions.
     pub kernel_apc_disable: i32,
-    /// What is done for it when an exception is being dispatched.
-    pub exception_depth: u32,
+    /// The exception that is being dispatched on it.
+    pub dispatch: *mut super::exception::Dispatch,
     entry: Option<Box<dyn FnOnce() + Send>>,
 }
 
@@ -156,7 +156,7 @@ impl Thread {
             address_space: core::ptr::null(),
             process: null_mut(),
             kernel_apc_disable: 0,
-            exception_depth: 0,
+            dispatch: null_mut(),
             entry: None,
         });
         let head = &raw mut thread.header.WaitListHead;

@@ -58,39 +58,24 @@ pub fn enter(routine: &'static Routine) {
 /// A DPC's routine has returned.
 pub fn after_dpc(_routine: u64) {}
 
-/// An exception: whether a handler took care of it, and the frame says where to go on.
-pub fn handle_exception(_frame: &mut TrapFrame) -> bool {
-    false
+/// An exception: whether a handler took care of it.
+pub fn handle_exception(frame: &mut TrapFrame) -> bool {
+    crate::ke::exception::handle_trap(frame)
 }
 
 /// The module that an address is in, and the offset in it.
 #[must_use]
 pub fn module_of(address: u64) -> (&'static str, u64) {
-    if address >= KERNEL_BASE {
-        ("nthost", address)
-    } else {
-        ("?", address)
+    match crate::pe::module::find(address) {
+        Some(module) => (&module.name, address - module.base),
+        None if address >= KERNEL_BASE => ("nthost", address),
+        None => ("?", address),
     }
 }
 
-/// Walks a stack by its frame pointers.
-pub fn walk_stack(rip: u64, _rsp: u64, mut rbp: u64, visit: &mut dyn FnMut(usize, u64)) {
-    visit(0, rip);
-    for index in 1..64 {
-        if rbp & 7 != 0 || !bugcheck::is_readable(rbp) || !bugcheck::is_readable(rbp + 8) {
-            break;
-        }
-        // SAFETY: both words can be read; what they mean is for the next round to doubt.
-        let [next, address] = unsafe { *(rbp as *const [u64; 2]) };
-        if address == 0 {
-            break;
-        }
-        visit(index, address);
-        if next <= rbp {
-            break;
-        }
-        rbp = next;
-    }
+/// Walks a stack.
+pub fn walk_stack(rip: u64, rsp: u64, rbp: u64, visit: &mut dyn FnMut(usize, u64)) {
+    crate::ke::exception::walk_stack(rip, rsp, rbp, visit);
 }
 
 /// What else a bugcheck tells.
