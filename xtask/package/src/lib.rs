@@ -3,7 +3,9 @@
 //!
 //! The formats are Microsoft's; each module names the documentation it was written from.
 
+pub mod assemble;
 pub mod inf;
 pub mod lint;
 pub mod pe;
+pub mod publish;
 pub mod sign;

@@ -1,0 +1,450 @@
+//! Makes the package: checks everything, signs, and only then writes.
+
+use std::path::{Path, PathBuf};
+use std::time::SystemTime;
+
+use der::Encode;
+use rsa::rand_core::{OsRng, RngCore};
+use sha2::{Digest, Sha256};
+use thiserror::Error;
+
+use crate::inf::Document;
+use crate::inf::driver_version::{Date, Version};
+use crate::inf::encoding::{self, EncodingError};
+use crate::inf::facts::Facts;
+use crate::inf::stamp::{self, StampError};
+use crate::lint::{self, Finding, Level};
+use crate::pe::hygiene::{self, Table};
+use crate::publish::{self, Content};
+use crate::sign::authenticode::{self, AuthenticodeError};
+use crate::sign::catalog::{self, File, Subject};
+use crate::sign::certificate::{self, CertificateError, Signer};
+use crate::sign::time_stamp::TimeStamper;
+
+/// What is packed, and how.
+#[derive(Clone, Debug)]
+pub struct Request {
+    /// The INF file.
+    pub inf: PathBuf,
+    /// The driver's image.
+    pub driver: PathBuf,
+    /// Its PDB, if it goes along.
+    pub pdb: Option<PathBuf>,
+    /// Programs that go along; they are signed too.
+    pub programs: Vec<PathBuf>,
+    /// Files that go along as they are.
+    pub extras: Vec<PathBuf>,
+    /// The version for the INF file; without one, the file's own counts.
+    pub stamp: Option<Version>,
+    /// Now.
+    pub now: SystemTime,
+    /// Whose signature it is.
+    pub signer: Signer,
+    /// Who says when it was made.
+    pub stamper: Option<TimeStamper>,
+    /// Where the package goes; the zip file stands beside it.
+    pub folder: PathBuf,
+}
+
+/// What was made.
+#[derive(Clone, Debug)]
+pub struct Outcome {
+    /// The driver's properties.
+    pub table: Table,
+    /// What the linter said, all of it warnings.
+    pub warnings: Vec<Finding>,
+    /// `DriverVer` of the INF file.
+    pub version: (Date, Version),
+    /// The files and their lengths.
+    pub files: Vec<(String, usize)>,
+    /// Whose signature it is.
+    pub signer: String,
+    /// The zip file.
+    pub zip: PathBuf,
+}
+
+/// A package that was not made. Nothing was written.
+#[derive(Debug, Error)]
+pub enum PackageError {
+    /// A file cannot be read.
+    #[error("{path}: {error}")]
+    Read {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+    /// The INF file's encoding.
+    #[error("{path}: {error}")]
+    Encoding {
+        /// The file.
+        path: PathBuf,
+        /// What it is.
+        error: EncodingError,
+    },
+    /// The INF file cannot be stamped.
+    #[error("{path}: {error}")]
+    Stamp {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: StampError,
+    },
+    /// The INF file breaks rules.
+    #[error("{path} breaks {} rules of InfVerif:\n{}", findings.len(), join(findings))]
+    Inf {
+        /// The file.
+        path: PathBuf,
+        /// Which.
+        findings: Vec<Finding>,
+    },
+    /// INF file and driver do not belong together.
+    #[error("{inf} is out of date with {driver}: {why}")]
+    OutOfDate {
+        /// The INF file.
+        inf: PathBuf,
+        /// The driver.
+        driver: PathBuf,
+        /// In what.
+        why: String,
+    },
+    /// The driver is not fit to be shipped.
+    #[error("{path} is not fit to be shipped:\n{why}")]
+    Driver {
+        /// The driver.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The certificate will not do.
+    #[error("the certificate cannot be used: {0}")]
+    Certificate(#[from] CertificateError),
+    /// Signing failed.
+    #[error("{path} cannot be signed: {error}")]
+    Sign {
+        /// The file.
+        path: PathBuf,
+        /// Why.
+        error: AuthenticodeError,
+    },
+    /// What was made does not verify, which is a fault of this program.
+    #[error("the signed package does not verify: {0}")]
+    Verify(String),
+    /// The package cannot be written.
+    #[error("{path}: {error}; nothing was changed")]
+    Write {
+        /// Where.
+        path: PathBuf,
+        /// Why.
+        error: std::io::Error,
+    },
+}
+
+fn join(findings: &[Finding]) -> String {
+    let shown: Vec<String> = findings.iter().map(ToString::to_string).collect();
+    shown.join("\n")
+}
+
+fn read(path: &Path) -> Result<Vec<u8>, PackageError> {
+    std::fs::read(path).map_err(|error| PackageError::Read {
+        path: path.to_owned(),
+        error,
+    })
+}
+
+fn name(path: &Path) -> String {
+    path.file_name()
+        .unwrap_or_default()
+        .to_string_lossy()
+        .into_owned()
+}
+
+/// The day of a moment, in UTC, as `DriverVer` and the catalog count.
+fn day(at: SystemTime) -> Date {
+    der::DateTime::from_system_time(at).map_or(
+        Date {
+            year: 1980,
+            month: 1,
+            day: 1,
+        },
+        |at| Date {
+            year: at.year(),
+            month: at.month(),
+            day: at.day(),
+        },
+    )
+}
+
+/// The INF file as it goes into the package.
+struct Inf {
+    bytes: Vec<u8>,
+    facts: Facts,
+    warnings: Vec<Finding>,
+    date: Date,
+    version: Version,
+}
+
+fn inf(request: &Request) -> Result<Inf, PackageError> {
+    let path = || request.inf.clone();
+    let bytes = read(&request.inf)?;
+    let text = encoding::decode(&bytes).map_err(|error| PackageError::Encoding {
+        path: path(),
+        error,
+    })?;
+    let text = match request.stamp {
+        None => text,
+        Some(version) => {
+            stamp::stamp(&text, day(request.now), version).map_err(|error| PackageError::Stamp {
+                path: path(),
+                error,
+            })?
+        }
+    };
+    let document = Document::parse(&text);
+    let (errors, warnings): (Vec<Finding>, Vec<Finding>) =
+        lint::lint(&document, &lint::Options::default())
+            .into_iter()
+            .partition(|finding| finding.rule.level == Level::Error);
+    if !errors.is_empty() {
+        return Err(PackageError::Inf {
+            path: path(),
+            findings: errors,
+        });
+    }
+    let facts = Facts::of(&document);
+    // The linter has seen to it that both are there.
+    let (Some(date), Some(version)) = (facts.date, facts.version) else {
+        return Err(PackageError::Stamp {
+            path: path(),
+            error: StampError::NoDriverVersion,
+        });
+    };
+    // Windows reads lines that end in CR LF everywhere; a file that has them keeps them.
+    let text = if text.contains("\r\n") {
+        text
+    } else {
+        text.replace('\n', "\r\n")
+    };
+    let bytes = if bytes.starts_with(&[0xff, 0xfe]) {
+        [0xfeff]
+            .into_iter()
+            .chain(text.encode_utf16())
+            .flat_map(u16::to_le_bytes)
+            .collect()
+    } else {
+        text.into_bytes()
+    };
+    Ok(Inf {
+        bytes,
+        facts,
+        warnings,
+        date,
+        version,
+    })
+}
+
+/// Whether INF file and driver belong together.
+fn agree(request: &Request, inf: &Inf) -> Result<(), PackageError> {
+    let out_of_date = |why: String| PackageError::OutOfDate {
+        inf: request.inf.clone(),
+        driver: request.driver.clone(),
+        why,
+    };
+    let driver = name(&request.driver);
+    for file in &inf.facts.files {
+        if !file.eq_ignore_ascii_case(&driver) {
+            return Err(out_of_date(format!(
+                "it installs {file}, which the package has not"
+            )));
+        }
+    }
+    if !inf
+        .facts
+        .files
+        .iter()
+        .any(|file| file.eq_ignore_ascii_case(&driver))
+    {
+        return Err(out_of_date(format!("it does not install {driver}")));
+    }
+    let today = day(request.now);
+    if inf.date > today {
+        return Err(out_of_date(format!(
+            "its DriverVer is of {}, which is in the future",
+            inf.date
+        )));
+    }
+    let built = std::fs::metadata(&request.driver)
+        .and_then(|metadata| metadata.modified())
+        .map_err(|error| PackageError::Read {
+            path: request.driver.clone(),
+            error,
+        })?;
+    if inf.date < day(built) {
+        let why = format!(
+            "its DriverVer is of {}, but the driver was built on {}",
+            inf.date,
+            day(built)
+        );
+        return Err(out_of_date(why));
+    }
+    Ok(())
+}
+
+/// The version that an image's resource gives, if it has one that can be read.
+fn image_version(image: &[u8]) -> Option<Version> {
+    let pe = object::read::pe::PeFile64::parse(image).ok()?;
+    Some(crate::pe::version::of(&pe).ok()??.file_version)
+}
+
+fn driver_table(request: &Request, inf: &Inf, image: &[u8]) -> Result<Table, PackageError> {
+    if let Some(version) = image_version(image).filter(|version| *version != inf.version) {
+        return Err(PackageError::OutOfDate {
+            inf: request.inf.clone(),
+            driver: request.driver.clone(),
+            why: format!(
+                "its DriverVer is {}, the driver's version is {version}; build the driver again",
+                inf.version
+            ),
+        });
+    }
+    let pdb = request.pdb.as_deref().map(read).transpose()?;
+    let failed = |why: String| PackageError::Driver {
+        path: request.driver.clone(),
+        why,
+    };
+    // Signing sets the checksum, so it is judged as it will be.
+    let mut judged = image.to_vec();
+    crate::pe::checksum::set(&mut judged).map_err(failed)?;
+    let table = hygiene::check(&judged, pdb.as_deref(), Some(inf.version)).map_err(failed)?;
+    if table.bad().next().is_some() {
+        let bad = Table(table.bad().cloned().collect());
+        return Err(failed(bad.to_string()));
+    }
+    Ok(table)
+}
+
+fn sign(request: &Request, path: &Path, image: &[u8]) -> Result<Content, PackageError> {
+    let name = name(path);
+    let bytes = authenticode::sign(image, &name, &request.signer, request.stamper.as_ref())
+        .map_err(|error| PackageError::Sign {
+            path: path.to_owned(),
+            error,
+        })?;
+    Ok(Content { name, bytes })
+}
+
+/// Checks everything, signs, and writes the package.
+///
+/// # Errors
+/// Whatever is wrong, before anything is written.
+pub fn make(request: &Request) -> Result<Outcome, PackageError> {
+    request.signer.check(request.now)?;
+    let inf = inf(request)?;
+    agree(request, &inf)?;
+    let image = read(&request.driver)?;
+    let table = driver_table(request, &inf, &image)?;
+
+    let driver = sign(request, &request.driver, &image)?;
+    let inf_file = Content {
+        name: name(&request.inf),
+        bytes: inf.bytes.clone(),
+    };
+    let catalog = make_catalog(request, &inf, &inf_file, &driver)?;
+    verify(&driver, &inf_file, &catalog)?;
+
+    let mut files = vec![inf_file, driver, catalog];
+    for path in &request.programs {
+        files.push(sign(request, path, &read(path)?)?);
+    }
+    for path in request.extras.iter().chain(&request.pdb) {
+        files.push(Content {
+            name: name(path),
+            bytes: read(path)?,
+        });
+    }
+    let certificate = request.signer.certificate();
+    let stem = request.inf.with_extension("cer");
+    files.push(Content {
+        name: name(&stem),
+        bytes: certificate.to_der().map_err(CertificateError::Der)?,
+    });
+    files.sort_by(|a, b| a.name.cmp(&b.name));
+    let zip = publish::publish(&request.folder, &files, inf.date).map_err(|error| {
+        PackageError::Write {
+            path: request.folder.clone(),
+            error,
+        }
+    })?;
+    Ok(Outcome {
+        table,
+        warnings: inf.warnings,
+        version: (inf.date, inf.version),
+        files: files
+            .into_iter()
+            .map(|file| (file.name, file.bytes.len()))
+            .collect(),
+        signer: certificate::subject(certificate),
+        zip,
+    })
+}
+
+fn make_catalog(
+    request: &Request,
+    inf: &Inf,
+    inf_file: &Content,
+    driver: &Content,
+) -> Result<Content, PackageError> {
+    let failed = |error: AuthenticodeError| PackageError::Sign {
+        path: PathBuf::from(&inf.facts.catalog),
+        error,
+    };
+    let mut identifier = [0; 16];
+    OsRng.fill_bytes(&mut identifier);
+    let files = [inf_file, driver].map(|file| File {
+        name: &file.name,
+        bytes: &file.bytes,
+    });
+    let subject = Subject {
+        device_ids: &inf.facts.device_ids,
+        targets: &inf.facts.targets,
+        identifier,
+        time: der::DateTime::from_system_time(request.now).map_err(|error| failed(error.into()))?,
+    };
+    let bytes = catalog::sign(
+        &files,
+        &subject,
+        &inf.facts.catalog,
+        &request.signer,
+        request.stamper.as_ref(),
+    )
+    .map_err(failed)?;
+    Ok(Content {
+        name: inf.facts.catalog.clone(),
+        bytes,
+    })
+}
+
+/// Reads back what was made, as Windows would.
+fn verify(driver: &Content, inf: &Content, catalog: &Content) -> Result<(), PackageError> {
+    let fault = |what: &str| PackageError::Verify(what.to_owned());
+    let signature = authenticode::signature(&driver.bytes)
+        .map_err(|error| fault(&error.to_string()))?
+        .ok_or_else(|| fault("the driver has no signature"))?;
+    let digest = authenticode::digest(&driver.bytes).map_err(|error| fault(&error.to_string()))?;
+    if signature.digest() != digest {
+        return Err(fault("the driver's signature is of another image"));
+    }
+    let list = catalog::read(&catalog.bytes).map_err(|error| fault(&error.to_string()))?;
+    let has = |digest: &[u8]| {
+        list.trusted_subjects
+            .iter()
+            .any(|member| member.identifier.as_bytes() == digest)
+    };
+    if !has(&digest) {
+        return Err(fault("the catalog does not have the driver"));
+    }
+    if !has(&Sha256::digest(&inf.bytes)) {
+        return Err(fault("the catalog does not have the INF file"));
+    }
+    Ok(())
+}
