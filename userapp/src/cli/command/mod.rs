@@ -1,0 +1,53 @@
+//! The commands, a file for each.
+
+mod copy;
+mod factorial;
+mod info;
+mod list;
+mod liveness;
+mod raise;
+mod read;
+mod stats;
+mod testdev;
+mod topology;
+mod wait;
+mod write;
+
+use clap::Subcommand;
+use eductl::Error;
+
+use super::context::Context;
+
+macro_rules! commands {
+    ($($(#[$attribute:meta])* $variant:ident($module:ident),)*) => {
+        /// What to do.
+        #[derive(Debug, Subcommand)]
+        pub enum Command {
+            $($(#[$attribute])* $variant($module::Arguments),)*
+        }
+
+        impl Command {
+            /// Does it.
+            pub fn run(&self, context: &Context) -> Result<(), Error> {
+                match self {
+                    $($(#[$attribute])* Self::$variant(arguments) => arguments.run(context),)*
+                }
+            }
+        }
+    };
+}
+
+commands! {
+    List(list),
+    Info(info),
+    Liveness(liveness),
+    Factorial(factorial),
+    Read(read),
+    Write(write),
+    Copy(copy),
+    Raise(raise),
+    Wait(wait),
+    Testdev(testdev),
+    Stats(stats),
+    Topology(topology),
+}

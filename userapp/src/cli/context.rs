@@ -1,0 +1,137 @@
+//! What all commands have: the system, the device that is meant, and where output goes.
+
+use std::{
+    io::{self, Write},
+    path::PathBuf,
+    time::Duration,
+};
+
+#[cfg(unix)]
+use eductl::nthost::{self, NtHost};
+use eductl::{
+    Device, DeviceKind, Edu, Error, Interrupt, IoSystem, Testdev,
+    device::{self, OpenDevice},
+};
+use serde_json::{Value, json};
+
+use super::{Arguments, command::Command};
+
+/// What all commands have.
+pub struct Context {
+    /// Raised by Ctrl-C.
+    pub interrupt: Interrupt,
+    /// Whether machines read the output.
+    pub json: bool,
+    timeout: Option<Duration>,
+    device: Option<String>,
+    #[cfg(unix)]
+    machine: Option<String>,
+    #[cfg(unix)]
+    socket: Option<PathBuf>,
+}
+
+impl Context {
+    pub fn new(arguments: Arguments, interrupt: Interrupt) -> (Self, Command) {
+        let context = Self {
+            interrupt,
+            json: arguments.json,
+            timeout: arguments.timeout,
+            device: arguments.device,
+            #[cfg(unix)]
+            machine: arguments.machine,
+            #[cfg(unix)]
+            socket: arguments.socket,
+        };
+        (context, arguments.command)
+    }
+
+    /// The system: this Windows.
+    #[cfg(windows)]
+    #[expect(
+        clippy::unused_self,
+        reason = "elsewhere there is more than one system"
+    )]
+    pub fn system(&self) -> Result<eductl::win32::Win32, Error> {
+        eductl::win32::Win32::new()
+    }
+
+    /// The system: a running nthost.
+    #[cfg(unix)]
+    pub fn system(&self) -> Result<NtHost, Error> {
+        let socket = match &self.socket {
+            Some(socket) => socket.clone(),
+            None => nthost::locate(self.machine.as_deref())?,
+        };
+        NtHost::connect(&socket)
+    }
+
+    /// The device that is meant, which is to be of this kind.
+    pub fn find(&self, system: &dyn IoSystem, kind: DeviceKind) -> Result<Device, Error> {
+        device::find(&device::list(system)?, kind, self.device.as_deref())
+    }
+
+    /// Opens a device.
+    pub fn open(&self, system: &dyn IoSystem, device: &Device) -> Result<OpenDevice, Error> {
+        let open = OpenDevice::open(system, &device.path, &self.interrupt)?;
+        Ok(open.with_limit(self.timeout))
+    }
+
+    /// Opens the `edu` device that is meant.
+    pub fn edu(&self) -> Result<Edu, Error> {
+        let system = self.system()?;
+        let device = self.find(&system, DeviceKind::Edu)?;
+        self.open(&system, &device).map(Edu::new)
+    }
+
+    /// Opens the `pci-testdev` device that is meant.
+    pub fn testdev(&self) -> Result<Testdev, Error> {
+        let system = self.system()?;
+        let device = self.find(&system, DeviceKind::Testdev)?;
+        self.open(&system, &device).map(Testdev::new)
+    }
+
+    /// Prints the result: as JSON for machines, or as the lines that `text` writes for people.
+    pub fn print(
+        &self,
+        json: &Value,
+        text: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+    ) -> Result<(), Error> {
+        let mut out = io::stdout().lock();
+        let printed = if self.json {
+            writeln!(out, "{json:#}")
+        } else {
+            text(&mut out)
+        };
+        printed.and_then(|()| out.flush()).map_err(output_fault)
+    }
+}
+
+/// Output that could not be printed.
+pub fn output_fault(error: io::Error) -> Error {
+    Error::File {
+        path: PathBuf::from("the standard output"),
+        error,
+    }
+}
+
+/// Prints an error: for people to the standard error, for machines where they read.
+pub fn print_error(error: &Error, json: bool) {
+    let printed = if json {
+        let status = error.status().map(
+            |status| json!({ "name": status.name(), "code": format!("{:#x}", status.code()) }),
+        );
+        let document = json!({
+            "error": {
+                "kind": error.kind(),
+                "message": error.to_string(),
+                "status": status,
+                "exit_code": error.exit_code(),
+            }
+        });
+        writeln!(io::stdout(), "{document:#}")
+    } else {
+        writeln!(io::stderr(), "eductl: {error}")
+    };
+    // There is nobody left to tell.
+    drop(printed);
+}

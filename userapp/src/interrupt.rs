@@ -1,0 +1,66 @@
+//! The person's Ctrl-C: no request begins after it, and those outstanding are cancelled.
+
+use std::sync::{
+    Arc, Mutex, PoisonError, Weak,
+    atomic::{AtomicBool, Ordering},
+};
+
+use crate::{error::Error, io::File};
+
+/// Whether the person has interrupted, shared by all that make requests.
+#[derive(Clone, Default)]
+pub struct Interrupt(Arc<State>);
+
+#[derive(Default)]
+struct State {
+    raised: AtomicBool,
+    /// The files whose requests are cancelled. Not held while they are.
+    files: Mutex<Vec<Weak<dyn File>>>,
+}
+
+impl std::fmt::Debug for Interrupt {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.debug_tuple("Interrupt").field(&self.is_raised()).finish()
+    }
+}
+
+impl Interrupt {
+    /// Interrupts: from now on no request begins, and all outstanding ones are cancelled.
+    pub fn raise(&self) {
+        // Before the files are looked at: whoever sends a request looks at this afterwards, so
+        // that a request is seen by one side or the other. Both sides use the one total order.
+        self.0.raised.store(true, Ordering::SeqCst);
+        let files =
+            std::mem::take(&mut *self.0.files.lock().unwrap_or_else(PoisonError::into_inner));
+        for file in files.iter().filter_map(Weak::upgrade) {
+            file.cancel(None);
+        }
+    }
+
+    /// Whether there was an interrupt.
+    #[must_use]
+    pub fn is_raised(&self) -> bool {
+        // See `raise`.
+        self.0.raised.load(Ordering::SeqCst)
+    }
+
+    /// An error if there was an interrupt.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Interrupted`].
+    pub fn check(&self) -> Result<(), Error> {
+        if self.is_raised() {
+            Err(Error::Interrupted)
+        } else {
+            Ok(())
+        }
+    }
+
+    /// Has the requests of a file cancelled at an interrupt.
+    pub fn watch(&self, file: &Arc<dyn File>) {
+        let mut files = self.0.files.lock().unwrap_or_else(PoisonError::into_inner);
+        files.retain(|file| file.strong_count() > 0);
+        files.push(Arc::downgrade(file));
+    }
+}
