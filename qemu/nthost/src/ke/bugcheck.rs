@@ -155,6 +155,12 @@ pub mod code {
     pub const ATTEMPTED_SWITCH_FROM_DPC: u32 = 0xb8;
     /// A driver touched an invalid address at raised IRQL.
     pub const DRIVER_IRQL_NOT_LESS_OR_EQUAL: u32 = 0xd1;
+    /// Bytes beside an allocation were written.
+    pub const SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION: u32 = 0xc1;
+    /// A bad call of a pool routine.
+    pub const BAD_POOL_CALLER: u32 = 0xc2;
+    /// A timer or DPC is in memory that is freed.
+    pub const TIMER_OR_DPC_INVALID: u32 = 0xc7;
     /// What the verifier finds.
     pub const DRIVER_VERIFIER_DETECTED_VIOLATION: u32 = 0xc4;
     /// A crash that software asked for.
@@ -177,6 +183,9 @@ fn name(code: u32) -> &'static str {
         code::UNEXPECTED_KERNEL_MODE_TRAP => "UNEXPECTED_KERNEL_MODE_TRAP",
         code::ATTEMPTED_SWITCH_FROM_DPC => "ATTEMPTED_SWITCH_FROM_DPC",
         code::DRIVER_IRQL_NOT_LESS_OR_EQUAL => "DRIVER_IRQL_NOT_LESS_OR_EQUAL",
+        code::SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION => "SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION",
+        code::BAD_POOL_CALLER => "BAD_POOL_CALLER",
+        code::TIMER_OR_DPC_INVALID => "TIMER_OR_DPC_INVALID",
         code::DRIVER_VERIFIER_DETECTED_VIOLATION => "DRIVER_VERIFIER_DETECTED_VIOLATION",
         code::MANUALLY_INITIATED_CRASH1 => "MANUALLY_INITIATED_CRASH1",
         code::KERNEL_SECURITY_CHECK_FAILURE => "KERNEL_SECURITY_CHECK_FAILURE",

@@ -185,6 +185,22 @@ fn is_idle(processor: &Pcr) -> bool {
         == processor.idle_thread.load(Ordering::Relaxed)
 }
 
+/// A DPC that is in a queue and lies in these bytes.
+#[must_use]
+pub fn queued_in(address: u64, size: u64) -> Option<u64> {
+    let _guard = QUEUED.lock();
+    pcr::all().find_map(|pcr| {
+        let mut entry = pcr.dpcs.lock().first;
+        while !entry.is_null() {
+            if (address..address + size).contains(&(entry as u64)) {
+                return Some(entry as u64);
+            }
+            entry = DpcQueue::next_of(entry);
+        }
+        None
+    })
+}
+
 /// Takes a DPC out of its queue; says whether it was in one. Any IRQL.
 ///
 /// # Safety

@@ -150,6 +150,12 @@ pub struct CallerFrame {
 }
 
 impl CallerFrame {
+    /// Where the call returns to.
+    #[must_use]
+    pub const fn return_address(&self) -> u64 {
+        self.return_address
+    }
+
     /// The caller's registers after the call.
     fn registers(&self) -> Registers {
         let behind = core::ptr::from_ref(self) as u64 + size_of::<Self>() as u64;

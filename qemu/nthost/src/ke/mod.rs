@@ -20,11 +20,15 @@ pub mod ipi;
 #[cfg(target_os = "none")]
 pub mod irql;
 #[cfg(target_os = "none")]
+pub mod ktimer;
+#[cfg(target_os = "none")]
 pub mod lock;
 #[cfg(target_os = "none")]
 pub mod once;
 #[cfg(target_os = "none")]
 pub mod pcr;
+#[cfg(target_os = "none")]
+pub mod processor;
 pub mod ready;
 #[cfg(target_os = "none")]
 pub mod spinlock;

@@ -7,6 +7,8 @@ pub mod heap;
 #[cfg(target_os = "none")]
 pub mod paging;
 pub mod phys;
+#[cfg(target_os = "none")]
+pub mod pool;
 
 /// Bytes of a page.
 pub const PAGE_SIZE: u64 = 4096;

@@ -55,6 +55,22 @@ pub fn enter(routine: &'static Routine) {
     }
 }
 
+/// Where the routine that calls this one returns to: the driver that called it.
+///
+/// To be called by an exported routine itself, not by what it calls.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "the frame read is the caller's own")]
+#[must_use]
+pub fn caller() -> u64 {
+    let address: u64;
+    // SAFETY: reads the return address that the frame pointer leads to.
+    unsafe {
+        core::arch::asm!("mov {}, [rbp + 8]", out(reg) address,
+            options(nostack, readonly, preserves_flags));
+    };
+    address
+}
+
 /// A DPC's routine has returned.
 pub fn after_dpc(_routine: u64) {}
 

@@ -1,3 +1,5 @@
 //! The verifier: what Driver Verifier checks, with its bug checks.
 
 pub mod call;
+pub mod fault;
+pub mod freed;

@@ -1,0 +1,282 @@
+//! Pool: what drivers allocate, each allocation in pages of its own.
+//!
+//! All pool is special pool, as under Driver Verifier: an allocation ends where a page ends (so
+//! that the byte behind it faults), a page that is never mapped lies on either side, and freed
+//! pages are unmapped. The bytes between its start and the page's are filled with a pattern
+//! that is checked when it is freed.
+//!
+//! Sources: ExAllocatePool2, ExAllocatePoolWithTag, ExFreePoolWithTag, "Special Pool", bug
+//! checks 0xC1, 0xC2 and 0xC5.
+
+use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use core::ffi::c_void;
+
+use super::{
+    PAGE_SIZE,
+    paging::{self, Access},
+    phys::{self, Request},
+};
+use crate::{
+    export::{APC_LEVEL, DISPATCH_LEVEL},
+    ke::{
+        bugcheck::{self, code},
+        irql,
+        lock::HighLock,
+    },
+    verifier::{call, fault},
+};
+
+/// `POOL_FLAGS`.
+pub mod flags {
+    /// The memory is not zeroed.
+    pub const UNINITIALIZED: u64 = 0x2;
+    /// The memory begins at a cache line.
+    pub const CACHE_ALIGNED: u64 = 0x8;
+    /// A failure raises a status.
+    pub const RAISE_ON_FAILURE: u64 = 0x20;
+    /// Nonpaged, no code.
+    pub const NON_PAGED: u64 = 0x40;
+    /// Nonpaged, with code.
+    pub const NON_PAGED_EXECUTE: u64 = 0x80;
+    /// Paged.
+    pub const PAGED: u64 = 0x100;
+    /// What an allocation is in: exactly one of these.
+    pub const KINDS: u64 = NON_PAGED | NON_PAGED_EXECUTE | PAGED;
+    /// All that are required to be known, the lower half; unknown ones in the upper half are
+    /// ignored by design.
+    pub const KNOWN: u64 = 0x1ff;
+    /// The flags that must be understood.
+    pub const REQUIRED: u64 = 0xffff_ffff;
+}
+
+/// Pool allocations are aligned so (`MEMORY_ALLOCATION_ALIGNMENT`).
+const ALIGNMENT: u64 = 16;
+const CACHE_LINE: u64 = 64;
+/// Fills what an allocation does not use of its first page.
+const PATTERN: u8 = 0x6e;
+/// Fills memory that is not zeroed.
+const GARBAGE: u8 = 0xa5;
+
+/// An allocation.
+#[derive(Clone, Debug)]
+pub struct Allocation {
+    /// Its bytes.
+    pub size: u64,
+    /// Its tag.
+    pub tag: u32,
+    /// Who allocated it.
+    pub caller: u64,
+    /// It is pageable: not to be used at DISPATCH_LEVEL.
+    pub paged: bool,
+    base: u64,
+    frames: Vec<u64>,
+}
+
+/// By address. Protects the table alone, not the memory.
+static ALLOCATIONS: HighLock<BTreeMap<u64, Allocation>> = HighLock::new(BTreeMap::new());
+
+/// A tag as people write it.
+#[must_use]
+pub fn tag_text(tag: u32) -> String {
+    let printable = |byte: u8| if byte.is_ascii_graphic() { char::from(byte) } else { ' ' };
+    tag.to_le_bytes().into_iter().map(printable).collect()
+}
+
+/// Allocates; `None` if memory is short, or the allocation was chosen to fail.
+#[must_use]
+pub fn allocate(pool: u64, size: u64, tag: u32, caller: u64) -> Option<u64> {
+    if fault::strikes(caller) {
+        return None;
+    }
+    let level = irql::current();
+    let paged = pool & flags::PAGED != 0;
+    // Bug check 0xC4, subcodes 0x1 (paged) and 0x2 (nonpaged).
+    if level > if paged { APC_LEVEL } else { DISPATCH_LEVEL } {
+        let subcode = if paged { 1 } else { 2 };
+        violation([subcode, u64::from(level), pool, size]);
+    }
+    let alignment = match () {
+        () if size >= PAGE_SIZE => PAGE_SIZE,
+        () if pool & flags::CACHE_ALIGNED != 0 => CACHE_LINE,
+        () => ALIGNMENT,
+    };
+    let pages = size.div_ceil(PAGE_SIZE);
+    let mut frames = Vec::with_capacity(pages as usize);
+    for _ in 0..pages {
+        let Some(frame) = phys::allocate(&Request::any(1)) else {
+            free_frames(&frames);
+            return None;
+        };
+        frames.push(frame);
+    }
+    let mut access = Access::WRITE;
+    access.set(Access::EXECUTE, pool & flags::NON_PAGED_EXECUTE != 0);
+    // SAFETY: the pages are ours.
+    let Some(base) = (unsafe { paging::map_range(frames.iter().copied(), access) }) else {
+        free_frames(&frames);
+        return None;
+    };
+    let total = pages * PAGE_SIZE;
+    let address = base + (total - size) / alignment * alignment;
+    let memory = core::ptr::with_exposed_provenance_mut::<u8>(base as usize);
+    // SAFETY: the range was just mapped.
+    unsafe { memory.write_bytes(PATTERN, total as usize) };
+    let fill = if pool & flags::UNINITIALIZED == 0 { 0 } else { GARBAGE };
+    let start = core::ptr::with_exposed_provenance_mut::<u8>(address as usize);
+    // SAFETY: as above.
+    unsafe { start.write_bytes(fill, size as usize) };
+    let allocation = Allocation { size, tag, caller, paged, base, frames };
+    ALLOCATIONS.lock().insert(address, allocation);
+    Some(address)
+}
+
+/// Frees. `tag` is checked if it is given.
+pub fn free(address: u64, tag: Option<u32>) {
+    let level = irql::current();
+    let allocation = ALLOCATIONS.lock().remove(&address);
+    let Some(allocation) = allocation else {
+        // Bug check 0xC2, 0x7: pool that is free already or never was.
+        bugcheck::bugcheck(code::BAD_POOL_CALLER, [7, 0, u64::from(tag.unwrap_or(0)), address]);
+    };
+    // Bug check 0xC4, subcodes 0x11 (paged) and 0x12 (nonpaged).
+    if level > if allocation.paged { APC_LEVEL } else { DISPATCH_LEVEL } {
+        let subcode = if allocation.paged { 0x11 } else { 0x12 };
+        violation([subcode, u64::from(level), u64::from(allocation.paged), address]);
+    }
+    if let Some(tag) = tag.filter(|&tag| tag != 0 && tag != allocation.tag) {
+        // Bug check 0xC2, 0xA: freed with another tag.
+        let parameters = [0xa, address, u64::from(allocation.tag), u64::from(tag)];
+        bugcheck::bugcheck(code::BAD_POOL_CALLER, parameters);
+    }
+    let end = allocation.base + allocation.frames.len() as u64 * PAGE_SIZE;
+    let outside = (allocation.base..address).chain(address + allocation.size..end);
+    for at in outside {
+        let byte = core::ptr::with_exposed_provenance::<u8>(at as usize);
+        // SAFETY: the pages of the allocation are mapped until below.
+        if unsafe { byte.read() } != PATTERN {
+            // Bug check 0xC1: bytes beside the allocation were written.
+            let parameters = [address, at, allocation.size, 0x24];
+            bugcheck::bugcheck(code::SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION, parameters);
+        }
+    }
+    crate::verifier::freed::check(address, allocation.size);
+    // SAFETY: the driver has given the memory back; whoever still uses it faults.
+    unsafe { paging::unmap_range(allocation.base, allocation.frames.len() as u64) };
+    free_frames(&allocation.frames);
+}
+
+fn violation(parameters: [u64; 4]) -> ! {
+    bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters)
+}
+
+fn free_frames(frames: &[u64]) {
+    for &frame in frames {
+        // SAFETY: they were allocated by the caller, and are not mapped.
+        unsafe { phys::free(frame, 1) };
+    }
+}
+
+/// Calls for each allocation, with its address.
+pub fn for_each(mut visit: impl FnMut(u64, &Allocation)) {
+    // A copy, because whoever visits may allocate.
+    let allocations = ALLOCATIONS.lock().clone();
+    for (address, allocation) in &allocations {
+        visit(*address, allocation);
+    }
+}
+
+/// The allocation that an address is in: where it begins, and what it is.
+#[must_use]
+pub fn find(address: u64) -> Option<(u64, Allocation)> {
+    let allocations = ALLOCATIONS.lock();
+    let (&start, allocation) = allocations.range(..=address).next_back()?;
+    (address < start + allocation.size).then(|| (start, allocation.clone()))
+}
+
+/// `POOL_TYPE` of the older routines, as flags.
+const fn from_pool_type(kind: u32) -> u64 {
+    let base = match kind & 0x201 {
+        0x1 => flags::PAGED,
+        0x200 => flags::NON_PAGED,
+        _ => flags::NON_PAGED_EXECUTE,
+    };
+    let aligned = if kind & 4 != 0 { flags::CACHE_ALIGNED } else { 0 };
+    base | aligned | flags::UNINITIALIZED
+}
+
+fn pointer(address: Option<u64>) -> *mut c_void {
+    address.map_or(core::ptr::null_mut(), |address| {
+        core::ptr::with_exposed_provenance_mut(address as usize)
+    })
+}
+
+crate::raising_export! {
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Allocates pool, zeroed unless asked otherwise. NULL if memory is short, for flags that
+    /// say nothing or too much of where, for no bytes, and for no tag; a raised status instead
+    /// with `POOL_FLAG_RAISE_ON_FAILURE`.
+    ///
+    /// Source: ExAllocatePool2.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn ExAllocatePool2(pool: u64, size: u64, tag: u32; caller) -> *mut c_void {
+        let unknown = pool & flags::REQUIRED & !flags::KNOWN != 0;
+        let valid = (pool & flags::KINDS).count_ones() == 1 && !unknown && size != 0 && tag != 0;
+        let address =
+            if valid { allocate(pool, size, tag, caller.return_address()) } else { None };
+        if address.is_none() && pool & flags::RAISE_ON_FAILURE != 0 {
+            let status = if valid {
+                nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES
+            } else {
+                nthost_nt::status::STATUS_INVALID_PARAMETER
+            };
+            crate::ke::exception::raise_from(caller, status);
+        }
+        pointer(address)
+    }
+}
+
+nt_export! {
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Allocates pool, not zeroed. NULL if memory is short.
+    ///
+    /// Source: ExAllocatePoolWithTag.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn ExAllocatePoolWithTag(kind: u32, size: u64, tag: u32) -> *mut c_void {
+        let caller = call::caller();
+        // No bytes at all is one of the verifier's rules: bug check 0xC4, subcode 0x0.
+        if size == 0 {
+            violation([0, u64::from(irql::current()), u64::from(kind), 0]);
+        }
+        pointer(allocate(from_pool_type(kind), size, tag, caller))
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Frees pool; its tag, unless zero, must be the one that it was allocated with.
+    ///
+    /// Source: ExFreePoolWithTag.
+    ///
+    /// # Safety
+    ///
+    /// The memory is the caller's, and nobody uses it any more.
+    pub unsafe fn ExFreePoolWithTag(address: *mut c_void, tag: u32) {
+        free(address as u64, Some(tag));
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Frees pool.
+    ///
+    /// Source: ExFreePool.
+    ///
+    /// # Safety
+    ///
+    /// The memory is the caller's, and nobody uses it any more.
+    pub unsafe fn ExFreePool(address: *mut c_void) {
+        free(address as u64, None);
+    }
+}
