@@ -27,6 +27,7 @@ mod panic;
 pub mod pe;
 pub mod pnp;
 pub mod registry;
+pub mod rtl;
 #[cfg(target_os = "none")]
 pub mod system;
 #[cfg(target_os = "none")]

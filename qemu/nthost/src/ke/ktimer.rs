@@ -23,7 +23,10 @@ static SET: HighLock<BTreeMap<u64, (u64, u64)>> = HighLock::new(BTreeMap::new())
 /// A timer that is set and lies in these bytes.
 #[must_use]
 pub fn set_in(address: u64, size: u64) -> Option<u64> {
-    SET.lock().range(address..address + size).next().map(|(&timer, _)| timer)
+    SET.lock()
+        .range(address..address + size)
+        .next()
+        .map(|(&timer, _)| timer)
 }
 
 fn cancel(guard: &mut Guard, timer: *mut KTIMER) -> bool {
@@ -32,7 +35,10 @@ fn cancel(guard: &mut Guard, timer: *mut KTIMER) -> bool {
 }
 
 fn set(guard: &mut Guard, timer: *mut KTIMER, due: u64) {
-    let key = guard.dispatcher().timers.set_call(due, expire, timer as usize);
+    let key = guard
+        .dispatcher()
+        .timers
+        .set_call(due, expire, timer as usize);
     SET.lock().insert(timer as u64, key);
 }
 
@@ -41,7 +47,10 @@ fn expire(timer: usize) {
     let timer = core::ptr::with_exposed_provenance_mut::<KTIMER>(timer);
     let mut guard = dispatcher::lock();
     // It may have been cancelled, or set again, since it was found due.
-    let due = SET.lock().get(&(timer as u64)).is_some_and(|&(due, _)| due <= time::interrupt_time());
+    let due = SET
+        .lock()
+        .get(&(timer as u64))
+        .is_some_and(|&(due, _)| due <= time::interrupt_time());
     if !due {
         return;
     }

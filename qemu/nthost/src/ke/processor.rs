@@ -60,8 +60,9 @@ pub fn flush_queued_dpcs() {
     }
     let count = pcr::count();
     LEFT.store(count, Ordering::Relaxed);
-    let mut dpcs: alloc::vec::Vec<core::mem::MaybeUninit<KDPC>> =
-        (0..count).map(|_| core::mem::MaybeUninit::uninit()).collect();
+    let mut dpcs: alloc::vec::Vec<core::mem::MaybeUninit<KDPC>> = (0..count)
+        .map(|_| core::mem::MaybeUninit::uninit())
+        .collect();
     for (processor, place) in (0..count).zip(&mut dpcs) {
         let dpc = place.as_mut_ptr();
         // SAFETY: the place is memory for a DPC, and stays until all have run.

@@ -78,7 +78,13 @@ static ALLOCATIONS: HighLock<BTreeMap<u64, Allocation>> = HighLock::new(BTreeMap
 /// A tag as people write it.
 #[must_use]
 pub fn tag_text(tag: u32) -> String {
-    let printable = |byte: u8| if byte.is_ascii_graphic() { char::from(byte) } else { ' ' };
+    let printable = |byte: u8| {
+        if byte.is_ascii_graphic() {
+            char::from(byte)
+        } else {
+            ' '
+        }
+    };
     tag.to_le_bytes().into_iter().map(printable).collect()
 }
 
@@ -121,11 +127,22 @@ pub fn allocate(pool: u64, size: u64, tag: u32, caller: u64) -> Option<u64> {
     let memory = core::ptr::with_exposed_provenance_mut::<u8>(base as usize);
     // SAFETY: the range was just mapped.
     unsafe { memory.write_bytes(PATTERN, total as usize) };
-    let fill = if pool & flags::UNINITIALIZED == 0 { 0 } else { GARBAGE };
+    let fill = if pool & flags::UNINITIALIZED == 0 {
+        0
+    } else {
+        GARBAGE
+    };
     let start = core::ptr::with_exposed_provenance_mut::<u8>(address as usize);
     // SAFETY: as above.
     unsafe { start.write_bytes(fill, size as usize) };
-    let allocation = Allocation { size, tag, caller, paged, base, frames };
+    let allocation = Allocation {
+        size,
+        tag,
+        caller,
+        paged,
+        base,
+        frames,
+    };
     ALLOCATIONS.lock().insert(address, allocation);
     Some(address)
 }
@@ -136,12 +153,26 @@ pub fn free(address: u64, tag: Option<u32>) {
     let allocation = ALLOCATIONS.lock().remove(&address);
     let Some(allocation) = allocation else {
         // Bug check 0xC2, 0x7: pool that is free already or never was.
-        bugcheck::bugcheck(code::BAD_POOL_CALLER, [7, 0, u64::from(tag.unwrap_or(0)), address]);
+        bugcheck::bugcheck(
+            code::BAD_POOL_CALLER,
+            [7, 0, u64::from(tag.unwrap_or(0)), address],
+        );
     };
     // Bug check 0xC4, subcodes 0x11 (paged) and 0x12 (nonpaged).
-    if level > if allocation.paged { APC_LEVEL } else { DISPATCH_LEVEL } {
+    if level
+        > if allocation.paged {
+            APC_LEVEL
+        } else {
+            DISPATCH_LEVEL
+        }
+    {
         let subcode = if allocation.paged { 0x11 } else { 0x12 };
-        violation([subcode, u64::from(level), u64::from(allocation.paged), address]);
+        violation([
+            subcode,
+            u64::from(level),
+            u64::from(allocation.paged),
+            address,
+        ]);
     }
     if let Some(tag) = tag.filter(|&tag| tag != 0 && tag != allocation.tag) {
         // Bug check 0xC2, 0xA: freed with another tag.
@@ -200,7 +231,11 @@ const fn from_pool_type(kind: u32) -> u64 {
         0x200 => flags::NON_PAGED,
         _ => flags::NON_PAGED_EXECUTE,
     };
-    let aligned = if kind & 4 != 0 { flags::CACHE_ALIGNED } else { 0 };
+    let aligned = if kind & 4 != 0 {
+        flags::CACHE_ALIGNED
+    } else {
+        0
+    };
     base | aligned | flags::UNINITIALIZED
 }
 

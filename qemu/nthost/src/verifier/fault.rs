@@ -29,7 +29,10 @@ pub fn fail_one_in(count: u64, seed: u64) {
 /// How many calls there were since the last setting, and how many failed in all.
 #[must_use]
 pub fn counts() -> (u64, u64) {
-    (CALLS.load(Ordering::Relaxed), FAILED.load(Ordering::Relaxed))
+    (
+        CALLS.load(Ordering::Relaxed),
+        FAILED.load(Ordering::Relaxed),
+    )
 }
 
 /// SplitMix64: every seed gives another, full-length sequence.
@@ -44,9 +47,9 @@ fn next_random() -> u64 {
 pub fn strikes(_caller: u64) -> bool {
     CALLS.fetch_add(1, Ordering::Relaxed);
     // Each caller takes one off; whoever takes the last fails.
-    let nth = COUNTDOWN
-        .fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| left.checked_sub(1))
-        == Ok(1);
+    let nth = COUNTDOWN.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
+        left.checked_sub(1)
+    }) == Ok(1);
     let one_in = ONE_IN.load(Ordering::Relaxed);
     let random = one_in != 0 && next_random() % one_in == 0;
     if nth || random {

@@ -12,9 +12,15 @@ use crate::ke::{
 pub fn check(address: u64, size: u64) {
     if let Some(dpc) = dpc::queued_in(address, size) {
         // Parameter 1: 1 for a DPC. 2: the object. 3 and 4: where it was checked.
-        bugcheck::bugcheck(code::TIMER_OR_DPC_INVALID, [1, dpc, address, address + size]);
+        bugcheck::bugcheck(
+            code::TIMER_OR_DPC_INVALID,
+            [1, dpc, address, address + size],
+        );
     }
     if let Some(timer) = crate::ke::ktimer::set_in(address, size) {
-        bugcheck::bugcheck(code::TIMER_OR_DPC_INVALID, [0, timer, address, address + size]);
+        bugcheck::bugcheck(
+            code::TIMER_OR_DPC_INVALID,
+            [0, timer, address, address + size],
+        );
     }
 }

@@ -1,0 +1,167 @@
+//! `DbgPrint` and its kin: the log is the debugger.
+//!
+//! Sources: DbgPrint, DbgPrintEx, vDbgPrintExWithPrefix, "Reading and Filtering Debugging
+//! Messages". Every message is shown, whatever its component and level.
+
+use alloc::string::String;
+use core::arch::naked_asm;
+
+use super::printf::{Arguments, format_string};
+use crate::ke::bugcheck::is_readable;
+
+/// The arguments of a call with a variable number of them: slots of 8 bytes, one after the
+/// other (`va_list` on x64).
+struct Slots {
+    next: *const u64,
+}
+
+fn read<T: Copy>(address: u64) -> Option<T> {
+    if !is_readable(address) || !is_readable(address + size_of::<T>() as u64 - 1) {
+        return None;
+    }
+    let pointer = core::ptr::with_exposed_provenance::<T>(address as usize);
+    // SAFETY: it can be read, and any bits are a `T` of the types used here.
+    Some(unsafe { pointer.read_unaligned() })
+}
+
+impl Arguments for Slots {
+    fn next(&mut self) -> u64 {
+        // SAFETY: the format of the call promises so many arguments.
+        let value = unsafe { self.next.read() };
+        // SAFETY: as above.
+        self.next = unsafe { self.next.add(1) };
+        value
+    }
+
+    fn string(&self, address: u64, limit: usize) -> Option<String> {
+        let bytes = (0..limit as u64).map_while(|index| read::<u8>(address + index));
+        is_readable(address).then(|| {
+            bytes
+                .take_while(|&byte| byte != 0)
+                .map(char::from)
+                .collect()
+        })
+    }
+
+    fn wide_string(&self, address: u64, limit: usize) -> Option<String> {
+        let units = (0..limit as u64).map_while(|index| read::<u16>(address + 2 * index));
+        let units = units.take_while(|&unit| unit != 0);
+        is_readable(address).then(|| decode(units))
+    }
+
+    fn counted_string(&self, address: u64, wide: bool) -> Option<String> {
+        let bytes = u64::from(read::<u16>(address)?);
+        let buffer = read::<u64>(address + 8)?;
+        if wide {
+            let units = (0..bytes / 2).map_while(|index| read::<u16>(buffer + 2 * index));
+            return Some(decode(units));
+        }
+        Some(
+            (0..bytes)
+                .map_while(|index| read::<u8>(buffer + index))
+                .map(char::from)
+                .collect(),
+        )
+    }
+}
+
+fn decode(units: impl Iterator<Item = u16>) -> String {
+    char::decode_utf16(units)
+        .map(|char| char.unwrap_or(char::REPLACEMENT_CHARACTER))
+        .collect()
+}
+
+/// Formats a call's arguments.
+///
+/// # Safety
+///
+/// `format` is a C string, `arguments` has what it asks for.
+pub unsafe fn format_call(format: *const u8, arguments: *const u64) -> String {
+    let mut slots = Slots { next: arguments };
+    let format = slots.string(format as u64, 4096).unwrap_or_default();
+    format_string(&format, &mut slots)
+}
+
+unsafe extern "win64" fn print(format: *const u8, arguments: *const u64) -> i32 {
+    // SAFETY: the caller of the exported routine promises it.
+    let text = unsafe { format_call(format, arguments) };
+    for line in text.lines() {
+        log!("dbgprint", "{line}");
+    }
+    0
+}
+
+/// Prints to the debugger. IRQL up to DIRQL (the documentation's rule for DbgPrint).
+///
+/// # Safety
+///
+/// `format` is a C string whose arguments follow.
+#[unsafe(naked)]
+#[allow(non_snake_case, reason = "the kernel's own name")]
+pub unsafe extern "win64" fn DbgPrint(format: *const u8) -> i32 {
+    // The first four arguments are put where the caller left room for them, beside the others.
+    naked_asm!(
+        "mov [rsp + 8], rcx",
+        "mov [rsp + 16], rdx",
+        "mov [rsp + 24], r8",
+        "mov [rsp + 32], r9",
+        "push rbp",
+        "mov rbp, rsp",
+        "lea rdx, [rsp + 24]",
+        "sub rsp, 32",
+        "call {print}",
+        "add rsp, 32",
+        "pop rbp",
+        "ret",
+        print = sym print,
+    )
+}
+nt_export_data!(DbgPrint = DbgPrint);
+
+/// As [`DbgPrint`], with a component and a level before the format.
+///
+/// # Safety
+///
+/// As [`DbgPrint`].
+#[unsafe(naked)]
+#[allow(non_snake_case, reason = "the kernel's own name")]
+pub unsafe extern "win64" fn DbgPrintEx(component: u32, level: u32, format: *const u8) -> i32 {
+    naked_asm!(
+        "mov [rsp + 32], r9",
+        "push rbp",
+        "mov rbp, rsp",
+        "mov rcx, r8",
+        "lea rdx, [rsp + 40]",
+        "sub rsp, 32",
+        "call {print}",
+        "add rsp, 32",
+        "pop rbp",
+        "ret",
+        print = sym print,
+    )
+}
+nt_export_data!(DbgPrintEx = DbgPrintEx);
+
+nt_export! {
+    irql: PASSIVE_LEVEL..=DIRQL_MAX;
+    /// Prints a prefix and a formatted text to the debugger.
+    ///
+    /// Source: vDbgPrintExWithPrefix.
+    ///
+    /// # Safety
+    ///
+    /// `prefix` and `format` are C strings, `arguments` is a list of what the format asks for.
+    pub unsafe fn vDbgPrintExWithPrefix(
+        prefix: *const u8,
+        _component: u32,
+        _level: u32,
+        format: *const u8,
+        arguments: *const u64,
+    ) -> u32 {
+        // SAFETY: the caller's promise.
+        let text = unsafe { format_call(format, arguments) };
+        let prefix = Slots { next: arguments }.string(prefix as u64, 512).unwrap_or_default();
+        log!("dbgprint", "{prefix}{}", text.trim_end());
+        0
+    }
+}

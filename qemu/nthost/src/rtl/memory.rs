@@ -1,0 +1,132 @@
+//! What compilers call for memory, and what drivers compare it with.
+//!
+//! The routines are a few instructions each, in the calling convention of drivers, and save
+//! what it says must be saved.
+
+use core::arch::naked_asm;
+
+macro_rules! naked_export {
+    ($($(#[$meta:meta])* fn $name:ident($($argument:ident: $type:ty),*) -> $return:ty { $($code:tt)* })*) => { $(
+        $(#[$meta])*
+        ///
+        /// # Safety
+        ///
+        /// As C's routine of this name.
+        #[unsafe(naked)]
+        pub unsafe extern "win64" fn $name($($argument: $type),*) -> $return {
+            naked_asm!($($code)*)
+        }
+        nt_export_data!($name = $name);
+    )* };
+}
+
+naked_export! {
+    /// Copies; the ranges do not overlap. Any IRQL at which both are resident.
+    fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
+        "push rdi", "push rsi",
+        "mov rax, rcx", "mov rdi, rcx", "mov rsi, rdx", "mov rcx, r8",
+        "rep movsb",
+        "pop rsi", "pop rdi",
+        "ret"
+    }
+    /// Copies; the ranges may overlap.
+    fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
+        "push rdi", "push rsi",
+        "mov rax, rcx", "mov rdi, rcx", "mov rsi, rdx",
+        "mov r9, rcx", "sub r9, rdx", "mov rcx, r8",
+        // Forward unless the target begins within the source.
+        "cmp r9, r8", "jb 2f",
+        "rep movsb", "jmp 3f",
+        "2:",
+        "lea rdi, [rdi + rcx - 1]", "lea rsi, [rsi + rcx - 1]",
+        "std", "rep movsb", "cld",
+        "3:",
+        "pop rsi", "pop rdi",
+        "ret"
+    }
+    /// Fills.
+    fn memset(to: *mut u8, value: i32, count: usize) -> *mut u8 {
+        "push rdi",
+        "mov r9, rcx", "mov rdi, rcx", "mov eax, edx", "mov rcx, r8",
+        "rep stosb",
+        "mov rax, r9",
+        "pop rdi",
+        "ret"
+    }
+    /// Compares: negative, zero or positive by the first byte that differs.
+    fn memcmp(first: *const u8, second: *const u8, count: usize) -> i32 {
+        "xor eax, eax",
+        "2:",
+        "test r8, r8", "jz 3f",
+        "movzx eax, byte ptr [rcx]", "movzx r9d, byte ptr [rdx]",
+        "inc rcx", "inc rdx", "dec r8",
+        "sub eax, r9d", "jz 2b",
+        "3:",
+        "ret"
+    }
+    /// The bytes of a string before its NUL.
+    fn strlen(text: *const u8) -> usize {
+        "xor eax, eax",
+        "2:",
+        "cmp byte ptr [rcx + rax], 0", "je 3f",
+        "inc rax", "jmp 2b",
+        "3:",
+        "ret"
+    }
+    /// The characters of a UTF-16 string before its NUL.
+    fn wcslen(text: *const u16) -> usize {
+        "xor eax, eax",
+        "2:",
+        "cmp word ptr [rcx + 2*rax], 0", "je 3f",
+        "inc rax", "jmp 2b",
+        "3:",
+        "ret"
+    }
+}
+
+/// Touches the pages of a large frame, one by one, so that the guard page is met in order. RAX
+/// has the frame's size, and nothing is changed: the compiler's own convention.
+///
+/// # Safety
+///
+/// Called by a prolog.
+#[unsafe(naked)]
+pub unsafe extern "win64" fn __chkstk() {
+    naked_asm!(
+        "push rcx",
+        "push rax",
+        "lea rcx, [rsp + 24]",
+        "2:",
+        "cmp rax, 0x1000",
+        "jb 3f",
+        "sub rcx, 0x1000",
+        "test byte ptr [rcx], 0",
+        "sub rax, 0x1000",
+        "jmp 2b",
+        "3:",
+        "sub rcx, rax",
+        "test byte ptr [rcx], 0",
+        "pop rax",
+        "pop rcx",
+        "ret",
+    )
+}
+nt_export_data!(__chkstk = __chkstk);
+
+nt_export! {
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// How many bytes are equal, from the start.
+    ///
+    /// Source: RtlCompareMemory.
+    ///
+    /// # Safety
+    ///
+    /// Both ranges can be read.
+    pub unsafe fn RtlCompareMemory(first: *const u8, second: *const u8, count: usize) -> usize {
+        // SAFETY: the caller's promise.
+        let first = unsafe { core::slice::from_raw_parts(first, count) };
+        // SAFETY: the caller's promise.
+        let second = unsafe { core::slice::from_raw_parts(second, count) };
+        first.iter().zip(second).take_while(|(a, b)| a == b).count()
+    }
+}

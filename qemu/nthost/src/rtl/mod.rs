@@ -1,0 +1,9 @@
+//! The run-time library: strings, memory, formatted output.
+
+#[cfg(target_os = "none")]
+pub mod debug_print;
+#[cfg(target_os = "none")]
+pub mod memory;
+pub mod printf;
+#[cfg(target_os = "none")]
+pub mod string;

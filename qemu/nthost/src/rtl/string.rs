@@ -1,0 +1,227 @@
+//! Counted strings.
+//!
+//! Sources: RtlInitUnicodeString, RtlCopyUnicodeString, RtlFreeUnicodeString,
+//! RtlCompareUnicodeString, RtlEqualUnicodeString, RtlAppendUnicodeStringToString,
+//! RtlAppendUnicodeToString, RtlInitAnsiString.
+
+use core::cmp::Ordering;
+
+use nthost_nt::{
+    rtl::UNICODE_STRING,
+    status::{NTSTATUS, STATUS_BUFFER_TOO_SMALL, STATUS_SUCCESS},
+};
+
+use crate::mm::pool;
+
+/// A string's characters.
+///
+/// # Safety
+///
+/// It is null or a string whose buffer can be read.
+unsafe fn units<'a>(string: *const UNICODE_STRING) -> &'a [u16] {
+    if string.is_null() {
+        return &[];
+    }
+    // SAFETY: the caller's promise.
+    let string = unsafe { &*string };
+    if string.Buffer.is_null() {
+        return &[];
+    }
+    // SAFETY: the caller's promise.
+    unsafe { core::slice::from_raw_parts(string.Buffer, usize::from(string.Length) / 2) }
+}
+
+/// The characters of a NUL-terminated string, at most as many as a counted one can have.
+///
+/// # Safety
+///
+/// It is null or such a string.
+unsafe fn terminated<'a>(text: *const u16) -> &'a [u16] {
+    if text.is_null() {
+        return &[];
+    }
+    let mut length = 0;
+    // SAFETY: the string goes on up to its NUL.
+    while length < 0x7ffe && unsafe { text.add(length).read() } != 0 {
+        length += 1;
+    }
+    // SAFETY: as above.
+    unsafe { core::slice::from_raw_parts(text, length) }
+}
+
+/// Upper case, for the characters that have one in a single unit.
+fn upcase(unit: u16) -> u16 {
+    let upper = char::from_u32(u32::from(unit)).map(char::to_uppercase);
+    match upper {
+        Some(mut upper) if upper.len() == 1 => upper
+            .next()
+            .and_then(|char| u16::try_from(u32::from(char)).ok())
+            .unwrap_or(unit),
+        _ => unit,
+    }
+}
+
+fn compare(first: &[u16], second: &[u16], ignore_case: bool) -> i32 {
+    let key = |&unit: &u16| if ignore_case { upcase(unit) } else { unit };
+    for (a, b) in first.iter().map(key).zip(second.iter().map(key)) {
+        if a != b {
+            return i32::from(a) - i32::from(b);
+        }
+    }
+    match first.len().cmp(&second.len()) {
+        Ordering::Less => -1,
+        Ordering::Equal => 0,
+        Ordering::Greater => 1,
+    }
+}
+
+/// Appends; `STATUS_BUFFER_TOO_SMALL`, and no change, if it does not fit.
+///
+/// # Safety
+///
+/// `to` is a string whose buffer can be written.
+unsafe fn append(to: *mut UNICODE_STRING, from: &[u16]) -> NTSTATUS {
+    // SAFETY: the caller's promise.
+    let to = unsafe { &mut *to };
+    let length = usize::from(to.Length);
+    if length + 2 * from.len() > usize::from(to.MaximumLength) {
+        return STATUS_BUFFER_TOO_SMALL;
+    }
+    // SAFETY: within the buffer.
+    let end = unsafe { to.Buffer.add(length / 2) };
+    // SAFETY: there is room for it; the source may be part of the same buffer.
+    unsafe { core::ptr::copy(from.as_ptr(), end, from.len()) };
+    to.Length += 2 * from.len() as u16;
+    if usize::from(to.Length) + 2 <= usize::from(to.MaximumLength) {
+        // SAFETY: there is room for a NUL.
+        let terminator = unsafe { end.add(from.len()) };
+        // SAFETY: as above.
+        unsafe { terminator.write(0) };
+    }
+    STATUS_SUCCESS
+}
+
+nt_export! {
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Makes a counted string of a NUL-terminated one, which stays where it is.
+    ///
+    /// Source: RtlInitUnicodeString.
+    ///
+    /// # Safety
+    ///
+    /// `text` is null or NUL-terminated.
+    pub unsafe fn RtlInitUnicodeString(string: *mut UNICODE_STRING, text: *const u16) {
+        // SAFETY: the caller's promise.
+        let length = 2 * unsafe { terminated(text) }.len() as u16;
+        let maximum = if text.is_null() { 0 } else { length + 2 };
+        let value =
+            UNICODE_STRING { Length: length, MaximumLength: maximum, Buffer: text.cast_mut() };
+        // SAFETY: the caller's promise.
+        unsafe { string.write(value) };
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Copies a string, as much as fits; nothing makes it empty.
+    ///
+    /// Source: RtlCopyUnicodeString.
+    ///
+    /// # Safety
+    ///
+    /// Both are strings; `from` may be null.
+    pub unsafe fn RtlCopyUnicodeString(to: *mut UNICODE_STRING, from: *const UNICODE_STRING) {
+        // SAFETY: the caller's promise.
+        let units = unsafe { units(from) };
+        // SAFETY: the caller's promise.
+        let maximum = usize::from(unsafe { (*to).MaximumLength }) / 2;
+        // SAFETY: the caller's promise.
+        unsafe { (*to).Length = 0 };
+        // SAFETY: the caller's promise; it fits.
+        let _ = unsafe { append(to, &units[..units.len().min(maximum)]) };
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Frees the buffer of a string that the kernel allocated, and empties it.
+    ///
+    /// Source: RtlFreeUnicodeString.
+    ///
+    /// # Safety
+    ///
+    /// The buffer is null or came from a routine that says so.
+    pub unsafe fn RtlFreeUnicodeString(string: *mut UNICODE_STRING) {
+        // SAFETY: the caller's promise.
+        let string = unsafe { &mut *string };
+        if !string.Buffer.is_null() {
+            pool::free(string.Buffer as u64, None);
+        }
+        *string = UNICODE_STRING { Length: 0, MaximumLength: 0, Buffer: core::ptr::null_mut() };
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Compares two strings: negative, zero or positive.
+    ///
+    /// Source: RtlCompareUnicodeString.
+    ///
+    /// # Safety
+    ///
+    /// Both are strings.
+    pub unsafe fn RtlCompareUnicodeString(
+        first: *const UNICODE_STRING,
+        second: *const UNICODE_STRING,
+        ignore_case: u8,
+    ) -> i32 {
+        // SAFETY: the caller's promise.
+        let (first, second) = (unsafe { units(first) }, unsafe { units(second) });
+        compare(first, second, ignore_case != 0)
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Whether two strings are equal.
+    ///
+    /// Source: RtlEqualUnicodeString.
+    ///
+    /// # Safety
+    ///
+    /// Both are strings.
+    pub unsafe fn RtlEqualUnicodeString(
+        first: *const UNICODE_STRING,
+        second: *const UNICODE_STRING,
+        ignore_case: u8,
+    ) -> u8 {
+        // SAFETY: the caller's promise.
+        let (first, second) = (unsafe { units(first) }, unsafe { units(second) });
+        u8::from(first.len() == second.len() && compare(first, second, ignore_case != 0) == 0)
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Appends a string; STATUS_BUFFER_TOO_SMALL, and no change, if it does not fit.
+    ///
+    /// Source: RtlAppendUnicodeStringToString.
+    ///
+    /// # Safety
+    ///
+    /// Both are strings.
+    pub unsafe fn RtlAppendUnicodeStringToString(
+        to: *mut UNICODE_STRING,
+        from: *const UNICODE_STRING,
+    ) -> NTSTATUS {
+        // SAFETY: the caller's promise.
+        let units = unsafe { units(from) };
+        // SAFETY: the caller's promise.
+        unsafe { append(to, units) }
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Appends a NUL-terminated string, likewise.
+    ///
+    /// Source: RtlAppendUnicodeToString.
+    ///
+    /// # Safety
+    ///
+    /// `to` is a string, `from` is null or NUL-terminated.
+    pub unsafe fn RtlAppendUnicodeToString(to: *mut UNICODE_STRING, from: *const u16) -> NTSTATUS {
+        // SAFETY: the caller's promise.
+        let units = unsafe { terminated(from) };
+        // SAFETY: the caller's promise.
+        unsafe { append(to, units) }
+    }
+}
