@@ -237,3 +237,5 @@ pub const STATUS_DEVICE_REMOVED: NTSTATUS = status(0xc000_02b6);
 pub const STATUS_PNP_REBOOT_REQUIRED: NTSTATUS = status(0xc000_02d2);
 /// The power state does not allow it.
 pub const STATUS_POWER_STATE_INVALID: NTSTATUS = status(0xc000_02d3);
+/// The process may not lock so many pages.
+pub const STATUS_WORKING_SET_QUOTA: NTSTATUS = status(0xc000_00a1);

@@ -163,6 +163,8 @@ pub mod code {
     pub const TIMER_OR_DPC_INVALID: u32 = 0xc7;
     /// What the verifier finds.
     pub const DRIVER_VERIFIER_DETECTED_VIOLATION: u32 = 0xc4;
+    /// A mapping is undone that was not made.
+    pub const SYSTEM_PTE_MISUSE: u32 = 0xda;
     /// A crash that software asked for.
     pub const MANUALLY_INITIATED_CRASH1: u32 = 0xe2;
     /// A structure of the kernel's is damaged.
@@ -187,6 +189,7 @@ fn name(code: u32) -> &'static str {
         code::BAD_POOL_CALLER => "BAD_POOL_CALLER",
         code::TIMER_OR_DPC_INVALID => "TIMER_OR_DPC_INVALID",
         code::DRIVER_VERIFIER_DETECTED_VIOLATION => "DRIVER_VERIFIER_DETECTED_VIOLATION",
+        code::SYSTEM_PTE_MISUSE => "SYSTEM_PTE_MISUSE",
         code::MANUALLY_INITIATED_CRASH1 => "MANUALLY_INITIATED_CRASH1",
         code::KERNEL_SECURITY_CHECK_FAILURE => "KERNEL_SECURITY_CHECK_FAILURE",
         _ => "",

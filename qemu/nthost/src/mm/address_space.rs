@@ -186,8 +186,9 @@ impl Drop for AddressSpace {
     /// Frees the tables and whatever allocations are left.
     fn drop(&mut self) {
         let inner = core::mem::take(&mut *self.inner.lock());
-        for frames in inner.allocations.values() {
-            free_frames(frames);
+        for &frame in inner.allocations.values().flatten() {
+            // SAFETY: the process is gone; whoever has a page locked frees it in the end.
+            unsafe { super::locked::free(frame) };
         }
         // SAFETY: no processor is in this space any more: its owner is gone.
         unsafe { free_table(self.root, 4) };

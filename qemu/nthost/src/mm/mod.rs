@@ -5,6 +5,14 @@ pub mod address_space;
 #[cfg(target_os = "none")]
 pub mod heap;
 #[cfg(target_os = "none")]
+pub mod io_space;
+#[cfg(target_os = "none")]
+pub mod locked;
+#[cfg(target_os = "none")]
+pub mod mdl;
+#[cfg(target_os = "none")]
+pub mod pages;
+#[cfg(target_os = "none")]
 pub mod paging;
 pub mod phys;
 #[cfg(target_os = "none")]

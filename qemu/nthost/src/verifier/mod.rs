@@ -1,5 +1,6 @@
 //! The verifier: what Driver Verifier checks, with its bug checks.
 
+pub mod account;
 pub mod call;
 pub mod fault;
 pub mod freed;

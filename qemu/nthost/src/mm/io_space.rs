@@ -1,0 +1,123 @@
+//! Device memory in system space.
+//!
+//! Sources: MmMapIoSpace, MmMapIoSpaceEx, MmUnmapIoSpace.
+
+use core::ffi::c_void;
+
+use super::{
+    PAGE_SIZE,
+    paging::{self, Access},
+};
+use crate::{
+    ke::bugcheck::{self, code},
+    verifier::{
+        account::{self, Kind},
+        call, fault,
+    },
+};
+
+/// `PAGE_READONLY`, `PAGE_READWRITE`: one of them is required.
+const READ_ONLY: u32 = 0x02;
+const READ_WRITE: u32 = 0x04;
+/// `PAGE_NOCACHE`, `PAGE_WRITECOMBINE`.
+const NO_CACHE: u32 = 0x200;
+const WRITE_COMBINE: u32 = 0x400;
+
+fn map(physical: u64, length: u64, access: Access, caller: u64) -> *mut c_void {
+    if length == 0 || fault::strikes(caller) {
+        return core::ptr::null_mut();
+    }
+    let first = physical / PAGE_SIZE;
+    let pages = (physical + length).div_ceil(PAGE_SIZE) - first;
+    let frames = (0..pages as usize).map(|index| (first + index as u64) * PAGE_SIZE);
+    // SAFETY: device memory, or memory that the driver vouches for.
+    let Some(base) = (unsafe { paging::map_range(frames, access) }) else {
+        return core::ptr::null_mut();
+    };
+    let address = base + physical % PAGE_SIZE;
+    account::take(Kind::IoSpace, address, length, caller);
+    core::ptr::with_exposed_provenance_mut(address as usize)
+}
+
+nt_export! {
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Maps a range of physical addresses; NULL if there is no room. The cache type (0 not
+    /// cached, 1 cached, 2 write-combined) only tells cached from uncached here.
+    ///
+    /// Source: MmMapIoSpace.
+    ///
+    /// # Safety
+    ///
+    /// The range is a device's that the driver was given.
+    pub unsafe fn MmMapIoSpace(physical: u64, length: u64, cache: i32) -> *mut c_void {
+        let caller = call::caller();
+        let mut access = Access::WRITE;
+        access.set(Access::UNCACHED, cache != 1);
+        map(physical, length, access, caller)
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Maps a range of physical addresses with a protection; NULL if there is no room, or the
+    /// protection is none.
+    ///
+    /// Source: MmMapIoSpaceEx.
+    ///
+    /// # Safety
+    ///
+    /// As MmMapIoSpace.
+    pub unsafe fn MmMapIoSpaceEx(physical: u64, length: u64, protection: u32) -> *mut c_void {
+        let caller = call::caller();
+        let mut access = match protection & 0xff {
+            READ_ONLY => Access::empty(),
+            READ_WRITE => Access::WRITE,
+            _ => return core::ptr::null_mut(),
+        };
+        access.set(Access::UNCACHED, protection & (NO_CACHE | WRITE_COMBINE) != 0);
+        map(physical, length, access, caller)
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Undoes MmMapIoSpace, with the same address and length.
+    ///
+    /// Source: MmUnmapIoSpace.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses the mapping any more.
+    pub unsafe fn MmUnmapIoSpace(address: *mut c_void, length: u64) {
+        let address = address as u64;
+        let held = account::give(Kind::IoSpace, address);
+        if held.is_none_or(|held| held.count != length) {
+            // Bug check 0xDA (SYSTEM_PTE_MISUSE): the mapping is not the one that was made.
+            bugcheck::bugcheck(code::SYSTEM_PTE_MISUSE, [0x300, address, length, 0]);
+        }
+        let base = address & !(PAGE_SIZE - 1);
+        let pages = (address + length).div_ceil(PAGE_SIZE) - base / PAGE_SIZE;
+        // SAFETY: it was mapped so; the caller promises that nobody uses it.
+        unsafe { paging::unmap_range(base, pages) };
+    }
+
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// The physical address that a nonpaged virtual one stands for; zero for an invalid one.
+    ///
+    /// Source: MmGetPhysicalAddress.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn MmGetPhysicalAddress(address: *mut c_void) -> u64 {
+        paging::translate(address as u64).map_or(0, |(physical, _)| physical)
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Whether an address can be touched without a page fault at this moment.
+    ///
+    /// Source: MmIsAddressValid.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn MmIsAddressValid(address: *mut c_void) -> u8 {
+        u8::from(paging::translate(address as u64).is_some())
+    }
+}

@@ -1,0 +1,498 @@
+//! Memory descriptor lists: building, locking, mapping.
+//!
+//! Sources: ns-wdm-_mdl, "Using MDLs", MmBuildMdlForNonPagedPool, MmProbeAndLockPages,
+//! MmUnlockPages, MmMapLockedPagesSpecifyCache, MmUnmapLockedPages, IoAllocateMdl, IoFreeMdl,
+//! IoBuildPartialMdl.
+
+use core::ffi::c_void;
+
+use nthost_nt::{io::irp::IRP, mm::MDL, status::STATUS_ACCESS_VIOLATION};
+
+use super::{
+    PAGE_SIZE,
+    address_space::{AddressSpace, USER_PROBE_ADDRESS},
+    locked,
+    paging::{self, Access},
+    pool::{self, flags as pool_flags},
+};
+use crate::{
+    ke::{
+        bugcheck::{self, code},
+        exception, thread,
+    },
+    verifier::{
+        account::{self, Kind},
+        call, fault,
+    },
+};
+
+/// `MDL_MAPPED_TO_SYSTEM_VA`.
+pub const MAPPED_TO_SYSTEM_VA: i16 = 0x0001;
+/// `MDL_PAGES_LOCKED`.
+pub const PAGES_LOCKED: i16 = 0x0002;
+/// `MDL_SOURCE_IS_NONPAGED_POOL`.
+pub const SOURCE_IS_NONPAGED_POOL: i16 = 0x0004;
+/// `MDL_PARTIAL`.
+pub const PARTIAL: i16 = 0x0010;
+/// `MDL_PARTIAL_HAS_BEEN_MAPPED`.
+pub const PARTIAL_HAS_BEEN_MAPPED: i16 = 0x0020;
+/// `MDL_WRITE_OPERATION`.
+pub const WRITE_OPERATION: i16 = 0x0080;
+/// `MDL_PAGES_FOR_MDL` does not exist in the headers; this bit tells MDLs that
+/// MmAllocatePagesForMdl made from others.
+pub const OWNS_PAGES: i16 = 0x0100;
+/// `MDL_IO_SPACE`.
+pub const IO_SPACE: i16 = 0x0800;
+
+/// The tag of MDLs in pool.
+const TAG: u32 = u32::from_le_bytes(*b"Mdl ");
+
+/// The pages that a buffer spans.
+#[must_use]
+pub const fn span(address: u64, length: u64) -> u64 {
+    (address % PAGE_SIZE + length).div_ceil(PAGE_SIZE)
+}
+
+/// The page numbers behind an MDL.
+///
+/// # Safety
+///
+/// It is an MDL, and nobody else changes its page numbers.
+#[expect(
+    clippy::mut_from_ref,
+    reason = "the MDL is shared by address, as the kernel does it"
+)]
+pub unsafe fn pages<'a>(mdl: *mut MDL) -> &'a mut [u64] {
+    // SAFETY: the caller's promise.
+    let fields = unsafe { &*mdl };
+    let count = span(u64::from(fields.ByteOffset), u64::from(fields.ByteCount));
+    // SAFETY: the page numbers follow the structure.
+    let first = unsafe { mdl.add(1) }.cast::<u64>();
+    // SAFETY: as above; there are as many as the buffer spans pages.
+    unsafe { core::slice::from_raw_parts_mut(first, count as usize) }
+}
+
+/// Makes an MDL that describes a buffer's addresses, but no pages yet. `None` if memory is
+/// short.
+#[must_use]
+pub fn allocate(address: u64, length: u64, caller: u64) -> Option<*mut MDL> {
+    let count = span(address, length);
+    let size = size_of::<MDL>() as u64 + 8 * count;
+    let kind = pool_flags::NON_PAGED;
+    let memory = pool::allocate(kind, size, TAG, caller)?;
+    let mdl = core::ptr::with_exposed_provenance_mut::<MDL>(memory as usize);
+    let page = address & !(PAGE_SIZE - 1);
+    let value = MDL {
+        Next: core::ptr::null_mut(),
+        Size: size.min(0x7fff) as i16,
+        MdlFlags: 0,
+        AllocationProcessorNumber: 0,
+        Reserved: 0,
+        Process: core::ptr::null_mut(),
+        MappedSystemVa: core::ptr::null_mut(),
+        StartVa: core::ptr::with_exposed_provenance_mut(page as usize),
+        ByteCount: length as u32,
+        ByteOffset: (address % PAGE_SIZE) as u32,
+    };
+    // SAFETY: the memory was just allocated, and is large enough.
+    unsafe { mdl.write(value) };
+    Some(mdl)
+}
+
+/// Frees an MDL; its pages must not be locked, nor mapped by MmMapLockedPages.
+pub fn free(mdl: *mut MDL) {
+    // SAFETY: the caller's MDL.
+    let flags = unsafe { (*mdl).MdlFlags };
+    if flags & PAGES_LOCKED != 0 && flags & (PARTIAL | OWNS_PAGES) == 0 {
+        // Bug check 0xC4, subcode 0xB5: an MDL whose pages are locked is freed.
+        violation([0xb5, mdl as u64, u64::from(flags.cast_unsigned()), 0]);
+    }
+    if flags & PARTIAL_HAS_BEEN_MAPPED != 0 {
+        // SAFETY: a partial MDL's own mapping goes with it.
+        unsafe { unmap(mdl) };
+    }
+    pool::free(mdl as u64, None);
+}
+
+fn violation(parameters: [u64; 4]) -> ! {
+    bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters)
+}
+
+/// Undoes a mapping of an MDL's pages.
+///
+/// # Safety
+///
+/// It is mapped, and nobody uses the mapping any more.
+unsafe fn unmap(mdl: *mut MDL) {
+    // SAFETY: the caller's promise.
+    let fields = unsafe { &mut *mdl };
+    let address = fields.MappedSystemVa as u64;
+    if account::give(Kind::MdlMapping, address).is_none() {
+        bugcheck::bugcheck(code::SYSTEM_PTE_MISUSE, [0x301, address, mdl as u64, 0]);
+    }
+    let count = span(u64::from(fields.ByteOffset), u64::from(fields.ByteCount));
+    // SAFETY: it was mapped so.
+    unsafe { paging::unmap_range(address & !(PAGE_SIZE - 1), count) };
+    fields.MdlFlags &= !(MAPPED_TO_SYSTEM_VA | PARTIAL_HAS_BEEN_MAPPED);
+    fields.MappedSystemVa = core::ptr::null_mut();
+}
+
+/// The physical address and access of an address of the current process or the kernel.
+fn translate(address: u64) -> Option<(u64, Access)> {
+    if address >= USER_PROBE_ADDRESS {
+        return paging::translate(address);
+    }
+    // SAFETY: the thread that runs.
+    let space: *const AddressSpace = unsafe { (*thread::current()).address_space };
+    // SAFETY: a process outlives its threads.
+    unsafe { space.as_ref() }?.translate(address)
+}
+
+/// `LOCK_OPERATION`: whether the pages are going to be written.
+const fn writes(operation: i32) -> bool {
+    operation != 0
+}
+
+/// Locks the pages that an MDL's addresses stand for. Any fault leaves nothing locked.
+fn lock(mdl: *mut MDL, user: bool, operation: i32, caller: u64) -> Result<(), i32> {
+    // SAFETY: the caller's MDL.
+    let fields = unsafe { &mut *mdl };
+    if fields.MdlFlags & (PAGES_LOCKED | SOURCE_IS_NONPAGED_POOL) != 0 {
+        // Bug check 0xC4, subcode 0xB6 would be another fault; locking twice corrupts the MDL.
+        violation([0x70, u64::from(crate::ke::irql::current()), mdl as u64, 1]);
+    }
+    let start = fields.StartVa as u64 + u64::from(fields.ByteOffset);
+    let end = start + u64::from(fields.ByteCount);
+    if user && (end > USER_PROBE_ADDRESS || end < start) {
+        return Err(STATUS_ACCESS_VIOLATION);
+    }
+    if fault::strikes(caller) {
+        return Err(nthost_nt::status::STATUS_WORKING_SET_QUOTA);
+    }
+    // SAFETY: the caller's MDL.
+    let pages = unsafe { pages(mdl) };
+    for (index, page) in pages.iter().enumerate() {
+        let _ = page;
+        let address = fields.StartVa as u64 + index as u64 * PAGE_SIZE;
+        let readable = translate(address);
+        let Some((_, access)) = readable else {
+            return Err(STATUS_ACCESS_VIOLATION);
+        };
+        if writes(operation) && !access.contains(Access::WRITE) {
+            return Err(STATUS_ACCESS_VIOLATION);
+        }
+    }
+    for (index, page) in pages.iter_mut().enumerate() {
+        let address = fields.StartVa as u64 + index as u64 * PAGE_SIZE;
+        *page = translate(address).map_or(0, |(physical, _)| physical / PAGE_SIZE);
+        locked::lock(*page * PAGE_SIZE);
+    }
+    fields.MdlFlags |= PAGES_LOCKED
+        | if writes(operation) {
+            WRITE_OPERATION
+        } else {
+            0
+        };
+    account::take(Kind::LockedPages, mdl as u64, pages.len() as u64, caller);
+    Ok(())
+}
+
+crate::raising_export! {
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Makes the pages of an MDL's buffer resident, checks the access, and locks them. A buffer
+    /// that cannot be accessed so raises STATUS_ACCESS_VIOLATION. For pageable and user
+    /// addresses the IRQL is APC_LEVEL at the most.
+    ///
+    /// Source: MmProbeAndLockPages.
+    ///
+    /// # Safety
+    ///
+    /// It is an MDL of IoAllocateMdl, for addresses of the current process or the kernel.
+    pub unsafe fn MmProbeAndLockPages(mdl: *mut MDL, mode: i8, operation: i32; caller) {
+        if let Err(status) = lock(mdl, mode != 0, operation, caller.return_address()) {
+            exception::raise_from(caller, status);
+        }
+    }
+
+    irql: PASSIVE_LEVEL..=APC_LEVEL;
+    /// Checks that a buffer lies in user space and is aligned; raises STATUS_ACCESS_VIOLATION or
+    /// STATUS_DATATYPE_MISALIGNMENT. It does not touch it.
+    ///
+    /// Source: ProbeForRead.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn ProbeForRead(address: u64, length: u64, alignment: u32; caller) {
+        if let Err(status) = probe(address, length, alignment) {
+            exception::raise_from(caller, status);
+        }
+    }
+
+    irql: PASSIVE_LEVEL..=APC_LEVEL;
+    /// As ProbeForRead, and that every page of it can be written.
+    ///
+    /// Source: ProbeForWrite.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn ProbeForWrite(address: u64, length: u64, alignment: u32; caller) {
+        let mut result = probe(address, length, alignment);
+        if result.is_ok() && length != 0 {
+            let mut page = address & !(PAGE_SIZE - 1);
+            while page < address + length {
+                if !translate(page).is_some_and(|(_, access)| access.contains(Access::WRITE)) {
+                    result = Err(STATUS_ACCESS_VIOLATION);
+                }
+                page += PAGE_SIZE;
+            }
+        }
+        if let Err(status) = result {
+            exception::raise_from(caller, status);
+        }
+    }
+}
+
+const fn probe(address: u64, length: u64, alignment: u32) -> Result<(), i32> {
+    if length == 0 {
+        return Ok(());
+    }
+    if address & (alignment as u64).saturating_sub(1) != 0 {
+        return Err(nthost_nt::status::STATUS_DATATYPE_MISALIGNMENT);
+    }
+    match address.checked_add(length) {
+        Some(end) if end <= USER_PROBE_ADDRESS => Ok(()),
+        _ => Err(STATUS_ACCESS_VIOLATION),
+    }
+}
+
+nt_export! {
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Makes an MDL for a buffer, and hangs it on an IRP if one is given: as its only one, or
+    /// (a secondary buffer) behind those that it has. NULL if memory is short.
+    ///
+    /// Source: IoAllocateMdl.
+    ///
+    /// # Safety
+    ///
+    /// The IRP is null or the caller's.
+    pub unsafe fn IoAllocateMdl(
+        address: *mut c_void,
+        length: u32,
+        secondary: u8,
+        _charge_quota: u8,
+        irp: *mut IRP,
+    ) -> *mut MDL {
+        let caller = call::caller();
+        if fault::strikes(caller) {
+            return core::ptr::null_mut();
+        }
+        let Some(mdl) = allocate(address as u64, u64::from(length), caller) else {
+            return core::ptr::null_mut();
+        };
+        // SAFETY: the caller's promise.
+        if let Some(irp) = unsafe { irp.as_mut() } {
+            if secondary == 0 {
+                irp.MdlAddress = mdl.cast();
+            } else {
+                let mut last = irp.MdlAddress.cast::<MDL>();
+                // SAFETY: the IRP's chain of MDLs.
+                while !last.is_null() && !unsafe { (*last).Next }.is_null() {
+                    // SAFETY: as above.
+                    last = unsafe { (*last).Next };
+                }
+                if last.is_null() {
+                    irp.MdlAddress = mdl.cast();
+                } else {
+                    // SAFETY: as above.
+                    unsafe { (*last).Next = mdl };
+                }
+            }
+        }
+        mdl
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Frees an MDL.
+    ///
+    /// Source: IoFreeMdl.
+    ///
+    /// # Safety
+    ///
+    /// It is the caller's, and nobody uses it any more.
+    pub unsafe fn IoFreeMdl(mdl: *mut MDL) {
+        free(mdl);
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Has an MDL describe a part of what another describes.
+    ///
+    /// Source: IoBuildPartialMdl.
+    ///
+    /// # Safety
+    ///
+    /// The source's pages are known; the target has room for as many.
+    pub unsafe fn IoBuildPartialMdl(
+        source: *mut MDL,
+        target: *mut MDL,
+        address: *mut c_void,
+        length: u32,
+    ) {
+        // SAFETY: the caller's promise.
+        let from = unsafe { &*source };
+        // SAFETY: the caller's promise.
+        let to = unsafe { &mut *target };
+        let start = from.StartVa as u64 + u64::from(from.ByteOffset);
+        let offset = (address as u64 - start) as u32;
+        let length = if length == 0 { from.ByteCount - offset } else { length };
+        let first = (address as u64 - from.StartVa as u64) / PAGE_SIZE;
+        to.StartVa =
+            core::ptr::with_exposed_provenance_mut((address as u64 & !(PAGE_SIZE - 1)) as usize);
+        to.ByteOffset = (address as u64 % PAGE_SIZE) as u32;
+        to.ByteCount = length;
+        to.Process = from.Process;
+        let kept = from.MdlFlags
+            & (PAGES_LOCKED | SOURCE_IS_NONPAGED_POOL | MAPPED_TO_SYSTEM_VA | IO_SPACE);
+        to.MdlFlags = kept | PARTIAL;
+        if kept & (MAPPED_TO_SYSTEM_VA | SOURCE_IS_NONPAGED_POOL) != 0 {
+            let mapped = from.MappedSystemVa as u64 + u64::from(offset);
+            to.MappedSystemVa = core::ptr::with_exposed_provenance_mut(mapped as usize);
+        }
+        // SAFETY: the caller's promise.
+        let (to, from) = (unsafe { pages(target) }, unsafe { pages(source) });
+        let count = to.len();
+        to.copy_from_slice(&from[first as usize..first as usize + count]);
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Fills in the pages of an MDL for nonpaged memory.
+    ///
+    /// Source: MmBuildMdlForNonPagedPool.
+    ///
+    /// # Safety
+    ///
+    /// The MDL's buffer is nonpaged.
+    pub unsafe fn MmBuildMdlForNonPagedPool(mdl: *mut MDL) {
+        // SAFETY: the caller's promise.
+        let fields = unsafe { &mut *mdl };
+        // SAFETY: the caller's promise.
+        for (index, page) in unsafe { pages(mdl) }.iter_mut().enumerate() {
+            let address = fields.StartVa as u64 + index as u64 * PAGE_SIZE;
+            let Some((physical, _)) = paging::translate(address) else {
+                bugcheck::bugcheck(
+                    code::PAGE_FAULT_IN_NONPAGED_AREA,
+                    [address, 0, call::caller(), 0],
+                );
+            };
+            *page = physical / PAGE_SIZE;
+        }
+        fields.MdlFlags |= SOURCE_IS_NONPAGED_POOL;
+        let mapped = fields.StartVa as u64 + u64::from(fields.ByteOffset);
+        fields.MappedSystemVa = core::ptr::with_exposed_provenance_mut(mapped as usize);
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Unlocks an MDL's pages, and undoes their mapping.
+    ///
+    /// Source: MmUnlockPages.
+    ///
+    /// # Safety
+    ///
+    /// MmProbeAndLockPages locked them, and nobody uses them through the MDL any more.
+    pub unsafe fn MmUnlockPages(mdl: *mut MDL) {
+        // SAFETY: the caller's promise.
+        let fields = unsafe { &mut *mdl };
+        if account::give(Kind::LockedPages, mdl as u64).is_none() {
+            // Bug check 0xC4, subcode 0x7C: pages are unlocked that are not locked.
+            violation([0x7c, mdl as u64, u64::from(fields.MdlFlags.cast_unsigned()), 0]);
+        }
+        if fields.MdlFlags & MAPPED_TO_SYSTEM_VA != 0 {
+            // SAFETY: the mapping goes with the lock.
+            unsafe { unmap(mdl) };
+        }
+        // SAFETY: the caller's promise.
+        for page in unsafe { pages(mdl) } {
+            locked::unlock(*page * PAGE_SIZE);
+        }
+        fields.MdlFlags &= !(PAGES_LOCKED | WRITE_OPERATION);
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Maps an MDL's pages; NULL if there is no room (with the flag not to bugcheck, which is
+    /// the default of the priority's low bits on current systems). Kernel mode alone: user-mode
+    /// mappings are refused with NULL.
+    ///
+    /// Source: MmMapLockedPagesSpecifyCache.
+    ///
+    /// # Safety
+    ///
+    /// The MDL's pages are locked or its own.
+    pub unsafe fn MmMapLockedPagesSpecifyCache(
+        mdl: *mut MDL,
+        mode: i8,
+        cache: i32,
+        _address: *mut c_void,
+        _bug_check_on_failure: u32,
+        priority: u32,
+    ) -> *mut c_void {
+        /// `MdlMappingNoWrite`, `MdlMappingNoExecute`.
+        const NO_WRITE: u32 = 0x8000_0000;
+        const NO_EXECUTE: u32 = 0x4000_0000;
+        let caller = call::caller();
+        if mode != 0 || fault::strikes(caller) {
+            return core::ptr::null_mut();
+        }
+        // SAFETY: the caller's promise.
+        let fields = unsafe { &mut *mdl };
+        if fields.MdlFlags & (PAGES_LOCKED | PARTIAL | OWNS_PAGES | IO_SPACE) == 0
+            || fields.MdlFlags & (MAPPED_TO_SYSTEM_VA | SOURCE_IS_NONPAGED_POOL) != 0
+        {
+            // Bug check 0xC4, subcode 0x74: the pages of the MDL are not locked, or are mapped.
+            violation([0x74, 0, mdl as u64, u64::from(fields.MdlFlags.cast_unsigned())]);
+        }
+        let mut access = Access::empty();
+        access.set(Access::WRITE, priority & NO_WRITE == 0);
+        access.set(Access::EXECUTE, priority & NO_EXECUTE == 0);
+        access.set(Access::UNCACHED, cache != 1);
+        // SAFETY: the caller's promise.
+        let frames = unsafe { pages(mdl) }.iter().map(|&page| page * PAGE_SIZE);
+        // SAFETY: the pages are locked, or the MDL's own.
+        let Some(base) = (unsafe { paging::map_range(frames, access) }) else {
+            return core::ptr::null_mut();
+        };
+        let address = base + u64::from(fields.ByteOffset);
+        account::take(Kind::MdlMapping, address, u64::from(fields.ByteCount), caller);
+        fields.MappedSystemVa = core::ptr::with_exposed_provenance_mut(address as usize);
+        fields.MdlFlags |= MAPPED_TO_SYSTEM_VA;
+        if fields.MdlFlags & PARTIAL != 0 {
+            fields.MdlFlags |= PARTIAL_HAS_BEEN_MAPPED;
+        }
+        fields.MappedSystemVa
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Undoes a mapping of an MDL's pages.
+    ///
+    /// Source: MmUnmapLockedPages.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses the mapping any more.
+    pub unsafe fn MmUnmapLockedPages(_address: *mut c_void, mdl: *mut MDL) {
+        // SAFETY: the caller's promise.
+        unsafe { unmap(mdl) };
+    }
+
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// Bytes of an MDL for a buffer.
+    ///
+    /// Source: MmSizeOfMdl.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn MmSizeOfMdl(address: *mut c_void, length: u64) -> u64 {
+        size_of::<MDL>() as u64 + 8 * span(address as u64, length)
+    }
+}

@@ -1,0 +1,411 @@
+//! Memory by the page: pages for an MDL, and contiguous memory.
+//!
+//! Sources: MmAllocatePagesForMdl, MmAllocatePagesForMdlEx, MmAllocateNodePagesForMdlEx,
+//! MmFreePagesFromMdl, MmAllocateContiguousMemory, MmAllocateContiguousMemorySpecifyCache,
+//! MmAllocateContiguousMemorySpecifyCacheNode, MmAllocateContiguousNodeMemory,
+//! MmFreeContiguousMemory.
+
+use core::ffi::c_void;
+
+use nthost_nt::mm::MDL;
+
+use super::{
+    PAGE_SIZE,
+    mdl::{self, OWNS_PAGES, PAGES_LOCKED},
+    paging::{self, Access, physical},
+    phys::{self, Request},
+};
+use crate::{
+    ke::{
+        bugcheck::{self, code},
+        pcr,
+    },
+    verifier::{
+        account::{self, Kind},
+        call, fault,
+    },
+};
+
+/// `MM_DONT_ZERO_ALLOCATION`.
+const DONT_ZERO: u32 = 0x1;
+/// `MM_ALLOCATE_FULLY_REQUIRED`.
+const FULLY_REQUIRED: u32 = 0x4;
+/// `MM_ALLOCATE_REQUIRE_CONTIGUOUS_CHUNKS`.
+const CONTIGUOUS_CHUNKS: u32 = 0x20;
+/// `MM_ANY_NODE_OK`.
+const ANY_NODE: u32 = 0x8000_0000;
+/// Fills pages that are not zeroed, so that nobody relies on it.
+const GARBAGE: u8 = 0xa5;
+
+/// Which pages an MDL is to get.
+struct Wanted {
+    lowest: u64,
+    highest: u64,
+    skip: u64,
+    bytes: u64,
+    node: Option<u16>,
+    any_node: bool,
+    flags: u32,
+}
+
+fn fill(frame: u64, flags: u32) {
+    let value = if flags & DONT_ZERO == 0 { 0 } else { GARBAGE };
+    // SAFETY: the page was just allocated, and is in the physical map.
+    unsafe { physical(frame).write_bytes(value, PAGE_SIZE as usize) };
+}
+
+impl Wanted {
+    /// Takes pages until there are enough or no more; gives their addresses.
+    fn collect(&self) -> alloc::vec::Vec<u64> {
+        let count = self.bytes.div_ceil(PAGE_SIZE);
+        let mut frames = alloc::vec::Vec::with_capacity(count as usize);
+        let nodes: &[Option<u16>] = match (self.node, self.any_node) {
+            (Some(_), true) => &[self.node, None],
+            _ => &[self.node],
+        };
+        // With contiguous chunks, the pages of a chunk of SkipBytes lie one behind the other.
+        let chunk = if self.flags & CONTIGUOUS_CHUNKS != 0 && self.skip != 0 {
+            (self.skip / PAGE_SIZE).max(1)
+        } else {
+            1
+        };
+        for &node in nodes {
+            let (mut lowest, mut highest) = (self.lowest, self.highest);
+            loop {
+                while (frames.len() as u64) < count {
+                    let pages = chunk.min(count - frames.len() as u64);
+                    let request = Request {
+                        pages,
+                        lowest,
+                        highest,
+                        node,
+                        ..Request::any(pages)
+                    };
+                    let Some(first) = phys::allocate(&request) else {
+                        break;
+                    };
+                    frames.extend((0..pages).map(|page| first + page * PAGE_SIZE));
+                }
+                // Not enough between the two addresses: both move up by SkipBytes, if given.
+                let next = lowest
+                    .checked_add(self.skip)
+                    .zip(highest.checked_add(self.skip));
+                match next {
+                    Some(next)
+                        if (frames.len() as u64) < count
+                            && self.flags & CONTIGUOUS_CHUNKS == 0
+                            && self.skip != 0
+                            && next.0 < phys::total_bytes() * 2 =>
+                    {
+                        (lowest, highest) = next;
+                    }
+                    _ => break,
+                }
+            }
+        }
+        frames
+    }
+
+    fn allocate(&self, caller: u64) -> *mut MDL {
+        if self.bytes == 0
+            || self.bytes >= u64::from(u32::MAX) - PAGE_SIZE
+            || self.skip % PAGE_SIZE != 0
+            || fault::strikes(caller)
+        {
+            return core::ptr::null_mut();
+        }
+        let frames = self.collect();
+        let count = self.bytes.div_ceil(PAGE_SIZE);
+        let got = frames.len() as u64;
+        let enough = got == count || (self.flags & FULLY_REQUIRED == 0 && got != 0);
+        let described = if enough {
+            mdl::allocate(0, got * PAGE_SIZE, caller)
+        } else {
+            None
+        };
+        let Some(mdl) = described else {
+            for frame in frames {
+                // SAFETY: nobody has seen it.
+                unsafe { phys::free(frame, 1) };
+            }
+            return core::ptr::null_mut();
+        };
+        for &frame in &frames {
+            fill(frame, self.flags);
+        }
+        // SAFETY: the MDL was just made for so many pages.
+        for (page, frame) in unsafe { mdl::pages(mdl) }.iter_mut().zip(&frames) {
+            *page = frame / PAGE_SIZE;
+        }
+        // SAFETY: as above.
+        let fields = unsafe { &mut *mdl };
+        fields.MdlFlags |= PAGES_LOCKED | OWNS_PAGES;
+        // What is asked for is what is described, if there is that much.
+        fields.ByteCount = self.bytes.min(got * PAGE_SIZE) as u32;
+        account::take(Kind::Pages, mdl as u64, got, caller);
+        mdl
+    }
+}
+
+/// The node of the processor that calls: the ideal one, where none is named.
+fn here() -> Option<u16> {
+    Some(pcr::current().node)
+}
+
+fn contiguous(request: Request, access: Access, caller: u64) -> *mut c_void {
+    if request.pages == 0 || fault::strikes(caller) {
+        return core::ptr::null_mut();
+    }
+    let Some(first) = phys::allocate(&request) else {
+        return core::ptr::null_mut();
+    };
+    let frames = (0..request.pages as usize).map(|page| first + page as u64 * PAGE_SIZE);
+    for frame in frames.clone() {
+        // The documentation does not promise zeroed memory.
+        fill(frame, DONT_ZERO);
+    }
+    // SAFETY: the pages are ours.
+    let Some(base) = (unsafe { paging::map_range(frames, access) }) else {
+        // SAFETY: nobody has seen them.
+        unsafe { phys::free(first, request.pages) };
+        return core::ptr::null_mut();
+    };
+    account::take(Kind::Pages, base, request.pages, caller);
+    core::ptr::with_exposed_provenance_mut(base as usize)
+}
+
+fn free_contiguous(address: u64) {
+    let Some(held) = account::give(Kind::Pages, address) else {
+        bugcheck::bugcheck(code::BAD_POOL_CALLER, [7, 0, 0, address]);
+    };
+    let first = paging::translate(address).map_or(0, |(physical, _)| physical);
+    // SAFETY: the driver gives it back.
+    unsafe { paging::unmap_range(address, held.count) };
+    // SAFETY: the pages were allocated as one run, and are not mapped any more.
+    unsafe { phys::free(first, held.count) };
+}
+
+fn cache_access(cache: i32) -> Access {
+    let mut access = Access::WRITE;
+    access.set(Access::UNCACHED, cache != 1);
+    access
+}
+
+nt_export! {
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Zeroed pages of a range of addresses, with the MDL that describes them: perhaps fewer
+    /// than asked for. NULL if there are none.
+    ///
+    /// Source: MmAllocatePagesForMdl.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn MmAllocatePagesForMdl(
+        lowest: u64,
+        highest: u64,
+        skip: u64,
+        bytes: u64,
+    ) -> *mut MDL {
+        let caller = call::caller();
+        Wanted { lowest, highest, skip, bytes, node: None, any_node: true, flags: 0 }
+            .allocate(caller)
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// As MmAllocatePagesForMdl, with flags.
+    ///
+    /// Source: MmAllocatePagesForMdlEx.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn MmAllocatePagesForMdlEx(
+        lowest: u64,
+        highest: u64,
+        skip: u64,
+        bytes: u64,
+        _cache: i32,
+        flags: u32,
+    ) -> *mut MDL {
+        let caller = call::caller();
+        Wanted { lowest, highest, skip, bytes, node: here(), any_node: true, flags }
+            .allocate(caller)
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// As MmAllocatePagesForMdlEx, from a node; from others too only with `MM_ANY_NODE_OK`.
+    ///
+    /// Source: MmAllocateNodePagesForMdlEx.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn MmAllocateNodePagesForMdlEx(
+        lowest: u64,
+        highest: u64,
+        skip: u64,
+        bytes: u64,
+        _cache: i32,
+        node: u32,
+        flags: u32,
+    ) -> *mut MDL {
+        let caller = call::caller();
+        let node = u16::try_from(node).ok().filter(|&node| usize::from(node) < phys::node_count());
+        if node.is_none() {
+            return core::ptr::null_mut();
+        }
+        let any_node = flags & ANY_NODE != 0;
+        Wanted { lowest, highest, skip, bytes, node, any_node, flags }.allocate(caller)
+    }
+
+    irql: PASSIVE_LEVEL..=APC_LEVEL;
+    /// Frees the pages that an MDL owns; the MDL itself is freed by ExFreePool.
+    ///
+    /// Source: MmFreePagesFromMdl.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses the pages any more, and they are not mapped.
+    pub unsafe fn MmFreePagesFromMdl(mdl: *mut MDL) {
+        let Some(held) = account::give(Kind::Pages, mdl as u64) else {
+            bugcheck::bugcheck(
+                code::DRIVER_VERIFIER_DETECTED_VIOLATION,
+                [0xb8, mdl as u64, 0, 0],
+            );
+        };
+        // SAFETY: the caller's promise.
+        let pages = unsafe { mdl::pages(mdl) };
+        for page in pages.iter().take(held.count as usize) {
+            // SAFETY: the MDL owned it.
+            unsafe { phys::free(*page * PAGE_SIZE, 1) };
+        }
+        // SAFETY: the caller's promise.
+        unsafe { (*mdl).MdlFlags &= !(PAGES_LOCKED | OWNS_PAGES) };
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Contiguous memory below an address; NULL if there is none.
+    ///
+    /// Source: MmAllocateContiguousMemory.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn MmAllocateContiguousMemory(bytes: u64, highest: u64) -> *mut c_void {
+        let caller = call::caller();
+        let pages = bytes.div_ceil(PAGE_SIZE);
+        contiguous(Request { highest, ..Request::any(pages) }, Access::WRITE, caller)
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Contiguous memory between two addresses that crosses no multiple of a third (if not
+    /// zero); NULL if there is none.
+    ///
+    /// Source: MmAllocateContiguousMemorySpecifyCache.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn MmAllocateContiguousMemorySpecifyCache(
+        bytes: u64,
+        lowest: u64,
+        highest: u64,
+        boundary: u64,
+        cache: i32,
+    ) -> *mut c_void {
+        let caller = call::caller();
+        let pages = bytes.div_ceil(PAGE_SIZE);
+        let request = Request { lowest, highest, boundary, ..Request::any(pages) };
+        contiguous(request, cache_access(cache), caller)
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// As MmAllocateContiguousMemorySpecifyCache, on a node if it has such memory.
+    ///
+    /// Source: MmAllocateContiguousMemorySpecifyCacheNode.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn MmAllocateContiguousMemorySpecifyCacheNode(
+        bytes: u64,
+        lowest: u64,
+        highest: u64,
+        boundary: u64,
+        cache: i32,
+        node: u32,
+    ) -> *mut c_void {
+        let caller = call::caller();
+        let pages = bytes.div_ceil(PAGE_SIZE);
+        let node = u16::try_from(node).ok();
+        let request = Request { lowest, highest, boundary, node, ..Request::any(pages) };
+        let memory = contiguous(request, cache_access(cache), caller);
+        if memory.is_null() && node.is_some() {
+            return contiguous(Request { node: None, ..request }, cache_access(cache), caller);
+        }
+        memory
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Contiguous memory with a protection (`PAGE_READWRITE`, perhaps with `PAGE_NOCACHE` or
+    /// `PAGE_WRITECOMBINE`), on a node if it has such memory; NULL otherwise.
+    ///
+    /// Source: MmAllocateContiguousNodeMemory.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn MmAllocateContiguousNodeMemory(
+        bytes: u64,
+        lowest: u64,
+        highest: u64,
+        boundary: u64,
+        protection: u32,
+        node: u32,
+    ) -> *mut c_void {
+        let caller = call::caller();
+        let mut access = match protection & 0xff {
+            0x04 => Access::WRITE,
+            0x40 => Access::WRITE | Access::EXECUTE,
+            _ => return core::ptr::null_mut(),
+        };
+        access.set(Access::UNCACHED, protection & 0x600 != 0);
+        let pages = bytes.div_ceil(PAGE_SIZE);
+        let node = u16::try_from(node).ok();
+        let request = Request { lowest, highest, boundary, node, ..Request::any(pages) };
+        let memory = contiguous(request, access, caller);
+        if memory.is_null() && node.is_some() {
+            return contiguous(Request { node: None, ..request }, access, caller);
+        }
+        memory
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Frees contiguous memory.
+    ///
+    /// Source: MmFreeContiguousMemory.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses it any more.
+    pub unsafe fn MmFreeContiguousMemory(address: *mut c_void) {
+        free_contiguous(address as u64);
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Frees contiguous memory that was allocated with this size and cache type.
+    ///
+    /// Source: MmFreeContiguousMemorySpecifyCache.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses it any more.
+    pub unsafe fn MmFreeContiguousMemorySpecifyCache(
+        address: *mut c_void,
+        _bytes: u64,
+        _cache: i32,
+    ) {
+        free_contiguous(address as u64);
+    }
+}
