@@ -93,6 +93,16 @@ pub fn arguments(
     line.0
 }
 
+/// The arguments for a machine's processors, memory, nodes and devices alone, for a guest that is
+/// not nthost.
+#[must_use]
+pub fn hardware(machine: &Machine) -> Vec<OsString> {
+    let mut line = Line::default();
+    processors_and_nodes(&mut line, machine);
+    devices(&mut line, machine);
+    line.0
+}
+
 fn processors_and_nodes(line: &mut Line, machine: &Machine) {
     let processors = machine.processors;
     line.option(

@@ -226,8 +226,7 @@ fn inf(request: &Request) -> Result<Inf, PackageError> {
         text.replace('\n', "\r\n")
     };
     let bytes = if bytes.starts_with(&[0xff, 0xfe]) {
-        [0xfeff]
-            .into_iter()
+        std::iter::once(0xfeff)
             .chain(text.encode_utf16())
             .flat_map(u16::to_le_bytes)
             .collect()
