@@ -158,9 +158,17 @@ fn devices(line: &mut Line, machine: &Machine) {
         }
     }
     for (number, device) in machine.devices.iter().enumerate() {
-        let bus = device
-            .node()
-            .map_or_else(|| "pcie.0".to_owned(), |node| format!("bridge{node}"));
+        let bus = device.node().map_or_else(
+            || "pcie.0".to_owned(),
+            |node| {
+                // An expander bridge takes bridges alone: the device is behind a port of its own.
+                let chassis = number + 1;
+                line.device(format!(
+                    "pcie-root-port,id=port{number},chassis={chassis},bus=bridge{node}"
+                ));
+                format!("port{number}")
+            },
+        );
         line.device(match device {
             Device::Edu { dma_mask, .. } => {
                 let mask = dma_mask.map_or_else(String::new, |mask| format!(",dma_mask={mask:#x}"));
@@ -244,7 +252,11 @@ mod tests {
             line.contains("pxb-pcie,id=bridge1,bus_nr=80,numa_node=1"),
             "{line}"
         );
-        assert!(line.contains("edu,id=device1,bus=bridge1"), "{line}");
+        assert!(
+            line.contains("pcie-root-port,id=port1,chassis=2,bus=bridge1"),
+            "{line}"
+        );
+        assert!(line.contains("edu,id=device1,bus=port1"), "{line}");
         assert_eq!(line.matches("id=bridge1,").count(), 1, "{line}");
     }
 

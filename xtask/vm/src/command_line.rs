@@ -64,7 +64,8 @@ pub fn arguments(plan: &Plan<'_>) -> Vec<OsString> {
     match plan.accelerator {
         Accelerator::Tcg => {
             option("-accel", "tcg,thread=multi".to_owned());
-            option("-cpu", "max".to_owned());
+            // Of the translator's processors only Intel's tell their hardware threads apart.
+            option("-cpu", "max,vendor=GenuineIntel".to_owned());
         }
         Accelerator::Kvm => {
             option("-accel", "kvm".to_owned());
@@ -112,14 +113,11 @@ pub fn arguments(plan: &Plan<'_>) -> Vec<OsString> {
             "usb-storage,bus=usb.0,drive=package,removable=on".to_owned(),
         );
     }
-    match plan.debugger {
-        Some((Debugger::Serial, port)) => {
-            option(
-                "-serial",
-                format!("tcp:127.0.0.1:{port},server=on,wait=off"),
-            );
-        }
-        Some((Debugger::Kdnet, _)) | None => option("-serial", "null".to_owned()),
+    if let Some((Debugger::Serial, port)) = plan.debugger {
+        option(
+            "-serial",
+            format!("tcp:127.0.0.1:{port},server=on,wait=off"),
+        );
     }
     // A test machine reaches nothing outside, unless its debugger is there.
     let restrict = match plan.debugger {
