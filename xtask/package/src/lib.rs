@@ -4,6 +4,7 @@
 //! The formats are Microsoft's; each module names the documentation it was written from.
 
 pub mod assemble;
+pub mod command;
 pub mod inf;
 pub mod lint;
 pub mod pe;
