@@ -3,7 +3,9 @@
 //! `/dev/kvm` may be there and yet hang a guest, as nested virtualisation does on some hosts.
 //! So a guest of 512 bytes is booted first: an option ROM that waits for three ticks of the
 //! timer, which takes interrupts and a halted processor that they wake, and then writes to the
-//! debug-exit port. What came of it is remembered until the host is booted again.
+//! debug-exit port. Where that works, nthost itself is tried on two processors, which takes
+//! what the ROM does not: 64-bit mode, local APICs, a second processor. What came of it is
+//! remembered until the host is booted again.
 
 use std::{
     fmt, fs, io,
@@ -56,16 +58,21 @@ const PROBE_LIMIT: Duration = Duration::from_secs(5);
 const PROBE_VALUE: u8 = 42;
 const PROBE_EXIT_CODE: i32 = (PROBE_VALUE as i32) << 1 | 1;
 
-/// Chooses the accelerator. `directory` keeps what the probe found.
+/// Chooses the accelerator. `directory` keeps what the probe found; `trial` boots nthost.
 #[must_use]
-pub fn choose(choice: Choice, qemu: &Path, directory: &Path) -> Chosen {
+pub fn choose(
+    choice: Choice,
+    qemu: &Path,
+    directory: &Path,
+    trial: impl FnOnce() -> Result<(), String>,
+) -> Chosen {
     match choice {
         Choice::Tcg => forced(Accelerator::Tcg),
         Choice::Kvm => forced(Accelerator::Kvm),
-        Choice::Auto => match kvm_works(qemu, directory) {
+        Choice::Auto => match kvm_works(qemu, directory, trial) {
             Ok(()) => Chosen {
                 accelerator: Accelerator::Kvm,
-                reason: "a probe guest ran under KVM".to_owned(),
+                reason: "a probe showed that KVM works".to_owned(),
             },
             Err(reason) => Chosen {
                 accelerator: Accelerator::Tcg,
@@ -83,7 +90,11 @@ fn forced(accelerator: Accelerator) -> Chosen {
 }
 
 /// Whether KVM works, from memory or by the probe; if not, why.
-fn kvm_works(qemu: &Path, directory: &Path) -> Result<(), String> {
+fn kvm_works(
+    qemu: &Path,
+    directory: &Path,
+    trial: impl FnOnce() -> Result<(), String>,
+) -> Result<(), String> {
     let kvm = Path::new("/dev/kvm");
     if let Err(error) = fs::File::options().read(true).write(true).open(kvm) {
         return Err(format!("{}: {error}", kvm.display()));
@@ -104,7 +115,7 @@ fn kvm_works(qemu: &Path, directory: &Path) -> Result<(), String> {
             fault => Err(fault.to_owned()),
         };
     }
-    let found = probe(qemu, directory, Accelerator::Kvm);
+    let found = probe(qemu, directory, Accelerator::Kvm).and_then(|()| trial());
     if let Some((path, key)) = memory {
         let fault = found.as_ref().err().map_or("", String::as_str);
         // What cannot be remembered is found out again.
@@ -236,7 +247,12 @@ mod tests {
             (Choice::Tcg, Accelerator::Tcg),
             (Choice::Kvm, Accelerator::Kvm),
         ] {
-            let chosen = choose(choice, Path::new("no-such-program"), Path::new("/nowhere"));
+            let chosen = choose(
+                choice,
+                Path::new("no-such-program"),
+                Path::new("/nowhere"),
+                || panic!("nothing is to be tried"),
+            );
             assert_eq!(chosen.accelerator, accelerator);
         }
     }

@@ -1,6 +1,7 @@
 //! QEMU's command line for a machine.
 
 use std::{
+    collections::BTreeSet,
     ffi::{OsStr, OsString},
     path::Path,
 };
@@ -71,8 +72,10 @@ pub fn arguments(
     processors_and_nodes(&mut line, machine);
     line.option("-kernel", files.kernel);
     line.option("-initrd", files.archive);
-    if !extras.switches.is_empty() {
-        line.option("-append", extras.switches.join(" "));
+    let mut switches = bus_nodes(machine);
+    switches.extend_from_slice(&extras.switches);
+    if !switches.is_empty() {
+        line.option("-append", switches.join(" "));
     }
     line.option("-serial", "stdio");
     line.device(format!("isa-debug-exit,iobase={DEBUG_EXIT_PORT},iosize=1"));
@@ -139,23 +142,40 @@ fn processors_and_nodes(line: &mut Line, machine: &Machine) {
     }
 }
 
+/// The nodes that have an expander bridge, in order.
+fn bridges(machine: &Machine) -> BTreeSet<u32> {
+    let nodes = machine.devices.iter().filter_map(|device| device.node());
+    nodes.collect()
+}
+
+/// The first bus behind a node's expander bridge.
+const fn bus_of(node: u32) -> u32 {
+    BUS_BASE + BUS_STEP * node
+}
+
+/// What firmware says of the expander bridges' nodes only in AML (`_PXM`), which takes an
+/// interpreter: `bus-node=<bus>:<node>` for each of their root buses.
+fn bus_nodes(machine: &Machine) -> Vec<String> {
+    if machine.nodes.len() < 2 {
+        return Vec::new();
+    }
+    bridges(machine)
+        .into_iter()
+        .map(|node| format!("bus-node={}:{node}", bus_of(node)))
+        .collect()
+}
+
 fn devices(line: &mut Line, machine: &Machine) {
-    let mut bridges = Vec::new();
-    for device in &machine.devices {
-        if let Some(node) = device.node()
-            && !bridges.contains(&node)
-        {
-            bridges.push(node);
-            let bus = BUS_BASE + BUS_STEP * node;
-            let numa = if machine.nodes.len() < 2 {
-                String::new()
-            } else {
-                format!(",numa_node={node}")
-            };
-            line.device(format!(
-                "pxb-pcie,id=bridge{node},bus_nr={bus}{numa},bus=pcie.0"
-            ));
-        }
+    for node in bridges(machine) {
+        let bus = bus_of(node);
+        let numa = if machine.nodes.len() < 2 {
+            String::new()
+        } else {
+            format!(",numa_node={node}")
+        };
+        line.device(format!(
+            "pxb-pcie,id=bridge{node},bus_nr={bus}{numa},bus=pcie.0"
+        ));
     }
     for (number, device) in machine.devices.iter().enumerate() {
         let bus = device.node().map_or_else(
@@ -258,6 +278,10 @@ mod tests {
         );
         assert!(line.contains("edu,id=device1,bus=port1"), "{line}");
         assert_eq!(line.matches("id=bridge1,").count(), 1, "{line}");
+        assert!(
+            line.contains("-append bus-node=64:0 bus-node=80:1"),
+            "{line}"
+        );
     }
 
     #[test]

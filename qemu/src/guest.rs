@@ -3,7 +3,7 @@
 use std::{
     ffi::OsString,
     fmt, fs,
-    io::{self, Read},
+    io::{self, Read, Write},
     os::unix::net::{UnixListener, UnixStream},
     path::{Path, PathBuf},
     process::{Child, Command, ExitStatus, Stdio},
@@ -11,7 +11,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use nthost_protocol::Manifest;
+use nthost_protocol::{Manifest, PROTOCOL_VERSION, ToGuest, encode};
 
 use crate::{
     accelerator::{self, Chosen},
@@ -27,6 +27,8 @@ use crate::{
 pub const PROGRAM: &str = "qemu-system-x86_64";
 /// How long QEMU may take to connect: it does so before it runs the guest.
 const CONNECT_LIMIT: Duration = Duration::from_secs(30);
+/// How long nthost may take to its greeting where KVM works: it takes half a second.
+const TRIAL_LIMIT: Duration = Duration::from_secs(10);
 
 /// What a machine is started with.
 #[derive(Clone, Debug)]
@@ -134,10 +136,7 @@ impl Guest {
                 error: io::ErrorKind::NotFound.into(),
             });
         }
-        let choice = match (machine.accelerator, kernel.accelerator) {
-            (choice, Choice::Auto) | (_, choice) => choice,
-        };
-        let accelerator = accelerator::choose(choice, Path::new(PROGRAM), kernel.directory);
+        let accelerator = Self::accelerator(machine, kernel);
         let directory = tempfile::Builder::new()
             .prefix("nthost-")
             .tempdir()
@@ -180,7 +179,10 @@ impl Guest {
         });
         let port = accept(&port_listener, process, &mut stderr, &port)?;
         let monitor = accept(&monitor_listener, process, &mut stderr, &monitor)?;
-        let monitor = Monitor::new(monitor)?;
+        let monitor = match Monitor::new(monitor) {
+            Ok(monitor) => monitor,
+            Err(fault) => return Err(gone(process, stderr).unwrap_or_else(|| fault.into())),
+        };
         let Some(child) = child.0.take() else {
             unreachable!("nobody else takes it")
         };
@@ -194,6 +196,17 @@ impl Guest {
             stderr,
             _directory: directory,
         })
+    }
+
+    /// The accelerator that a machine is started with. Finding out takes a while the first
+    /// time, and none after that.
+    #[must_use]
+    pub fn accelerator(machine: &Machine, kernel: &Kernel<'_>) -> Chosen {
+        let choice = match (machine.accelerator, kernel.accelerator) {
+            (choice, Choice::Auto) | (_, choice) => choice,
+        };
+        let trial = || trial(kernel);
+        accelerator::choose(choice, Path::new(PROGRAM), kernel.directory, trial)
     }
 
     /// nthost's port, for a [`Broker`](crate::Broker). There is one: the second call gets none.
@@ -246,6 +259,40 @@ impl Drop for Guest {
     }
 }
 
+/// Whether nthost, with no drivers, gets as far as its greeting under KVM.
+fn trial(kernel: &Kernel<'_>) -> Result<(), String> {
+    let machine = Machine::trial();
+    let kernel = Kernel {
+        manifest: &Manifest::default(),
+        images: &[],
+        accelerator: Choice::Kvm,
+        extras: Extras::default(),
+        ..*kernel
+    };
+    let fault = |fault: String| format!("nthost does not run under KVM here: {fault}");
+    let started = Guest::start(&machine, &kernel, |_| ());
+    let mut guest = started.map_err(|error| fault(error.to_string()))?;
+    let Some(mut port) = guest.take_port() else {
+        unreachable!("nobody has taken the port of a guest that was just started")
+    };
+    greeting(&mut port).map_err(|error| {
+        fault(match error.kind() {
+            io::ErrorKind::WouldBlock | io::ErrorKind::TimedOut => {
+                format!("it hung for {} s", TRIAL_LIMIT.as_secs())
+            }
+            _ => error.to_string(),
+        })
+    })
+}
+
+/// Says hello and waits for any frame in answer.
+fn greeting(port: &mut UnixStream) -> io::Result<()> {
+    port.set_read_timeout(Some(TRIAL_LIMIT))?;
+    let hello = encode(&ToGuest::Hello(PROTOCOL_VERSION)).map_err(io::Error::other)?;
+    port.write_all(&hello)?;
+    port.read_exact(&mut [0; 4])
+}
+
 /// A process that is ended on the way out, unless it was taken.
 struct Running(Option<Child>);
 
@@ -279,6 +326,21 @@ fn said(stderr: &mut Option<JoinHandle<String>>) -> String {
         .take()
         .and_then(|thread| thread.join().ok())
         .unwrap_or_default()
+}
+
+/// Why QEMU is gone, if it is about to be.
+fn gone(child: &mut Child, mut stderr: Option<JoinHandle<String>>) -> Option<StartError> {
+    let end = Instant::now() + Duration::from_secs(2);
+    while Instant::now() < end {
+        if let Ok(Some(status)) = child.try_wait() {
+            return Some(StartError::Ended {
+                status: status.to_string(),
+                stderr: said(&mut stderr),
+            });
+        }
+        thread::sleep(Duration::from_millis(5));
+    }
+    None
 }
 
 /// QEMU's connection, unless it ends before it makes it.

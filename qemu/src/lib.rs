@@ -25,6 +25,8 @@ pub mod qmp;
 #[cfg(unix)]
 pub mod serial;
 #[cfg(unix)]
+pub mod session;
+#[cfg(unix)]
 pub mod symbols;
 
 pub use machine::Machine;
@@ -35,3 +37,5 @@ pub use accelerator::Accelerator;
 pub use broker::Broker;
 #[cfg(unix)]
 pub use guest::{Guest, Kernel};
+#[cfg(unix)]
+pub use session::{Artifacts, Options, Session, SessionError};

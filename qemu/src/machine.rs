@@ -236,6 +236,25 @@ impl Machine {
             .map(|()| machine)
     }
 
+    /// The machine on which an accelerator is tried: enough for what may go wrong.
+    pub(crate) fn trial() -> Self {
+        Self {
+            name: "trial".to_owned(),
+            description: String::new(),
+            processors: Processors {
+                cores: 2,
+                ..Processors::default()
+            },
+            nodes: vec![Node {
+                memory_mib: 128,
+                sockets: Vec::new(),
+            }],
+            devices: Vec::new(),
+            interrupts: Interrupts::default(),
+            accelerator: Choice::default(),
+        }
+    }
+
     /// Its processors.
     #[must_use]
     pub fn processor_count(&self) -> u32 {

@@ -45,6 +45,12 @@ pub struct Frame {
 }
 
 impl Frame {
+    /// The frame that a line of the log gives, whatever stands before it.
+    #[must_use]
+    pub fn find(line: &str) -> Option<Self> {
+        Self::parse(&line[line.find("frame ")?..])
+    }
+
     /// The frame that a line of the log gives.
     #[must_use]
     pub fn parse(line: &str) -> Option<Self> {
@@ -65,7 +71,7 @@ pub fn bugcheck<'a>(lines: impl IntoIterator<Item = &'a str>) -> Option<Bugcheck
         if let Some(at) = line.find("*** STOP: ") {
             found = stop(&line[at + "*** STOP: ".len()..]).or(found);
         } else if let Some(bugcheck) = &mut found
-            && let Some(frame) = line.find("frame ").and_then(|at| Frame::parse(&line[at..]))
+            && let Some(frame) = Frame::find(line)
         {
             bugcheck.frames.push(frame);
         }

@@ -133,16 +133,38 @@ impl Symbols {
     pub fn describe(&self, bugcheck: &Bugcheck) -> String {
         let mut text = format!("*** {bugcheck}\n");
         for (index, frame) in bugcheck.frames.iter().enumerate() {
-            let place = format!("{}+{:#x}", frame.module, frame.offset);
-            let locations = self.resolve(frame, index > 0);
-            if locations.is_empty() {
-                text += &format!("    {index:2} {place}\n");
-            }
-            for location in locations {
-                text += &format!("    {index:2} {}!{location}\n", frame.module);
+            text += &self.describe_frame(index, frame);
+        }
+        text
+    }
+
+    /// Lines of a log, with the frames among them resolved.
+    #[must_use]
+    pub fn annotate(&self, lines: &[String]) -> String {
+        let mut text = String::new();
+        let mut index = 0;
+        for line in lines {
+            if let Some(frame) = Frame::find(line) {
+                text += &self.describe_frame(index, &frame);
+                index += 1;
+            } else {
+                text += &format!("{line}\n");
             }
         }
         text
+    }
+
+    fn describe_frame(&self, index: usize, frame: &Frame) -> String {
+        let module = &frame.module;
+        let locations = self.resolve(frame, index > 0);
+        if locations.is_empty() {
+            return format!("    {index:2} {module}+{:#x}\n", frame.offset);
+        }
+        let lines: Vec<_> = locations
+            .iter()
+            .map(|location| format!("    {index:2} {module}!{location}\n"))
+            .collect();
+        lines.concat()
     }
 }
 

@@ -1,0 +1,300 @@
+//! A machine from its start to its end: QEMU, the broker, and the symbols of what runs in it.
+
+use std::{
+    fs, io,
+    path::{Path, PathBuf},
+    time::Duration,
+};
+
+use nthost_protocol::Manifest;
+
+use crate::{
+    accelerator::Chosen,
+    archive::Image,
+    broker::{Broker, BrokerError, Greeting},
+    command_line::Extras,
+    guest::{Ending, Guest, Kernel, StartError},
+    machine::{Choice, Machine},
+    symbols::{SymbolError, Symbols},
+};
+
+/// How long a machine may take from its start until the devices are started. Under TCG on a
+/// busy host 128 processors need a while.
+const READY_LIMIT: Duration = Duration::from_secs(120);
+
+/// Where the built parts are.
+#[derive(Clone, Debug)]
+pub struct Artifacts {
+    /// nthost's image.
+    pub kernel: PathBuf,
+    /// Where the drivers' images and their PDBs are, named as the manifest names them.
+    pub drivers: Vec<PathBuf>,
+    /// Where machines have their sockets, and where what is known of the accelerator is kept.
+    pub directory: PathBuf,
+}
+
+/// What a session is started with, besides the machine.
+#[derive(Clone, Debug)]
+pub struct Options {
+    /// What is loaded.
+    pub manifest: Manifest,
+    /// Images that are not files: they take precedence over those that are.
+    pub images: Vec<Image>,
+    /// What executes the processors.
+    pub accelerator: Choice,
+    /// The rest.
+    pub extras: Extras,
+    /// The socket's name, without its extension; the machine's name if none is given. A name
+    /// of its own lets several sessions have the same machine.
+    pub name: Option<String>,
+}
+
+impl Options {
+    /// Options that load what a manifest says.
+    #[must_use]
+    pub fn new(manifest: Manifest) -> Self {
+        Self {
+            manifest,
+            images: Vec::new(),
+            accelerator: Choice::Auto,
+            extras: Extras::default(),
+            name: None,
+        }
+    }
+}
+
+/// Why a session did not start or end as it should.
+#[derive(Debug, thiserror::Error)]
+pub enum SessionError {
+    /// QEMU did not start the machine.
+    #[error(transparent)]
+    Start(#[from] StartError),
+    /// There is no broker.
+    #[error(transparent)]
+    Broker(#[from] BrokerError),
+    /// An image's symbols are no symbols.
+    #[error(transparent)]
+    Symbols(#[from] SymbolError),
+    /// A driver's image is nowhere.
+    #[error("{image} is in none of {}", searched(directories))]
+    NoImage {
+        /// The image.
+        image: String,
+        /// Where it was looked for.
+        directories: Vec<PathBuf>,
+    },
+    /// An image could not be read.
+    #[error("{}: {error}", path.display())]
+    Image {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        error: io::Error,
+    },
+    /// The kernel stopped: the stop line, and the stack with functions, files and lines.
+    #[error("bugcheck\n{0}")]
+    Bugcheck(String),
+    /// The kernel itself is at fault, and says so.
+    #[error("nthost failed\n{0}")]
+    Panic(String),
+    /// The devices were not started in time.
+    #[error("the machine was not ready within {} s; its last lines:\n{last}", limit.as_secs())]
+    NotReady {
+        /// How long was waited.
+        limit: Duration,
+        /// What it said last.
+        last: String,
+    },
+    /// It ended otherwise than it should.
+    #[error("{ending}; its last lines:\n{last}")]
+    Ended {
+        /// How.
+        ending: Ending,
+        /// What it said last.
+        last: String,
+    },
+}
+
+fn searched(directories: &[PathBuf]) -> String {
+    let names: Vec<_> = directories
+        .iter()
+        .map(|directory| directory.display().to_string())
+        .collect();
+    names.join(", ")
+}
+
+/// A running machine with its broker. Dropping it ends both.
+#[derive(Debug)]
+pub struct Session {
+    // Before the guest, so that clients are hung up on first.
+    broker: Broker,
+    /// QEMU.
+    pub guest: Guest,
+    symbols: Symbols,
+    /// Bytes of each driver's image, in the manifest's order.
+    pub image_lengths: Vec<u64>,
+}
+
+impl Session {
+    /// Starts a machine. `watch` is given each line of its log.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError`].
+    pub fn start(
+        machine: &Machine,
+        artifacts: &Artifacts,
+        options: &Options,
+        watch: impl FnMut(&str) + Send + 'static,
+    ) -> Result<Self, SessionError> {
+        let mut symbols = Symbols::default();
+        let mut images = Vec::new();
+        for driver in &options.manifest.drivers {
+            let image = load(&driver.image, artifacts, options, &mut symbols)?;
+            images.push(image);
+        }
+        let mut guest = Guest::start(machine, &kernel(artifacts, options, &images), watch)?;
+        symbols.add_kernel(&artifacts.kernel)?;
+        let name = options.name.as_deref().unwrap_or(&machine.name);
+        let socket = artifacts.directory.join(format!("{name}.sock"));
+        let Some(port) = guest.take_port() else {
+            unreachable!("nobody has taken the port of a guest that was just started")
+        };
+        Ok(Self {
+            broker: Broker::start(port, &socket)?,
+            guest,
+            symbols,
+            image_lengths: images
+                .iter()
+                .map(|image| image.bytes.len() as u64)
+                .collect(),
+        })
+    }
+
+    /// The accelerator that the machine is going to have, and why. Finding out takes a while
+    /// the first time; whoever has somebody waiting may want to say so.
+    #[must_use]
+    pub fn accelerator(machine: &Machine, artifacts: &Artifacts, options: &Options) -> Chosen {
+        Guest::accelerator(machine, &kernel(artifacts, options, &[]))
+    }
+
+    /// Where clients connect.
+    #[must_use]
+    pub fn socket(&self) -> &Path {
+        self.broker.path()
+    }
+
+    /// Waits until the devices are started.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError`]: how the machine ended, or that it is late.
+    pub fn wait_ready(&mut self) -> Result<(), SessionError> {
+        match self.broker.wait_ready(READY_LIMIT) {
+            Greeting::Ready(_) => Ok(()),
+            Greeting::Late => Err(self.fault().unwrap_or_else(|| SessionError::NotReady {
+                limit: READY_LIMIT,
+                last: self.last_lines(),
+            })),
+            Greeting::Ended => {
+                let ending = self.guest.wait(Duration::from_secs(10));
+                let last = self.last_lines();
+                Err(self.fault().unwrap_or(SessionError::Ended { ending, last }))
+            }
+        }
+    }
+
+    /// Waits until the machine has ended, which it should do with code 0.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError`]: how it ended instead, a bugcheck first of all.
+    pub fn finish(&mut self, limit: Duration) -> Result<(), SessionError> {
+        let ending = self.guest.wait(limit);
+        if let Some(fault) = self.fault() {
+            return Err(fault);
+        }
+        if ending == Ending::Exit(0) {
+            return Ok(());
+        }
+        let last = self.last_lines();
+        Err(SessionError::Ended { ending, last })
+    }
+
+    /// The bugcheck, or nthost's own failure, if the log holds one so far.
+    #[must_use]
+    pub fn fault(&self) -> Option<SessionError> {
+        if let Some(bugcheck) = self.guest.log.bugcheck() {
+            return Some(SessionError::Bugcheck(self.symbols.describe(&bugcheck)));
+        }
+        let lines = self.guest.log.lines();
+        let at = lines
+            .iter()
+            .position(|line| line.starts_with("*** nthost:"))?;
+        Some(SessionError::Panic(self.symbols.annotate(&lines[at..])))
+    }
+
+    /// The symbols of what runs in the machine.
+    #[must_use]
+    pub const fn symbols(&self) -> &Symbols {
+        &self.symbols
+    }
+
+    fn last_lines(&self) -> String {
+        /// Enough to see what it was about.
+        const COUNT: usize = 12;
+        let lines = self.guest.log.lines();
+        let first = lines.len().saturating_sub(COUNT);
+        let last: Vec<_> = lines[first..]
+            .iter()
+            .map(|line| format!("    {line}"))
+            .collect();
+        last.join("\n")
+    }
+}
+
+fn kernel<'a>(artifacts: &'a Artifacts, options: &'a Options, images: &'a [Image]) -> Kernel<'a> {
+    Kernel {
+        image: &artifacts.kernel,
+        manifest: &options.manifest,
+        images,
+        accelerator: options.accelerator,
+        directory: &artifacts.directory,
+        extras: options.extras.clone(),
+    }
+}
+
+/// An image by its name, and its symbols if there are any.
+fn load(
+    name: &str,
+    artifacts: &Artifacts,
+    options: &Options,
+    symbols: &mut Symbols,
+) -> Result<Image, SessionError> {
+    let pdb = Path::new(name).with_extension("pdb");
+    for directory in &artifacts.drivers {
+        let path = directory.join(&pdb);
+        if path.is_file() {
+            symbols.add_image(name, &path)?;
+            break;
+        }
+    }
+    if let Some(image) = options.images.iter().find(|image| image.name == name) {
+        return Ok(image.clone());
+    }
+    for directory in &artifacts.drivers {
+        let path = directory.join(name);
+        match fs::read(&path) {
+            Ok(bytes) => {
+                let name = name.to_owned();
+                return Ok(Image { name, bytes });
+            }
+            Err(error) if error.kind() == io::ErrorKind::NotFound => {}
+            Err(error) => return Err(SessionError::Image { path, error }),
+        }
+    }
+    Err(SessionError::NoImage {
+        image: name.to_owned(),
+        directories: artifacts.drivers.clone(),
+    })
+}
