@@ -1,0 +1,172 @@
+//! `cargo xtask build`: eduwdm.sys and the test drivers, nthost, eductl for this machine and
+//! for Windows, collected in `target/out` under the names they are used by.
+
+use std::{
+    fs,
+    path::{Path, PathBuf},
+    process::{Command, Stdio},
+};
+
+use anyhow::{Context, bail};
+
+use crate::{
+    check, paths, progress, setup,
+    toolchain::{self, DRIVER, KERNEL, Toolchain, WINDOWS},
+};
+
+/// Builds everything. Gives the compiler that did.
+///
+/// # Errors
+///
+/// If something does not build.
+pub fn run(options: &setup::Options) -> anyhow::Result<Toolchain> {
+    let toolchain = setup::run(options)?;
+    fs::create_dir_all(paths::out())?;
+    progress::step("building the drivers", || drivers(toolchain))?;
+    progress::step("building nthost", || kernel(toolchain))?;
+    progress::step("building eductl", eductl)?;
+    progress::step("building eductl.exe", || eductl_for_windows(toolchain))?;
+    check::image("eduwdm")?;
+    Ok(toolchain)
+}
+
+/// cargo in the driver workspace. On Windows it is plain cargo with the published crates.
+///
+/// # Errors
+///
+/// If the linker is not there.
+pub fn driver_cargo(toolchain: Toolchain, command: &str) -> anyhow::Result<Command> {
+    let mut cargo = toolchain.cargo(command, DRIVER);
+    cargo
+        .args(["--manifest-path", "driver/Cargo.toml"])
+        .arg("--target-dir")
+        .arg(paths::driver_target());
+    let mut flags = "-Ctarget-feature=+crt-static".to_owned();
+    if cfg!(not(windows)) {
+        flags.push_str(" -Clinker-flavor=lld-link");
+        cargo.args(["--config", "cross/config.toml"]).env(
+            "CARGO_TARGET_X86_64_PC_WINDOWS_MSVC_LINKER",
+            toolchain::rust_lld()?,
+        );
+    }
+    cargo.env("CARGO_TARGET_X86_64_PC_WINDOWS_MSVC_RUSTFLAGS", flags);
+    Ok(cargo)
+}
+
+fn drivers(toolchain: Toolchain) -> anyhow::Result<()> {
+    let mut cargo = driver_cargo(toolchain, "build")?;
+    cargo.args(["--release", "--workspace"]);
+    for library in built(&mut cargo, "cdylib", "dll")? {
+        let name = library
+            .file_stem()
+            .context("a library has a name")?
+            .to_owned();
+        copy(&library, &paths::out().join(&name).with_extension("sys"))?;
+        let symbols = library.with_file_name(&name).with_extension("pdb");
+        copy(&symbols, &paths::out().join(&name).with_extension("pdb"))?;
+    }
+    if cfg!(unix) {
+        c_drivers()?;
+    }
+    Ok(())
+}
+
+/// The test drivers in C: their compiler is not rustc.
+fn c_drivers() -> anyhow::Result<()> {
+    let script = paths::root().join("tests/drivers/c/build.sh");
+    let output = Command::new(&script).arg(paths::out()).output();
+    let output = output.with_context(|| script.display().to_string())?;
+    if !output.status.success() {
+        bail!(
+            "{}:\n{}",
+            script.display(),
+            String::from_utf8_lossy(&output.stderr)
+        );
+    }
+    Ok(())
+}
+
+fn kernel(toolchain: Toolchain) -> anyhow::Result<()> {
+    let mut cargo = toolchain.cargo("build", KERNEL);
+    cargo.args(["--package", "nthost"]);
+    for image in built(&mut cargo, "bin", "")? {
+        copy(&image, &paths::out().join("nthost"))?;
+    }
+    Ok(())
+}
+
+fn eductl() -> anyhow::Result<()> {
+    let mut cargo = Command::new("cargo");
+    cargo
+        .args(["build", "--package", "eductl"])
+        .current_dir(paths::root());
+    for program in built(&mut cargo, "bin", std::env::consts::EXE_EXTENSION)? {
+        copy(
+            &program,
+            &paths::out().join(program.file_name().context("a program has a name")?),
+        )?;
+    }
+    Ok(())
+}
+
+fn eductl_for_windows(toolchain: Toolchain) -> anyhow::Result<()> {
+    if cfg!(windows) {
+        return Ok(());
+    }
+    let mut cargo = toolchain.cargo("build", WINDOWS);
+    cargo.args(["--package", "eductl"]);
+    for program in built(&mut cargo, "bin", "exe")? {
+        copy(
+            &program,
+            &paths::out().join(program.file_name().context("a program has a name")?),
+        )?;
+    }
+    Ok(())
+}
+
+/// Runs cargo, and gives the files of this kind and extension that it built or found built.
+fn built(cargo: &mut Command, kind: &str, extension: &str) -> anyhow::Result<Vec<PathBuf>> {
+    let output = cargo
+        .args(["--quiet", "--message-format=json-render-diagnostics"])
+        .stdin(Stdio::null())
+        .stderr(Stdio::inherit())
+        .output()
+        .context("cargo")?;
+    if !output.status.success() {
+        bail!("cargo failed: {cargo:?}");
+    }
+    let mut files = Vec::new();
+    for line in output
+        .stdout
+        .split(|&byte| byte == b'\n')
+        .filter(|line| !line.is_empty())
+    {
+        let message: serde_json::Value = serde_json::from_slice(line)?;
+        let is_kind = message["target"]["kind"]
+            .as_array()
+            .is_some_and(|kinds| kinds.iter().any(|other| other == kind));
+        if message["reason"] != "compiler-artifact" || !is_kind {
+            continue;
+        }
+        let names = message["filenames"].as_array().into_iter().flatten();
+        files.extend(
+            names
+                .filter_map(serde_json::Value::as_str)
+                .map(PathBuf::from)
+                .filter(|file| file.extension().unwrap_or_default() == extension),
+        );
+    }
+    Ok(files)
+}
+
+/// Copies a file unless the copy is the same already: what depends on it stays as it is.
+fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+    let content = fs::read(from).with_context(|| from.display().to_string())?;
+    if fs::read(to).is_ok_and(|old| old == content) {
+        return Ok(());
+    }
+    // A program that runs cannot be written over, but it can be replaced.
+    let new = to.with_extension("new");
+    fs::copy(from, &new).with_context(|| new.display().to_string())?;
+    fs::rename(&new, to).with_context(|| to.display().to_string())
+}

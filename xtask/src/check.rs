@@ -1,0 +1,25 @@
+//! What must hold of a driver's image, checked after every build.
+
+use std::fs;
+
+use anyhow::{Context, bail};
+use eduwdm_package::pe::hygiene;
+
+use crate::paths;
+
+/// Checks an image in `target/out`: prints the table if anything in it is bad.
+///
+/// # Errors
+///
+/// If a line of the table is bad.
+pub fn image(name: &str) -> anyhow::Result<()> {
+    let path = paths::out().join(name).with_extension("sys");
+    let image = fs::read(&path).with_context(|| path.display().to_string())?;
+    let symbols = fs::read(path.with_extension("pdb")).ok();
+    let table = hygiene::check(&image, symbols.as_deref(), None).map_err(anyhow::Error::msg)?;
+    if table.bad().next().is_some() {
+        eprintln!("{table}");
+        bail!("{} is not as a driver's image must be", path.display());
+    }
+    Ok(())
+}

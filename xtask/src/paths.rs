@@ -1,0 +1,26 @@
+//! Where things are in the project.
+
+use std::path::{Path, PathBuf};
+
+/// The project's folder.
+pub fn root() -> PathBuf {
+    Path::new(env!("CARGO_MANIFEST_DIR"))
+        .parent()
+        .expect("this crate lies in the project's folder")
+        .to_owned()
+}
+
+/// Where cargo builds the host workspace.
+pub fn target() -> PathBuf {
+    std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root().join("target"), PathBuf::from)
+}
+
+/// Where what was built is collected, under the names it is used by.
+pub fn out() -> PathBuf {
+    target().join("out")
+}
+
+/// Where the driver workspace is built: its lock file and its profiles are its own.
+pub fn driver_target() -> PathBuf {
+    target().join("driver")
+}

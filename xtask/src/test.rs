@@ -1,0 +1,76 @@
+//! `cargo xtask test`: everything that CI runs, in the order in which it fails soonest.
+
+use std::process::Command;
+
+use anyhow::bail;
+use clap::Args;
+
+use crate::{build, layout, paths, progress, setup, toolchain::KERNEL};
+
+/// What the tests can be told.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    #[command(flatten)]
+    setup: setup::Options,
+    /// Only tests whose names contain this
+    filter: Option<String>,
+}
+
+/// Runs all tests.
+///
+/// # Errors
+///
+/// If one fails.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    let toolchain = build::run(&options.setup)?;
+    if options.filter.is_none() {
+        progress::step("checking the format", format)?;
+        progress::step("comparing the kernel's structures", || {
+            layout::run(toolchain)
+        })?;
+        progress::step("clippy, on the host", || {
+            let mut cargo = cargo("clippy");
+            cargo.args(["--workspace", "--all-targets", "--exclude", "nthost"]);
+            deny_warnings(&mut cargo)
+        })?;
+        progress::step("clippy, for nthost", || {
+            let mut cargo = toolchain.cargo("clippy", KERNEL);
+            cargo.args(["--package", "nthost"]);
+            deny_warnings(&mut cargo)
+        })?;
+        progress::step("clippy, for the drivers", || {
+            let mut cargo = build::driver_cargo(toolchain, "clippy")?;
+            cargo.args(["--release", "--workspace"]);
+            deny_warnings(&mut cargo)
+        })?;
+    }
+    let mut cargo = cargo("test");
+    cargo.arg("--workspace").args(&options.filter);
+    status(&mut cargo)
+}
+
+fn cargo(command: &str) -> Command {
+    let mut cargo = Command::new("cargo");
+    cargo.arg(command).current_dir(paths::root());
+    cargo
+}
+
+fn status(cargo: &mut Command) -> anyhow::Result<()> {
+    if cargo.status()?.success() {
+        Ok(())
+    } else {
+        bail!("failed: {cargo:?}")
+    }
+}
+
+fn deny_warnings(cargo: &mut Command) -> anyhow::Result<()> {
+    status(cargo.args(["--quiet", "--", "--deny", "warnings"]))
+}
+
+fn format() -> anyhow::Result<()> {
+    status(cargo("fmt").args(["--all", "--check"]))?;
+    let driver = ["--manifest-path", "driver/Cargo.toml", "--all", "--check"];
+    status(cargo("fmt").args(driver))?;
+    let drop_in = ["--manifest-path", "cross/wdk-build/Cargo.toml", "--check"];
+    status(cargo("fmt").args(drop_in))
+}
