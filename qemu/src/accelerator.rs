@@ -3,8 +3,8 @@
 //! `/dev/kvm` may be there and yet hang a guest, as nested virtualisation does on some hosts.
 //! So a guest of 512 bytes is booted first: an option ROM that waits for three ticks of the
 //! timer, which takes interrupts and a halted processor that they wake, and then writes to the
-//! debug-exit port. Where that works, nthost itself is tried on two processors, which takes
-//! what the ROM does not: 64-bit mode, local APICs, a second processor. What came of it is
+//! debug-exit port. Where that works, a larger guest may be tried; nthost on two processors
+//! takes what the ROM does not: 64-bit mode, local APICs, a second processor. What came of it is
 //! remembered until the host is booted again.
 
 use std::{
@@ -58,14 +58,17 @@ const PROBE_LIMIT: Duration = Duration::from_secs(5);
 const PROBE_VALUE: u8 = 42;
 const PROBE_EXIT_CODE: i32 = (PROBE_VALUE as i32) << 1 | 1;
 
-/// Chooses the accelerator. `directory` keeps what the probe found; `trial` boots nthost.
+/// What is booted once the first guest has shown that KVM does something.
+pub struct Trial<'a> {
+    /// What the result is remembered as.
+    pub name: &'a str,
+    /// Boots it.
+    pub boot: &'a dyn Fn() -> Result<(), String>,
+}
+
+/// Chooses the accelerator. `directory` keeps what the probe found.
 #[must_use]
-pub fn choose(
-    choice: Choice,
-    qemu: &Path,
-    directory: &Path,
-    trial: impl FnOnce() -> Result<(), String>,
-) -> Chosen {
+pub fn choose(choice: Choice, qemu: &Path, directory: &Path, trial: Option<&Trial<'_>>) -> Chosen {
     match choice {
         Choice::Tcg => forced(Accelerator::Tcg),
         Choice::Kvm => forced(Accelerator::Kvm),
@@ -90,11 +93,7 @@ fn forced(accelerator: Accelerator) -> Chosen {
 }
 
 /// Whether KVM works, from memory or by the probe; if not, why.
-fn kvm_works(
-    qemu: &Path,
-    directory: &Path,
-    trial: impl FnOnce() -> Result<(), String>,
-) -> Result<(), String> {
+fn kvm_works(qemu: &Path, directory: &Path, trial: Option<&Trial<'_>>) -> Result<(), String> {
     let kvm = Path::new("/dev/kvm");
     if let Err(error) = fs::File::options().read(true).write(true).open(kvm) {
         return Err(format!("{}: {error}", kvm.display()));
@@ -103,7 +102,8 @@ fn kvm_works(
     let boot = fs::read_to_string("/proc/sys/kernel/random/boot_id").ok();
     let memory = boot.map(|boot| {
         let key = format!("{} {}", boot.trim(), qemu.display());
-        (directory.join("kvm-probe"), key)
+        let name = trial.map_or("kvm-probe", |trial| trial.name);
+        (directory.join(name), key)
     });
     if let Some((path, key)) = &memory
         && let Ok(text) = fs::read_to_string(path)
@@ -115,7 +115,8 @@ fn kvm_works(
             fault => Err(fault.to_owned()),
         };
     }
-    let found = probe(qemu, directory, Accelerator::Kvm).and_then(|()| trial());
+    let found = probe(qemu, directory, Accelerator::Kvm)
+        .and_then(|()| trial.map_or(Ok(()), |trial| (trial.boot)()));
     if let Some((path, key)) = memory {
         let fault = found.as_ref().err().map_or("", String::as_str);
         // What cannot be remembered is found out again.
@@ -251,7 +252,10 @@ mod tests {
                 choice,
                 Path::new("no-such-program"),
                 Path::new("/nowhere"),
-                || panic!("nothing is to be tried"),
+                Some(&Trial {
+                    name: "nothing",
+                    boot: &|| panic!("nothing is to be tried"),
+                }),
             );
             assert_eq!(chosen.accelerator, accelerator);
         }

@@ -14,7 +14,7 @@ use std::{
 use nthost_protocol::{Manifest, PROTOCOL_VERSION, ToGuest, encode};
 
 use crate::{
-    accelerator::{self, Chosen},
+    accelerator::{self, Chosen, Trial},
     archive::{self, Image},
     command_line::{self, Extras, Files},
     machine::{Choice, Machine},
@@ -205,8 +205,11 @@ impl Guest {
         let choice = match (machine.accelerator, kernel.accelerator) {
             (choice, Choice::Auto) | (_, choice) => choice,
         };
-        let trial = || trial(kernel);
-        accelerator::choose(choice, Path::new(PROGRAM), kernel.directory, trial)
+        let trial = Trial {
+            name: "kvm-probe-nthost",
+            boot: &|| trial(kernel),
+        };
+        accelerator::choose(choice, Path::new(PROGRAM), kernel.directory, Some(&trial))
     }
 
     /// nthost's port, for a [`Broker`](crate::Broker). There is one: the second call gets none.

@@ -165,7 +165,7 @@ pub fn prepare(arguments: &Arguments, target: &Path) -> Result<Machine, VmError>
     if let Some((debugger, port)) = debugger {
         notes.push(command_line::debugging(debugger, port));
     }
-    let accelerator = accelerator::choose(arguments.accelerator, Path::new(PROGRAM), &folder);
+    let accelerator = accelerator::choose(arguments.accelerator, Path::new(PROGRAM), &folder, None);
     let line = command_line::arguments(&Plan {
         machine: &machine,
         accelerator: accelerator.accelerator,
