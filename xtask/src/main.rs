@@ -3,12 +3,15 @@
 mod build;
 mod check;
 mod layout;
+mod package;
 mod packages;
 mod paths;
 mod progress;
 mod setup;
 mod test;
 mod toolchain;
+#[cfg(unix)]
+mod vm;
 
 use clap::{Parser, Subcommand};
 
@@ -33,6 +36,11 @@ enum Command {
     Build(setup::Options),
     /// Runs all tests, on the host and in QEMU
     Test(test::Options),
+    /// Makes the driver package for a Windows test machine: signed, with its catalog and scripts
+    Package(package::Options),
+    /// Boots your own Windows image in QEMU, with the driver package on a disk of its own
+    #[cfg(unix)]
+    Vm(eduwdm_vm::Arguments),
 }
 
 fn main() -> anyhow::Result<()> {
@@ -40,5 +48,8 @@ fn main() -> anyhow::Result<()> {
         Command::Setup(options) => setup::run(&options).map(drop),
         Command::Build(options) => build::run(&options).map(drop),
         Command::Test(options) => test::run(&options),
+        Command::Package(options) => package::run(&options),
+        #[cfg(unix)]
+        Command::Vm(arguments) => vm::run(&arguments),
     }
 }

@@ -63,6 +63,12 @@ const PACKAGES: &[Package] = &[
         "checks signatures that the package is given",
     ),
     package("openssl", Some("openssl"), "checks signatures and catalogs"),
+    package(
+        "qemu-utils",
+        None,
+        "keeps a Windows image as it is, behind an overlay",
+    ),
+    package("ovmf", None, "starts Windows images by UEFI"),
 ];
 
 /// What Debian has in place of rustup's targets, where rustup can download none.

@@ -13,10 +13,12 @@ use crate::{
 };
 
 /// Raised when this file or the list of packages changes what is installed.
-const REVISION: u32 = 1;
+const REVISION: u32 = 2;
 
 /// What setup and build can be told.
 #[derive(Args, Clone, Debug, Default)]
+// Other commands' options have this name too, and clap would make a group of each.
+#[group(skip)]
 pub struct Options {
     /// Whose compiler builds for other targets; rustup's if it has them, else Debian's
     #[arg(long, value_enum)]
@@ -42,10 +44,10 @@ fn content(toolchain: Toolchain) -> anyhow::Result<String> {
 /// If something is missing and cannot be installed.
 pub fn run(options: &Options) -> anyhow::Result<Toolchain> {
     let remembered = fs::read_to_string(stamp()).unwrap_or_default();
-    let candidates = match options.toolchain {
-        Some(toolchain) => vec![toolchain],
-        None => vec![Toolchain::Rustup, Toolchain::Debian],
-    };
+    let candidates = options.toolchain.map_or_else(
+        || vec![Toolchain::Rustup, Toolchain::Debian],
+        |toolchain| vec![toolchain],
+    );
     for toolchain in candidates {
         if content(toolchain).is_ok_and(|content| content == remembered) {
             return Ok(toolchain);
