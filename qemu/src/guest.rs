@@ -223,8 +223,6 @@ impl Guest {
         loop {
             match self.child.try_wait() {
                 Ok(Some(status)) => {
-                    // The rest of the log is in the pipe, whose other end is closed.
-                    let _ = self.log.wait_for_end(limit);
                     return self.ending(status);
                 }
                 Err(error) => return Ending::Failure(error.to_string()),
@@ -237,7 +235,17 @@ impl Guest {
         }
     }
 
+    /// Waits until the machine has ended, however long that takes.
+    pub fn wait_ended(&mut self) -> Ending {
+        match self.child.wait() {
+            Ok(status) => self.ending(status),
+            Err(error) => Ending::Failure(error.to_string()),
+        }
+    }
+
     fn ending(&mut self, status: ExitStatus) -> Ending {
+        // The rest of the log is in the pipe, whose other end is closed.
+        let _ = self.log.wait_for_end(CONNECT_LIMIT);
         match status.code() {
             // What is written to the debug-exit port comes back doubled, plus one.
             Some(code @ 1..=255) if code & 1 == 1 => {

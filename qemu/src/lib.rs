@@ -19,6 +19,8 @@ pub mod broker;
 #[cfg(unix)]
 pub mod command_line;
 #[cfg(unix)]
+pub mod demo;
+#[cfg(unix)]
 pub mod guest;
 #[cfg(unix)]
 pub mod qmp;
@@ -36,6 +38,6 @@ pub use accelerator::Accelerator;
 #[cfg(unix)]
 pub use broker::Broker;
 #[cfg(unix)]
-pub use guest::{Guest, Kernel};
+pub use guest::{Ending, Guest, Kernel};
 #[cfg(unix)]
 pub use session::{Artifacts, Options, Session, SessionError};

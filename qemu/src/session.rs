@@ -221,6 +221,16 @@ impl Session {
         Err(SessionError::Ended { ending, last })
     }
 
+    /// Waits until the machine has ended, however long that takes.
+    ///
+    /// # Errors
+    ///
+    /// [`SessionError::Bugcheck`], [`SessionError::Panic`].
+    pub fn run(&mut self) -> Result<Ending, SessionError> {
+        let ending = self.guest.wait_ended();
+        self.fault().map_or(Ok(ending), Err)
+    }
+
     /// The bugcheck, or nthost's own failure, if the log holds one so far.
     #[must_use]
     pub fn fault(&self) -> Option<SessionError> {

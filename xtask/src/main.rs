@@ -2,16 +2,22 @@
 
 mod build;
 mod check;
+#[cfg(unix)]
+mod demo;
 mod layout;
 mod package;
 mod packages;
 mod paths;
 mod progress;
+#[cfg(unix)]
+mod run;
 mod setup;
 mod test;
 mod toolchain;
 #[cfg(unix)]
 mod vm;
+
+use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
@@ -34,6 +40,12 @@ enum Command {
     Setup(setup::Options),
     /// Builds eduwdm.sys, nthost and eductl into target/out
     Build(setup::Options),
+    /// Boots a machine and shows what the driver does there
+    #[cfg(unix)]
+    Demo(demo::Options),
+    /// Boots a machine and keeps it running, for eductl from other terminals
+    #[cfg(unix)]
+    Run(run::Options),
     /// Runs all tests, on the host and in QEMU
     Test(test::Options),
     /// Makes the driver package for a Windows test machine: signed, with its catalog and scripts
@@ -43,10 +55,28 @@ enum Command {
     Vm(eduwdm_vm::Arguments),
 }
 
-fn main() -> anyhow::Result<()> {
-    match Arguments::parse().command {
+fn main() -> ExitCode {
+    match run_command(Arguments::parse().command) {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("{error:#}");
+            #[cfg(unix)]
+            if let Some(failed) = error.downcast_ref::<demo::Failed>() {
+                return ExitCode::from(failed.0.exit_code());
+            }
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run_command(command: Command) -> anyhow::Result<()> {
+    match command {
         Command::Setup(options) => setup::run(&options).map(drop),
         Command::Build(options) => build::run(&options).map(drop),
+        #[cfg(unix)]
+        Command::Demo(options) => demo::run(&options),
+        #[cfg(unix)]
+        Command::Run(options) => run::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Package(options) => package::run(&options),
         #[cfg(unix)]

@@ -1,0 +1,114 @@
+//! `cargo xtask demo`: boots a machine and shows what the driver does there, checked step by
+//! step.
+
+use std::{fmt, io, path::Path};
+
+use clap::Args;
+use eductl::demonstration::FaultKind;
+use eduwdm_qemu::{
+    Artifacts, Machine,
+    machine::{self, Choice},
+    manifest,
+    session::{self, Session},
+};
+
+use crate::{build, paths, progress, setup};
+
+/// What the demonstration can be told.
+#[derive(Args, Clone, Debug)]
+pub struct Options {
+    #[command(flatten)]
+    pub setup: setup::Options,
+    #[command(flatten)]
+    pub machine: MachineOptions,
+}
+
+/// Which machine, and how it runs.
+#[derive(Args, Clone, Debug)]
+pub struct MachineOptions {
+    /// Which machine: one of qemu/machines, or the path of another one's file
+    #[arg(long, value_name = "NAME", default_value = "numa2x2", long_help = long_help())]
+    pub machine: String,
+    /// What executes its processors: auto, tcg or kvm
+    #[arg(long, default_value = "auto")]
+    pub accelerator: Choice,
+    /// Show what nthost logs
+    #[arg(long)]
+    pub log: bool,
+}
+
+/// The machines with what they are for. One that cannot be read says so when it is asked for.
+fn long_help() -> String {
+    let names = machine::names().unwrap_or_default();
+    let machines = names.iter().filter_map(|name| Machine::load(name).ok());
+    let lines: Vec<_> = machines
+        .map(|machine| format!("\n  {:11} {}", machine.name, machine.description))
+        .collect();
+    format!(
+        "Which machine, or the path of another one's file:\n{}",
+        lines.concat()
+    )
+}
+
+/// The demonstration failed; what with, it has printed.
+#[derive(Debug)]
+pub struct Failed(pub FaultKind);
+
+impl fmt::Display for Failed {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the demonstration ended with a {}", self.0)
+    }
+}
+
+impl std::error::Error for Failed {}
+
+/// Runs the demonstration.
+///
+/// # Errors
+///
+/// [`Failed`], or what keeps it from being run.
+pub fn run(options: &Options) -> anyhow::Result<()> {
+    let machine = Machine::load(&options.machine.machine)?;
+    build::run(&options.setup)?;
+    let artifacts = artifacts();
+    let session = options.machine.prepare(&machine, &artifacts)?;
+    let log = options.machine.log;
+    let watch = move |line: &str| {
+        if log {
+            eprintln!("{line}");
+        }
+    };
+    let report = eduwdm_qemu::demo::run(&machine, &artifacts, &session, &mut io::stdout(), watch)?;
+    let fault = report.faults.first();
+    fault.map_or(Ok(()), |fault| Err(Failed(fault.kind).into()))
+}
+
+/// Where the build has left what machines run.
+pub fn artifacts() -> Artifacts {
+    Artifacts {
+        kernel: paths::out().join("nthost"),
+        drivers: vec![paths::out()],
+        directory: paths::target().join("nthost"),
+    }
+}
+
+impl MachineOptions {
+    /// What a session with the driver is started with; the accelerator has been found out.
+    ///
+    /// # Errors
+    ///
+    /// If the manifest cannot be read.
+    pub fn prepare(
+        &self,
+        machine: &Machine,
+        artifacts: &Artifacts,
+    ) -> anyhow::Result<session::Options> {
+        let manifest = manifest::load(Path::new(manifest::EDUWDM))?;
+        let mut options = session::Options::new(manifest);
+        options.accelerator = self.accelerator;
+        progress::step("choosing the accelerator", || {
+            Ok(Session::accelerator(machine, artifacts, &options))
+        })?;
+        Ok(options)
+    }
+}
