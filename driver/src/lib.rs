@@ -1,26 +1,19 @@
 //! `eduwdm.sys`: a reference WDM driver for QEMU's `edu` and `pci-testdev` devices.
+//!
+//! Where to begin reading: [`driver`] is what the kernel calls first; [`function`] is what every
+//! Plug and Play function driver does, whatever its device; [`edu`] is a device with interrupts,
+//! DMA and queues of its own; [`testdev`] one whose queue the system manages. None of these has
+//! `unsafe` code: that is in the `wdm` crate, behind types that carry the kernel's rules.
 #![no_std]
 
+mod driver;
+mod edu;
+mod function;
 mod panic;
+mod pnp;
+mod power;
+mod status;
+mod tags;
+mod testdev;
 
-use wdk_sys::{DRIVER_OBJECT, NTSTATUS, PCUNICODE_STRING, STATUS_SUCCESS};
-
-/// `DriverEntry`.
-///
-/// # Safety
-///
-/// Called by the I/O manager alone.
-// SAFETY: the linker's entry point; no other symbol of the image has this name.
-#[unsafe(export_name = "DriverEntry")]
-pub unsafe extern "system" fn driver_entry(
-    driver: &mut DRIVER_OBJECT,
-    _registry_path: PCUNICODE_STRING,
-) -> NTSTATUS {
-    driver.DriverUnload = Some(unload);
-    wdk::println!("eduwdm: loaded");
-    STATUS_SUCCESS
-}
-
-extern "C" fn unload(_driver: *mut DRIVER_OBJECT) {
-    wdk::println!("eduwdm: unloaded");
-}
+wdm::driver_entry!(driver::EduWdm);

@@ -1,0 +1,79 @@
+//! The interrupt service routine.
+//!
+//! One vector carries everything that the device has to say. The ISR reads why, acknowledges
+//! exactly that, saves it for the DPC, and returns: the rest is not worth the time at DIRQL.
+
+use wdm::{
+    dpc::Dpc,
+    interrupt::{Claim, InterruptService},
+    irql::Dirql,
+    mmio::Registers,
+    numa,
+    pool::Shared,
+};
+
+use super::{
+    Edu,
+    registers::{
+        InterruptAcknowledge, InterruptBlock, InterruptStatus, InterruptStatusBits, NO_ANSWER,
+    },
+};
+
+/// What the ISR shares with those who hold the interrupt spin lock.
+pub struct Isr {
+    registers: Registers<InterruptBlock>,
+    edu: Shared<Edu>,
+    dpc: Shared<Dpc<Edu>>,
+    /// Whether the device may be asked. On a shared line, the interrupts of others come in
+    /// while this device has no power, and it must not be touched then.
+    powered: bool,
+}
+
+impl Isr {
+    /// An ISR that claims nothing yet.
+    pub const fn new(
+        registers: Registers<InterruptBlock>,
+        edu: Shared<Edu>,
+        dpc: Shared<Dpc<Edu>>,
+    ) -> Self {
+        Self {
+            registers,
+            edu,
+            dpc,
+            powered: false,
+        }
+    }
+
+    /// The device works from now on: whatever it had to say before is of no interest.
+    pub fn power_up(&mut self) {
+        let old = self.registers.read(InterruptStatus);
+        if !old.is_empty() {
+            self.registers.write(InterruptAcknowledge, old);
+        }
+        self.powered = true;
+    }
+
+    /// The device must not be touched any more.
+    pub fn power_down(&mut self) {
+        self.powered = false;
+    }
+}
+
+impl InterruptService for Isr {
+    fn service(&mut self, irql: &mut Dirql) -> Claim {
+        if !self.powered {
+            return Claim::NotOurs;
+        }
+        let status = self.registers.read(InterruptStatus);
+        if status.is_empty() || status == InterruptStatusBits::from_bits_retain(NO_ANSWER) {
+            return Claim::NotOurs;
+        }
+        self.registers.write(InterruptAcknowledge, status);
+        self.edu
+            .interrupt_bits
+            .save(status.bits(), numa::current_processor_index());
+        // If it is queued already, the run that is coming takes these bits too.
+        self.dpc.queue(irql);
+        Claim::Ours
+    }
+}

@@ -1,0 +1,65 @@
+//! The registers of the `edu` device, in the blocks that belong to one owner each.
+//!
+//! BAR0 has 1 MiB. Registers below 0x80 are 32 bits wide; from 0x80 on they may be 64.
+//! The device's DMA buffer is not in the BAR: it is only reached by DMA.
+
+use bitflags::bitflags;
+
+bitflags! {
+    /// The status register.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct StatusBits: u32 {
+        /// A factorial is being computed. Read only.
+        const COMPUTING = 1 << 0;
+        /// Interrupt when a factorial is done.
+        const INTERRUPT_WHEN_DONE = 1 << 7;
+    }
+
+    /// The interrupt status register, and what acknowledges it. Bits without a name are those
+    /// that a client raised.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct InterruptStatusBits: u32 {
+        /// A factorial is done.
+        const FACTORIAL = 1 << 0;
+        /// A DMA transfer is done.
+        const DMA = 1 << 8;
+    }
+}
+
+wdm::register_flags!(StatusBits: u32, InterruptStatusBits: u32);
+
+/// What the identification register has in its lowest byte on every `edu` device.
+pub const IDENTIFICATION_LOW: u32 = 0xed;
+
+/// What any register reads as when the device does not answer: unplugged, or without power.
+pub const NO_ANSWER: u32 = u32::MAX;
+
+wdm::registers! {
+    /// BAR0.
+    pub bar Bar0[0x10_0000] => pub struct Bar0Registers {
+        /// What tells that this is the device, and alive.
+        identification: pub block IdentificationBlock {
+            /// 0xRRrr00ed: RR the major, rr the minor version.
+            Identification(0x00): u32, read;
+            /// Reads back the inverse of what was written.
+            Liveness(0x04): u32, read, write;
+        }
+
+        /// The factorial.
+        compute: pub block ComputeBlock {
+            /// Write n, read n! modulo 2^32 when it is done. Writes while it computes are
+            /// ignored.
+            Factorial(0x08): u32, read, write;
+            /// Whether it computes, and whether it interrupts when done.
+            Status(0x20): StatusBits, read, write;
+        }
+
+        /// What the ISR needs.
+        interrupt: pub block InterruptBlock {
+            /// Why the device interrupts.
+            InterruptStatus(0x24): InterruptStatusBits, read;
+            /// Clears these bits of the status.
+            InterruptAcknowledge(0x64): InterruptStatusBits, write;
+        }
+    }
+}

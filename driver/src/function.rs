@@ -1,0 +1,139 @@
+//! What every function driver does, whatever its device: the device object's routines, which
+//! pass PnP and power to [`crate::pnp`] and [`crate::power`], and the rest to the device.
+
+use eduwdm_abi::InterfaceClass;
+use wdm::{
+    Result, Status,
+    device::{Device, Fdo, Io, PhysicalDevice},
+    driver::DriverObject,
+    guid::Guid,
+    interface::DeviceInterface,
+    irp::{Dispatched, Fresh, Irp},
+    irql::Passive,
+    mutex::Mutex,
+    pnp::Resources,
+};
+
+use crate::{
+    pnp::{self, PnpState},
+    power, tags,
+};
+
+/// A kind of device: what differs between them.
+pub trait Function: Send + Sync + Sized + 'static {
+    /// For messages.
+    const NAME: &str;
+    /// The interface by which clients find it.
+    const INTERFACE: InterfaceClass;
+    /// What IRP_MN_START_DEVICE acquires.
+    type Hardware: Send;
+
+    /// Acquires the hardware and lets waiting requests run.
+    ///
+    /// # Errors
+    ///
+    /// The start fails; everything acquired so far is given back.
+    fn start(
+        &self,
+        physical: PhysicalDevice<'_>,
+        resources: Resources<'_>,
+        irql: &mut Passive,
+    ) -> Result<Self::Hardware>;
+
+    /// Holds new requests back and waits until the device is idle, without giving anything back.
+    fn pause(&self, hardware: &mut Self::Hardware, irql: &mut Passive);
+
+    /// Lets requests run again after [`Self::pause`].
+    fn resume(&self, hardware: &mut Self::Hardware, irql: &mut Passive);
+
+    /// Waits until the device is idle and gives everything back. New requests go on waiting.
+    fn stop(&self, hardware: Self::Hardware, irql: &mut Passive);
+
+    /// The device has been unplugged: it answers nothing any more. Ends the requests that are
+    /// on it, and gives everything back.
+    fn unplugged(&self, hardware: Self::Hardware, irql: &mut Passive);
+
+    /// Ends all waiting requests, and those that may still come, with this status.
+    fn refuse_requests(&self, status: Status, irql: &mut Passive);
+
+    /// Ends the waiting requests of a handle that was closed.
+    fn cleanup(&self, irp: &Irp<Fresh>, irql: &mut Passive);
+
+    /// IRP_MJ_READ.
+    fn read(&self, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched;
+    /// IRP_MJ_WRITE.
+    fn write(&self, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched;
+    /// IRP_MJ_DEVICE_CONTROL.
+    fn device_control(&self, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched;
+}
+
+/// The device extension.
+pub struct FunctionDevice<F: Function> {
+    pub function: F,
+    pub interface: DeviceInterface,
+    /// What PnP and power change, one at a time.
+    pub state: Mutex<PnpState<F::Hardware>>,
+}
+
+/// AddDevice for one kind of device.
+///
+/// # Errors
+///
+/// Those of `make` and of the kernel's routines; nothing is left behind.
+pub fn add_device<F: Function>(
+    driver: &DriverObject,
+    physical: PhysicalDevice<'_>,
+    make: impl FnOnce(&mut Passive) -> Result<F>,
+    irql: &mut Passive,
+) -> Result<()> {
+    let make = |irql: &mut Passive| {
+        let class = F::INTERFACE;
+        let class = Guid::new(class.data1, class.data2, class.data3, class.data4);
+        Ok(FunctionDevice {
+            function: make(irql)?,
+            interface: DeviceInterface::register(physical, &class, irql)?,
+            state: Mutex::new(tags::PNP, PnpState::default())?,
+        })
+    };
+    Fdo::create(driver, physical, Io::Direct, make, irql)
+}
+
+impl<F: Function> Device for FunctionDevice<F> {
+    fn create(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
+        let status = device.state.acquire(irql).open_status();
+        irp.complete(status, 0, irql)
+    }
+
+    fn cleanup(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
+        device.function.cleanup(&irp, irql);
+        irp.complete(Status::SUCCESS, 0, irql)
+    }
+
+    fn close(_device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
+        irp.complete(Status::SUCCESS, 0, irql)
+    }
+
+    fn read(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
+        device.function.read(irp, irql)
+    }
+
+    fn write(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
+        device.function.write(irp, irql)
+    }
+
+    fn device_control(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
+        device.function.device_control(irp, irql)
+    }
+
+    fn power(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
+        power::dispatch(device, irp, irql)
+    }
+
+    fn pnp(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
+        pnp::dispatch(device, irp, irql)
+    }
+
+    fn remove(device: &Fdo<Self>, irql: &mut Passive) {
+        pnp::remove(device, irql);
+    }
+}

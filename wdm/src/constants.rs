@@ -1,0 +1,37 @@
+//! Constants of the headers, in the types of the parameters and fields that they are for.
+//!
+//! A macro has no type, and bindings give all of them the same; each is converted here once.
+
+/// Converts at compile time and stops the build if the value does not fit.
+macro_rules! typed {
+    ($($(#[$doc:meta])* $name:ident: $type:ty = $value:expr;)*) => {$(
+        $(#[$doc])*
+        pub const $name: $type = {
+            #[expect(clippy::cast_possible_truncation, reason = "checked to be the same value")]
+            const VALUE: $type = $value as $type;
+            assert!(VALUE as i128 == $value as i128, "the constant does not fit its type");
+            VALUE
+        };
+    )*};
+}
+
+typed! {
+    /// `IO_NO_INCREMENT`: no boost for the thread that waits for a request.
+    IO_NO_INCREMENT: i8 = wdk_sys::IO_NO_INCREMENT;
+    /// `SL_PENDING_RETURNED`.
+    SL_PENDING_RETURNED: u8 = wdk_sys::SL_PENDING_RETURNED;
+    /// `KernelMode`.
+    KERNEL_MODE: i8 = wdk_sys::_MODE::KernelMode;
+    /// `ALL_PROCESSOR_GROUPS`.
+    ALL_PROCESSOR_GROUPS: u16 = wdk_sys::ALL_PROCESSOR_GROUPS;
+    /// The size that `IoXxxRemoveLockEx` take.
+    REMOVE_LOCK_SIZE: u32 = size_of::<wdk_sys::IO_REMOVE_LOCK>();
+    /// `CmResourceTypePort`.
+    RESOURCE_TYPE_PORT: u8 = wdk_sys::CmResourceTypePort;
+    /// `CmResourceTypeInterrupt`.
+    RESOURCE_TYPE_INTERRUPT: u8 = wdk_sys::CmResourceTypeInterrupt;
+    /// `CmResourceTypeMemory`.
+    RESOURCE_TYPE_MEMORY: u8 = wdk_sys::CmResourceTypeMemory;
+    /// `CmResourceTypeMemoryLarge`.
+    RESOURCE_TYPE_MEMORY_LARGE: u8 = wdk_sys::CmResourceTypeMemoryLarge;
+}

@@ -1,0 +1,319 @@
+//! Cancel-safe queues of pending IRPs (`IO_CSQ`).
+//!
+//! The rule of the kernel this stands for: an IRP that may wait long must be cancelable while it
+//! does, and exactly one of cancellation and removal may get it. The `IoCsqXxx` routines decide
+//! that race; a driver gives them its list and its lock. ("Cancel-Safe IRP Queues".)
+//!
+//! A queued IRP is owned by the queue, along with what the driver has to remember for it: a
+//! [`Request`], kept in the IRP itself, so that queuing allocates nothing. What removes an IRP
+//! gets both back. What cancels it gives both to [`Request::canceled`].
+//!
+//! The queue's own spin lock protects its list and nothing else; it is held for a few
+//! instructions, and no driver code runs under it but the test that `remove_next` is given.
+
+use core::{cell::Cell, ffi::c_void, marker::PhantomData, ptr::NonNull};
+
+use wdk_sys::{
+    IO_CSQ, IRP, KIRQL, KSPIN_LOCK, LIST_ENTRY, NTSTATUS, PIO_CSQ, PIRP, PKIRQL, PVOID,
+    ntddk::{
+        IoCsqInitializeEx, IoCsqInsertIrpEx, IoCsqRemoveNextIrp, KeAcquireSpinLockRaiseToDpc,
+        KeReleaseSpinLock,
+    },
+};
+
+use crate::{
+    Result, Status,
+    irp::{Dispatched, FileObject, Fresh, Irp, Pending},
+    irql::{AtOrBelowDispatch, UpToDispatch},
+    list,
+    object::KernelCell,
+    pool::{PoolBox, Tag},
+    raw,
+};
+
+/// What a driver remembers for an IRP in a queue: at most three words.
+pub trait Request: Send + Sized {
+    /// The request was cancelled while it was queued. The I/O manager calls this on the thread
+    /// that cancels, without any lock held. It completes the IRP, with STATUS_CANCELLED.
+    fn canceled(self, irp: Irp<Pending>, irql: &mut UpToDispatch);
+}
+
+/// A cancel-safe queue, first in, first out.
+pub struct Csq<R: Request> {
+    inner: PoolBox<Inner<R>>,
+}
+
+#[repr(C)]
+struct Inner<R: Request> {
+    /// First, so that its address is that of the whole.
+    csq: KernelCell<IO_CSQ>,
+    /// Protects `head`, the list behind it, and `closed`.
+    lock: KernelCell<KSPIN_LOCK>,
+    head: KernelCell<LIST_ENTRY>,
+    /// Why nothing is let in any more.
+    closed: Cell<Option<Status>>,
+    _requests: PhantomData<R>,
+}
+
+// SAFETY: the lock lets one processor at a time reach the list and `closed`; the requests behind
+// the list may move between processors. `IO_CSQ` is not changed after it was initialised.
+unsafe impl<R: Request> Sync for Inner<R> {}
+
+/// An IRP that a closed queue did not take: it has been marked pending, and is to be completed
+/// with [`Self::status`].
+#[must_use = "the IRP must be completed"]
+pub struct Refused<R> {
+    /// The IRP.
+    pub irp: Irp<Pending>,
+    /// What was to be remembered for it.
+    pub request: R,
+    /// Why the queue is closed.
+    pub status: Status,
+    /// What the dispatch routine returns.
+    pub dispatched: Dispatched,
+}
+
+impl<R: Request> Csq<R> {
+    /// An empty queue that takes requests.
+    ///
+    /// Source: nf-wdm-iocsqinitializeex.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
+    pub fn new(tag: Tag) -> Result<Self> {
+        const {
+            assert!(
+                size_of::<R>() <= size_of::<[PVOID; 3]>() && align_of::<R>() <= align_of::<PVOID>(),
+                "a queued request has three words of its IRP"
+            );
+        }
+        let inner = PoolBox::new(
+            tag,
+            Inner {
+                csq: KernelCell::new(IO_CSQ::default()),
+                lock: KernelCell::new(0),
+                head: KernelCell::new(LIST_ENTRY::default()),
+                closed: Cell::new(None),
+                _requests: PhantomData::<R>,
+            },
+        )?;
+        // SAFETY: the address of a field is not null.
+        let head = unsafe { NonNull::new_unchecked(inner.head.get()) };
+        // SAFETY: in pool, where it stays until the queue is dropped.
+        unsafe { list::initialize_head(head) };
+        // SAFETY: in pool likewise; the callbacks find the rest by the address of `csq`.
+        let status = unsafe {
+            IoCsqInitializeEx(
+                inner.csq.get(),
+                Some(insert_irp::<R>),
+                Some(remove_irp),
+                Some(peek_next_irp::<R>),
+                Some(acquire_lock::<R>),
+                Some(release_lock::<R>),
+                Some(complete_canceled_irp::<R>),
+            )
+        };
+        Status::check(status)?;
+        Ok(Self { inner })
+    }
+
+    /// Marks the IRP pending and queues it. From here on it can be cancelled at any moment, and
+    /// may be completed before this returns.
+    ///
+    /// Source: nf-wdm-iocsqinsertirpex.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] if the queue is closed.
+    pub fn insert<I: AtOrBelowDispatch>(
+        &self,
+        irp: Irp<Fresh>,
+        request: R,
+        _irql: &I,
+    ) -> core::result::Result<Dispatched, Refused<R>> {
+        // Marked by us as well, so that it is whatever becomes of the insertion.
+        let (irp, dispatched) = irp.pend();
+        let raw_irp = irp.into_raw();
+        // SAFETY: owned.
+        let context = unsafe { raw::driver_context(raw_irp) }.cast::<R>();
+        // SAFETY: the driver's words of an IRP that it owns, checked by `new` to hold an `R`.
+        unsafe { context.write(request) };
+        // SAFETY: initialised by `new`; the IRP is owned and given up if this succeeds.
+        let status = unsafe {
+            IoCsqInsertIrpEx(
+                self.inner.csq.get(),
+                raw_irp.as_ptr(),
+                core::ptr::null_mut(),
+                core::ptr::null_mut(),
+            )
+        };
+        match Status::check(status) {
+            Ok(()) => Ok(dispatched),
+            Err(status) => {
+                // SAFETY: not inserted: the IRP is still this driver's, with what was written.
+                let (irp, request) = unsafe { take(raw_irp) };
+                Err(Refused {
+                    irp,
+                    request,
+                    status,
+                    dispatched,
+                })
+            }
+        }
+    }
+
+    /// Removes the oldest request, if there is one.
+    ///
+    /// Source: nf-wdm-iocsqremovenextirp.
+    pub fn remove_next<I: AtOrBelowDispatch>(&self, irql: &I) -> Option<(Irp<Pending>, R)> {
+        self.remove_next_if(|_, _| true, irql)
+    }
+
+    /// Removes the oldest request that `matches` says yes to. It runs under the queue's lock and
+    /// may only look.
+    ///
+    /// Source: nf-wdm-iocsqremovenextirp.
+    pub fn remove_next_if<I: AtOrBelowDispatch>(
+        &self,
+        mut matches: impl FnMut(&R, FileObject) -> bool,
+        _irql: &I,
+    ) -> Option<(Irp<Pending>, R)> {
+        let mut matches: &mut Matches<'_, R> = &mut matches;
+        let context: *mut &mut Matches<'_, R> = &raw mut matches;
+        // SAFETY: initialised by `new`; the context is what `peek_next_irp` takes, and lives
+        // until the call is over.
+        let irp = unsafe { IoCsqRemoveNextIrp(self.inner.csq.get(), context.cast::<c_void>()) };
+        let irp = NonNull::new(irp)?;
+        // SAFETY: removed, so it is this driver's again.
+        Some(unsafe { take(irp) })
+    }
+
+    /// Lets nothing in any more: insertions are refused with `status`.
+    pub fn close<I: AtOrBelowDispatch>(&self, status: Status, _irql: &I) {
+        self.set_closed(Some(status));
+    }
+
+    /// Lets requests in again.
+    pub fn open<I: AtOrBelowDispatch>(&self, _irql: &I) {
+        self.set_closed(None);
+    }
+
+    fn set_closed(&self, closed: Option<Status>) {
+        // SAFETY: initialised, in pool; the callers' tokens prove IRQL <= DISPATCH_LEVEL.
+        let old = unsafe { KeAcquireSpinLockRaiseToDpc(self.inner.lock.get()) };
+        self.inner.closed.set(closed);
+        // SAFETY: acquired just above.
+        unsafe { KeReleaseSpinLock(self.inner.lock.get(), old) };
+    }
+}
+
+type Matches<'a, R> = dyn FnMut(&R, FileObject) -> bool + 'a;
+
+/// Makes an IRP that has left the queue an owned one, and takes out what was remembered for it.
+///
+/// # Safety
+///
+/// The IRP has left a queue of `R`s, and is this driver's.
+unsafe fn take<R>(irp: NonNull<IRP>) -> (Irp<Pending>, R) {
+    // SAFETY: valid by contract.
+    let context = unsafe { raw::driver_context(irp) }.cast::<R>();
+    // SAFETY: written by `insert`, and not read again.
+    let request = unsafe { context.read() };
+    // SAFETY: owned by contract; marked pending and given its remove lock before it was queued.
+    let irp = unsafe { Irp::from_raw(irp) };
+    (irp, request)
+}
+
+/// # Safety
+///
+/// `csq` is the one of an [`Inner<R>`].
+const unsafe fn inner<'a, R: Request>(csq: PIO_CSQ) -> &'a Inner<R> {
+    // SAFETY: `csq` is the first field (`repr(C)`); the queue outlives the calls made for it.
+    unsafe { &*csq.cast() }
+}
+
+/// `CsqInsertIrpEx`, called with the lock held.
+unsafe extern "C" fn insert_irp<R: Request>(csq: PIO_CSQ, irp: PIRP, _context: PVOID) -> NTSTATUS {
+    // SAFETY: the queue that this routine was given for.
+    let inner = unsafe { inner::<R>(csq) };
+    if let Some(status) = inner.closed.get() {
+        return status.to_raw();
+    }
+    // SAFETY: the I/O manager passes the IRP that is inserted.
+    let irp = unsafe { NonNull::new_unchecked(irp) };
+    // SAFETY: valid.
+    let entry = unsafe { raw::list_entry(irp) };
+    // SAFETY: the address of a field.
+    let head = unsafe { NonNull::new_unchecked(inner.head.get()) };
+    // SAFETY: the lock is held, and the IRP was in no list.
+    unsafe { list::insert_tail(head, entry) };
+    Status::SUCCESS.to_raw()
+}
+
+/// `CsqRemoveIrp`, called with the lock held.
+unsafe extern "C" fn remove_irp(_csq: PIO_CSQ, irp: PIRP) {
+    // SAFETY: the I/O manager passes an IRP of the queue.
+    let irp = unsafe { NonNull::new_unchecked(irp) };
+    // SAFETY: valid.
+    let entry = unsafe { raw::list_entry(irp) };
+    // SAFETY: the lock is held.
+    unsafe { list::remove(entry) };
+}
+
+/// `CsqPeekNextIrp`, called with the lock held.
+unsafe extern "C" fn peek_next_irp<R: Request>(csq: PIO_CSQ, irp: PIRP, context: PVOID) -> PIRP {
+    // SAFETY: the queue that this routine was given for.
+    let inner = unsafe { inner::<R>(csq) };
+    // SAFETY: what `remove_next_if` passed, which is the only caller.
+    let matches = unsafe { &mut **context.cast::<&mut Matches<'_, R>>() };
+    // SAFETY: the address of a field.
+    let head = unsafe { NonNull::new_unchecked(inner.head.get()) };
+    // SAFETY: the I/O manager passes an IRP of the queue, or none for its beginning.
+    let mut entry = NonNull::new(irp).map_or(head, |irp| unsafe { raw::list_entry(irp) });
+    // SAFETY: the lock is held.
+    while let Some(next) = unsafe { list::next(head, entry) } {
+        // SAFETY: every entry of this list is an IRP's.
+        let irp = unsafe { raw::irp_of_list_entry(next) };
+        // SAFETY: valid while it is queued.
+        let request = unsafe { raw::driver_context(irp) }.cast::<R>();
+        // SAFETY: written by `insert`.
+        let request = unsafe { &*request };
+        // SAFETY: valid while it is queued.
+        let file_object = unsafe { FileObject::of(irp) };
+        if matches(request, file_object) {
+            return irp.as_ptr();
+        }
+        entry = next;
+    }
+    core::ptr::null_mut()
+}
+
+/// `CsqAcquireLock`.
+unsafe extern "C" fn acquire_lock<R: Request>(csq: PIO_CSQ, irql: PKIRQL) {
+    // SAFETY: the queue that this routine was given for.
+    let inner = unsafe { inner::<R>(csq) };
+    // SAFETY: called at IRQL <= DISPATCH_LEVEL, as the `IoCsqXxx` routines and cancellation are.
+    let old = unsafe { KeAcquireSpinLockRaiseToDpc(inner.lock.get()) };
+    // SAFETY: the I/O manager's place for it.
+    unsafe { irql.write(old) };
+}
+
+/// `CsqReleaseLock`.
+unsafe extern "C" fn release_lock<R: Request>(csq: PIO_CSQ, irql: KIRQL) {
+    // SAFETY: the queue that this routine was given for.
+    let inner = unsafe { inner::<R>(csq) };
+    // SAFETY: acquired by `acquire_lock`, which gave this level.
+    unsafe { KeReleaseSpinLock(inner.lock.get(), irql) };
+}
+
+/// `CsqCompleteCanceledIrp`, called without the lock, after the IRP was removed.
+unsafe extern "C" fn complete_canceled_irp<R: Request>(_csq: PIO_CSQ, irp: PIRP) {
+    // SAFETY: the I/O manager passes the IRP that it removed.
+    let irp = unsafe { NonNull::new_unchecked(irp) };
+    // SAFETY: removed, so it is this driver's again.
+    let (irp, request) = unsafe { take::<R>(irp) };
+    // SAFETY: called by whoever cancels, at IRQL <= DISPATCH_LEVEL.
+    let irql = &mut unsafe { UpToDispatch::assume() };
+    request.canceled(irp, irql);
+}

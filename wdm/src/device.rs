@@ -1,0 +1,400 @@
+//! Function device objects: their creation, their dispatch routines, their removal.
+//!
+//! The rules of the kernel this stands for: AddDevice creates the device object, attaches it, sets
+//! its flags and clears DO_DEVICE_INITIALIZING last of all, since that keeps requests out until
+//! the device object is ready; IRP_MN_REMOVE_DEVICE waits for all requests, passes the IRP down,
+//! detaches and deletes. ("Writing an AddDevice Routine", "Handling an IRP_MN_REMOVE_DEVICE
+//! Request".)
+//!
+//! The device extension holds this module's [`Header`] and behind it the driver's own type, which
+//! implements [`Device`]: one driver can have several such types, and each IRP finds its own.
+
+use core::{cell::UnsafeCell, marker::PhantomData, ops::Deref, ptr::NonNull};
+
+use wdk_sys::{
+    DEVICE_OBJECT, DO_BUFFERED_IO, DO_DEVICE_INITIALIZING, DO_DIRECT_IO, DO_POWER_PAGABLE,
+    DRIVER_OBJECT, FILE_DEVICE_SECURE_OPEN, FILE_DEVICE_UNKNOWN, IRP, IRP_MJ_CLEANUP, IRP_MJ_CLOSE,
+    IRP_MJ_CREATE, IRP_MJ_DEVICE_CONTROL, IRP_MJ_MAXIMUM_FUNCTION, IRP_MJ_PNP, IRP_MJ_POWER,
+    IRP_MJ_READ, IRP_MJ_SYSTEM_CONTROL, IRP_MJ_WRITE, IRP_MN_REMOVE_DEVICE, NTSTATUS,
+    ntddk::{
+        IoAttachDeviceToDeviceStackSafe, IoCreateDevice, IoDeleteDevice, IoDetachDevice,
+        IofCallDriver, IofCompleteRequest,
+    },
+};
+
+use crate::{
+    Result, Status,
+    constants::IO_NO_INCREMENT,
+    driver::DriverObject,
+    irp::{Dispatched, Fresh, Irp},
+    irql::Passive,
+    raw,
+    removelock::RemoveLock,
+};
+
+/// How the I/O manager passes the buffers of reads and writes.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Io {
+    /// Copied through a system buffer: `DO_BUFFERED_IO`.
+    Buffered,
+    /// Locked and described by an MDL: `DO_DIRECT_IO`.
+    Direct,
+}
+
+/// A kind of device that a driver handles: its dispatch routines.
+///
+/// All are called at PASSIVE_LEVEL: the devices of this crate are not in a paging path and are
+/// created with DO_POWER_PAGABLE. ("Dispatch Routines and IRQLs".) While a routine runs, the
+/// device's remove lock is held, whatever becomes of the IRP.
+pub trait Device: Sync + Sized + 'static {
+    /// IRP_MJ_CREATE: a handle is being opened.
+    fn create(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched;
+    /// IRP_MJ_CLEANUP: the last handle of a file object was closed; its requests must end.
+    fn cleanup(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched;
+    /// IRP_MJ_CLOSE: the file object is going away; none of its requests is left.
+    fn close(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched;
+    /// IRP_MJ_READ.
+    fn read(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched;
+    /// IRP_MJ_WRITE.
+    fn write(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched;
+    /// IRP_MJ_DEVICE_CONTROL.
+    fn device_control(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched;
+    /// IRP_MJ_POWER.
+    fn power(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched;
+    /// IRP_MJ_PNP, all but IRP_MN_REMOVE_DEVICE.
+    fn pnp(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched;
+    /// IRP_MN_REMOVE_DEVICE: ends all requests and gives back the hardware. Afterwards the IRP
+    /// is passed down and the device deleted, when the last request is done.
+    fn remove(device: &Fdo<Self>, irql: &mut Passive);
+}
+
+/// The device below in the stack.
+#[derive(Clone, Copy, Debug)]
+pub struct LowerDevice<'a>(NonNull<DEVICE_OBJECT>, PhantomData<&'a ()>);
+
+impl LowerDevice<'_> {
+    pub(crate) const fn as_ptr(self) -> *mut DEVICE_OBJECT {
+        self.0.as_ptr()
+    }
+}
+
+/// A physical device object: the bottom of the stack, by which the kernel knows the device.
+#[derive(Clone, Copy, Debug)]
+pub struct PhysicalDevice<'a>(NonNull<DEVICE_OBJECT>, PhantomData<&'a ()>);
+
+impl PhysicalDevice<'_> {
+    /// # Safety
+    ///
+    /// The device object is a PDO, and stays for the lifetime.
+    pub(crate) const unsafe fn from_raw(device: NonNull<DEVICE_OBJECT>) -> Self {
+        Self(device, PhantomData)
+    }
+
+    pub(crate) const fn as_ptr(self) -> *mut DEVICE_OBJECT {
+        self.0.as_ptr()
+    }
+}
+
+/// A function device object whose extension holds a `D`.
+#[repr(transparent)]
+pub struct Fdo<D> {
+    object: UnsafeCell<DEVICE_OBJECT>,
+    _extension: PhantomData<D>,
+}
+
+/// What every device extension begins with.
+#[repr(C)]
+struct Header {
+    remove_lock: RemoveLock,
+    dispatch: unsafe fn(NonNull<DEVICE_OBJECT>, Irp<Fresh>) -> NTSTATUS,
+    lower: NonNull<DEVICE_OBJECT>,
+    physical: NonNull<DEVICE_OBJECT>,
+}
+
+#[repr(C)]
+struct Extension<D> {
+    header: Header,
+    device: D,
+}
+
+/// A device object that is deleted unless its creation is finished.
+struct Created(NonNull<DEVICE_OBJECT>);
+
+impl Created {
+    fn new(driver: &DriverObject, extension_bytes: usize) -> Result<Self> {
+        let extension_bytes = u32::try_from(extension_bytes).map_err(|_| Status::UNSUCCESSFUL)?;
+        let mut object = core::ptr::null_mut();
+        // SAFETY: at PASSIVE_LEVEL, as `Fdo::create` is. The object needs no name: clients find
+        // it by its interface, and FILE_DEVICE_SECURE_OPEN applies its security to every open.
+        let status = unsafe {
+            IoCreateDevice(
+                driver.as_ptr(),
+                extension_bytes,
+                core::ptr::null_mut(),
+                FILE_DEVICE_UNKNOWN,
+                FILE_DEVICE_SECURE_OPEN,
+                0,
+                &raw mut object,
+            )
+        };
+        Status::check(status)?;
+        NonNull::new(object)
+            .map(Self)
+            .ok_or(Status::INSUFFICIENT_RESOURCES)
+    }
+
+    const fn into_raw(self) -> NonNull<DEVICE_OBJECT> {
+        let object = self.0;
+        core::mem::forget(self);
+        object
+    }
+}
+
+impl Drop for Created {
+    fn drop(&mut self) {
+        // SAFETY: created by `new`, and attached to nothing.
+        unsafe { IoDeleteDevice(self.0.as_ptr()) };
+    }
+}
+
+impl<D: Device> Fdo<D> {
+    /// AddDevice for a device of this kind: makes what the extension holds, creates the device
+    /// object, attaches it above `physical` and lets requests in.
+    ///
+    /// Source: nf-wdm-iocreatedevice, nf-wdm-ioattachdevicetodevicestacksafe.
+    ///
+    /// # Errors
+    ///
+    /// Those of `make` and of the kernel's routines; nothing is left behind.
+    pub fn create(
+        driver: &DriverObject,
+        physical: PhysicalDevice<'_>,
+        io: Io,
+        make: impl FnOnce(&mut Passive) -> Result<D>,
+        irql: &mut Passive,
+    ) -> Result<()> {
+        const {
+            assert!(
+                align_of::<Extension<D>>() <= 16,
+                "a device extension is aligned as pool is"
+            );
+        }
+        let device = make(irql)?;
+        let object = Created::new(driver, size_of::<Extension<D>>())?;
+        let mut lower = core::ptr::null_mut();
+        // SAFETY: a device object of ours, not attached yet, at PASSIVE_LEVEL.
+        let attached = unsafe {
+            IoAttachDeviceToDeviceStackSafe(object.0.as_ptr(), physical.as_ptr(), &raw mut lower)
+        };
+        Status::check(attached)?;
+        let lower = NonNull::new(lower).ok_or(Status::NO_SUCH_DEVICE)?;
+        let object = object.into_raw();
+        let header = Header {
+            remove_lock: RemoveLock::uninitialized(),
+            dispatch: dispatch_to::<D>,
+            lower,
+            physical: physical.0,
+        };
+        // SAFETY: the extension was made for this type.
+        let extension = unsafe { extension::<D>(object) };
+        // SAFETY: nobody sees the extension before DO_DEVICE_INITIALIZING is cleared.
+        unsafe { extension.write(Extension { header, device }) };
+        // SAFETY: just written.
+        let header = unsafe { &(*extension.as_ptr()).header };
+        // SAFETY: in the device extension, where it stays.
+        unsafe { header.remove_lock.initialize() };
+        // SAFETY: nobody else looks at the flags yet.
+        let flags = unsafe { &mut (*object.as_ptr()).Flags };
+        *flags |= DO_POWER_PAGABLE
+            | match io {
+                Io::Buffered => DO_BUFFERED_IO,
+                Io::Direct => DO_DIRECT_IO,
+            };
+        // Last of all: from here on requests come in.
+        *flags &= !DO_DEVICE_INITIALIZING;
+        Ok(())
+    }
+
+    /// The device below: where IRPs are passed to.
+    pub fn lower(&self) -> LowerDevice<'_> {
+        LowerDevice(self.header().lower, PhantomData)
+    }
+
+    /// The physical device object.
+    pub fn physical(&self) -> PhysicalDevice<'_> {
+        PhysicalDevice(self.header().physical, PhantomData)
+    }
+
+    fn header(&self) -> &Header {
+        // SAFETY: an address inside of `self` is not null.
+        let object = unsafe { NonNull::new_unchecked(self.object.get()) };
+        // SAFETY: a device object of this crate, not deleted while it is borrowed.
+        unsafe { header(object) }
+    }
+}
+
+impl<D> Deref for Fdo<D> {
+    type Target = D;
+
+    fn deref(&self) -> &D {
+        // SAFETY: an address inside of `self` is not null.
+        let object = unsafe { NonNull::new_unchecked(self.object.get()) };
+        // SAFETY: made by `create` for this type, and not deleted while it is borrowed.
+        let extension = unsafe { extension::<D>(object) };
+        // SAFETY: initialised before the first request, and shared from then on.
+        unsafe { &(*extension.as_ptr()).device }
+    }
+}
+
+/// # Safety
+///
+/// The device object is one of [`Fdo<D>`]'s, or being made into one.
+unsafe fn extension<D>(object: NonNull<DEVICE_OBJECT>) -> NonNull<Extension<D>> {
+    // SAFETY: valid by contract; the field does not change during the object's life.
+    let extension = unsafe { (*object.as_ptr()).DeviceExtension };
+    // SAFETY: the I/O manager allocated it along with the object.
+    unsafe { NonNull::new_unchecked(extension.cast()) }
+}
+
+/// # Safety
+///
+/// The device object is one of this crate's, and not deleted for as long as the header is used.
+unsafe fn header<'a>(object: NonNull<DEVICE_OBJECT>) -> &'a Header {
+    // SAFETY: valid by contract, and every extension begins with its header (`repr(C)`).
+    let extension = unsafe { extension::<()>(object) };
+    // SAFETY: initialised before the first request.
+    unsafe { &(*extension.as_ptr()).header }
+}
+
+/// The remove lock of the device whose stack location is the IRP's current one.
+///
+/// # Safety
+///
+/// The IRP is owned by this driver and holds that lock, which keeps the device there until it is
+/// released.
+#[must_use]
+pub unsafe fn remove_lock_of<'a>(irp: NonNull<IRP>) -> &'a RemoveLock {
+    // SAFETY: owned by contract.
+    let location = unsafe { raw::current_stack_location(irp) };
+    // SAFETY: valid while the driver owns the IRP.
+    let object = unsafe { (*location).DeviceObject };
+    // SAFETY: the I/O manager set it when it called this driver.
+    let object = unsafe { NonNull::new_unchecked(object) };
+    // SAFETY: one of this crate's, and kept by its remove lock.
+    let header = unsafe { header(object) };
+    &header.remove_lock
+}
+
+/// Enters [`dispatch`] for every major function that [`Device`] has a routine for; the others
+/// keep the I/O manager's, which completes them with STATUS_INVALID_DEVICE_REQUEST.
+pub(crate) fn set_dispatch_routines(driver: &mut DRIVER_OBJECT) {
+    const _: () = assert!(IRP_MJ_PNP <= IRP_MJ_MAXIMUM_FUNCTION);
+    for major in [
+        IRP_MJ_CREATE,
+        IRP_MJ_CLOSE,
+        IRP_MJ_READ,
+        IRP_MJ_WRITE,
+        IRP_MJ_DEVICE_CONTROL,
+        IRP_MJ_CLEANUP,
+        IRP_MJ_POWER,
+        IRP_MJ_SYSTEM_CONTROL,
+        IRP_MJ_PNP,
+    ] {
+        driver.MajorFunction[major as usize] = Some(dispatch);
+    }
+}
+
+/// The one dispatch routine that the I/O manager calls: takes the remove lock, and passes the IRP
+/// on to the device's own kind.
+unsafe extern "C" fn dispatch(object: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
+    // SAFETY: the I/O manager passes a device object of this driver.
+    let object = unsafe { NonNull::new_unchecked(object) };
+    // SAFETY: and an IRP for it.
+    let irp = unsafe { NonNull::new_unchecked(irp) };
+    // SAFETY: all device objects of this driver are made by `Fdo::create`; the I/O manager keeps
+    // the object at least until the lock is taken.
+    let header = unsafe { header(object) };
+    if let Err(status) = header.remove_lock.acquire(irp.as_ptr()) {
+        // SAFETY: given to this driver.
+        unsafe { raw::set_io_status(irp, status.to_raw(), 0) };
+        // SAFETY: owned, and given up with this call.
+        unsafe { IofCompleteRequest(irp.as_ptr(), IO_NO_INCREMENT) };
+        return status.to_raw();
+    }
+    // SAFETY: given to this driver, for this device, whose remove lock it holds now.
+    let irp = unsafe { Irp::from_raw(irp) };
+    // SAFETY: the header is that of the object's own kind.
+    unsafe { (header.dispatch)(object, irp) }
+}
+
+/// Calls the routine of this kind of device.
+///
+/// # Safety
+///
+/// The object is a [`Fdo<D>`], called by the I/O manager with this IRP.
+unsafe fn dispatch_to<D: Device>(object: NonNull<DEVICE_OBJECT>, irp: Irp<Fresh>) -> NTSTATUS {
+    // SAFETY: dispatch routines of such devices are called at PASSIVE_LEVEL; see `Device`.
+    let irql = &mut unsafe { Passive::assume() };
+    let major = u32::from(irp.major());
+    if major == IRP_MJ_PNP && u32::from(irp.minor()) == IRP_MN_REMOVE_DEVICE {
+        // SAFETY: by contract; the PnP manager sends this IRP once, as the last.
+        return unsafe { remove::<D>(object, irp, irql) };
+    }
+    // SAFETY: by contract; the remove lock, which is taken next, keeps it until it is released.
+    let device: &Fdo<D> = unsafe { object.cast().as_ref() };
+    let lock = &device.header().remove_lock;
+    if let Err(status) = lock.acquire(object.as_ptr()) {
+        return irp.complete(status, 0, irql).into_raw();
+    }
+    let dispatched = match major {
+        IRP_MJ_CREATE => D::create(device, irp, irql),
+        IRP_MJ_CLEANUP => D::cleanup(device, irp, irql),
+        IRP_MJ_CLOSE => D::close(device, irp, irql),
+        IRP_MJ_READ => D::read(device, irp, irql),
+        IRP_MJ_WRITE => D::write(device, irp, irql),
+        IRP_MJ_DEVICE_CONTROL => D::device_control(device, irp, irql),
+        IRP_MJ_POWER => D::power(device, irp, irql),
+        IRP_MJ_PNP => D::pnp(device, irp, irql),
+        // A driver without WMI data passes these down. ("Handling WMI Requests".)
+        _ => irp.forward(device.lower(), irql),
+    };
+    lock.release(object.as_ptr());
+    dispatched.into_raw()
+}
+
+/// IRP_MN_REMOVE_DEVICE, to the end of the device object.
+///
+/// # Safety
+///
+/// The object is a [`Fdo<D>`]; the IRP is the last that it gets.
+unsafe fn remove<D: Device>(
+    object: NonNull<DEVICE_OBJECT>,
+    irp: Irp<Fresh>,
+    irql: &mut Passive,
+) -> NTSTATUS {
+    // SAFETY: by contract; this borrow ends before the device does.
+    let device: &Fdo<D> = unsafe { object.cast().as_ref() };
+    D::remove(device, irql);
+    let lower = device.header().lower;
+    let irp = irp.into_raw();
+    device
+        .header()
+        .remove_lock
+        .release_and_wait(irp.as_ptr(), irql);
+    // A driver that has removed its device sets success and passes the IRP on.
+    // SAFETY: owned still: only the lock was given up.
+    unsafe { raw::set_io_status(irp, Status::SUCCESS.to_raw(), 0) };
+    // SAFETY: owned, and no completion routine is set.
+    unsafe { raw::skip_current_stack_location(irp) };
+    // SAFETY: given up with this call; still attached to the device below.
+    let status = unsafe { IofCallDriver(lower.as_ptr(), irp.as_ptr()) };
+    // SAFETY: attached by `create`, detached once.
+    unsafe { IoDetachDevice(lower.as_ptr()) };
+    // SAFETY: made for this type by `create`.
+    let extension = unsafe { extension::<D>(object) };
+    // SAFETY: the remove lock was waited for, so nobody uses it, and nobody looks at it again.
+    unsafe { extension.drop_in_place() };
+    // SAFETY: detached, and not used any more.
+    unsafe { IoDeleteDevice(object.as_ptr()) };
+    status
+}

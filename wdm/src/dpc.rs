@@ -1,0 +1,108 @@
+//! Deferred procedure calls.
+//!
+//! The rule of the kernel this stands for: an ISR leaves its work to a DPC, which runs at
+//! DISPATCH_LEVEL, soon; queuing one that is queued already does nothing; it may run on several
+//! processors at once. A DPC is gone for good only after `KeFlushQueuedDpcs`. ("Introduction to
+//! DPC Objects", nf-wdm-keinsertqueuedpc.)
+
+use wdk_sys::{
+    KDPC, PKDPC, PROCESSOR_NUMBER, PVOID,
+    ntddk::{
+        KeFlushQueuedDpcs, KeInitializeDpc, KeInsertQueueDpc, KeRemoveQueueDpc,
+        KeSetTargetProcessorDpcEx,
+    },
+};
+
+use crate::{
+    Result, Status,
+    irql::{Dispatch, Irql, Passive},
+    numa::Processor,
+    object::KernelObject,
+    pool::{Shared, Tag},
+};
+
+/// What a DPC runs on, and what it does.
+pub trait DeferredRoutine: Send + Sync {
+    /// The deferred routine.
+    fn run(&self, irql: &mut Dispatch);
+}
+
+/// A DPC. Dropped at PASSIVE_LEVEL, it is neither queued nor running any more.
+pub struct Dpc<C: DeferredRoutine> {
+    dpc: KernelObject<KDPC>,
+    /// Kept alive for the deferred routine.
+    _context: Shared<C>,
+}
+
+impl<C: DeferredRoutine> Dpc<C> {
+    /// A DPC that runs on `context`.
+    ///
+    /// Source: nf-wdm-keinitializedpc.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
+    pub fn new(tag: Tag, context: Shared<C>) -> Result<Self> {
+        let dpc = KernelObject::<KDPC>::new(tag)?;
+        let raw_context = context.clone().into_raw();
+        // SAFETY: just taken; counted as an owner once more by `_context`, which outlives every
+        // call of the deferred routine.
+        drop(unsafe { Shared::<C>::from_raw(raw_context) });
+        // SAFETY: in pool, where it stays until it is dropped.
+        unsafe { KeInitializeDpc(dpc.get(), Some(deferred_routine::<C>), raw_context) };
+        Ok(Self {
+            dpc,
+            _context: context,
+        })
+    }
+
+    /// Has the DPC run on one processor, wherever it is queued. To be set before it is first
+    /// queued.
+    ///
+    /// Source: nf-wdm-kesettargetprocessordpcex.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INVALID_PARAMETER` if there is no such processor.
+    pub fn set_target(&mut self, processor: Processor, _irql: &Passive) -> Result<()> {
+        let mut number: PROCESSOR_NUMBER = processor.to_raw();
+        // SAFETY: initialised, and not queued: `&mut self`, so nobody else has it yet.
+        let status = unsafe { KeSetTargetProcessorDpcEx(self.dpc.get(), &raw mut number) };
+        Status::check(status)
+    }
+
+    /// Queues the DPC, unless it is queued already: then this returns false, and the call that is
+    /// coming does for both.
+    ///
+    /// Source: nf-wdm-keinsertqueuedpc.
+    pub fn queue<I: Irql>(&self, _irql: &I) -> bool {
+        // SAFETY: initialised; callable at any IRQL.
+        let queued = unsafe {
+            KeInsertQueueDpc(self.dpc.get(), core::ptr::null_mut(), core::ptr::null_mut())
+        };
+        queued != 0
+    }
+}
+
+impl<C: DeferredRoutine> Drop for Dpc<C> {
+    fn drop(&mut self) {
+        // SAFETY: initialised.
+        unsafe { KeRemoveQueueDpc(self.dpc.get()) };
+        // It may be running still, on any processor.
+        // SAFETY: dropped at PASSIVE_LEVEL by contract.
+        unsafe { KeFlushQueuedDpcs() };
+    }
+}
+
+unsafe extern "C" fn deferred_routine<C: DeferredRoutine>(
+    _dpc: PKDPC,
+    context: PVOID,
+    _argument1: PVOID,
+    _argument2: PVOID,
+) {
+    // SAFETY: what `new` passed; the `Dpc` keeps it alive until no call is left.
+    let context = unsafe { Shared::<C>::borrow_raw(context) };
+    // SAFETY: deferred routines are called at DISPATCH_LEVEL.
+    let irql = &mut unsafe { Dispatch::assume() };
+    context.run(irql);
+}

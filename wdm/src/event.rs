@@ -1,0 +1,73 @@
+//! Events: what a thread waits for.
+//!
+//! The rule of the kernel this stands for: only a thread at IRQL <= APC_LEVEL may wait; an event
+//! can be set from DISPATCH_LEVEL. ("Event Objects", nf-wdm-kewaitforsingleobject.)
+
+use wdk_sys::{
+    _EVENT_TYPE::NotificationEvent,
+    _KWAIT_REASON::Executive,
+    KEVENT,
+    ntddk::{KeClearEvent, KeInitializeEvent, KeSetEvent, KeWaitForSingleObject},
+};
+
+use crate::{
+    Result,
+    constants::KERNEL_MODE,
+    irql::{AtOrBelowApc, AtOrBelowDispatch},
+    object::KernelObject,
+    pool::Tag,
+};
+
+/// A notification event: once it is set, all who wait go on, until it is cleared.
+pub struct Event {
+    event: KernelObject<KEVENT>,
+}
+
+impl Event {
+    /// An event, set or not.
+    ///
+    /// Source: nf-wdm-keinitializeevent.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
+    pub fn new(tag: Tag, set: bool) -> Result<Self> {
+        let event = KernelObject::<KEVENT>::new(tag)?;
+        // SAFETY: in pool, where it stays until it is dropped.
+        unsafe { KeInitializeEvent(event.get(), NotificationEvent, set.into()) };
+        Ok(Self { event })
+    }
+
+    /// Lets all who wait go on.
+    ///
+    /// Source: nf-wdm-kesetevent.
+    pub fn set<I: AtOrBelowDispatch>(&self, _irql: &I) {
+        // SAFETY: initialised; at IRQL <= DISPATCH_LEVEL, as it must be without `Wait`.
+        unsafe { KeSetEvent(self.event.get(), 0, 0) };
+    }
+
+    /// Makes those wait who come from now on.
+    ///
+    /// Source: nf-wdm-keclearevent.
+    pub fn clear<I: AtOrBelowDispatch>(&self, _irql: &I) {
+        // SAFETY: initialised; at IRQL <= DISPATCH_LEVEL.
+        unsafe { KeClearEvent(self.event.get()) };
+    }
+
+    /// Waits, for as long as it takes, until the event is set.
+    ///
+    /// Source: nf-wdm-kewaitforsingleobject.
+    pub fn wait<I: AtOrBelowApc>(&self, _irql: &mut I) {
+        // SAFETY: initialised; at IRQL <= APC_LEVEL. Without a time-out, in kernel mode and not
+        // alertable, the wait ends by the event alone, with STATUS_SUCCESS.
+        let _ = unsafe {
+            KeWaitForSingleObject(
+                self.event.get().cast(),
+                Executive,
+                KERNEL_MODE,
+                0,
+                core::ptr::null_mut(),
+            )
+        };
+    }
+}

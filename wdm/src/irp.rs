@@ -1,0 +1,357 @@
+//! IRPs as owned values: each is completed, queued or passed down exactly once.
+//!
+//! The rule of the kernel this stands for: a driver owns an IRP from when it is given it until it
+//! completes it, queues it or sends it down, and must not look at it afterwards; its dispatch
+//! routine returns STATUS_PENDING exactly for an IRP that it marked pending. ("Handling IRPs",
+//! "Completing IRPs", nf-wdm-iomarkirppending.)
+//!
+//! An [`Irp`] cannot be cloned, and each of the three consumes it. What a dispatch routine must
+//! return, a [`Dispatched`], is made by them alone, so one that forgets its IRP does not compile.
+//! An IRP that is dropped all the same, on some later path, is a bug of the driver: a build with
+//! debug assertions stops there with a bugcheck, any other completes it with
+//! STATUS_INTERNAL_ERROR, so that its thread is not hung.
+
+use core::{marker::PhantomData, ptr::NonNull};
+
+use wdk_sys::{
+    FILE_OBJECT, IO_STACK_LOCATION, IRP, IRP_MJ_DEVICE_CONTROL, NTSTATUS,
+    ntddk::{IoForwardIrpSynchronously, IofCallDriver, IofCompleteRequest},
+};
+
+use crate::{
+    Status,
+    constants::{IO_NO_INCREMENT, SL_PENDING_RETURNED},
+    device::{self, LowerDevice},
+    irql::{AtOrBelowDispatch, Passive},
+    raw,
+};
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// What a driver may do with an IRP: [`Fresh`] or [`Pending`].
+pub trait State: sealed::Sealed {}
+
+/// The IRP was given to a dispatch routine, which has not returned yet.
+#[derive(Debug)]
+pub enum Fresh {}
+/// The IRP was marked pending, and its dispatch routine returned STATUS_PENDING.
+#[derive(Debug)]
+pub enum Pending {}
+
+impl sealed::Sealed for Fresh {}
+impl sealed::Sealed for Pending {}
+impl State for Fresh {}
+impl State for Pending {}
+
+/// An IRP that this driver owns.
+#[must_use = "an IRP must be completed, queued or passed down"]
+pub struct Irp<S: State> {
+    irp: NonNull<IRP>,
+    _state: PhantomData<S>,
+}
+
+// SAFETY: an IRP belongs to no thread; any processor may go on with it.
+unsafe impl<S: State> Send for Irp<S> {}
+
+/// The proof that a dispatch routine has dealt with its IRP: what it returns.
+#[must_use = "return this from the dispatch routine"]
+pub struct Dispatched(NTSTATUS);
+
+impl Dispatched {
+    pub(crate) const PENDING: Self = Self(wdk_sys::STATUS_PENDING);
+
+    pub(crate) const fn into_raw(self) -> NTSTATUS {
+        self.0
+    }
+}
+
+/// An open handle's file object, to tell its requests from those of others.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FileObject(*mut FILE_OBJECT);
+
+// SAFETY: it is only compared, never looked into.
+unsafe impl Send for FileObject {}
+// SAFETY: likewise.
+unsafe impl Sync for FileObject {}
+
+impl FileObject {
+    /// # Safety
+    ///
+    /// The IRP is valid, and its current stack location is this driver's.
+    pub(crate) unsafe fn of(irp: NonNull<IRP>) -> Self {
+        // SAFETY: by contract.
+        let location = unsafe { raw::current_stack_location(irp) };
+        // SAFETY: valid as long as the IRP is.
+        Self(unsafe { (*location).FileObject })
+    }
+}
+
+/// The parameters of IRP_MJ_DEVICE_CONTROL.
+#[derive(Clone, Copy, Debug)]
+pub struct DeviceControl {
+    /// The control code.
+    pub code: u32,
+    /// Bytes of the input buffer.
+    pub input_length: usize,
+    /// Bytes of the output buffer.
+    pub output_length: usize,
+}
+
+impl<S: State> Irp<S> {
+    /// Takes ownership of an IRP.
+    ///
+    /// # Safety
+    ///
+    /// The caller's driver owns the IRP, nobody else has this value for it, its current stack
+    /// location is that of one of this crate's device objects, and it has that device's remove
+    /// lock, with the IRP as the tag.
+    pub(crate) const unsafe fn from_raw(irp: NonNull<IRP>) -> Self {
+        Self {
+            irp,
+            _state: PhantomData,
+        }
+    }
+
+    /// Gives up ownership.
+    pub(crate) const fn into_raw(self) -> NonNull<IRP> {
+        let irp = self.irp;
+        core::mem::forget(self);
+        irp
+    }
+
+    pub(crate) fn stack_location(&self) -> &IO_STACK_LOCATION {
+        // SAFETY: owned, with a stack location for its device.
+        let location = unsafe { raw::current_stack_location(self.irp) };
+        // SAFETY: valid while the driver owns the IRP.
+        unsafe { &*location }
+    }
+
+    /// The major function code.
+    #[must_use]
+    pub fn major(&self) -> u8 {
+        self.stack_location().MajorFunction
+    }
+
+    /// The minor function code.
+    #[must_use]
+    pub fn minor(&self) -> u8 {
+        self.stack_location().MinorFunction
+    }
+
+    /// The file object that the request was made on.
+    #[must_use]
+    pub fn file_object(&self) -> FileObject {
+        FileObject(self.stack_location().FileObject)
+    }
+
+    /// The status so far: what the driver below left, or what the sender set.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        // SAFETY: owned.
+        Status::from_raw(unsafe { raw::status(self.irp) })
+    }
+
+    /// The number of bytes, or whatever else the status stands for, left so far.
+    #[must_use]
+    pub fn information(&self) -> usize {
+        // SAFETY: owned.
+        let io_status = unsafe { &(*self.irp.as_ptr()).IoStatus };
+        usize::try_from(io_status.Information).unwrap_or(usize::MAX)
+    }
+
+    /// The parameters, if this is a device-control request.
+    #[must_use]
+    pub fn device_control(&self) -> Option<DeviceControl> {
+        let location = self.stack_location();
+        if u32::from(location.MajorFunction) != IRP_MJ_DEVICE_CONTROL {
+            return None;
+        }
+        // SAFETY: the active member for this major function.
+        let parameters = unsafe { &location.Parameters.DeviceIoControl };
+        Some(DeviceControl {
+            code: parameters.IoControlCode,
+            input_length: parameters.InputBufferLength as usize,
+            output_length: parameters.OutputBufferLength as usize,
+        })
+    }
+
+    /// The system buffer of a device-control request, if it has one: its address and the bytes
+    /// that may be read and written. Only codes with METHOD_BUFFERED have output there.
+    fn system_buffer(&self) -> Option<(NonNull<u8>, usize, usize)> {
+        const METHOD_MASK: u32 = 3;
+        const METHOD_BUFFERED: u32 = 0;
+        const METHOD_NEITHER: u32 = 3;
+        let control = self.device_control()?;
+        let method = control.code & METHOD_MASK;
+        if method == METHOD_NEITHER {
+            return None;
+        }
+        // SAFETY: the I/O manager made a system buffer for these methods.
+        let buffer = unsafe { raw::system_buffer(self.irp) };
+        let output_length = if method == METHOD_BUFFERED {
+            control.output_length
+        } else {
+            0
+        };
+        Some((
+            NonNull::new(buffer.cast())?,
+            control.input_length,
+            output_length,
+        ))
+    }
+
+    /// The input of a device-control request: the I/O manager's copy, which the client cannot
+    /// change any more. Empty where there is none.
+    #[must_use]
+    pub fn input(&self) -> &[u8] {
+        let Some((buffer, length, _)) = self.system_buffer() else {
+            return &[];
+        };
+        // SAFETY: the system buffer has this many bytes of input, and lives as long as the IRP.
+        unsafe { core::slice::from_raw_parts(buffer.as_ptr(), length) }
+    }
+
+    /// Writes the answer of a METHOD_BUFFERED request and tells its length, to be passed to
+    /// `complete`: the I/O manager copies that many bytes to the client.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_BUFFER_TOO_SMALL` if it does not fit; nothing is written.
+    pub fn write_output(&mut self, bytes: &[u8]) -> crate::Result<usize> {
+        let (buffer, _, length) = self.system_buffer().ok_or(Status::BUFFER_TOO_SMALL)?;
+        if bytes.len() > length {
+            return Err(Status::BUFFER_TOO_SMALL);
+        }
+        // SAFETY: checked to fit the system buffer, which nobody else touches meanwhile.
+        unsafe {
+            core::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer.as_ptr(), bytes.len());
+        }
+        Ok(bytes.len())
+    }
+
+    /// Sets the status that the drivers below are to find: a driver that has done its part of a
+    /// PnP request passes it down with success.
+    pub fn set_status(&mut self, status: Status) {
+        let information = self.information();
+        // SAFETY: owned.
+        unsafe { raw::set_io_status(self.irp, status.to_raw(), information) };
+    }
+
+    /// Sets the status, completes, and releases the remove lock.
+    fn finish(self, status: Status, information: usize) {
+        let irp = self.into_raw();
+        // SAFETY: owned until just below.
+        let lock = unsafe { device::remove_lock_of(irp) };
+        // SAFETY: owned.
+        unsafe { raw::set_io_status(irp, status.to_raw(), information) };
+        // SAFETY: owned, and given up with this call; the callers' tokens prove IRQL <=
+        // DISPATCH_LEVEL. No cancel routine is set: queues clear theirs on removal.
+        unsafe { IofCompleteRequest(irp.as_ptr(), IO_NO_INCREMENT) };
+        // Only after this may the device go away.
+        lock.release(irp.as_ptr());
+    }
+}
+
+impl Irp<Fresh> {
+    /// Completes the request. `information` is what the status stands for: most often the number
+    /// of bytes moved.
+    ///
+    /// Source: nf-wdm-iocompleterequest.
+    pub fn complete<I: AtOrBelowDispatch>(
+        self,
+        status: Status,
+        information: usize,
+        _irql: &I,
+    ) -> Dispatched {
+        self.finish(status, information);
+        Dispatched(status.to_raw())
+    }
+
+    /// Completes the request with what the drivers below left in it.
+    pub fn complete_as_is<I: AtOrBelowDispatch>(self, irql: &I) -> Dispatched {
+        let status = self.status();
+        let information = self.information();
+        self.complete(status, information, irql)
+    }
+
+    /// Marks the IRP pending: it will be completed later, and the dispatch routine returns
+    /// STATUS_PENDING.
+    ///
+    /// Source: nf-wdm-iomarkirppending.
+    pub fn pend(self) -> (Irp<Pending>, Dispatched) {
+        let irp = self.into_raw();
+        // SAFETY: owned.
+        let location = unsafe { raw::current_stack_location(irp) };
+        // SAFETY: valid while the driver owns the IRP.
+        let location = unsafe { &mut *location };
+        location.Control |= SL_PENDING_RETURNED;
+        // SAFETY: owned still, and marked pending now.
+        (unsafe { Irp::from_raw(irp) }, Dispatched::PENDING)
+    }
+
+    /// Passes the IRP down with this driver's stack location, and is done with it.
+    ///
+    /// Source: nf-wdm-ioskipcurrentirpstacklocation, nf-wdm-iocalldriver.
+    pub fn forward<I: AtOrBelowDispatch>(self, lower: LowerDevice<'_>, _irql: &I) -> Dispatched {
+        let irp = self.into_raw();
+        // SAFETY: owned until just below.
+        let lock = unsafe { device::remove_lock_of(irp) };
+        // SAFETY: owned, and no completion routine is set.
+        unsafe { raw::skip_current_stack_location(irp) };
+        // SAFETY: given up with this call; the device below is attached to.
+        let status = unsafe { IofCallDriver(lower.as_ptr(), irp.as_ptr()) };
+        lock.release(irp.as_ptr());
+        Dispatched(status)
+    }
+
+    /// Passes the IRP down, waits until the drivers below have completed it, and owns it again.
+    /// Their status is in [`Irp::status`].
+    ///
+    /// Source: nf-wdm-ioforwardirpsynchronously.
+    pub fn forward_synchronously(self, lower: LowerDevice<'_>, _irql: &Passive) -> Self {
+        let irp = self.into_raw();
+        // SAFETY: owned, at PASSIVE_LEVEL; the device below is attached to.
+        let sent = unsafe { IoForwardIrpSynchronously(lower.as_ptr(), irp.as_ptr()) };
+        if sent == 0 {
+            // There was no stack location left, so nobody below has seen it.
+            // SAFETY: owned still.
+            unsafe { raw::set_io_status(irp, Status::UNSUCCESSFUL.to_raw(), 0) };
+        }
+        // SAFETY: owned again: the completion stopped at this driver.
+        unsafe { Self::from_raw(irp) }
+    }
+}
+
+impl Irp<Pending> {
+    /// Completes the request.
+    ///
+    /// Source: nf-wdm-iocompleterequest.
+    pub fn complete<I: AtOrBelowDispatch>(self, status: Status, information: usize, _irql: &I) {
+        self.finish(status, information);
+    }
+
+    /// Whether somebody has asked for the request to be cancelled. It is only asked of a request
+    /// that is not in a queue: queues take care of it by themselves.
+    #[must_use]
+    pub fn is_canceled(&self) -> bool {
+        // SAFETY: owned; only the address is formed.
+        let cancel = unsafe { &raw const (*self.irp.as_ptr()).Cancel };
+        // SAFETY: a byte that the I/O manager sets once, on whatever processor: read as volatile.
+        unsafe { cancel.read_volatile() != 0 }
+    }
+}
+
+impl<S: State> Drop for Irp<S> {
+    fn drop(&mut self) {
+        #[cfg(debug_assertions)]
+        panic!("an IRP was dropped: it must be completed, queued or passed down");
+        #[cfg(not(debug_assertions))]
+        {
+            // SAFETY: owned by `self`, which is not looked at again.
+            let irp = unsafe { Self::from_raw(self.irp) };
+            irp.finish(Status::INTERNAL_ERROR, 0);
+        }
+    }
+}

@@ -1,0 +1,328 @@
+//! Device registers in memory: mapped once, and reached through typed, owned blocks.
+//!
+//! The rule of the kernel this stands for: registers are mapped into the system's address space
+//! before they are touched and unmapped when nobody touches them any more; every access is
+//! volatile, of the register's own width, in program order. (nf-wdm-mmmapiospaceex,
+//! "Mapping Bus-Relative Addresses to Virtual Addresses".)
+//!
+//! [`registers!`](crate::registers) describes a BAR: its least size, and its registers in blocks.
+//! Offsets are checked against the size at compile time; when the BAR is mapped only the size
+//! is. Each block then is a value that exists once ([`Registers`]): whoever has it may use those
+//! registers, and the mapping lasts until the last of them is dropped.
+
+use core::{marker::PhantomData, ptr::NonNull, sync::atomic};
+
+use wdk_sys::{
+    PAGE_NOCACHE, PAGE_READWRITE, PHYSICAL_ADDRESS,
+    ntddk::{MmMapIoSpaceEx, MmUnmapIoSpace},
+};
+
+use crate::{
+    Result, Status,
+    irql::{AtOrBelowDispatch, Passive},
+    pnp::Memory,
+    pool::{Shared, Tag},
+};
+
+/// A base address register with memory, as [`registers!`](crate::registers) describes it.
+pub trait Bar: 'static {
+    /// The least number of bytes that it has.
+    const LENGTH: usize;
+}
+
+/// A part of a BAR whose registers belong together, and to one owner.
+pub trait Block: 'static {
+    /// The BAR that it is in.
+    type Bar: Bar;
+}
+
+/// What a register holds.
+pub trait Value: Copy {
+    /// The unsigned integer of the register's width.
+    type Raw: Raw;
+    /// From what was read.
+    fn from_raw(raw: Self::Raw) -> Self;
+    /// To what is written.
+    fn into_raw(self) -> Self::Raw;
+}
+
+mod sealed {
+    pub trait Sealed {}
+}
+
+/// The integers that a register can be as wide as.
+pub trait Raw: sealed::Sealed + Copy {}
+
+macro_rules! raw_values {
+    ($($raw:ty),*) => {$(
+        impl sealed::Sealed for $raw {}
+        impl Raw for $raw {}
+        impl Value for $raw {
+            type Raw = Self;
+            fn from_raw(raw: Self) -> Self {
+                raw
+            }
+            fn into_raw(self) -> Self {
+                self
+            }
+        }
+    )*};
+}
+raw_values!(u8, u16, u32, u64);
+
+/// A register.
+pub trait Register: 'static {
+    /// The block that it is in.
+    type Block: Block;
+    /// What it holds.
+    type Value: Value;
+    /// Where it is in the BAR.
+    const OFFSET: usize;
+}
+
+/// A register that may be read.
+#[diagnostic::on_unimplemented(
+    message = "the register `{Self}` cannot be read",
+    label = "a register that is write only"
+)]
+pub trait Readable: Register {}
+
+/// A register that may be written.
+#[diagnostic::on_unimplemented(
+    message = "the register `{Self}` cannot be written",
+    label = "a register that is read only"
+)]
+pub trait Writable: Register {}
+
+/// A mapped BAR. It is unmapped on drop.
+pub struct Mapping<B: Bar> {
+    base: NonNull<u8>,
+    length: usize,
+    _bar: PhantomData<B>,
+}
+
+// SAFETY: a mapping in system space is the same on every processor.
+unsafe impl<B: Bar> Send for Mapping<B> {}
+// SAFETY: it gives access to nothing by itself; `Registers` does.
+unsafe impl<B: Bar> Sync for Mapping<B> {}
+
+impl<B: Bar> Mapping<B> {
+    /// Maps the BAR, not cached.
+    ///
+    /// Source: nf-wdm-mmmapiospaceex.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_DEVICE_CONFIGURATION_ERROR` if the resource is smaller than the registers need;
+    /// `STATUS_INSUFFICIENT_RESOURCES` if it cannot be mapped.
+    pub fn new(memory: Memory, _irql: &Passive) -> Result<Self> {
+        let length = usize::try_from(memory.length).unwrap_or(usize::MAX);
+        if length < B::LENGTH {
+            return Err(Status::DEVICE_CONFIGURATION_ERROR);
+        }
+        let start = PHYSICAL_ADDRESS {
+            QuadPart: memory.start.cast_signed(),
+        };
+        // SAFETY: a range that the PnP manager assigned to the device, at PASSIVE_LEVEL.
+        let base = unsafe { MmMapIoSpaceEx(start, length as u64, PAGE_READWRITE | PAGE_NOCACHE) };
+        Ok(Self {
+            base: NonNull::new(base.cast()).ok_or(Status::INSUFFICIENT_RESOURCES)?,
+            length,
+            _bar: PhantomData,
+        })
+    }
+}
+
+impl<B: Bar> Drop for Mapping<B> {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `new`; every `Registers` that could use it is gone. Callable at IRQL
+        // <= DISPATCH_LEVEL.
+        unsafe { MmUnmapIoSpace(self.base.as_ptr().cast(), self.length as u64) };
+    }
+}
+
+/// The registers of one block: who has this may use them. It exists once for each mapping.
+pub struct Registers<K: Block> {
+    mapping: Shared<Mapping<K::Bar>>,
+    _block: PhantomData<K>,
+}
+
+impl<K: Block> Registers<K> {
+    /// For [`registers!`](crate::registers), which makes one of each block.
+    ///
+    /// # Safety
+    ///
+    /// There is no other one of this block for this mapping.
+    #[doc(hidden)]
+    #[must_use]
+    pub unsafe fn new(mapping: Shared<Mapping<K::Bar>>) -> Self {
+        Self {
+            mapping,
+            _block: PhantomData,
+        }
+    }
+
+    /// Reads a register. Reading may have effects on the device, but none on memory safety.
+    pub fn read<R: Readable<Block = K>>(&self, _register: R) -> R::Value {
+        let register = self.address::<R>();
+        // SAFETY: within the mapping, as `registers!` has checked, and aligned.
+        let raw = unsafe { register.read_volatile() };
+        // Whatever the program does next is not moved before the read by the compiler; loads
+        // from uncached memory are not reordered by amd64 processors.
+        atomic::compiler_fence(atomic::Ordering::SeqCst);
+        R::Value::from_raw(raw)
+    }
+
+    /// Writes a register.
+    pub fn write<R: Writable<Block = K>>(&mut self, _register: R, value: R::Value) {
+        let register = self.address::<R>();
+        // What the program did before, such as filling a buffer for DMA, is seen by the device
+        // before the register is: on amd64, stores to uncached memory come after earlier stores.
+        atomic::compiler_fence(atomic::Ordering::SeqCst);
+        // SAFETY: within the mapping, as `registers!` has checked, and aligned.
+        unsafe { register.write_volatile(value.into_raw()) };
+    }
+
+    fn address<R: Register<Block = K>>(&self) -> *mut <R::Value as Value>::Raw {
+        self.mapping.base.as_ptr().wrapping_add(R::OFFSET).cast()
+    }
+}
+
+/// For [`registers!`](crate::registers): shares a mapping between its blocks.
+///
+/// # Errors
+///
+/// `STATUS_INSUFFICIENT_RESOURCES`; the BAR is unmapped.
+#[doc(hidden)]
+pub fn share<B: Bar, I: AtOrBelowDispatch>(
+    mapping: Mapping<B>,
+    tag: Tag,
+    _irql: &I,
+) -> Result<Shared<Mapping<B>>> {
+    Shared::new(tag, mapping)
+}
+
+/// Describes a BAR with memory: its registers, in blocks, each block a value with one owner.
+///
+/// ```ignore
+/// wdm::registers! {
+///     /// The first BAR.
+///     pub bar Bar0[0x1000] => pub struct Bar0Registers {
+///         /// What starts and stops the device.
+///         control: pub block Control {
+///             /// Starts it.
+///             Start(0x08): u32, write;
+///             /// What it does.
+///             State(0x0c): StateBits, read, write;
+///         }
+///     }
+/// }
+/// ```
+///
+/// This makes the types `Bar0`, `Control`, `Start` and `State`, and the structure
+/// `Bar0Registers`, whose `split` makes a mapping into one `Registers` for each block.
+#[macro_export]
+macro_rules! registers {
+    (
+        $(#[$bar_doc:meta])*
+        $vis:vis bar $bar:ident[$length:literal] => $split_vis:vis struct $split:ident {
+            $(
+                $(#[$block_doc:meta])*
+                $field:ident: $block_vis:vis block $block:ident {
+                    $(
+                        $(#[$doc:meta])*
+                        $register:ident($offset:literal): $value:ty, $($access:ident),+;
+                    )*
+                }
+            )*
+        }
+    ) => {
+        $(#[$bar_doc])*
+        #[derive(Debug)]
+        $vis enum $bar {}
+
+        impl $crate::mmio::Bar for $bar {
+            const LENGTH: usize = $length;
+        }
+
+        /// The registers of the mapped BAR, one value for each block.
+        $split_vis struct $split {
+            $(
+                $(#[$block_doc])*
+                $block_vis $field: $crate::mmio::Registers<$block>,
+            )*
+        }
+
+        impl $split {
+            /// Splits a mapping into its blocks. It is unmapped when the last of them is dropped.
+            ///
+            /// # Errors
+            ///
+            /// `STATUS_INSUFFICIENT_RESOURCES`; the BAR is unmapped.
+            $split_vis fn split(
+                mapping: $crate::mmio::Mapping<$bar>,
+                tag: $crate::pool::Tag,
+                irql: &$crate::irql::Passive,
+            ) -> $crate::Result<Self> {
+                let mapping = $crate::mmio::share(mapping, tag, irql)?;
+                Ok(Self {
+                    // SAFETY: the mapping was given up for this; each block is made here once.
+                    $($field: unsafe { $crate::mmio::Registers::new(mapping.clone()) },)*
+                })
+            }
+        }
+
+        $(
+            $(#[$block_doc])*
+            #[derive(Debug)]
+            $block_vis enum $block {}
+
+            impl $crate::mmio::Block for $block {
+                type Bar = $bar;
+            }
+
+            $(
+                $(#[$doc])*
+                #[derive(Clone, Copy, Debug)]
+                $block_vis struct $register;
+
+                impl $crate::mmio::Register for $register {
+                    type Block = $block;
+                    type Value = $value;
+                    const OFFSET: usize = $offset;
+                }
+
+                const _: () = {
+                    const WIDTH: usize = size_of::<<$value as $crate::mmio::Value>::Raw>();
+                    assert!($offset + WIDTH <= $length, "the register lies outside of its BAR");
+                    assert!($offset % WIDTH == 0, "the register is not aligned to its width");
+                };
+
+                $($crate::registers!(@access $access $register);)+
+            )*
+        )*
+    };
+    (@access read $register:ident) => {
+        impl $crate::mmio::Readable for $register {}
+    };
+    (@access write $register:ident) => {
+        impl $crate::mmio::Writable for $register {}
+    };
+}
+
+/// Makes a `bitflags` type the value of a register.
+#[macro_export]
+macro_rules! register_flags {
+    ($($flags:ty: $raw:ty),* $(,)?) => {$(
+        impl $crate::mmio::Value for $flags {
+            type Raw = $raw;
+            fn from_raw(raw: $raw) -> Self {
+                // Bits without a name are kept: what is read may be written back.
+                Self::from_bits_retain(raw)
+            }
+            fn into_raw(self) -> $raw {
+                self.bits()
+            }
+        }
+    )*};
+}

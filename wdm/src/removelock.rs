@@ -1,0 +1,83 @@
+//! Remove locks: a device object stays until all who use it are done.
+//!
+//! The rule of the kernel this stands for: whoever handles an IRP, or has outstanding work for a
+//! device, holds its remove lock; IRP_MN_REMOVE_DEVICE waits until nobody does.
+//! ("Using Remove Locks".)
+//!
+//! This crate takes the lock for every IRP before the driver sees it, and releases it when the
+//! driver has completed the IRP or passed it down: a driver cannot forget either. It takes the
+//! lock once more for as long as a dispatch routine runs, since an IRP that was queued may be
+//! completed while the routine that queued it is still at work on the device.
+
+use core::{cell::UnsafeCell, ffi::c_void};
+
+use wdk_sys::{
+    IO_REMOVE_LOCK,
+    ntddk::{
+        IoAcquireRemoveLockEx, IoInitializeRemoveLockEx, IoReleaseRemoveLockAndWaitEx,
+        IoReleaseRemoveLockEx,
+    },
+};
+
+use crate::{Result, Status, constants::REMOVE_LOCK_SIZE, irql::Passive};
+
+/// A remove lock, in its place in a device extension.
+pub struct RemoveLock(UnsafeCell<IO_REMOVE_LOCK>);
+
+// SAFETY: the `IoXxxRemoveLock` routines synchronise themselves.
+unsafe impl Sync for RemoveLock {}
+
+impl RemoveLock {
+    /// Room for a lock, which [`Self::initialize`] makes one in its place.
+    pub(crate) const fn uninitialized() -> Self {
+        // SAFETY: plain data; nothing looks at it before it is initialised.
+        Self(UnsafeCell::new(unsafe { core::mem::zeroed() }))
+    }
+
+    /// Initialises the lock.
+    ///
+    /// # Safety
+    ///
+    /// The lock is in a device extension, where it stays, and nobody uses it yet.
+    pub(crate) unsafe fn initialize(&self) {
+        const TAG: u32 = u32::from_le_bytes(*b"WdmL");
+        // SAFETY: in a device extension by contract; at PASSIVE_LEVEL, as devices are created
+        // there. No limits on time or count: requests may wait for an event for ever.
+        unsafe { IoInitializeRemoveLockEx(self.0.get(), TAG, 0, 0, REMOVE_LOCK_SIZE) };
+    }
+
+    /// Takes the lock. `tag` is an address, of the IRP for example, that release must name again.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_DELETE_PENDING` when the device is being removed.
+    pub(crate) fn acquire<T>(&self, tag: *mut T) -> Result<()> {
+        // SAFETY: initialised before the device saw an IRP; callable at IRQL <= DISPATCH_LEVEL,
+        // where dispatch routines are called.
+        let status = unsafe {
+            IoAcquireRemoveLockEx(
+                self.0.get(),
+                tag.cast::<c_void>(),
+                c"".as_ptr().cast(),
+                0,
+                REMOVE_LOCK_SIZE,
+            )
+        };
+        Status::check(status)
+    }
+
+    /// Releases the lock. The tag is not looked into.
+    pub(crate) fn release<T>(&self, tag: *mut T) {
+        // SAFETY: acquired with this tag, once.
+        unsafe { IoReleaseRemoveLockEx(self.0.get(), tag.cast::<c_void>(), REMOVE_LOCK_SIZE) };
+    }
+
+    /// Releases the lock for the IRP that removes the device, and waits until nobody has it.
+    /// Nobody gets it any more.
+    pub(crate) fn release_and_wait<T>(&self, tag: *mut T, _irql: &Passive) {
+        // SAFETY: acquired with this tag, once; at PASSIVE_LEVEL.
+        unsafe {
+            IoReleaseRemoveLockAndWaitEx(self.0.get(), tag.cast::<c_void>(), REMOVE_LOCK_SIZE);
+        };
+    }
+}

@@ -1,0 +1,45 @@
+//! Measuring time.
+//!
+//! Source: nf-wdm-kequeryperformancecounter.
+
+use wdk_sys::{LARGE_INTEGER, ntddk::KeQueryPerformanceCounter};
+
+/// A moment, by the performance counter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct Instant(u64);
+
+impl Instant {
+    /// Now.
+    #[must_use]
+    pub fn now() -> Self {
+        Self(query().0)
+    }
+
+    /// The time since then, in units of 100 ns.
+    #[must_use]
+    pub fn elapsed_100ns(self) -> u64 {
+        const UNITS_PER_SECOND: u64 = 10_000_000;
+        let (now, frequency) = query();
+        let ticks = now.saturating_sub(self.0);
+        // By parts, so that neither product overflows however long it has been. A frequency is
+        // never zero: the least is a tick a second.
+        let frequency = frequency.max(1);
+        let seconds = ticks / frequency;
+        let rest = ticks % frequency;
+        seconds
+            .saturating_mul(UNITS_PER_SECOND)
+            .saturating_add(rest.saturating_mul(UNITS_PER_SECOND) / frequency)
+    }
+}
+
+/// The counter and its frequency.
+fn query() -> (u64, u64) {
+    let mut frequency = LARGE_INTEGER::default();
+    // SAFETY: callable at any IRQL; fills in what it is given.
+    let counter = unsafe { KeQueryPerformanceCounter(&raw mut frequency) };
+    // SAFETY: every bit pattern of the union is a number.
+    let counter = unsafe { counter.QuadPart };
+    // SAFETY: likewise.
+    let frequency = unsafe { frequency.QuadPart };
+    (counter.cast_unsigned(), frequency.cast_unsigned())
+}
