@@ -5,6 +5,17 @@
 //! it follows. What is simplified is listed in `README.md` with its consequence. Modules that
 //! need no hardware compile for the host too, where their unit tests run.
 #![cfg_attr(target_os = "none", no_std)]
+#![allow(
+    clippy::cast_possible_truncation,
+    clippy::cast_possible_wrap,
+    clippy::cast_sign_loss,
+    reason = "nthost runs on amd64 alone, and cuts addresses and registers into fields all the time"
+)]
+#![allow(
+    clippy::cast_ptr_alignment,
+    clippy::not_unsafe_ptr_arg_deref,
+    reason = "kernel objects are known by their addresses; drivers' own calls are unsafe"
+)]
 extern crate alloc;
 
 #[macro_use]

@@ -76,15 +76,17 @@ fn start(number: u32, id: u32) {
         mailbox.write(Mailbox {
             stack: stack + STACK_SIZE,
             pcr: pcr as u64,
-        })
+        });
     };
     apic::start_processor(id, (TRAMPOLINE >> 12) as u8);
     let begun = time::microseconds_since_reset();
     // Acquire: pairs with the processor's own store.
     while STARTED.load(Ordering::Acquire) != number {
-        if time::microseconds_since_reset() - begun > PATIENCE_US {
-            panic!("processor {number} (APIC {id}) does not start");
-        }
+        let waited = time::microseconds_since_reset() - begun;
+        assert!(
+            waited <= PATIENCE_US,
+            "processor {number} (APIC {id}) does not start"
+        );
         core::hint::spin_loop();
     }
 }

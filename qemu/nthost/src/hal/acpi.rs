@@ -163,11 +163,10 @@ pub fn parse_srat(table: &[u8]) -> Srat {
             1 if entry.len() >= 40 && entry[28] & 1 != 0 => {
                 if let (Some(domain), Some(start), Some(length)) =
                     (u32_at(entry, 2), u64_at(entry, 8), u64_at(entry, 16))
+                    && length > 0
                 {
-                    if length > 0 {
-                        let range = PhysicalRange { start, length };
-                        srat.memory.push(MemoryAffinity { domain, range });
-                    }
+                    let range = PhysicalRange { start, length };
+                    srat.memory.push(MemoryAffinity { domain, range });
                 }
             }
             // x2APIC processor: domain at 4, id at 8, flags at 12.

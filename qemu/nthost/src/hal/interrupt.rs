@@ -106,6 +106,7 @@ pub fn message(vector: u8, processor: u32) -> (u64, u32) {
 }
 
 /// Sends a line to a processor as a vector.
+#[must_use]
 pub fn route_line(line: u32, vector: u8, processor: u32, level_sensitive: bool) -> bool {
     ioapic::route(line, vector, pcr::of(processor).apic_id, level_sensitive)
 }

@@ -22,7 +22,7 @@ fn access<T>(base: u64, register: u32, operation: impl FnOnce(*mut u32) -> T) ->
 fn write(base: u64, register: u32, value: u32) {
     // SAFETY: the I/O APIC's window register, in the physical map.
     access(base, register, |window| unsafe {
-        window.write_volatile(value)
+        window.write_volatile(value);
     });
 }
 
@@ -53,6 +53,7 @@ fn find(interrupt: u32) -> Option<(u64, u32)> {
 
 /// Sends a line to a processor as a vector. PCI's lines are level-triggered and active low.
 /// Says whether there is such a line.
+#[must_use]
 pub fn route(interrupt: u32, vector: u8, apic: u32, level_triggered: bool) -> bool {
     let Some((base, pin)) = find(interrupt) else {
         return false;

@@ -63,7 +63,7 @@ pub fn read_u8(address: Address, offset: u8) -> u8 {
 pub unsafe fn write_u32(address: Address, offset: u8, value: u32) {
     // SAFETY: the caller's promise.
     access(address, offset, |port| unsafe {
-        port::write_u32(port, value)
+        port::write_u32(port, value);
     });
 }
 
@@ -75,7 +75,7 @@ pub unsafe fn write_u32(address: Address, offset: u8, value: u32) {
 pub unsafe fn write_u16(address: Address, offset: u8, value: u16) {
     // SAFETY: the caller's promise.
     access(address, offset, |port| unsafe {
-        port::write_u16(port, value)
+        port::write_u16(port, value);
     });
 }
 
@@ -87,6 +87,6 @@ pub unsafe fn write_u16(address: Address, offset: u8, value: u16) {
 pub unsafe fn write_u8(address: Address, offset: u8, value: u8) {
     // SAFETY: the caller's promise.
     access(address, offset, |port| unsafe {
-        port::write_u8(port, value)
+        port::write_u8(port, value);
     });
 }

@@ -36,7 +36,7 @@ pub fn interrupt() {
         time::update();
         dispatch = timer::is_due();
         let ticks = pcr.clock_ticks.fetch_add(1, Ordering::Relaxed);
-        if ticks % QUANTUM_MS != 0 {
+        if !ticks.is_multiple_of(QUANTUM_MS) {
             if dispatch {
                 apic::interrupt_self(apic::DISPATCH_VECTOR);
             }

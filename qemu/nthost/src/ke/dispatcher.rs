@@ -66,6 +66,7 @@ pub struct Guard {
 }
 
 /// Takes the dispatcher lock. IRQL up to DISPATCH_LEVEL.
+#[must_use]
 pub fn lock() -> Guard {
     let raised = Raised::to(DISPATCH_LEVEL);
     acquire();

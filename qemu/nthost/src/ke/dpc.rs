@@ -134,9 +134,9 @@ pub fn count() -> u64 {
 /// The DPC exists.
 unsafe fn queue_of(dpc: *mut KDPC) -> *const Pcr {
     // SAFETY: the caller's promise.
-    unsafe { (&raw const (*dpc).DpcData).read_volatile() }
-        .cast::<Pcr>()
-        .cast_const()
+    let field = unsafe { &raw const (*dpc).DpcData };
+    // SAFETY: likewise; one word is read whole.
+    unsafe { field.read_volatile() }.cast::<Pcr>().cast_const()
 }
 
 /// Queues a DPC; says whether it was in no queue yet. Any IRQL.

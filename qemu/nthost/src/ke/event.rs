@@ -166,8 +166,10 @@ nt_export! {
     ///
     /// It is an initialized event.
     pub unsafe fn KeReadStateEvent(event: *const KEVENT) -> i32 {
-        // SAFETY: the caller's promise; one word is read whole.
-        unsafe { (&raw const (*event).Header.SignalState).read_volatile() }
+        // SAFETY: the caller's promise.
+        let state = unsafe { &raw const (*event).Header.SignalState };
+        // SAFETY: likewise; one word is read whole.
+        unsafe { state.read_volatile() }
     }
 
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;

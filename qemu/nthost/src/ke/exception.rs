@@ -265,7 +265,7 @@ pub fn raise_from(caller: &CallerFrame, status: i32) -> ! {
         parameter_count: 0,
         information: [0; PARAMETERS],
     };
-    dispatch(&mut record, registers);
+    dispatch(&mut record, &registers);
     unhandled(&record, &registers)
 }
 
@@ -302,7 +302,7 @@ pub fn handle_trap(frame: &mut TrapFrame) -> bool {
         3 => (0x8000_0003_u32.cast_signed(), 0),
         6 => (0xc000_001d_u32.cast_signed(), 0),
         13 | 14 => {
-            information[0] = if frame.error & 2 != 0 { 1 } else { 0 };
+            information[0] = u64::from(frame.error & 2 != 0);
             information[1] = x86_64::registers::control::Cr2::read_raw();
             (ACCESS_VIOLATION, 2)
         }
@@ -320,25 +320,26 @@ pub fn handle_trap(frame: &mut TrapFrame) -> bool {
     if frame.rflags & 0x200 != 0 {
         x86_64::instructions::interrupts::enable();
     }
-    let handled = dispatch(&mut record, registers);
+    let handled = dispatch(&mut record, &registers);
     x86_64::instructions::interrupts::disable();
     handled
 }
 
 /// Asks the handlers of the frames, innermost first. One that handles the exception unwinds and
 /// does not come back; one that mends its cause has execution go on. Returns false otherwise.
-fn dispatch(record: &mut ExceptionRecord, registers: Registers) -> bool {
+fn dispatch(record: &mut ExceptionRecord, registers: &Registers) -> bool {
     let thread = thread::current();
     // SAFETY: the thread that runs; only it uses this field.
     let outer = unsafe { (*thread).dispatch };
-    let mut current = Dispatch { registers, outer };
+    let mut current = Dispatch {
+        registers: *registers,
+        outer,
+    };
     // SAFETY: as above.
     unsafe { (*thread).dispatch = &raw mut current };
-    let mut context = Context::of(&registers);
-    let handled = walk(registers, |module, control, function, frame, _| {
-        let Some(handler) = frame.handler.filter(|handler| handler.for_exceptions) else {
-            return None;
-        };
+    let mut context = Context::of(registers);
+    let handled = walk(*registers, |module, control, function, frame, _| {
+        let handler = frame.handler.filter(|handler| handler.for_exceptions)?;
         let called = Call {
             module,
             control,
@@ -346,7 +347,7 @@ fn dispatch(record: &mut ExceptionRecord, registers: Registers) -> bool {
             handler,
             establisher: frame.establisher,
         };
-        match called.run(record, &mut context, 0) {
+        match called.run(record, &raw mut context, 0) {
             CONTINUE_EXECUTION if record.flags & NONCONTINUABLE == 0 => Some(()),
             _ => None,
         }
@@ -534,8 +535,10 @@ unsafe fn unwind_to(
             [0xc000_0028, target_frame, target_ip, 0],
         );
     };
-    // SAFETY: as above: this dispatch, and those that it interrupted below the target, are over.
-    unsafe { (*thread).dispatch = (*dispatch).outer };
+    // SAFETY: as above.
+    let outer = unsafe { (*dispatch).outer };
+    // SAFETY: as above: this dispatch is over.
+    unsafe { (*thread).dispatch = outer };
     registers.rip = target_ip;
     registers.general[0] = return_value;
     // SAFETY: the registers are those of the target's frame, the place is the handler's choice.
@@ -588,8 +591,10 @@ nt_export! {
         while about.scope_index < count {
             let index = about.scope_index as usize;
             about.scope_index += 1;
+            // SAFETY: as above: within the table.
+            let scope = unsafe { table.add(4 + index * size_of::<Scope>()) }.cast::<Scope>();
             // SAFETY: as above.
-            let scope = unsafe { table.add(4).cast::<Scope>().add(index).read_unaligned() };
+            let scope = unsafe { scope.read_unaligned() };
             if !(scope.begin..scope.end).contains(&place) {
                 continue;
             }

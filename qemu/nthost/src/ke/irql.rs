@@ -24,6 +24,7 @@ pub fn set(level: u8) {
 }
 
 /// Raises the IRQL to a level that is not lower; gives the one before.
+#[must_use]
 pub fn raise(level: u8) -> u8 {
     let before = current();
     debug_assert!(before <= level && level <= HIGH_LEVEL);

@@ -187,7 +187,9 @@ nt_export! {
     ///
     /// It is an initialized timer.
     pub unsafe fn KeReadStateTimer(timer: *const KTIMER) -> u8 {
-        // SAFETY: the caller's promise; one word is read whole.
-        u8::from(unsafe { (&raw const (*timer).Header.SignalState).read_volatile() } > 0)
+        // SAFETY: the caller's promise.
+        let state = unsafe { &raw const (*timer).Header.SignalState };
+        // SAFETY: likewise; one word is read whole.
+        u8::from(unsafe { state.read_volatile() } > 0)
     }
 }

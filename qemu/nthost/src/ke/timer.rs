@@ -21,6 +21,10 @@ pub struct Timers {
     next: u64,
 }
 
+#[expect(
+    clippy::non_send_fields_in_send_ty,
+    reason = "threads are known by their addresses"
+)]
 // SAFETY: the threads are reached through the dispatcher lock alone.
 unsafe impl Send for Timers {}
 

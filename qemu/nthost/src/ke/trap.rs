@@ -193,6 +193,10 @@ pub struct Tables {
 
 impl Tables {
     /// Not loaded yet.
+    #[expect(
+        clippy::large_stack_arrays,
+        reason = "made in its place: static, or boxed at boot"
+    )]
     #[must_use]
     pub const fn new() -> Self {
         Self {
@@ -268,6 +272,7 @@ pub fn initialize_processor() {
 
 fn fill_gates() {
     let entries = &raw const trap_entries as u64;
+    let gates = (&raw mut IDT).cast::<Gate>();
     for vector in 0..256 {
         let address = entries + 16 * vector as u64;
         let stack = match vector {
@@ -284,8 +289,10 @@ fn fill_gates() {
                 | (address >> 16 & 0xffff) << 48,
             high: address >> 32,
         };
-        // SAFETY: no other processor runs yet.
-        unsafe { (&raw mut IDT).cast::<Gate>().add(vector).write(gate) };
+        // SAFETY: within the table.
+        let place = unsafe { gates.add(vector) };
+        // SAFETY: as above; no other processor runs yet.
+        unsafe { place.write(gate) };
     }
 }
 

@@ -88,7 +88,7 @@ pub fn initialize_list(head: *mut LIST_ENTRY) {
         head.write(LIST_ENTRY {
             Flink: head,
             Blink: head,
-        })
+        });
     };
 }
 
@@ -103,7 +103,7 @@ unsafe fn insert_tail(head: *mut LIST_ENTRY, entry: *mut LIST_ENTRY) {
         entry.write(LIST_ENTRY {
             Flink: head,
             Blink: last,
-        })
+        });
     };
     // SAFETY: likewise.
     unsafe { (*last).Flink = entry };
@@ -207,10 +207,8 @@ pub fn wake(guard: &mut Guard, object: *mut DISPATCHER_HEADER) {
         if waiting.wait_all {
             let blocks = &waiting.wait_blocks[..waiting.wait_count];
             // SAFETY: those who wait own their objects.
-            if !blocks
-                .iter()
-                .all(|block| unsafe { is_signaled(block.object, thread) })
-            {
+            let signaled = |block: &WaitBlock| unsafe { is_signaled(block.object, thread) };
+            if !blocks.iter().all(signaled) {
                 continue;
             }
             for block in blocks {
@@ -274,8 +272,10 @@ pub unsafe fn wait(
     for (index, &object) in objects.iter().enumerate() {
         let block = &mut waiting.wait_blocks[index];
         (block.thread, block.object, block.index) = (thread, object, index as u16);
-        // SAFETY: the object is the caller's, the block this thread's.
-        unsafe { insert_tail(&raw mut (*object).WaitListHead, &raw mut block.list) };
+        // SAFETY: the object is the caller's.
+        let head = unsafe { &raw mut (*object).WaitListHead };
+        // SAFETY: as above; the block is this thread's.
+        unsafe { insert_tail(head, &raw mut block.list) };
     }
     waiting.wait_count = objects.len();
     waiting.wait_all = kind == WaitType::All;

@@ -58,10 +58,6 @@ pub const fn span(address: u64, length: u64) -> u64 {
 /// # Safety
 ///
 /// It is an MDL, and nobody else changes its page numbers.
-#[expect(
-    clippy::mut_from_ref,
-    reason = "the MDL is shared by address, as the kernel does it"
-)]
 pub unsafe fn pages<'a>(mdl: *mut MDL) -> &'a mut [u64] {
     // SAFETY: the caller's promise.
     let fields = unsafe { &*mdl };

@@ -109,7 +109,7 @@ impl Wanted {
     fn allocate(&self, caller: u64) -> *mut MDL {
         if self.bytes == 0
             || self.bytes >= u64::from(u32::MAX) - PAGE_SIZE
-            || self.skip % PAGE_SIZE != 0
+            || !self.skip.is_multiple_of(PAGE_SIZE)
             || fault::strikes(caller)
         {
             return core::ptr::null_mut();
@@ -148,8 +148,8 @@ impl Wanted {
 }
 
 /// The node of the processor that calls: the ideal one, where none is named.
-fn here() -> Option<u16> {
-    Some(pcr::current().node)
+fn here() -> u16 {
+    pcr::current().node
 }
 
 fn contiguous(request: Request, access: Access, caller: u64) -> *mut c_void {
@@ -229,7 +229,7 @@ nt_export! {
         flags: u32,
     ) -> *mut MDL {
         let caller = call::caller();
-        Wanted { lowest, highest, skip, bytes, node: here(), any_node: true, flags }
+        Wanted { lowest, highest, skip, bytes, node: Some(here()), any_node: true, flags }
             .allocate(caller)
     }
 

@@ -202,13 +202,13 @@ pub fn release(address: u64, pages: u64) {
         count += free;
         space.remove(index);
     }
-    if let Some(&(before, free)) = index.checked_sub(1).and_then(|index| space.get(index)) {
-        if before + free == first {
-            first = before;
-            count += free;
-            space[index - 1] = (first, count);
-            return;
-        }
+    if let Some(&(before, free)) = index.checked_sub(1).and_then(|index| space.get(index))
+        && before + free == first
+    {
+        first = before;
+        count += free;
+        space[index - 1] = (first, count);
+        return;
     }
     space.insert(index, (first, count));
 }
@@ -244,6 +244,7 @@ pub unsafe fn map(address: u64, frame: u64, access: Access) -> Result<(), MapErr
 /// # Safety
 ///
 /// Nobody uses the mapping any more.
+#[must_use]
 pub unsafe fn unmap(address: u64) -> Option<u64> {
     with_kernel(|tables| {
         let (frame, flush) = tables.unmap(page(address)).ok()?;
@@ -257,6 +258,7 @@ pub unsafe fn unmap(address: u64) -> Option<u64> {
 /// # Safety
 ///
 /// Nobody uses the mapping in a way that is not allowed any more.
+#[must_use]
 pub unsafe fn protect(address: u64, access: Access) -> bool {
     with_kernel(|tables| {
         // SAFETY: the caller's promise.

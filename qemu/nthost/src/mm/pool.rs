@@ -101,14 +101,14 @@ pub fn allocate(pool: u64, size: u64, tag: u32, caller: u64) -> Option<u64> {
         let subcode = if paged { 1 } else { 2 };
         violation([subcode, u64::from(level), pool, size]);
     }
-    let alignment = match () {
-        () if size >= PAGE_SIZE => PAGE_SIZE,
-        () if pool & flags::CACHE_ALIGNED != 0 => CACHE_LINE,
-        () => ALIGNMENT,
+    let alignment = match size {
+        PAGE_SIZE.. => PAGE_SIZE,
+        _ if pool & flags::CACHE_ALIGNED != 0 => CACHE_LINE,
+        _ => ALIGNMENT,
     };
-    let pages = size.div_ceil(PAGE_SIZE);
-    let mut frames = Vec::with_capacity(pages as usize);
-    for _ in 0..pages {
+    let count = size.div_ceil(PAGE_SIZE);
+    let mut frames = Vec::with_capacity(count as usize);
+    for _ in 0..count {
         let Some(frame) = phys::allocate(&Request::any(1)) else {
             free_frames(&frames);
             return None;
@@ -122,7 +122,7 @@ pub fn allocate(pool: u64, size: u64, tag: u32, caller: u64) -> Option<u64> {
         free_frames(&frames);
         return None;
     };
-    let total = pages * PAGE_SIZE;
+    let total = count * PAGE_SIZE;
     let address = base + (total - size) / alignment * alignment;
     let memory = core::ptr::with_exposed_provenance_mut::<u8>(base as usize);
     // SAFETY: the range was just mapped.
@@ -258,7 +258,7 @@ crate::raising_export! {
     /// None.
     pub unsafe fn ExAllocatePool2(pool: u64, size: u64, tag: u32; caller) -> *mut c_void {
         let unknown = pool & flags::REQUIRED & !flags::KNOWN != 0;
-        let valid = (pool & flags::KINDS).count_ones() == 1 && !unknown && size != 0 && tag != 0;
+        let valid = (pool & flags::KINDS).is_power_of_two() && !unknown && size != 0 && tag != 0;
         let address =
             if valid { allocate(pool, size, tag, caller.return_address()) } else { None };
         if address.is_none() && pool & flags::RAISE_ON_FAILURE != 0 {

@@ -120,11 +120,11 @@ impl<'a> Image<'a> {
             return Err(Fault::WriteExecute(section.name.clone()));
         }
         let entry = optional.address_of_entry_point();
-        let executable = |section: &&Section| {
+        let executable = |section: &Section| {
             section.execute && (section.address..section.address + section.size).contains(&entry)
         };
         // An export driver may have no entry point.
-        if entry != 0 && sections.iter().find(executable).is_none() {
+        if entry != 0 && !sections.iter().any(executable) {
             return Err(Fault::Header("the entry point is not in code"));
         }
         let directory = |index| {

@@ -65,6 +65,7 @@ pub fn all() -> impl Iterator<Item = &'static Module> {
 }
 
 /// The image that an address is in. Any IRQL.
+#[must_use]
 pub fn find(address: u64) -> Option<&'static Module> {
     all().find(|module| (module.base..module.base + u64::from(module.size)).contains(&address))
 }
@@ -114,12 +115,11 @@ pub fn load(name: &str, bytes: &[u8]) -> Result<&'static Module, Fault> {
     let pages = u64::from(image.size).div_ceil(PAGE_SIZE);
     let mut frames = Vec::with_capacity(pages as usize);
     for _ in 0..pages {
-        match phys::allocate(&Request::any(1)) {
-            Some(frame) => frames.push(frame),
-            None => {
-                free_frames(&frames);
-                return Err(Fault::NoMemory);
-            }
+        if let Some(frame) = phys::allocate(&Request::any(1)) {
+            frames.push(frame)
+        } else {
+            free_frames(&frames);
+            return Err(Fault::NoMemory);
         }
     }
     // SAFETY: the pages are ours.
@@ -201,7 +201,7 @@ fn register(module: *mut Module) -> Result<&'static Module, Fault> {
 fn protect(base: u64, offset: u32, size: u32, access: Access) {
     for page in 0..u64::from(size).div_ceil(PAGE_SIZE) {
         // SAFETY: nothing of the image runs yet.
-        unsafe { paging::protect(base + u64::from(offset) + page * PAGE_SIZE, access) };
+        let _ = unsafe { paging::protect(base + u64::from(offset) + page * PAGE_SIZE, access) };
     }
 }
 

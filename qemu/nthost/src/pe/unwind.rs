@@ -149,7 +149,7 @@ impl Info {
     }
 
     const fn behind_codes(&self) -> u32 {
-        self.at + 4 + 2 * (self.codes as u32 + 1 & !1)
+        self.at + 4 + 2 * ((self.codes as u32 + 1) & !1)
     }
 }
 
@@ -184,18 +184,19 @@ pub fn unwind(
             handler: None,
         });
     }
-    let mut handler = None;
-    if !in_prolog && first.flags & CHAINED == 0 {
-        if first.flags & (EXCEPTION_HANDLER | UNWIND_HANDLER) != 0 {
-            let at = first.behind_codes();
-            handler = Some(Handler {
-                routine: u32_at(image, at).ok_or(Corrupt)?,
-                data: at + 4,
-                for_exceptions: first.flags & EXCEPTION_HANDLER != 0,
-                for_unwind: first.flags & UNWIND_HANDLER != 0,
-            });
-        }
-    }
+    let has_handler =
+        first.flags & CHAINED == 0 && first.flags & (EXCEPTION_HANDLER | UNWIND_HANDLER) != 0;
+    let handler = if !in_prolog && has_handler {
+        let at = first.behind_codes();
+        Some(Handler {
+            routine: u32_at(image, at).ok_or(Corrupt)?,
+            data: at + 4,
+            for_exceptions: first.flags & EXCEPTION_HANDLER != 0,
+            for_unwind: first.flags & UNWIND_HANDLER != 0,
+        })
+    } else {
+        None
+    };
     let mut info = first;
     let mut reached = Some(offset - function.begin);
     let mut machine_frame = false;
@@ -259,12 +260,16 @@ fn undo(
         let [at, what] = code(index)?.to_le_bytes();
         let (what, operand) = (what & 15, what >> 4);
         let slots = match what {
-            operation::ALLOC_LARGE if operand == 0 => 2,
-            operation::ALLOC_LARGE => 3,
-            operation::SAVE_NONVOL | operation::SAVE_XMM128 => 2,
             operation::SAVE_NONVOL_FAR | operation::SAVE_XMM128_FAR => 3,
-            // Version 2: where epilogs are.
-            6 => 1,
+            operation::ALLOC_LARGE => {
+                if operand == 0 {
+                    2
+                } else {
+                    3
+                }
+            }
+            operation::SAVE_NONVOL | operation::SAVE_XMM128 => 2,
+            // Among them version 2's, which says where epilogs are.
             _ => 1,
         };
         if reached.is_some_and(|reached| u32::from(at) > reached) {

@@ -76,6 +76,7 @@ fn decode(units: impl Iterator<Item = u16>) -> String {
 /// # Safety
 ///
 /// `format` is a C string, `arguments` has what it asks for.
+#[must_use]
 pub unsafe fn format_call(format: *const u8, arguments: *const u64) -> String {
     let mut slots = Slots { next: arguments };
     let format = slots.string(format as u64, 4096).unwrap_or_default();
@@ -98,6 +99,7 @@ unsafe extern "win64" fn print(format: *const u8, arguments: *const u64) -> i32 
 /// `format` is a C string whose arguments follow.
 #[unsafe(naked)]
 #[allow(non_snake_case, reason = "the kernel's own name")]
+#[must_use]
 pub unsafe extern "win64" fn DbgPrint(format: *const u8) -> i32 {
     // The first four arguments are put where the caller left room for them, beside the others.
     naked_asm!(
@@ -125,6 +127,7 @@ nt_export_data!(DbgPrint = DbgPrint);
 /// As [`DbgPrint`].
 #[unsafe(naked)]
 #[allow(non_snake_case, reason = "the kernel's own name")]
+#[must_use]
 pub unsafe extern "win64" fn DbgPrintEx(component: u32, level: u32, format: *const u8) -> i32 {
     naked_asm!(
         "mov [rsp + 32], r9",

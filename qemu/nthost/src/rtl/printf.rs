@@ -18,6 +18,10 @@ pub trait Arguments {
 }
 
 #[derive(Clone, Copy, Default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "they are the five flags of a conversion"
+)]
 struct Specification {
     left: bool,
     plus: bool,
@@ -32,11 +36,12 @@ impl Specification {
     fn pad(&self, sign: &str, digits: &str, out: &mut String) {
         let length = sign.chars().count() + digits.chars().count();
         let missing = self.width.saturating_sub(length);
-        if !self.left && !(self.zero && self.precision.is_none()) {
+        let zeros = self.zero && self.precision.is_none();
+        if !self.left && !zeros {
             out.extend(core::iter::repeat_n(' ', missing));
         }
         out.push_str(sign);
-        if !self.left && self.zero && self.precision.is_none() {
+        if !self.left && zeros {
             out.extend(core::iter::repeat_n('0', missing));
         }
         out.push_str(digits);
@@ -124,10 +129,9 @@ pub fn format_string(format: &str, arguments: &mut impl Arguments) -> String {
             match rest.peek() {
                 Some('h') if size == Size::Short => size = Size::Byte,
                 Some('h') => size = Size::Short,
-                Some('w') => wide = true,
                 Some('l') if wide => size = Size::Quad,
                 // `long` has 32 bits; `long long` 64. As a prefix of text it means wide.
-                Some('l') => wide = true,
+                Some('w' | 'l') => wide = true,
                 Some('z' | 't' | 'j') => size = Size::Quad,
                 Some('I') => {
                     let mut ahead = rest.clone();

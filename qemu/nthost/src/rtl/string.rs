@@ -40,11 +40,13 @@ unsafe fn terminated<'a>(text: *const u16) -> &'a [u16] {
     if text.is_null() {
         return &[];
     }
-    let mut length = 0;
-    // SAFETY: the string goes on up to its NUL.
-    while length < 0x7ffe && unsafe { text.add(length).read() } != 0 {
-        length += 1;
-    }
+    let unit_at = |index| {
+        // SAFETY: the string goes on up to its NUL.
+        let place = unsafe { text.add(index) };
+        // SAFETY: as above.
+        unsafe { place.read() }
+    };
+    let length = (0..0x7ffe).take_while(|&index| unit_at(index) != 0).count();
     // SAFETY: as above.
     unsafe { core::slice::from_raw_parts(text, length) }
 }

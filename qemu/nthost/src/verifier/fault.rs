@@ -51,7 +51,7 @@ pub fn strikes(_caller: u64) -> bool {
         left.checked_sub(1)
     }) == Ok(1);
     let one_in = ONE_IN.load(Ordering::Relaxed);
-    let random = one_in != 0 && next_random() % one_in == 0;
+    let random = one_in != 0 && next_random().is_multiple_of(one_in);
     if nth || random {
         FAILED.fetch_add(1, Ordering::Relaxed);
     }
