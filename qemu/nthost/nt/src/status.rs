@@ -89,6 +89,8 @@ pub const STATUS_MORE_PROCESSING_REQUIRED: NTSTATUS = status(0xc000_0016);
 pub const STATUS_NO_MEMORY: NTSTATUS = status(0xc000_0017);
 /// The addresses are in use.
 pub const STATUS_CONFLICTING_ADDRESSES: NTSTATUS = status(0xc000_0018);
+/// Nothing is mapped there.
+pub const STATUS_NOT_MAPPED_VIEW: NTSTATUS = status(0xc000_0019);
 /// It is no allocation.
 pub const STATUS_UNABLE_TO_FREE_VM: NTSTATUS = status(0xc000_001a);
 /// There is no such system service.

@@ -145,6 +145,8 @@ pub mod code {
     pub const SPIN_LOCK_NOT_OWNED: u32 = 0x10;
     /// An exception that nobody handled.
     pub const KMODE_EXCEPTION_NOT_HANDLED: u32 = 0x1e;
+    /// There is no room in system space for a mapping.
+    pub const NO_MORE_SYSTEM_PTES: u32 = 0x3f;
     /// A page fault in memory that cannot be paged.
     pub const PAGE_FAULT_IN_NONPAGED_AREA: u32 = 0x50;
     /// An exception in a system thread.
@@ -180,6 +182,7 @@ fn name(code: u32) -> &'static str {
         code::SPIN_LOCK_ALREADY_OWNED => "SPIN_LOCK_ALREADY_OWNED",
         code::SPIN_LOCK_NOT_OWNED => "SPIN_LOCK_NOT_OWNED",
         code::KMODE_EXCEPTION_NOT_HANDLED => "KMODE_EXCEPTION_NOT_HANDLED",
+        code::NO_MORE_SYSTEM_PTES => "NO_MORE_SYSTEM_PTES",
         code::PAGE_FAULT_IN_NONPAGED_AREA => "PAGE_FAULT_IN_NONPAGED_AREA",
         code::SYSTEM_THREAD_EXCEPTION_NOT_HANDLED => "SYSTEM_THREAD_EXCEPTION_NOT_HANDLED",
         code::UNEXPECTED_KERNEL_MODE_TRAP => "UNEXPECTED_KERNEL_MODE_TRAP",

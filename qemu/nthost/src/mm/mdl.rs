@@ -1,8 +1,7 @@
-//! Memory descriptor lists: building, locking, mapping.
+//! Memory descriptor lists: building and locking. Mapping is in [`super::mapping`].
 //!
 //! Sources: ns-wdm-_mdl, "Using MDLs", MmBuildMdlForNonPagedPool, MmProbeAndLockPages,
-//! MmUnlockPages, MmMapLockedPagesSpecifyCache, MmUnmapLockedPages, IoAllocateMdl, IoFreeMdl,
-//! IoBuildPartialMdl.
+//! MmUnlockPages, IoAllocateMdl, IoFreeMdl, IoBuildPartialMdl.
 
 use core::ffi::c_void;
 
@@ -11,7 +10,7 @@ use nthost_nt::{io::irp::IRP, mm::MDL, status::STATUS_ACCESS_VIOLATION};
 use super::{
     PAGE_SIZE,
     address_space::{AddressSpace, USER_PROBE_ADDRESS},
-    locked,
+    locked, mapping,
     paging::{self, Access},
     pool::{self, flags as pool_flags},
 };
@@ -96,7 +95,11 @@ pub fn allocate(address: u64, length: u64, caller: u64) -> Option<*mut MDL> {
 }
 
 /// Frees an MDL; its pages must not be locked, nor mapped by MmMapLockedPages.
-pub fn free(mdl: *mut MDL) {
+///
+/// # Safety
+///
+/// It is an MDL of [`allocate`], and nobody uses it any more.
+pub unsafe fn free(mdl: *mut MDL) {
     // SAFETY: the caller's MDL.
     let flags = unsafe { (*mdl).MdlFlags };
     if flags & PAGES_LOCKED != 0 && flags & (PARTIAL | OWNS_PAGES) == 0 {
@@ -105,32 +108,13 @@ pub fn free(mdl: *mut MDL) {
     }
     if flags & PARTIAL_HAS_BEEN_MAPPED != 0 {
         // SAFETY: a partial MDL's own mapping goes with it.
-        unsafe { unmap(mdl) };
+        unsafe { mapping::unmap(mdl) };
     }
     pool::free(mdl as u64, None);
 }
 
-fn violation(parameters: [u64; 4]) -> ! {
+pub(super) fn violation(parameters: [u64; 4]) -> ! {
     bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters)
-}
-
-/// Undoes a mapping of an MDL's pages.
-///
-/// # Safety
-///
-/// It is mapped, and nobody uses the mapping any more.
-unsafe fn unmap(mdl: *mut MDL) {
-    // SAFETY: the caller's promise.
-    let fields = unsafe { &mut *mdl };
-    let address = fields.MappedSystemVa as u64;
-    if account::give(Kind::MdlMapping, address).is_none() {
-        bugcheck::bugcheck(code::SYSTEM_PTE_MISUSE, [0x301, address, mdl as u64, 0]);
-    }
-    let count = span(u64::from(fields.ByteOffset), u64::from(fields.ByteCount));
-    // SAFETY: it was mapped so.
-    unsafe { paging::unmap_range(address & !(PAGE_SIZE - 1), count) };
-    fields.MdlFlags &= !(MAPPED_TO_SYSTEM_VA | PARTIAL_HAS_BEEN_MAPPED);
-    fields.MappedSystemVa = core::ptr::null_mut();
 }
 
 /// The physical address and access of an address of the current process or the kernel.
@@ -318,7 +302,8 @@ nt_export! {
     ///
     /// It is the caller's, and nobody uses it any more.
     pub unsafe fn IoFreeMdl(mdl: *mut MDL) {
-        free(mdl);
+        // SAFETY: the caller's promise.
+        unsafe { free(mdl) };
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -405,79 +390,13 @@ nt_export! {
         }
         if fields.MdlFlags & MAPPED_TO_SYSTEM_VA != 0 {
             // SAFETY: the mapping goes with the lock.
-            unsafe { unmap(mdl) };
+            unsafe { mapping::unmap(mdl) };
         }
         // SAFETY: the caller's promise.
         for page in unsafe { pages(mdl) } {
             locked::unlock(*page * PAGE_SIZE);
         }
         fields.MdlFlags &= !(PAGES_LOCKED | WRITE_OPERATION);
-    }
-
-    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
-    /// Maps an MDL's pages; NULL if there is no room (with the flag not to bugcheck, which is
-    /// the default of the priority's low bits on current systems). Kernel mode alone: user-mode
-    /// mappings are refused with NULL.
-    ///
-    /// Source: MmMapLockedPagesSpecifyCache.
-    ///
-    /// # Safety
-    ///
-    /// The MDL's pages are locked or its own.
-    pub unsafe fn MmMapLockedPagesSpecifyCache(
-        mdl: *mut MDL,
-        mode: i8,
-        cache: i32,
-        _address: *mut c_void,
-        _bug_check_on_failure: u32,
-        priority: u32,
-    ) -> *mut c_void {
-        /// `MdlMappingNoWrite`, `MdlMappingNoExecute`.
-        const NO_WRITE: u32 = 0x8000_0000;
-        const NO_EXECUTE: u32 = 0x4000_0000;
-        let caller = call::caller();
-        if mode != 0 || fault::strikes(caller) {
-            return core::ptr::null_mut();
-        }
-        // SAFETY: the caller's promise.
-        let fields = unsafe { &mut *mdl };
-        if fields.MdlFlags & (PAGES_LOCKED | PARTIAL | OWNS_PAGES | IO_SPACE) == 0
-            || fields.MdlFlags & (MAPPED_TO_SYSTEM_VA | SOURCE_IS_NONPAGED_POOL) != 0
-        {
-            // Bug check 0xC4, subcode 0x74: the pages of the MDL are not locked, or are mapped.
-            violation([0x74, 0, mdl as u64, u64::from(fields.MdlFlags.cast_unsigned())]);
-        }
-        let mut access = Access::empty();
-        access.set(Access::WRITE, priority & NO_WRITE == 0);
-        access.set(Access::EXECUTE, priority & NO_EXECUTE == 0);
-        access.set(Access::UNCACHED, cache != 1);
-        // SAFETY: the caller's promise.
-        let frames = unsafe { pages(mdl) }.iter().map(|&page| page * PAGE_SIZE);
-        // SAFETY: the pages are locked, or the MDL's own.
-        let Some(base) = (unsafe { paging::map_range(frames, access) }) else {
-            return core::ptr::null_mut();
-        };
-        let address = base + u64::from(fields.ByteOffset);
-        account::take(Kind::MdlMapping, address, u64::from(fields.ByteCount), caller);
-        fields.MappedSystemVa = core::ptr::with_exposed_provenance_mut(address as usize);
-        fields.MdlFlags |= MAPPED_TO_SYSTEM_VA;
-        if fields.MdlFlags & PARTIAL != 0 {
-            fields.MdlFlags |= PARTIAL_HAS_BEEN_MAPPED;
-        }
-        fields.MappedSystemVa
-    }
-
-    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
-    /// Undoes a mapping of an MDL's pages.
-    ///
-    /// Source: MmUnmapLockedPages.
-    ///
-    /// # Safety
-    ///
-    /// Nobody uses the mapping any more.
-    pub unsafe fn MmUnmapLockedPages(_address: *mut c_void, mdl: *mut MDL) {
-        // SAFETY: the caller's promise.
-        unsafe { unmap(mdl) };
     }
 
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;

@@ -9,6 +9,8 @@ pub mod io_space;
 #[cfg(target_os = "none")]
 pub mod locked;
 #[cfg(target_os = "none")]
+pub mod mapping;
+#[cfg(target_os = "none")]
 pub mod mdl;
 #[cfg(target_os = "none")]
 pub mod pages;

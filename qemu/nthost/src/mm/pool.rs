@@ -185,8 +185,9 @@ pub fn free(address: u64, tag: Option<u32>) {
         let byte = core::ptr::with_exposed_provenance::<u8>(at as usize);
         // SAFETY: the pages of the allocation are mapped until below.
         if unsafe { byte.read() } != PATTERN {
-            // Bug check 0xC1: bytes beside the allocation were written.
-            let parameters = [address, at, allocation.size, 0x24];
+            // Bug check 0xC1: bytes before (0x23) or behind (0x24) the allocation were written.
+            let kind = if at < address { 0x23 } else { 0x24 };
+            let parameters = [address, at, allocation.size, kind];
             bugcheck::bugcheck(code::SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION, parameters);
         }
     }

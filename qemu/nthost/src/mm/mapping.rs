@@ -1,0 +1,308 @@
+//! An MDL's pages in system space: mapping, unmapping, protection, and what MmAdvanceMdl does
+//! to a mapping.
+//!
+//! A mapping is known by its first page and keeps its range of addresses until it is undone as a
+//! whole, even where pages of it are gone already (because the MDL was advanced) or cannot be
+//! accessed (because of its protection).
+//!
+//! Sources: MmMapLockedPagesSpecifyCache, MmMapLockedPages, MmUnmapLockedPages,
+//! MmProtectMdlSystemAddress, MmAdvanceMdl.
+
+use alloc::collections::BTreeMap;
+use core::ffi::c_void;
+
+use nthost_nt::{
+    mm::MDL,
+    status::{
+        NTSTATUS, STATUS_INVALID_PAGE_PROTECTION, STATUS_INVALID_PARAMETER_2,
+        STATUS_NOT_MAPPED_VIEW, STATUS_SUCCESS,
+    },
+};
+
+use super::{
+    PAGE_SIZE, locked,
+    mdl::{
+        IO_SPACE, MAPPED_TO_SYSTEM_VA, OWNS_PAGES, PAGES_LOCKED, PARTIAL, PARTIAL_HAS_BEEN_MAPPED,
+        SOURCE_IS_NONPAGED_POOL, pages, violation,
+    },
+    paging::{self, Access},
+};
+use crate::{
+    ke::{
+        bugcheck::{self, code},
+        ipi,
+        lock::HighLock,
+    },
+    verifier::{
+        account::{self, Kind},
+        call, fault,
+    },
+};
+
+#[derive(Clone, Copy)]
+struct Mapping {
+    pages: u64,
+    uncached: bool,
+}
+
+/// By the address of the first page. A leaf among locks.
+static MAPPINGS: HighLock<BTreeMap<u64, Mapping>> = HighLock::new(BTreeMap::new());
+
+/// The mapping that an address is in: where it begins, and what it is.
+fn find(address: u64) -> Option<(u64, Mapping)> {
+    let mappings = MAPPINGS.lock();
+    let (&base, &mapping) = mappings.range(..=address).next_back()?;
+    (address < base + mapping.pages * PAGE_SIZE).then_some((base, mapping))
+}
+
+/// Undoes a mapping of an MDL's pages. A mapping that is none ends in bug check 0xDA.
+///
+/// # Safety
+///
+/// Nobody uses the mapping any more.
+pub unsafe fn unmap(mdl: *mut MDL) {
+    // SAFETY: the caller's MDL.
+    let fields = unsafe { &mut *mdl };
+    let address = fields.MappedSystemVa as u64;
+    let mapping = find(address);
+    let (Some((base, mapping)), Some(_)) = (mapping, account::give(Kind::MdlMapping, address))
+    else {
+        bugcheck::bugcheck(code::SYSTEM_PTE_MISUSE, [0x301, address, mdl as u64, 0]);
+    };
+    MAPPINGS.lock().remove(&base);
+    // SAFETY: it was mapped so; the caller promises that nobody uses it.
+    unsafe { paging::unmap_range(base, mapping.pages) };
+    fields.MdlFlags &= !(MAPPED_TO_SYSTEM_VA | PARTIAL_HAS_BEEN_MAPPED);
+    fields.MappedSystemVa = core::ptr::null_mut();
+}
+
+/// Maps the pages of an MDL; `None` if there is no room.
+fn map(mdl: *mut MDL, access: Access, caller: u64) -> Option<*mut c_void> {
+    // SAFETY: the caller's MDL.
+    let fields = unsafe { &mut *mdl };
+    if fields.MdlFlags & (PAGES_LOCKED | PARTIAL | OWNS_PAGES | IO_SPACE) == 0
+        || fields.MdlFlags & (MAPPED_TO_SYSTEM_VA | SOURCE_IS_NONPAGED_POOL) != 0
+    {
+        // Bug check 0xC4, subcode 0x74: the pages of the MDL are not locked, or are mapped.
+        let flags = u64::from(fields.MdlFlags.cast_unsigned());
+        violation([0x74, 0, mdl as u64, flags]);
+    }
+    // SAFETY: the caller's MDL, whose pages are known.
+    let frames = unsafe { pages(mdl) }.iter().map(|&page| page * PAGE_SIZE);
+    let mapping = Mapping {
+        pages: frames.len() as u64,
+        uncached: access.contains(Access::UNCACHED),
+    };
+    // SAFETY: the pages are locked, or the MDL's own.
+    let base = unsafe { paging::map_range(frames, access) }?;
+    MAPPINGS.lock().insert(base, mapping);
+    let address = base + u64::from(fields.ByteOffset);
+    account::take(
+        Kind::MdlMapping,
+        address,
+        u64::from(fields.ByteCount),
+        caller,
+    );
+    fields.MappedSystemVa = core::ptr::with_exposed_provenance_mut(address as usize);
+    fields.MdlFlags |= MAPPED_TO_SYSTEM_VA;
+    if fields.MdlFlags & PARTIAL != 0 {
+        fields.MdlFlags |= PARTIAL_HAS_BEEN_MAPPED;
+    }
+    Some(fields.MappedSystemVa)
+}
+
+/// `PAGE_…` as an access, which is `None` for `PAGE_NOACCESS`. The processor cannot execute what
+/// it cannot read.
+const fn protection(value: u32) -> Result<Option<Access>, NTSTATUS> {
+    match value {
+        0x01 => Ok(None),
+        0x02 => Ok(Some(Access::empty())),
+        0x04 => Ok(Some(Access::WRITE)),
+        0x10 | 0x20 => Ok(Some(Access::EXECUTE)),
+        0x40 => Ok(Some(Access::WRITE.union(Access::EXECUTE))),
+        _ => Err(STATUS_INVALID_PAGE_PROTECTION),
+    }
+}
+
+/// Changes the protection of an MDL's mapping.
+fn protect(mdl: *mut MDL, access: Option<Access>) -> NTSTATUS {
+    // SAFETY: the caller's MDL.
+    let fields = unsafe { &*mdl };
+    let address = fields.MappedSystemVa as u64;
+    if fields.MdlFlags & MAPPED_TO_SYSTEM_VA == 0 {
+        return STATUS_NOT_MAPPED_VIEW;
+    }
+    let Some((_, mapping)) = find(address) else {
+        return STATUS_NOT_MAPPED_VIEW;
+    };
+    let first = address & !(PAGE_SIZE - 1);
+    // SAFETY: the caller's MDL.
+    for (index, &page) in unsafe { pages(mdl) }.iter().enumerate() {
+        let at = first + index as u64 * PAGE_SIZE;
+        let Some(mut access) = access else {
+            // SAFETY: the caller promises that nobody uses the mapping against its protection.
+            let _ = unsafe { paging::unmap(at) };
+            continue;
+        };
+        access.set(Access::UNCACHED, mapping.uncached);
+        // SAFETY: likewise.
+        if !unsafe { paging::protect(at, access) } {
+            // It had no access; its place is still reserved, and its tables exist.
+            // SAFETY: the page is the MDL's, at the address that was reserved for it.
+            let mapped = unsafe { paging::map(at, page * PAGE_SIZE, access) };
+            debug_assert!(mapped.is_ok(), "the tables of a mapping stay");
+        }
+    }
+    ipi::flush_tlb();
+    STATUS_SUCCESS
+}
+
+/// Takes bytes off the beginning of an MDL, and the pages that are passed so out of it.
+fn advance(mdl: *mut MDL, bytes: u32) -> NTSTATUS {
+    // SAFETY: the caller's MDL.
+    let fields = unsafe { &mut *mdl };
+    if bytes > fields.ByteCount {
+        return STATUS_INVALID_PARAMETER_2;
+    }
+    // SAFETY: the caller's MDL.
+    let numbers = unsafe { pages(mdl) };
+    let offset = u64::from(fields.ByteOffset) + u64::from(bytes);
+    let passed = ((offset / PAGE_SIZE) as usize).min(numbers.len());
+    let mapped = fields.MdlFlags & MAPPED_TO_SYSTEM_VA != 0;
+    let before = fields.MappedSystemVa as u64;
+    if mapped && let Some(held) = account::give(Kind::MdlMapping, before) {
+        let count = held.count - u64::from(bytes);
+        let at = before + u64::from(bytes);
+        account::take(Kind::MdlMapping, at, count, held.caller);
+        for index in 0..passed as u64 {
+            let at = (before & !(PAGE_SIZE - 1)) + index * PAGE_SIZE;
+            // SAFETY: the documentation says that what is passed is not the MDL's any more.
+            let _ = unsafe { paging::unmap(at) };
+        }
+        ipi::flush_tlb();
+    }
+    if mapped || fields.MdlFlags & SOURCE_IS_NONPAGED_POOL != 0 {
+        let at = before + u64::from(bytes);
+        fields.MappedSystemVa = core::ptr::with_exposed_provenance_mut(at as usize);
+    }
+    // What was locked for this MDL is unlocked page by page; a partial MDL has no locks.
+    if let Some(held) = account::get(Kind::LockedPages, mdl as u64) {
+        for page in &numbers[..passed] {
+            locked::unlock(page * PAGE_SIZE);
+        }
+        let count = held.count - passed as u64;
+        account::take(Kind::LockedPages, mdl as u64, count, held.caller);
+    }
+    numbers.copy_within(passed.., 0);
+    let start = fields.StartVa as u64 + passed as u64 * PAGE_SIZE;
+    fields.StartVa = core::ptr::with_exposed_provenance_mut(start as usize);
+    fields.ByteOffset = (offset % PAGE_SIZE) as u32;
+    fields.ByteCount -= bytes;
+    STATUS_SUCCESS
+}
+
+nt_export! {
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Maps an MDL's pages; NULL if there is no room, or bug check 0x3F if that was asked for.
+    /// Kernel mode alone: user-mode mappings are refused with NULL.
+    ///
+    /// Source: MmMapLockedPagesSpecifyCache.
+    ///
+    /// # Safety
+    ///
+    /// The MDL's pages are locked or its own.
+    pub unsafe fn MmMapLockedPagesSpecifyCache(
+        mdl: *mut MDL,
+        mode: i8,
+        cache: i32,
+        _address: *mut c_void,
+        bug_check_on_failure: u32,
+        priority: u32,
+    ) -> *mut c_void {
+        /// `MdlMappingNoWrite`, `MdlMappingNoExecute`.
+        const NO_WRITE: u32 = 0x8000_0000;
+        const NO_EXECUTE: u32 = 0x4000_0000;
+        let caller = call::caller();
+        if mode != 0 {
+            return core::ptr::null_mut();
+        }
+        let mut access = Access::empty();
+        access.set(Access::WRITE, priority & NO_WRITE == 0);
+        access.set(Access::EXECUTE, priority & NO_EXECUTE == 0);
+        access.set(Access::UNCACHED, cache != 1);
+        // A mapping that the driver wants at any price is no candidate for a fault.
+        let struck = bug_check_on_failure == 0 && fault::strikes(caller);
+        match if struck { None } else { map(mdl, access, caller) } {
+            Some(address) => address,
+            None if bug_check_on_failure == 0 => core::ptr::null_mut(),
+            None => bugcheck::bugcheck(code::NO_MORE_SYSTEM_PTES, [0, 0, 0, 0]),
+        }
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Maps an MDL's pages, cached, or ends in bug check 0x3F. Kernel mode alone.
+    ///
+    /// Source: MmMapLockedPages.
+    ///
+    /// # Safety
+    ///
+    /// The MDL's pages are locked or its own.
+    pub unsafe fn MmMapLockedPages(mdl: *mut MDL, mode: i8) -> *mut c_void {
+        let caller = call::caller();
+        if mode != 0 {
+            return core::ptr::null_mut();
+        }
+        map(mdl, Access::WRITE, caller)
+            .unwrap_or_else(|| bugcheck::bugcheck(code::NO_MORE_SYSTEM_PTES, [0, 0, 0, 0]))
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Undoes a mapping of an MDL's pages. An address that is not the MDL's mapping ends in
+    /// bug check 0xDA.
+    ///
+    /// Source: MmUnmapLockedPages.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses the mapping any more.
+    pub unsafe fn MmUnmapLockedPages(address: *mut c_void, mdl: *mut MDL) {
+        // SAFETY: the caller's MDL.
+        if unsafe { (*mdl).MappedSystemVa } != address {
+            bugcheck::bugcheck(
+                code::SYSTEM_PTE_MISUSE,
+                [0x301, address as u64, mdl as u64, 0],
+            );
+        }
+        // SAFETY: the caller's promise.
+        unsafe { unmap(mdl) };
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Changes how an MDL's mapping may be accessed. STATUS_NOT_MAPPED_VIEW for an MDL that is
+    /// not mapped, STATUS_INVALID_PAGE_PROTECTION for a protection that is none of the six.
+    ///
+    /// Source: MmProtectMdlSystemAddress.
+    ///
+    /// # Safety
+    ///
+    /// Nobody uses the mapping against its new protection.
+    pub unsafe fn MmProtectMdlSystemAddress(mdl: *mut MDL, new: u32) -> NTSTATUS {
+        match protection(new) {
+            Ok(access) => protect(mdl, access),
+            Err(status) => status,
+        }
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Takes bytes off the beginning of an MDL; pages that are passed are unlocked and unmapped
+    /// at once. STATUS_INVALID_PARAMETER_2 for more bytes than there are.
+    ///
+    /// Source: MmAdvanceMdl.
+    ///
+    /// # Safety
+    ///
+    /// The MDL's pages are known, and nobody uses what is passed.
+    pub unsafe fn MmAdvanceMdl(mdl: *mut MDL, bytes: u32) -> NTSTATUS {
+        advance(mdl, bytes)
+    }
+}
