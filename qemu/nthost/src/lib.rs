@@ -42,4 +42,6 @@ pub mod rtl;
 #[cfg(target_os = "none")]
 pub mod system;
 #[cfg(target_os = "none")]
+pub mod transport;
+#[cfg(target_os = "none")]
 pub mod verifier;
