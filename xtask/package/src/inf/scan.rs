@@ -66,6 +66,9 @@ impl Scanner<'_> {
         } else if let Some(rest) = trimmed.strip_prefix('[') {
             self.header(number, rest);
             self.next += 1;
+        } else if self.document.sections.is_empty() {
+            // Windows passes over what stands before the first section.
+            self.next += 1;
         } else {
             self.entry(number);
         }
@@ -101,15 +104,13 @@ impl Scanner<'_> {
                 self.fault(number, "a field is longer than 4095 characters");
             }
         }
-        let Some(section) = self.document.sections.last_mut() else {
-            self.fault(number, "an entry stands before the first section");
-            return;
-        };
-        section.entries.push(Entry {
-            line: number,
-            key,
-            values,
-        });
+        if let Some(section) = self.document.sections.last_mut() {
+            section.entries.push(Entry {
+                line: number,
+                key,
+                values,
+            });
+        }
     }
 
     /// Reads one entry, over as many lines as it has, and leaves `next` after it.
@@ -279,7 +280,11 @@ mod tests {
         let faults =
             |text: &str| -> Vec<u32> { scan(text).errors.iter().map(|e| e.line).collect() };
         assert_eq!(faults("[a]\nb = \"c\n"), [2], "open quote");
-        assert_eq!(faults("b = c\n"), [1], "entry before a section");
+        assert_eq!(
+            faults("/*++\n[a]\n"),
+            [0; 0],
+            "text before the first section"
+        );
         assert_eq!(faults("[a\n"), [1], "open bracket");
         assert_eq!(faults("[a] b\n"), [1], "text after a name");
         assert_eq!(faults("[a]\n\nb = \\\n"), [3], "continued into nothing");

@@ -9,7 +9,7 @@ use super::files::copies;
 use super::kind::Kind;
 use super::registry::writes;
 use super::rules;
-use super::walk::Walk;
+use super::walk::{Install, Walk};
 use crate::inf::{Entry, Section};
 
 rules! {
@@ -30,12 +30,29 @@ pub fn check(walk: &mut Walk<'_>) {
     services(walk);
 }
 
+/// The install sections that one Windows could use together: those of one target.
+fn together<'d>(walk: &Walk<'d>) -> Vec<Vec<Install<'d>>> {
+    let mut groups: Vec<Vec<Install<'d>>> = Vec::new();
+    for install in &walk.installs {
+        match groups
+            .iter_mut()
+            .find(|group| group[0].target == install.target)
+        {
+            Some(group) => group.push(install.clone()),
+            None => groups.push(vec![install.clone()]),
+        }
+    }
+    groups
+}
+
 fn files(walk: &mut Walk<'_>) {
-    let mut sources: BTreeMap<String, String> = BTreeMap::new();
-    let mut sections = walk.met(Kind::Install);
-    sections.extend(walk.met(Kind::Interface));
-    for section in sections {
-        for copy in copies(walk, section) {
+    for group in together(walk) {
+        let mut sources: BTreeMap<String, String> = BTreeMap::new();
+        let mut all = Vec::new();
+        for install in &group {
+            all.extend(copies(walk, install.section));
+        }
+        for copy in all {
             let destination =
                 format!("{:?}\\{}\\{}", copy.dirid, copy.folder, copy.destination).to_lowercase();
             let source = copy.source.to_lowercase();
@@ -81,8 +98,20 @@ fn values(walk: &mut Walk<'_>) {
 }
 
 fn services(walk: &mut Walk<'_>) {
+    for group in together(walk) {
+        let entries: Vec<&Entry> = group
+            .iter()
+            .filter_map(|install| install.suffixed(walk.document, "Services"))
+            .flat_map(|section| &section.entries)
+            .filter(|entry| entry.is("AddService"))
+            .collect();
+        service(walk, &entries);
+    }
+}
+
+fn service(walk: &mut Walk<'_>, entries: &[&Entry]) {
     let mut first: BTreeMap<String, &Section> = BTreeMap::new();
-    for (_, entry) in walk.entries(Kind::Services, "AddService") {
+    for entry in entries {
         let name = entry.value(0).to_lowercase();
         let Some(section) = walk.document.section(entry.value(2)) else {
             continue;

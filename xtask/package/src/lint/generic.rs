@@ -61,6 +61,9 @@ pub fn entry<'d>(walk: &mut Walk<'d>, section: &'d Section, kind: Kind, entry: &
             .iter()
             .flat_map(|(_, directives)| *directives)
             .any(|d| d.key.eq_ignore_ascii_case(name));
+        if !elsewhere && walk.has_own_directives() {
+            return;
+        }
         let rule = if elsewhere { &NOT_PERMITTED } else { &UNKNOWN };
         walk.find(rule, entry.line, format!("{name} in [{}]", section.name));
         return;

@@ -124,6 +124,7 @@ const INSTALL: &[Directive] = &[
     list("RegisterDlls", LEGACY),
     list("UnregisterDlls", LEGACY),
     once("LegacyUninstall", BOOLEAN),
+    once("OptionDesc", TEXT),
 ];
 
 const HW: &[Directive] = &[ADD_REG, INCLUDE, NEEDS, DEL_REG, BIT_REG];

@@ -19,27 +19,39 @@ rules! {
         "a primitive driver has a [DefaultInstall] with an architecture", "add [DefaultInstall.NTamd64]";
 }
 
-/// The bases whose sections belong together, with what follows the point.
-fn default_sections(walk: &Walk<'_>, base: &str) -> Vec<(String, u32, bool)> {
-    walk.document
-        .sections
-        .iter()
-        .filter_map(|section| {
-            let lower = section.name.to_lowercase();
-            let rest = lower.strip_prefix(base)?;
-            // `.Services` and the like follow; they are no sections of their own here.
-            let parts: Vec<&str> = rest.split('.').skip(1).collect();
-            let decorated = parts.first().is_some_and(|part| part.starts_with("nt"));
-            let own = parts.len() == usize::from(decorated);
-            own.then(|| {
-                (
-                    section.name.clone(),
-                    section.line,
-                    decorated && parts[0] != "nt",
-                )
-            })
-        })
-        .collect()
+/// An install section of a primitive driver.
+struct Default {
+    name: String,
+    line: u32,
+    target: Option<Target>,
+}
+
+/// The sections of this base, with or without a target. Those that belong to one of them, such as
+/// `[DefaultInstall.NTamd64.Services]`, have a suffix that is no part of a target.
+fn default_sections(walk: &Walk<'_>, base: &str) -> Vec<Default> {
+    let mut found = Vec::new();
+    for section in &walk.document.sections {
+        let lower = section.name.to_lowercase();
+        let Some(rest) = lower.strip_prefix(base) else {
+            continue;
+        };
+        let target = rest.strip_prefix('.').map(Target::parse);
+        if rest.is_empty() || matches!(target, Some(Some(_))) {
+            found.push(Default {
+                name: section.name.clone(),
+                line: section.line,
+                target: target.flatten(),
+            });
+        }
+    }
+    found
+}
+
+impl Default {
+    fn is_decorated(&self) -> bool {
+        self.target
+            .is_some_and(|target| target.architecture.is_some())
+    }
 }
 
 /// Adds the install sections of a primitive driver.
@@ -47,17 +59,12 @@ pub fn installs(walk: &mut Walk<'_>) {
     if walk.document.section("Manufacturer").is_some() {
         return;
     }
-    for (name, line, _) in default_sections(walk, "defaultinstall") {
-        let target = name
-            .split('.')
-            .nth(1)
-            .and_then(Target::parse)
-            .unwrap_or_default();
-        if let Some(section) = walk.document.section(&name) {
+    for default in default_sections(walk, "defaultinstall") {
+        if let Some(section) = walk.document.section(&default.name) {
             walk.installs.push(Install {
                 section,
-                line,
-                target,
+                line: default.line,
+                target: default.target.unwrap_or_default(),
                 ids: Vec::new(),
             });
         }
@@ -69,9 +76,12 @@ pub fn check(walk: &mut Walk<'_>) {
     let installs = default_sections(walk, "defaultinstall");
     let uninstalls = default_sections(walk, "defaultuninstall");
     if let Some(manufacturer) = walk.document.section("Manufacturer") {
-        if let Some((name, line, _)) = installs.first() {
-            let detail = format!("[{name}] and [Manufacturer] on line {}", manufacturer.line);
-            walk.find(&BOTH, *line, detail);
+        if let Some(first) = installs.first() {
+            let detail = format!(
+                "[{}] and [Manufacturer] on line {}",
+                first.name, manufacturer.line
+            );
+            walk.find(&BOTH, first.line, detail);
         }
         return;
     }
@@ -81,27 +91,28 @@ pub fn check(walk: &mut Walk<'_>) {
         .iter()
         .find(|section| is_root(&section.name))
         .map_or(1, |section| section.line);
-    if !installs.iter().any(|(_, _, decorated)| *decorated) {
+    if !installs.iter().any(Default::is_decorated) {
         walk.find(&DECORATED, line, "there is none");
     }
-    for (name, line, decorated) in installs.iter().chain(&uninstalls) {
-        if !decorated {
-            walk.find(&DECORATION, *line, format!("[{name}]"));
+    for default in installs.iter().chain(&uninstalls) {
+        if !default.is_decorated() {
+            let name = &default.name;
+            walk.find(&DECORATION, default.line, format!("[{name}]"));
             walk.find(
                 &NOT_PRIMITIVE,
-                *line,
+                default.line,
                 format!("[{name}] has no architecture"),
             );
         }
     }
-    for (name, line, _) in &uninstalls {
+    for default in &uninstalls {
         let set = walk
             .document
-            .section(name)
+            .section(&default.name)
             .and_then(|section| section.value("LegacyUninstall"))
             .and_then(number);
         if set != Some(1) {
-            walk.find(&UNINSTALL, *line, format!("[{name}]"));
+            walk.find(&UNINSTALL, default.line, format!("[{}]", default.name));
         }
     }
 }

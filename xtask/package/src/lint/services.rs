@@ -170,7 +170,9 @@ fn is_function(entry: &Entry) -> bool {
 }
 
 fn function_drivers(walk: &mut Walk<'_>) {
-    let extension = is_extension(walk.document);
+    // Network services and transports are no devices, though they have IDs.
+    let exempt = walk.is_of_class(&["NetClient", "NetService", "NetTrans"]);
+    let extension = is_extension(walk.document) || exempt;
     for install in walk.installs.clone() {
         let Some(services) = install.suffixed(walk.document, "Services") else {
             if !extension && !install.ids.is_empty() {

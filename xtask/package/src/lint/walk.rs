@@ -209,6 +209,34 @@ impl<'d> Walk<'d> {
         }
     }
 
+    /// Whether the file's setup class is one of these.
+    #[must_use]
+    pub fn is_of_class(&self, classes: &[&str]) -> bool {
+        let class = self
+            .document
+            .section("Version")
+            .and_then(|version| version.value("Class"))
+            .unwrap_or_default();
+        classes
+            .iter()
+            .any(|known| known.eq_ignore_ascii_case(class))
+    }
+
+    /// Whether the file's setup class has directives of its own, which its class installer reads:
+    /// what this grammar does not know need not be wrong then.
+    #[must_use]
+    pub fn has_own_directives(&self) -> bool {
+        self.is_of_class(&[
+            "Image",
+            "Modem",
+            "Net",
+            "NetClient",
+            "NetService",
+            "NetTrans",
+            "Printer",
+        ])
+    }
+
     /// Chooses the install section that a Windows of this architecture would take.
     #[must_use]
     pub fn install_section(&self, name: &str, target: Target) -> Option<&'d Section> {
