@@ -30,6 +30,25 @@ pub fn run(options: &setup::Options) -> anyhow::Result<Toolchain> {
     Ok(toolchain)
 }
 
+/// Builds what goes into the package alone: the drivers, and eductl for Windows.
+///
+/// # Errors
+///
+/// If something does not build.
+pub fn shipped(options: &setup::Options) -> anyhow::Result<()> {
+    let toolchain = setup::run(options)?;
+    fs::create_dir_all(paths::out())?;
+    progress::step("building the drivers", || drivers(toolchain))?;
+    progress::step("building eductl.exe", || {
+        if cfg!(windows) {
+            eductl()
+        } else {
+            eductl_for_windows(toolchain)
+        }
+    })?;
+    check::image("eduwdm")
+}
+
 /// cargo in the driver workspace. On Windows it is plain cargo with the published crates.
 ///
 /// # Errors

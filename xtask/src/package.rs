@@ -14,13 +14,13 @@ pub struct Options {
     package: command::Arguments,
 }
 
-/// Builds everything and packs it.
+/// Builds what goes into the package, and packs it.
 ///
 /// # Errors
 ///
 /// If something does not build, or the package would not be right; nothing is written then.
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    build::run(&options.setup)?;
+    build::shipped(&options.setup)?;
     let out = paths::out();
     let built = Built {
         driver: out.join("eduwdm.sys"),
