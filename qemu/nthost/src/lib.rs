@@ -27,6 +27,7 @@ pub mod log;
 #[cfg(target_os = "none")]
 pub mod boot;
 pub mod etw;
+pub mod ex;
 pub mod hal;
 pub mod io;
 pub mod ke;
@@ -37,6 +38,8 @@ pub mod ob;
 mod panic;
 pub mod pe;
 pub mod pnp;
+#[cfg(target_os = "none")]
+pub mod ps;
 pub mod registry;
 pub mod rtl;
 #[cfg(target_os = "none")]

@@ -57,6 +57,8 @@ pub const STATUS_NO_MORE_FILES: NTSTATUS = status(0x8000_0006);
 pub const STATUS_PARTIAL_COPY: NTSTATUS = status(0x8000_000d);
 /// The device is busy.
 pub const STATUS_DEVICE_BUSY: NTSTATUS = status(0x8000_0011);
+/// A driver or an open handle is against the removal.
+pub const STATUS_PLUGPLAY_QUERY_VETOED: NTSTATUS = status(0x8000_0028);
 /// There are no more entries.
 pub const STATUS_NO_MORE_ENTRIES: NTSTATUS = status(0x8000_001a);
 /// The request failed.

@@ -211,7 +211,23 @@ mod machine {
         pub slit: Vec<u8>,
         /// The port of the power-management timer.
         pub timer_port: Option<u16>,
+        /// The definition blocks (DSDT and SSDTs).
+        pub definition_blocks: Vec<&'static [u8]>,
     }
+
+    impl Tables {
+        /// Root buses and their proximity domains.
+        #[must_use]
+        pub fn bus_domains(&self) -> Vec<(u8, u32)> {
+            let blocks = self.definition_blocks.iter();
+            blocks
+                .flat_map(|block| crate::pnp::numa::domains(block))
+                .collect()
+        }
+    }
+
+    /// Where the fixed description table has the address of the DSDT.
+    const DSDT: usize = 40;
 
     static TABLES: Once<Tables> = Once::new();
 
@@ -259,7 +275,13 @@ mod machine {
                 b"APIC" => tables.madt = parse_madt(table),
                 b"SRAT" => tables.srat = parse_srat(table),
                 b"SLIT" => tables.slit = table.get(HEADER + 8..).unwrap_or_default().to_vec(),
-                b"FACP" => tables.timer_port = parse_fadt(table),
+                b"FACP" => {
+                    tables.timer_port = parse_fadt(table);
+                    let address = u32_at(table, DSDT).filter(|&address| address != 0);
+                    let block = address.map(|address| self::table(address.into()));
+                    tables.definition_blocks.extend(block);
+                }
+                b"SSDT" => tables.definition_blocks.push(table),
                 _ => {}
             }
         }

@@ -1,4 +1,60 @@
-//! The I/O manager.
+//! The I/O manager: devices and their drivers, IRPs and what they go through, files.
+//!
+//! Lock order: the cancel spin lock, a driver's own locks, then nthost's. Of the latter each is
+//! a leaf but where it says otherwise; no driver's routine is called with one of them held.
 
 pub mod dispatch_rules;
 pub mod record;
+
+#[cfg(target_os = "none")]
+pub mod call;
+#[cfg(target_os = "none")]
+pub mod cancel;
+#[cfg(target_os = "none")]
+pub mod complete;
+#[cfg(target_os = "none")]
+pub mod csq;
+#[cfg(target_os = "none")]
+pub mod device;
+#[cfg(target_os = "none")]
+pub mod driver;
+#[cfg(target_os = "none")]
+pub mod driver_extension;
+#[cfg(target_os = "none")]
+pub mod event;
+#[cfg(target_os = "none")]
+pub mod fault;
+#[cfg(target_os = "none")]
+pub mod file;
+#[cfg(target_os = "none")]
+pub mod finish;
+#[cfg(target_os = "none")]
+pub mod guarded;
+#[cfg(target_os = "none")]
+pub mod interface;
+#[cfg(target_os = "none")]
+pub mod interrupt;
+#[cfg(target_os = "none")]
+mod interrupt_source;
+#[cfg(target_os = "none")]
+pub mod irp;
+#[cfg(target_os = "none")]
+pub mod leak;
+#[cfg(target_os = "none")]
+pub mod notify;
+#[cfg(target_os = "none")]
+pub mod reinitialize;
+#[cfg(target_os = "none")]
+pub mod remove_lock;
+#[cfg(target_os = "none")]
+pub mod request;
+#[cfg(target_os = "none")]
+pub mod security;
+#[cfg(target_os = "none")]
+pub mod startio;
+#[cfg(target_os = "none")]
+pub mod timer;
+#[cfg(target_os = "none")]
+pub mod verify;
+#[cfg(target_os = "none")]
+pub mod workitem;

@@ -8,6 +8,8 @@ pub mod bugcheck;
 #[cfg(target_os = "none")]
 pub mod clock;
 #[cfg(target_os = "none")]
+pub mod device_queue;
+#[cfg(target_os = "none")]
 pub mod dispatcher;
 #[cfg(target_os = "none")]
 pub mod dpc;

@@ -1,4 +1,133 @@
-//! The object manager.
+//! The object manager: objects, handles, names, and who may open them.
 
+#[cfg(target_os = "none")]
+mod exports;
+#[cfg(target_os = "none")]
+pub mod handle;
 pub mod name;
+pub mod namespace;
+#[cfg(target_os = "none")]
+pub mod object;
 pub mod security;
+
+#[cfg(target_os = "none")]
+pub use kernel::*;
+
+#[cfg(target_os = "none")]
+mod kernel {
+    //! The one namespace, and strings as drivers pass them.
+
+    use alloc::{
+        string::{String, ToString},
+        vec::Vec,
+    };
+    use core::ffi::c_void;
+
+    use nthost_nt::{
+        rtl::UNICODE_STRING,
+        status::{NTSTATUS, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_TYPE_MISMATCH},
+    };
+
+    use super::{
+        name::Name,
+        namespace::{Named, Namespace},
+        object,
+    };
+    use crate::ke::lock::SpinLock;
+
+    /// Names and the addresses of the objects that they stand for. The objects' own lock is
+    /// taken while it is held.
+    static NAMES: SpinLock<Namespace<usize>> = SpinLock::new(Namespace::new());
+
+    /// The characters of a string; none of a null pointer or an empty string.
+    ///
+    /// # Safety
+    ///
+    /// Null, or a string that stays as it is while the result is used.
+    #[must_use]
+    pub unsafe fn units<'a>(string: *const UNICODE_STRING) -> Option<&'a [u16]> {
+        if string.is_null() {
+            return None;
+        }
+        // SAFETY: the caller's promise.
+        let string = unsafe { &*string };
+        let length = usize::from(string.Length) / 2;
+        if length == 0 || string.Buffer.is_null() {
+            return None;
+        }
+        // SAFETY: the caller's promise.
+        Some(unsafe { core::slice::from_raw_parts(string.Buffer, length) })
+    }
+
+    /// Gives a name to something.
+    ///
+    /// # Errors
+    ///
+    /// As [`Namespace::insert`].
+    pub fn insert_name(path: &[u16], named: Named<usize>) -> Result<(), NTSTATUS> {
+        NAMES.lock().insert(path, named)
+    }
+
+    /// Takes a link's name back.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_OBJECT_TYPE_MISMATCH` if it is no link; as [`Namespace::remove`].
+    pub fn remove_link(path: &[u16]) -> Result<(), NTSTATUS> {
+        let mut names = NAMES.lock();
+        if !matches!(names.get(path)?, Named::Link(_)) {
+            return Err(STATUS_OBJECT_TYPE_MISMATCH);
+        }
+        names.remove(path).map(drop)
+    }
+
+    /// Takes the name of an object back, if it has one.
+    pub fn remove_name_of(object: usize) {
+        let mut names = NAMES.lock();
+        let path = find(&names, object).map(|name| name.units().to_vec());
+        if let Some(path) = path {
+            // It was found just now.
+            let _ = names.remove(&path);
+        }
+    }
+
+    /// The name of an object.
+    #[must_use]
+    pub fn name_of(object: usize) -> Option<String> {
+        find(&NAMES.lock(), object).map(ToString::to_string)
+    }
+
+    fn find(names: &Namespace<usize>, object: usize) -> Option<&Name> {
+        let wanted = Named::Object(object);
+        let found = names.iter().find(|(_, named)| **named == wanted);
+        found.map(|(name, _)| name)
+    }
+
+    /// The object that a path leads to, with a reference for the caller, and the rest of the
+    /// path.
+    ///
+    /// # Errors
+    ///
+    /// As [`Namespace::resolve`].
+    pub fn reference_by_name(path: &[u16]) -> Result<(*mut c_void, Vec<u16>), NTSTATUS> {
+        let names = NAMES.lock();
+        let (&address, rest) = names.resolve(path)?;
+        let object: *mut c_void = core::ptr::with_exposed_provenance_mut(address);
+        if object::kind(object).is_none() {
+            return Err(STATUS_OBJECT_NAME_NOT_FOUND);
+        }
+        object::reference(object);
+        Ok((object, rest))
+    }
+
+    /// The names of all links, and what they stand for.
+    #[must_use]
+    pub fn links() -> Vec<(String, String)> {
+        let names = NAMES.lock();
+        let links = names.iter().filter_map(|(name, named)| match named {
+            Named::Link(target) => Some((name.to_string(), target.to_string())),
+            Named::Object(_) => None,
+        });
+        links.collect()
+    }
+}

@@ -1,3 +1,28 @@
 //! Plug and play.
 
+pub mod affinity;
+pub mod numa;
 pub mod pci;
+pub mod resource;
+
+#[cfg(target_os = "none")]
+pub mod add;
+#[cfg(target_os = "none")]
+pub mod assign;
+#[cfg(target_os = "none")]
+mod eject;
+#[cfg(target_os = "none")]
+pub mod keys;
+#[cfg(target_os = "none")]
+pub mod manager;
+#[cfg(target_os = "none")]
+pub mod node;
+#[cfg(target_os = "none")]
+mod rebalance;
+#[cfg(target_os = "none")]
+mod remove;
+#[cfg(target_os = "none")]
+mod send;
+
+#[cfg(target_os = "none")]
+pub use {manager::file_closed, node::instance_of};

@@ -4,3 +4,6 @@ pub mod account;
 pub mod call;
 pub mod fault;
 pub mod freed;
+pub mod options;
+
+pub use options::is_on;

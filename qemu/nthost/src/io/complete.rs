@@ -1,0 +1,203 @@
+//! Completing an IRP: it goes back up its stack, through the completion routines, to who made
+//! it.
+//!
+//! Sources: IoCompleteRequest, IoSetCompletionRoutine, "Implementing an IoCompletion Routine";
+//! bug checks 0x44, 0x48 and 0xC9.
+
+use nthost_nt::{
+    io::{
+        device::DEVICE_OBJECT,
+        irp::{IO_TYPE_IRP, IRP},
+        major::{IRP_MJ_PNP, IRP_MN_REMOVE_DEVICE},
+        stack::{
+            IO_STACK_LOCATION, SL_ERROR_RETURNED, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR,
+            SL_INVOKE_ON_SUCCESS, SL_PENDING_RETURNED,
+        },
+    },
+    status::{NTSTATUS, STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING, nt_error, nt_success},
+};
+
+use super::{
+    finish, irp,
+    verify::{self, io_violation},
+};
+use crate::{
+    export::DISPATCH_LEVEL,
+    ke::{bugcheck, irql},
+};
+
+/// MULTIPLE_IRP_COMPLETE_REQUESTS.
+const MULTIPLE_IRP_COMPLETE_REQUESTS: u32 = 0x44;
+/// CANCEL_STATE_IN_COMPLETED_IRP.
+const CANCEL_STATE_IN_COMPLETED_IRP: u32 = 0x48;
+
+nt_export! {
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// Completes an IRP, whose status the caller has set. The IRP is no longer the caller's.
+    /// The boost of the requester's priority is not imitated. (Above DISPATCH_LEVEL it ends in
+    /// bug check 0xC9.)
+    ///
+    /// Source: IoCompleteRequest, which this routine stands behind.
+    ///
+    /// # Safety
+    ///
+    /// The IRP is the caller's, and has been sent to it.
+    pub unsafe fn IofCompleteRequest(irp: *mut IRP, _priority_boost: i8) {
+        // SAFETY: the caller's promise.
+        unsafe { complete(irp, verify::caller()) };
+    }
+}
+
+/// Completes an IRP; see [`IofCompleteRequest`]. `caller` is named by the verifier.
+///
+/// # Safety
+///
+/// As IofCompleteRequest.
+pub unsafe fn complete(irp: *mut IRP, caller: usize) {
+    if irp::record(irp).is_none() {
+        // What was an IRP is none any more: it was completed and freed.
+        bugcheck::bugcheck(MULTIPLE_IRP_COMPLETE_REQUESTS, [irp.addr() as u64, 0, 0, 0]);
+    }
+    // SAFETY: it exists, as its record does.
+    let packet = unsafe { &mut *irp };
+    if packet.Type != IO_TYPE_IRP || packet.CurrentLocation > packet.StackCount {
+        bugcheck::bugcheck(MULTIPLE_IRP_COMPLETE_REQUESTS, [irp.addr() as u64, 0, 0, 0]);
+    }
+    check(packet, caller);
+    // SAFETY: the caller's promise.
+    unsafe { walk_up(irp, caller) };
+}
+
+/// The rules of who completes an IRP.
+fn check(packet: &IRP, caller: usize) {
+    let irp = (&raw const *packet).addr();
+    let status = packet.IoStatus.status();
+    if status == STATUS_PENDING || status == -1 {
+        let status = status.cast_unsigned() as usize;
+        io_violation(verify::COMPLETED_AS_PENDING, status, irp, 0);
+    }
+    if let Some(routine) = packet.CancelRoutine {
+        io_violation(verify::COMPLETED_CANCELABLE, routine as usize, irp, 0);
+        bugcheck::bugcheck(
+            CANCEL_STATE_IN_COMPLETED_IRP,
+            [irp as u64, routine as usize as u64, 0, 0],
+        );
+    }
+    let level = irql::current();
+    if level > DISPATCH_LEVEL {
+        io_violation(verify::COMPLETED_AT_IRQL, level.into(), irp, 0);
+    }
+    // SAFETY: an IRP that has been sent has a current location.
+    let location = unsafe { &*packet.overlay().CurrentStackLocation };
+    if location.MajorFunction == IRP_MJ_PNP
+        && location.MinorFunction == IRP_MN_REMOVE_DEVICE
+        && nt_error(status)
+    {
+        io_violation(verify::FAILED_REMOVE, caller, irp, 0);
+    }
+}
+
+/// Leaves one location after the other, and calls the completion routine that the driver above
+/// has put there, until one keeps the IRP or the top is reached.
+///
+/// # Safety
+///
+/// The IRP is this routine's, and has been sent.
+unsafe fn walk_up(irp: *mut IRP, caller: usize) {
+    let record = irp::record(irp);
+    loop {
+        // SAFETY: the IRP is this routine's until a completion routine keeps it.
+        let packet = unsafe { &mut *irp };
+        let left = packet.overlay().CurrentStackLocation;
+        // SAFETY: the current location is one of the IRP's own.
+        let location = unsafe { left.read() };
+        let marked = location.Control & SL_PENDING_RETURNED != 0;
+        let index = packet.CurrentLocation as usize;
+        let status = packet.IoStatus.status();
+        if let Some(record) = &record {
+            record.lock().complete(index, status, marked);
+        }
+        packet.PendingReturned = marked.into();
+        packet.CurrentLocation += 1;
+        // SAFETY: one above the current location; at the top it is only compared.
+        packet.overlay_mut().CurrentStackLocation = unsafe { left.add(1) };
+        let at_top = packet.CurrentLocation > packet.StackCount;
+        // SAFETY: the location was left; its driver may not use it any more.
+        unsafe { left.write(IO_STACK_LOCATION::EMPTY) };
+        if wants(&location, status, packet.Cancel != 0) {
+            // SAFETY: the IRP is this routine's.
+            if unsafe { call_routine(irp, &location, at_top, caller) } {
+                return;
+            }
+        } else if marked && !at_top {
+            // SAFETY: there is a location above, as was just seen.
+            unsafe { irp::current(irp) }.Control |= SL_PENDING_RETURNED;
+        }
+        if at_top {
+            break;
+        }
+        if nt_error(status) {
+            // SAFETY: as above.
+            unsafe { irp::current(irp) }.Control |= SL_ERROR_RETURNED;
+        }
+    }
+    if let Some(record) = record {
+        record.lock().sent = false;
+    }
+    // SAFETY: the IRP is back at who made it.
+    unsafe { finish::finish(irp) };
+}
+
+/// Whether the completion routine asked to be called for an IRP that ends so.
+const fn wants(location: &IO_STACK_LOCATION, status: NTSTATUS, cancelled: bool) -> bool {
+    location.CompletionRoutine.is_some()
+        && (nt_success(status) && location.Control & SL_INVOKE_ON_SUCCESS != 0
+            || !nt_success(status) && location.Control & SL_INVOKE_ON_ERROR != 0
+            || cancelled && location.Control & SL_INVOKE_ON_CANCEL != 0)
+}
+
+/// Calls a completion routine; whether it kept the IRP.
+///
+/// # Safety
+///
+/// The IRP is the caller's, at the location of the routine's driver.
+unsafe fn call_routine(
+    irp: *mut IRP,
+    left: &IO_STACK_LOCATION,
+    at_top: bool,
+    caller: usize,
+) -> bool {
+    let Some(routine) = left.CompletionRoutine else {
+        return false;
+    };
+    // Who made the IRP without a location of its own gets no device object.
+    let device: *mut DEVICE_OBJECT = if at_top {
+        core::ptr::null_mut()
+    } else {
+        // SAFETY: the caller's promise.
+        unsafe { irp::current(irp) }.DeviceObject
+    };
+    if at_top && let Some(record) = irp::record(irp) {
+        // From here on it may be freed or used again by who made it.
+        record.lock().sent = false;
+    }
+    let pending = left.Control & SL_PENDING_RETURNED != 0;
+    // SAFETY: the driver's own routine, with the context that it asked for.
+    let status = unsafe { routine(device, irp, left.Context) };
+    if status == STATUS_MORE_PROCESSING_REQUIRED {
+        return true;
+    }
+    if pending && !at_top {
+        // SAFETY: the IRP was not kept, so it is still here.
+        let location = unsafe { irp::current(irp) };
+        if location.Control & SL_PENDING_RETURNED == 0 {
+            io_violation(
+                verify::PENDING_NOT_PROPAGATED,
+                routine as usize,
+                irp.addr(),
+                caller,
+            );
+        }
+    }
+    false
+}

@@ -1,0 +1,148 @@
+//! What happens to an IRP that has come back to the top of its stack.
+//!
+//! Sources: IoBuildSynchronousFsdRequest, IoBuildDeviceIoControlRequest,
+//! IoBuildAsynchronousFsdRequest, IoMakeAssociatedIrp. The IRPs of nthost's own threads have a
+//! completion routine that keeps them, and do not come here.
+//!
+//! Simplified: NT finishes a synchronous IRP by an APC in the thread that made it. Here it is
+//! finished where it was completed, for its buffers are the kernel's: so a thread that waits
+//! for it at APC_LEVEL is not left waiting.
+
+use core::ffi::c_void;
+
+use nthost_nt::{
+    io::irp::{
+        IO_STATUS_BLOCK, IRP, IRP_ASSOCIATED_IRP, IRP_BUFFERED_IO, IRP_DEALLOCATE_BUFFER,
+        IRP_INPUT_OPERATION,
+    },
+    status::nt_error,
+};
+
+use super::{
+    complete, guarded,
+    irp::{self, free},
+    record::Origin,
+    verify,
+};
+use crate::ke::event::KeSetEvent;
+
+/// Takes an IRP off whoever made it.
+///
+/// # Safety
+///
+/// The IRP has left its topmost stack location.
+pub unsafe fn finish(irp: *mut IRP) {
+    let Some(origin) = irp::record(irp).map(|record| record.lock().origin) else {
+        return;
+    };
+    // SAFETY: the caller's promise.
+    let flags = unsafe { (*irp).Flags };
+    if flags & IRP_ASSOCIATED_IRP != 0 {
+        // SAFETY: the caller's promise.
+        return unsafe { finish_associated(irp) };
+    }
+    match origin {
+        // SAFETY: the caller's promise.
+        Origin::Synchronous => unsafe { finish_synchronous(irp) },
+        Origin::Asynchronous => {
+            // SAFETY: the caller's promise.
+            unsafe { release_buffers(irp) };
+            // SAFETY: as above.
+            unsafe { free(irp) };
+        }
+        Origin::Allocated | Origin::DriverMemory | Origin::Associated | Origin::System => {
+            // Nobody waits for it: the driver that made it had to keep it.
+            verify::io_violation(verify::UNKNOWN, irp.addr(), 0, 0);
+        }
+    }
+}
+
+/// # Safety
+///
+/// As [`finish`].
+unsafe fn finish_synchronous(irp: *mut IRP) {
+    // SAFETY: the caller's promise.
+    let packet = unsafe { &mut *irp };
+    let status = packet.IoStatus.status();
+    let (block, event) = (packet.UserIosb, packet.UserEvent);
+    let result = IO_STATUS_BLOCK::new(status, packet.IoStatus.Information);
+    // An error that the call itself returned is all that its caller gets.
+    let told_already = nt_error(status) && packet.PendingReturned == 0;
+    if !nt_error(status) {
+        // SAFETY: the caller's promise.
+        unsafe { copy_back(packet) };
+    }
+    // SAFETY: as above.
+    unsafe { release_buffers(irp) };
+    // SAFETY: as above.
+    unsafe { free(irp) };
+    if told_already {
+        return;
+    }
+    if !block.is_null() {
+        // SAFETY: the driver's status block, which it keeps until the IRP is complete.
+        unsafe { block.write(result) };
+    }
+    if !event.is_null() {
+        // SAFETY: the driver's event, which it waits for.
+        unsafe { KeSetEvent(event, 0, 0) };
+    }
+}
+
+/// Copies what a buffered request read from the system buffer to the requester's.
+///
+/// # Safety
+///
+/// The IRP's buffers are those that its flags say.
+unsafe fn copy_back(packet: &IRP) {
+    let wanted = IRP_BUFFERED_IO | IRP_INPUT_OPERATION;
+    let from = packet.AssociatedIrp.system_buffer();
+    if packet.Flags & wanted != wanted || packet.UserBuffer.is_null() {
+        return;
+    }
+    let count = packet.IoStatus.Information;
+    let to = packet.UserBuffer.cast::<u8>();
+    // SAFETY: both are as long as the request's output, which `Information` does not exceed.
+    unsafe { to.copy_from(from.cast::<u8>(), count) };
+}
+
+/// Frees an IRP's system buffer.
+///
+/// # Safety
+///
+/// Nobody uses them any more.
+pub unsafe fn release_buffers(irp: *mut IRP) {
+    // SAFETY: the caller's promise.
+    let packet = unsafe { &mut *irp };
+    if packet.Flags & IRP_DEALLOCATE_BUFFER != 0 {
+        let buffer: *mut c_void = core::mem::replace(
+            packet.AssociatedIrp.system_buffer_mut(),
+            core::ptr::null_mut(),
+        );
+        guarded::free(buffer.cast());
+        packet.Flags &= !IRP_DEALLOCATE_BUFFER;
+    }
+}
+
+/// A part of a master IRP is done; with the last part, the master is completed.
+///
+/// # Safety
+///
+/// As [`finish`].
+unsafe fn finish_associated(irp: *mut IRP) {
+    // SAFETY: the caller's promise.
+    let master = *unsafe { &*irp }.AssociatedIrp.master();
+    // SAFETY: as above.
+    unsafe { release_buffers(irp) };
+    // SAFETY: as above.
+    unsafe { free(irp) };
+    // SAFETY: a master IRP waits for its parts.
+    let count = unsafe { &raw mut (*master).AssociatedIrp.IrpCount };
+    // SAFETY: the count is only changed so while the parts are on their way.
+    let count = unsafe { core::sync::atomic::AtomicI32::from_ptr(count) };
+    // AcqRel: what the other parts did comes before the master's completion.
+    if count.fetch_sub(1, core::sync::atomic::Ordering::AcqRel) == 1 {
+        // SAFETY: the master is complete with its last part.
+        unsafe { complete::complete(master, 0) };
+    }
+}

@@ -1,0 +1,95 @@
+//! Memory for IRPs and device objects that ends at a page that is never mapped, and that is
+//! unmapped when it is freed: whoever writes beyond its end, or touches it afterwards, faults
+//! at once, as with Driver Verifier's special pool.
+//!
+//! Other processors are told to forget freed pages in batches; until then they may still see
+//! the old memory, which is used for nothing else meanwhile.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+
+use crate::{
+    ke::{ipi, lock::SpinLock},
+    mm::{
+        PAGE_SIZE,
+        paging::{self, Access},
+        phys::{self, Request},
+    },
+};
+
+/// How many freed ranges wait until the processors are told.
+const BATCH: usize = 64;
+
+#[derive(Debug)]
+struct Range {
+    base: u64,
+    frames: Vec<u64>,
+}
+
+#[derive(Debug)]
+struct Ranges {
+    live: BTreeMap<u64, Range>,
+    freed: Vec<Range>,
+}
+
+/// Protects the ranges. The page tables' and the allocators' locks are taken while it is held.
+static RANGES: SpinLock<Ranges> = SpinLock::new(Ranges {
+    live: BTreeMap::new(),
+    freed: Vec::new(),
+});
+
+/// Zeroed memory, aligned to 16 bytes. `None` if there is none left. IRQL up to DISPATCH_LEVEL.
+#[must_use]
+pub fn allocate(size: usize) -> Option<*mut u8> {
+    let size = size.next_multiple_of(16) as u64;
+    let count = size.div_ceil(PAGE_SIZE);
+    let mut frames = Vec::new();
+    for _ in 0..count {
+        let Some(frame) = phys::allocate(&Request::any(1)) else {
+            free_frames(&frames);
+            return None;
+        };
+        // SAFETY: the page was just allocated, and is in the physical map.
+        unsafe { paging::physical(frame).write_bytes(0, PAGE_SIZE as usize) };
+        frames.push(frame);
+    }
+    // SAFETY: the pages are this routine's.
+    let Some(base) = (unsafe { paging::map_range(frames.iter().copied(), Access::WRITE) }) else {
+        free_frames(&frames);
+        return None;
+    };
+    let address = base + count * PAGE_SIZE - size;
+    RANGES.lock().live.insert(address, Range { base, frames });
+    Some(core::ptr::with_exposed_provenance_mut(address as usize))
+}
+
+/// Frees memory. Whether it was allocated here and had not been freed. IRQL up to
+/// DISPATCH_LEVEL.
+pub fn free(memory: *mut u8) -> bool {
+    let mut ranges = RANGES.lock();
+    let Some(range) = ranges.live.remove(&(memory.addr() as u64)) else {
+        return false;
+    };
+    for index in 0..range.frames.len() as u64 {
+        // SAFETY: the owner has given it up.
+        let _ = unsafe { paging::unmap(range.base + index * PAGE_SIZE) };
+    }
+    ranges.freed.push(range);
+    if ranges.freed.len() < BATCH {
+        return true;
+    }
+    let freed = core::mem::take(&mut ranges.freed);
+    drop(ranges);
+    ipi::flush_tlb();
+    for range in freed {
+        paging::release(range.base, range.frames.len() as u64);
+        free_frames(&range.frames);
+    }
+    true
+}
+
+fn free_frames(frames: &[u64]) {
+    for &frame in frames {
+        // SAFETY: they were allocated one by one, and nothing maps them any more.
+        unsafe { phys::free(frame, 1) };
+    }
+}

@@ -1,0 +1,226 @@
+//! IRPs: made, used again, freed.
+//!
+//! Sources: IoAllocateIrp, IoFreeIrp, IoReuseIrp, IoInitializeIrp; "Bug Check 0xC9".
+
+use alloc::sync::Arc;
+use core::{ffi::c_void, mem::size_of, ptr::null_mut};
+
+use nthost_nt::{
+    io::{
+        irp::{IO_STATUS_BLOCK, IO_TYPE_IRP, IRP},
+        stack::IO_STACK_LOCATION,
+    },
+    ke::LIST_ENTRY,
+    status::NTSTATUS,
+};
+
+use super::{
+    guarded,
+    record::{Origin, Record, Records},
+    verify,
+};
+use crate::ke::lock::SpinLock;
+
+/// The record of one IRP.
+pub type RecordLock = SpinLock<Record>;
+
+/// Protects the table, not the records. A record's own lock is taken while it is held.
+static RECORDS: SpinLock<Option<Records<RecordLock>>> = SpinLock::new(None);
+
+/// Bytes of an IRP with its stack locations (`IoSizeOfIrp`).
+#[must_use]
+pub const fn size(stack_count: i8) -> usize {
+    size_of::<IRP>() + stack_count as usize * size_of::<IO_STACK_LOCATION>()
+}
+
+/// The record of an IRP; none, if it was never made or has been freed.
+#[must_use]
+pub fn record(irp: *mut IRP) -> Option<Arc<RecordLock>> {
+    RECORDS.lock().as_ref()?.get(irp.addr())
+}
+
+/// Looks at every IRP that exists.
+pub fn for_each(mut look: impl FnMut(usize, &Record)) {
+    if let Some(records) = RECORDS.lock().as_ref() {
+        for (irp, record) in records.iter() {
+            look(irp, &record.lock());
+        }
+    }
+}
+
+fn remember(irp: *mut IRP, origin: Origin, caller: usize, stack_count: i8) {
+    let record = Record::new(origin, caller, stack_count as usize);
+    let mut records = RECORDS.lock();
+    let records = records.get_or_insert_with(Records::default);
+    records.insert(irp.addr(), SpinLock::new(record));
+}
+
+fn forget(irp: *mut IRP) -> Option<Arc<RecordLock>> {
+    RECORDS.lock().as_mut()?.remove(irp.addr())
+}
+
+/// Makes an IRP of memory.
+///
+/// # Safety
+///
+/// The memory is this large, and the caller's.
+unsafe fn initialize(irp: *mut IRP, packet_size: u16, stack_count: i8) {
+    // SAFETY: the caller's promise.
+    unsafe { irp.cast::<u8>().write_bytes(0, packet_size.into()) };
+    // SAFETY: zeroes are a value of each field.
+    let fields = unsafe { &mut *irp };
+    fields.Type = IO_TYPE_IRP;
+    fields.Size = packet_size;
+    fields.StackCount = stack_count;
+    fields.CurrentLocation = stack_count + 1;
+    let head = &raw mut fields.ThreadListEntry;
+    fields.ThreadListEntry = LIST_ENTRY {
+        Flink: head,
+        Blink: head,
+    };
+    // SAFETY: the stack locations lie behind the IRP.
+    let first = unsafe { irp.add(1) }.cast::<IO_STACK_LOCATION>();
+    // SAFETY: one behind the last of them, at the end of the memory.
+    let behind = unsafe { first.add(stack_count as usize) };
+    fields.overlay_mut().CurrentStackLocation = behind;
+}
+
+/// Makes an IRP; null if there is no memory. IRQL up to DISPATCH_LEVEL.
+#[must_use]
+pub fn allocate(stack_count: i8, origin: Origin, caller: usize) -> *mut IRP {
+    let bytes = size(stack_count);
+    let Ok(packet_size) = u16::try_from(bytes) else {
+        return null_mut();
+    };
+    let Some(memory) = guarded::allocate(bytes).filter(|_| stack_count > 0) else {
+        return null_mut();
+    };
+    let irp = memory.cast::<IRP>();
+    // SAFETY: the memory was just allocated for it.
+    unsafe { initialize(irp, packet_size, stack_count) };
+    remember(irp, origin, caller, stack_count);
+    irp
+}
+
+/// Frees an IRP. IRQL up to DISPATCH_LEVEL.
+///
+/// # Safety
+///
+/// Nobody uses it any more.
+pub unsafe fn free(irp: *mut IRP) {
+    let _record = forget(irp);
+    if !guarded::free(irp.cast()) {
+        verify::io_violation(verify::NOT_AN_IRP_FREED, irp.addr(), 0, 0);
+    }
+}
+
+/// The stack location of the driver that has the IRP.
+///
+/// # Safety
+///
+/// The IRP exists and has been sent.
+pub unsafe fn current<'a>(irp: *mut IRP) -> &'a mut IO_STACK_LOCATION {
+    // SAFETY: the caller's promise.
+    let location = unsafe { &*irp }.overlay().CurrentStackLocation;
+    // SAFETY: an IRP's current location is one of its own.
+    unsafe { &mut *location }
+}
+
+/// The stack location of the next lower driver, as `IoGetNextIrpStackLocation`.
+///
+/// # Safety
+///
+/// The IRP exists, and has a location left.
+pub unsafe fn next<'a>(irp: *mut IRP) -> &'a mut IO_STACK_LOCATION {
+    // SAFETY: the caller's promise.
+    let location = unsafe { &*irp }.overlay().CurrentStackLocation;
+    // SAFETY: the caller's promise: there is one below.
+    let next = unsafe { location.sub(1) };
+    // SAFETY: it is one of the IRP's own.
+    unsafe { &mut *next }
+}
+
+nt_export! {
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Makes an IRP that the caller sends, and frees in its completion routine.
+    ///
+    /// Source: IoAllocateIrp.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn IoAllocateIrp(stack_size: i8, _charge_quota: u8) -> *mut IRP {
+        allocate(stack_size, Origin::Allocated, verify::caller())
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// As IoAllocateIrp, for a device whose stack is known.
+    ///
+    /// Source: IoAllocateIrpEx.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn IoAllocateIrpEx(_device: *mut c_void, stack_size: i8, _charge_quota: u8) -> *mut IRP {
+        allocate(stack_size, Origin::Allocated, verify::caller())
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Makes an IRP of the caller's own memory.
+    ///
+    /// Source: IoInitializeIrp.
+    ///
+    /// # Safety
+    ///
+    /// `irp` is `packet_size` bytes of resident memory for `stack_size` locations.
+    pub unsafe fn IoInitializeIrp(irp: *mut IRP, packet_size: u16, stack_size: i8) {
+        let origin = record(irp).map(|record| record.lock().origin);
+        if origin.is_some_and(|origin| origin != Origin::DriverMemory) {
+            verify::io_violation(verify::INITIALIZED_ALLOCATED_IRP, verify::caller(), irp.addr(), 0);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { initialize(irp, packet_size, stack_size) };
+        remember(irp, Origin::DriverMemory, verify::caller(), stack_size);
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Makes an IRP ready to be sent once more.
+    ///
+    /// Source: IoReuseIrp.
+    ///
+    /// # Safety
+    ///
+    /// The IRP is the caller's: it was made by IoAllocateIrp or of the caller's own memory,
+    /// and is not on its way.
+    pub unsafe fn IoReuseIrp(irp: *mut IRP, status: NTSTATUS) {
+        verify::reuse(irp, verify::caller());
+        // SAFETY: the caller's promise.
+        let fields = unsafe { &mut *irp };
+        let (packet_size, stack_count) = (fields.Size, fields.StackCount);
+        let flags = fields.AllocationFlags;
+        // SAFETY: the IRP's own memory.
+        unsafe { initialize(irp, packet_size, stack_count) };
+        fields.AllocationFlags = flags;
+        fields.IoStatus = IO_STATUS_BLOCK::new(status, 0);
+        if let Some(record) = record(irp) {
+            let mut record = record.lock();
+            let (origin, caller) = (record.origin, record.caller);
+            *record = Record::new(origin, caller, stack_count as usize);
+        }
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Frees an IRP that the caller made.
+    ///
+    /// Source: IoFreeIrp.
+    ///
+    /// # Safety
+    ///
+    /// The IRP was made by IoAllocateIrp, IoBuildAsynchronousFsdRequest or IoMakeAssociatedIrp,
+    /// and nobody uses it any more.
+    pub unsafe fn IoFreeIrp(irp: *mut IRP) {
+        verify::free(irp, verify::caller());
+        // SAFETY: the caller's promise.
+        unsafe { free(irp) };
+    }
+}

@@ -1,0 +1,94 @@
+//! What a driver has left behind when it is unloaded, and what is still around at any time.
+
+use alloc::{format, string::String, vec::Vec};
+
+use nthost_nt::io::device::DEVICE_OBJECT;
+
+use super::{
+    device,
+    driver::{self, Driver},
+    irp,
+};
+use crate::{
+    ke::bugcheck,
+    ob::{self, object},
+    pe::module::Module,
+};
+
+/// DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS.
+const PENDING_OPERATIONS: u32 = 0xce;
+
+/// IRPs that drivers made and have not freed, or that are on their way: a line for each.
+#[must_use]
+pub fn irps() -> Vec<String> {
+    let mut lines = Vec::new();
+    irp::for_each(|irp, record| {
+        let holders: Vec<_> = record
+            .holders()
+            .map(|device| format!("{device:#x}"))
+            .collect();
+        let (module, offset) = crate::verifier::call::module_of(record.caller as u64);
+        lines.push(format!(
+            "irp {irp:#x} ({:?}) made at {module}+{offset:#x}, with devices [{}]",
+            record.origin,
+            holders.join(", ")
+        ));
+    });
+    lines
+}
+
+/// Device objects of the manifest's drivers, and symbolic links: a line for each.
+#[must_use]
+pub fn objects() -> Vec<String> {
+    let mut lines = Vec::new();
+    for driver in driver::all() {
+        if driver.object.is_null() || !driver.is_loaded() {
+            continue;
+        }
+        for device in device::of_driver(driver.object) {
+            lines.push(format!(
+                "device object {:#x} of {}",
+                device.addr(),
+                driver.image.service
+            ));
+            object::dereference(device.cast::<DEVICE_OBJECT>().cast());
+        }
+    }
+    for (link, target) in ob::links() {
+        lines.push(format!("symbolic link {link} to {target}"));
+    }
+    lines
+}
+
+/// A driver's unload routine has returned: nothing of it may be left that could be called.
+pub fn check_unloaded(driver: &Driver, module: &Module) {
+    let range = module.base..module.base + u64::from(module.size);
+    let mut left = Vec::new();
+    irp::for_each(|irp, record| {
+        if range.contains(&(record.caller as u64)) {
+            left.push(irp);
+        }
+    });
+    let devices = device::of_driver(driver.object);
+    for &device in &devices {
+        object::dereference(device.cast());
+    }
+    if left.is_empty() && devices.is_empty() {
+        return;
+    }
+    for irp in &left {
+        log!("verifier", "{} leaves irp {irp:#x}", driver.image.service);
+    }
+    for device in &devices {
+        log!(
+            "verifier",
+            "{} leaves device {:#x}",
+            driver.image.service,
+            device.addr()
+        );
+    }
+    bugcheck::bugcheck(
+        PENDING_OPERATIONS,
+        [module.base, u64::from(module.size), 0, 0],
+    );
+}

@@ -1,0 +1,233 @@
+//! Remove locks: they count who uses a device, and let its removal wait for them.
+//!
+//! Sources: IoInitializeRemoveLock, IoAcquireRemoveLock, IoReleaseRemoveLock,
+//! IoReleaseRemoveLockAndWait, "Using Remove Locks". With I/O verification on, the tags are
+//! remembered, whether or not the driver was built to have them checked: a release without its
+//! acquisition ends in bug check 0xC4, subcodes 0xD5 to 0xD7.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+use core::{
+    ffi::c_void,
+    mem::size_of,
+    sync::atomic::{AtomicI32, AtomicU8, Ordering},
+};
+
+use nthost_nt::{
+    io::remove_lock::{IO_REMOVE_LOCK, IO_REMOVE_LOCK_COMMON_BLOCK},
+    status::{NTSTATUS, STATUS_DELETE_PENDING, STATUS_SUCCESS},
+};
+
+use super::verify;
+use crate::ke::{
+    bugcheck,
+    event::{KeInitializeEvent, KeSetEvent, KeWaitForSingleObject},
+    lock::SpinLock,
+};
+
+/// DRIVER_VERIFIER_DETECTED_VIOLATION.
+const DETECTED_VIOLATION: u32 = 0xc4;
+/// Subcode: a remove lock is released with a tag that it was not acquired with.
+const RELEASED_WRONG_TAG: u64 = 0xd5;
+/// Subcode: as above, by IoReleaseRemoveLockAndWait.
+const RELEASED_AND_WAITED_WRONG_TAG: u64 = 0xd6;
+/// Subcode: a remove lock is initialized anew after its device was removed.
+const INITIALIZED_AFTER_REMOVE: u64 = 0xd7;
+
+/// What is known of a lock.
+#[derive(Debug, Default)]
+struct Use {
+    /// The tags with which it is held.
+    tags: Vec<usize>,
+    /// IoReleaseRemoveLockAndWait was called.
+    removed: bool,
+}
+
+/// Protects what is known of each lock, by its address; nothing is locked while it is held.
+static USES: SpinLock<BTreeMap<usize, Use>> = SpinLock::new(BTreeMap::new());
+
+/// Forgets the locks in memory that is freed.
+pub fn forget_memory(start: usize, bytes: usize) {
+    USES.lock()
+        .retain(|&lock, _| !(start..start + bytes).contains(&lock));
+}
+
+/// # Safety
+///
+/// It is an initialized lock.
+unsafe fn count<'a>(lock: *mut IO_REMOVE_LOCK_COMMON_BLOCK) -> &'a AtomicI32 {
+    // SAFETY: the caller's promise.
+    let count = unsafe { &raw mut (*lock).IoCount };
+    // SAFETY: as above; it is only used through these routines.
+    unsafe { AtomicI32::from_ptr(count) }
+}
+
+/// # Safety
+///
+/// It is an initialized lock.
+unsafe fn removed<'a>(lock: *mut IO_REMOVE_LOCK_COMMON_BLOCK) -> &'a AtomicU8 {
+    // SAFETY: the caller's promise.
+    let removed = unsafe { &raw mut (*lock).Removed };
+    // SAFETY: as above; it is only used through these routines.
+    unsafe { AtomicU8::from_ptr(removed) }
+}
+
+fn note(lock: *mut IO_REMOVE_LOCK_COMMON_BLOCK, tag: *mut c_void) {
+    let mut uses = USES.lock();
+    uses.entry(lock.addr()).or_default().tags.push(tag.addr());
+}
+
+/// The lock is no longer held with this tag; bug check 0xC4 if it was not.
+fn forget(lock: *mut IO_REMOVE_LOCK_COMMON_BLOCK, tag: *mut c_void, code: u64) {
+    let mut uses = USES.lock();
+    let held = uses.entry(lock.addr()).or_default();
+    if let Some(index) = held.tags.iter().position(|&other| other == tag.addr()) {
+        held.tags.swap_remove(index);
+        return;
+    }
+    drop(uses);
+    if verify::is_on() {
+        let parameters = [code, lock.addr() as u64, tag.addr() as u64, 0];
+        bugcheck::bugcheck(DETECTED_VIOLATION, parameters);
+    }
+}
+
+/// # Safety
+///
+/// The lock is held once by the caller.
+unsafe fn release(lock: *mut IO_REMOVE_LOCK_COMMON_BLOCK) {
+    // SAFETY: the caller's promise.
+    let count = unsafe { count(lock) };
+    // AcqRel: what was done under the lock comes before the removal that waits for it.
+    if count.fetch_sub(1, Ordering::AcqRel) == 1 {
+        // SAFETY: the removal waits for the event, so the lock is still there.
+        let event = unsafe { &raw mut (*lock).RemoveEvent };
+        // SAFETY: as above.
+        unsafe { KeSetEvent(event, 0, 0) };
+    }
+}
+
+/// # Safety
+///
+/// It is an initialized lock.
+unsafe fn acquire(lock: *mut IO_REMOVE_LOCK_COMMON_BLOCK) -> NTSTATUS {
+    // SAFETY: the caller's promise.
+    let count = unsafe { count(lock) };
+    // SeqCst: with the store of `Removed` and its decrement, either the removal waits for this
+    // acquisition or this one sees the removal.
+    count.fetch_add(1, Ordering::SeqCst);
+    // SAFETY: the caller's promise.
+    if unsafe { removed(lock) }.load(Ordering::SeqCst) == 0 {
+        return STATUS_SUCCESS;
+    }
+    // SAFETY: acquired above.
+    unsafe { release(lock) };
+    STATUS_DELETE_PENDING
+}
+
+nt_export! {
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Makes a remove lock. The limits of a checked build's lock are not watched.
+    ///
+    /// Source: IoInitializeRemoveLock, a macro for this routine.
+    ///
+    /// # Safety
+    ///
+    /// `lock` is resident memory of `size` bytes.
+    pub unsafe fn IoInitializeRemoveLockEx(
+        lock: *mut IO_REMOVE_LOCK_COMMON_BLOCK,
+        _tag: u32,
+        _max_locked_minutes: u32,
+        _high_watermark: u32,
+        size: u32,
+    ) {
+        let whole = size_of::<IO_REMOVE_LOCK>();
+        let bytes = if size as usize == whole {
+            whole
+        } else {
+            size_of::<IO_REMOVE_LOCK_COMMON_BLOCK>()
+        };
+        let before = USES.lock().insert(lock.addr(), Use::default());
+        if before.is_some_and(|before| before.removed) && verify::is_on() {
+            let parameters = [INITIALIZED_AFTER_REMOVE, lock.addr() as u64, lock.addr() as u64, 0];
+            bugcheck::bugcheck(DETECTED_VIOLATION, parameters);
+        }
+        // SAFETY: the caller's promise.
+        unsafe { lock.cast::<u8>().write_bytes(0, bytes) };
+        // SAFETY: zeroes are a value of each field.
+        let fields = unsafe { &mut *lock };
+        fields.IoCount = 1;
+        // SAFETY: within the lock. A notification event, not set.
+        unsafe { KeInitializeEvent(&raw mut fields.RemoveEvent, 0, 0) };
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Counts a use of the device, unless it is being removed: then STATUS_DELETE_PENDING.
+    ///
+    /// Source: IoAcquireRemoveLock, a macro for this routine.
+    ///
+    /// # Safety
+    ///
+    /// It is an initialized lock.
+    pub unsafe fn IoAcquireRemoveLockEx(
+        lock: *mut IO_REMOVE_LOCK_COMMON_BLOCK,
+        tag: *mut c_void,
+        _file: *const u8,
+        _line: u32,
+        _size: u32,
+    ) -> NTSTATUS {
+        // SAFETY: the caller's promise.
+        let status = unsafe { acquire(lock) };
+        if status == STATUS_SUCCESS {
+            note(lock, tag);
+        }
+        status
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Counts a use off.
+    ///
+    /// Source: IoReleaseRemoveLock, a macro for this routine.
+    ///
+    /// # Safety
+    ///
+    /// The caller has acquired the lock with this tag.
+    pub unsafe fn IoReleaseRemoveLockEx(
+        lock: *mut IO_REMOVE_LOCK_COMMON_BLOCK,
+        tag: *mut c_void,
+        _size: u32,
+    ) {
+        forget(lock, tag, RELEASED_WRONG_TAG);
+        // SAFETY: the caller's promise.
+        unsafe { release(lock) };
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Counts a use off, lets nobody acquire the lock any more, and waits until nobody uses the
+    /// device.
+    ///
+    /// Source: IoReleaseRemoveLockAndWait, a macro for this routine.
+    ///
+    /// # Safety
+    ///
+    /// As IoReleaseRemoveLockEx; called once for a lock.
+    pub unsafe fn IoReleaseRemoveLockAndWaitEx(
+        lock: *mut IO_REMOVE_LOCK_COMMON_BLOCK,
+        tag: *mut c_void,
+        _size: u32,
+    ) {
+        forget(lock, tag, RELEASED_AND_WAITED_WRONG_TAG);
+        USES.lock().entry(lock.addr()).or_default().removed = true;
+        // SAFETY: the caller's promise.
+        // SeqCst: see `acquire`.
+        unsafe { removed(lock) }.store(1, Ordering::SeqCst);
+        // The caller's own use, and the one that the lock began with.
+        // SAFETY: the caller's promise.
+        unsafe { release(lock) };
+        // SAFETY: as above.
+        unsafe { release(lock) };
+        // SAFETY: within the lock.
+        let event = unsafe { &raw mut (*lock).RemoveEvent };
+        // SAFETY: an initialized event.
+        unsafe { KeWaitForSingleObject(event.cast(), 0, 0, 0, core::ptr::null_mut()) };
+    }
+}

@@ -1,0 +1,150 @@
+//! Which interrupts a device gets: messages, if it can send them and its registry key allows it,
+//! or else the line of its pin.
+//!
+//! Sources: "Enabling Message-Signaled Interrupts in the Registry", "Interrupt Affinity and
+//! Priority". Simplified: an MSI capability gets one message however many it could send;
+//! MSI-X gets as many as its table holds, up to the registry's limit.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use nthost_nt::status::{NTSTATUS, STATUS_INSUFFICIENT_RESOURCES};
+
+use super::{
+    affinity::{Policy, Processor, choose},
+    keys,
+    node::Node,
+    pci::msi::Capability,
+    resource::{Affinity, Interrupts, Resources, Vector},
+};
+use crate::{
+    hal::interrupt,
+    ke::{lock::SpinLock, pcr},
+};
+
+/// A line in use.
+#[derive(Clone, Copy, Debug)]
+struct Line {
+    vector: Vector,
+    /// How many devices it is assigned to.
+    devices: u32,
+}
+
+/// The lines in use: devices share them, and a line has one vector. A leaf.
+static LINES: SpinLock<BTreeMap<u32, Line>> = SpinLock::new(BTreeMap::new());
+/// Spreads interrupts over the processors that may take them.
+static TURN: AtomicU32 = AtomicU32::new(0);
+
+fn processors() -> Vec<Processor> {
+    pcr::all()
+        .map(|pcr| Processor {
+            index: pcr.number,
+            group: pcr.group,
+            number: pcr.group_number,
+            node: pcr.node,
+        })
+        .collect()
+}
+
+fn affinity(node: &Node) -> Affinity {
+    let policy = keys::device_parameter(
+        node,
+        r"Interrupt Management\Affinity Policy",
+        "DevicePolicy",
+    );
+    let set = keys::device_set(
+        node,
+        r"Interrupt Management\Affinity Policy",
+        "AssignmentSetOverride",
+    );
+    let policy = Policy::from_registry(policy.unwrap_or(0), set.unwrap_or(0));
+    let turn = TURN.fetch_add(1, Ordering::Relaxed);
+    choose(&processors(), policy, node.numa_node, turn)
+}
+
+fn new_vector(node: &Node) -> Result<Vector, NTSTATUS> {
+    let vector = interrupt::allocate_vector().ok_or(STATUS_INSUFFICIENT_RESOURCES)?;
+    let affinity = affinity(node);
+    Ok(Vector { vector, affinity })
+}
+
+/// Assigns a device its resources: the ranges that its registers hold, and interrupts.
+///
+/// # Errors
+///
+/// `STATUS_INSUFFICIENT_RESOURCES` if vectors run out.
+pub fn assign(node: &Node) -> Result<Resources, NTSTATUS> {
+    const KEY: &str = r"Interrupt Management\MessageSignaledInterruptProperties";
+    let bars = super::pci::config::bars(&node.function.address, &node.function.header);
+    let allowed = keys::device_parameter(node, KEY, "MSISupported") == Some(1);
+    let interrupts = match (node.function.messages, node.function.header.pin) {
+        (Some(capability), _) if allowed => {
+            let limit = keys::device_parameter(node, KEY, "MessageNumberLimit");
+            let limit = limit.and_then(|limit| u16::try_from(limit).ok());
+            let possible = match capability {
+                Capability::Msi { .. } => 1,
+                Capability::MsiX { messages, .. } => messages,
+            };
+            messages(node, possible.min(limit.unwrap_or(possible)).max(1))?
+        }
+        (_, Some(pin)) => line(node, pin)?,
+        _ => Interrupts::None,
+    };
+    Ok(Resources { bars, interrupts })
+}
+
+fn messages(node: &Node, count: u16) -> Result<Interrupts, NTSTATUS> {
+    let mut vectors = Vec::new();
+    for _ in 0..count {
+        match new_vector(node) {
+            Ok(vector) => vectors.push(vector),
+            // Fewer than the device could use are what it gets.
+            Err(_) if !vectors.is_empty() => break,
+            Err(status) => return Err(status),
+        }
+    }
+    Ok(Interrupts::Messages(vectors))
+}
+
+fn line(node: &Node, pin: u8) -> Result<Interrupts, NTSTATUS> {
+    let slots = &node.function.slots;
+    let (&root, below) = slots.split_last().unwrap_or((&0, &[]));
+    // Each bridge turns the pins by the number of the device behind it.
+    let pin = below.iter().fold(pin, |pin, slot| (pin + (slot >> 3)) % 4);
+    let line = interrupt::line_of(root >> 3, pin);
+    let mut lines = LINES.lock();
+    if let Some(known) = lines.get_mut(&line) {
+        known.devices += 1;
+        let vector = known.vector;
+        return Ok(Interrupts::Line { line, vector });
+    }
+    drop(lines);
+    let vector = new_vector(node)?;
+    LINES.lock().insert(line, Line { vector, devices: 1 });
+    Ok(Interrupts::Line { line, vector })
+}
+
+/// Takes back what a device was assigned.
+pub fn release(resources: &Resources) {
+    match &resources.interrupts {
+        Interrupts::None => {}
+        Interrupts::Messages(vectors) => {
+            for vector in vectors {
+                interrupt::free_vector(vector.vector);
+            }
+        }
+        Interrupts::Line { line, .. } => {
+            let mut lines = LINES.lock();
+            let Some(known) = lines.get_mut(line) else {
+                return;
+            };
+            known.devices -= 1;
+            if known.devices == 0 {
+                let vector = known.vector.vector;
+                lines.remove(line);
+                drop(lines);
+                interrupt::free_vector(vector);
+            }
+        }
+    }
+}

@@ -1,0 +1,175 @@
+//! The plug-and-play manager: one transition at a time.
+
+use alloc::vec::Vec;
+
+use nthost_nt::{
+    io::device::DEVICE_OBJECT,
+    status::{NTSTATUS, STATUS_INVALID_DEVICE_STATE, STATUS_NO_SUCH_DEVICE, STATUS_SUCCESS},
+};
+use nthost_protocol::host::{Device, DeviceState, PnpOperation};
+
+use super::{
+    add, eject,
+    node::{self, Node},
+    numa,
+    pci::{self, function},
+    rebalance, remove,
+};
+use crate::{
+    ex::worker::{self, Queue},
+    io::{driver, event::Event, interface},
+    ke::once::Once,
+};
+
+/// Set while no transition is on its way.
+static FREE: Once<Event> = Once::new();
+
+/// The plug-and-play lock: a transition is on its way as long as this lives.
+struct Transition;
+
+impl Transition {
+    fn begin() -> Self {
+        if let Some(free) = FREE.get() {
+            free.wait();
+        }
+        Self
+    }
+}
+
+impl Drop for Transition {
+    fn drop(&mut self) {
+        if let Some(free) = FREE.get() {
+            free.set();
+        }
+    }
+}
+
+/// Finds the devices of the PCI buses.
+pub fn initialize() {
+    let free = Event::synchronization();
+    free.set();
+    FREE.set(free);
+    pci::driver::initialize();
+    for function in function::enumerate() {
+        let numa_node = numa::node_of(function.address.bus);
+        let node = Node::add(function, numa_node);
+        // Without a device object it cannot be added, and that says why.
+        if let Err(status) = pci::driver::create_pdo(node) {
+            node.enter(DeviceState::Failed, status);
+        }
+    }
+}
+
+/// Adds and starts all devices that have a driver.
+pub fn start_all() {
+    for node in node::all() {
+        let _transition = Transition::begin();
+        if add::add(node).is_ok() {
+            // The node says how it ended.
+            let _ = add::start(node);
+        }
+    }
+}
+
+/// One transition of one device, as the host asks for it.
+#[must_use]
+pub fn operate(instance: &str, operation: PnpOperation) -> NTSTATUS {
+    let Some(node) = node::find(instance) else {
+        return STATUS_NO_SUCH_DEVICE;
+    };
+    let _transition = Transition::begin();
+    match transition(node, operation) {
+        Ok(()) => STATUS_SUCCESS,
+        Err(status) => status,
+    }
+}
+
+fn transition(node: &'static Node, operation: PnpOperation) -> Result<(), NTSTATUS> {
+    use DeviceState as S;
+    use PnpOperation as O;
+    let state = node.state().state;
+    match (operation, state) {
+        (O::Start, S::Added | S::Stopped) => add::start(node),
+        (O::QueryStop, S::Started) => remove::query_stop(node),
+        (O::CancelStop, S::StopPending) => remove::cancel_stop(node),
+        (O::Stop, S::StopPending) => remove::stop(node),
+        (O::Rebalance, S::Started) => rebalance::rebalance(node),
+        (O::QueryRemove, S::Started | S::Added | S::Stopped | S::StopPending) => {
+            remove::query_remove(node)
+        }
+        (O::CancelRemove, S::RemovePending) => remove::cancel_remove(node),
+        (O::Remove, S::RemovePending | S::Added | S::Stopped) => {
+            remove::remove(node);
+            Ok(())
+        }
+        (
+            O::SurpriseRemoval,
+            S::Added | S::Started | S::StopPending | S::Stopped | S::RemovePending,
+        ) => {
+            eject::eject(node);
+            remove::surprise(node);
+            Ok(())
+        }
+        (O::Add, S::NoDriver | S::Removed | S::Failed) => {
+            add::add(node)?;
+            add::start(node)
+        }
+        _ => Err(STATUS_INVALID_DEVICE_STATE),
+    }
+}
+
+/// A file of a device was closed: a device that is gone is removed with its last file.
+/// PASSIVE_LEVEL.
+pub fn file_closed(device: *mut DEVICE_OBJECT) {
+    let waiting = || {
+        node::all().into_iter().find(|node| {
+            let state = node.state();
+            state.state == DeviceState::SurpriseRemoved && !state.pdo.is_null()
+        })
+    };
+    if waiting().is_none() || device.is_null() {
+        return;
+    }
+    worker::queue(Queue::Delayed, move || {
+        let _transition = Transition::begin();
+        for node in node::all() {
+            let gone = node.state().state == DeviceState::SurpriseRemoved;
+            if gone && !remove::is_open(node) {
+                remove::remove(node);
+            }
+        }
+    });
+}
+
+/// All devices, as the host sees them.
+#[must_use]
+pub fn describe() -> Vec<Device> {
+    node::all()
+        .into_iter()
+        .map(|node| {
+            let state = node.state();
+            Device {
+                instance: node.instance.clone(),
+                hardware_ids: node.hardware_ids.clone(),
+                service: state.service,
+                state: state.state,
+                status: state.status,
+                resources: state
+                    .resources
+                    .map_or_else(Vec::new, |resources| resources.lines()),
+                node: node.numa_node,
+                interfaces: interface::enabled_of(node.pdo()),
+            }
+        })
+        .collect()
+}
+
+/// Unloads a driver. With the plug-and-play lock, so that no device is added meanwhile.
+#[must_use]
+pub fn unload(service: &str) -> NTSTATUS {
+    let _transition = Transition::begin();
+    match driver::unload(service) {
+        Ok(()) => STATUS_SUCCESS,
+        Err(status) => status,
+    }
+}

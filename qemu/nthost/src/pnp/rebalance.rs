@@ -1,0 +1,111 @@
+//! Rebalancing: a device is stopped, gets other addresses, and is started again.
+//!
+//! Sources: "Stopping a Device to Rebalance Resources".
+
+use alloc::vec::Vec;
+
+use nthost_nt::status::{NTSTATUS, STATUS_INSUFFICIENT_RESOURCES};
+
+use super::{
+    add, assign,
+    node::{self, Node},
+    pci::config::{Bar, Space},
+    remove,
+    resource::{Resources, free_place},
+};
+
+/// Where the firmware of this machine puts the memory of devices: between the end of low memory
+/// (or the configuration window) and the interrupt controllers.
+const MEMORY: (u64, u64) = (0xc000_0000, 0xfec0_0000);
+/// Where it puts their ports.
+const PORTS: (u64, u64) = (0xc000, 0x1_0000);
+
+/// The whole sequence. PASSIVE_LEVEL, with the plug-and-play lock held.
+///
+/// # Errors
+///
+/// What the stack says to the stop or the start; `STATUS_INSUFFICIENT_RESOURCES` if there is
+/// no other place, with the device started again where it was.
+pub fn rebalance(node: &'static Node) -> Result<(), NTSTATUS> {
+    remove::query_stop(node)?;
+    let Some(before) = node.state().resources else {
+        return remove::cancel_stop(node);
+    };
+    let moved = elsewhere(node, &before.bars);
+    remove::stop(node)?;
+    let mut resources = assign::assign(node)?;
+    if let Some(bars) = &moved {
+        resources.bars.clone_from(bars);
+    }
+    node.update(|state| state.resources = Some(resources));
+    add::start(node)?;
+    moved.map(drop).ok_or(STATUS_INSUFFICIENT_RESOURCES)
+}
+
+/// Other places for a device's ranges.
+fn elsewhere(node: &Node, bars: &[Bar]) -> Option<Vec<Bar>> {
+    let mut used: Vec<Bar> = node::all()
+        .into_iter()
+        .filter(|other| !core::ptr::eq(*other, node))
+        .flat_map(|other| {
+            let assigned = other.state().resources;
+            assigned.map_or_else(
+                || other.function.bars.clone(),
+                |Resources { bars, .. }| bars,
+            )
+        })
+        .collect();
+    // Nor where it is now.
+    used.extend_from_slice(bars);
+    let mut moved = Vec::new();
+    for bar in bars {
+        let window = if bar.space == Space::Io {
+            PORTS
+        } else {
+            window(node)
+        };
+        let same = |other: &&Bar| (other.space == Space::Io) == (bar.space == Space::Io);
+        let ranges: Vec<_> = used
+            .iter()
+            .filter(same)
+            .map(|other| (other.address, other.size))
+            .collect();
+        let address = free_place(window, &ranges, bar.size)?;
+        let bar = Bar { address, ..*bar };
+        used.push(bar);
+        moved.push(bar);
+    }
+    Some(moved)
+}
+
+/// The memory that reaches a device: on a root bus all of it, behind a bridge the bridge's
+/// window.
+fn window(node: &Node) -> (u64, u64) {
+    let bus = node.function.address.bus;
+    let bridge = node::all()
+        .into_iter()
+        .find(|other| other.function.header.secondary_bus == Some(bus));
+    bridge.map_or_else(
+        || (low_end(), MEMORY.1),
+        |bridge| {
+            use crate::pnp::pci::config::Config;
+            // Memory base and limit, in units of 1 MiB, in the upper bits of 16.
+            let register = bridge.function.address.read(0x20);
+            let base = u64::from(register & 0xfff0) << 16;
+            let limit = u64::from(register & 0xfff0_0000) | 0xf_ffff;
+            (base, limit + 1)
+        },
+    )
+}
+
+/// Where the lowest device of a root bus begins: what lies below may be memory.
+fn low_end() -> u64 {
+    let ranges = node::all()
+        .into_iter()
+        .flat_map(|node| node.function.bars.clone());
+    ranges
+        .filter(|bar| bar.space != Space::Io && (MEMORY.0..MEMORY.1).contains(&bar.address))
+        .map(|bar| bar.address)
+        .min()
+        .unwrap_or(MEMORY.0)
+}

@@ -1,0 +1,182 @@
+//! Plug-and-play requests that the manager sends to a device's stack.
+
+use alloc::vec::Vec;
+use core::ffi::c_void;
+
+use nthost_nt::{
+    io::{
+        irp::IO_STATUS_BLOCK,
+        major::{
+            IRP_MJ_PNP, IRP_MN_FILTER_RESOURCE_REQUIREMENTS, IRP_MN_QUERY_CAPABILITIES,
+            IRP_MN_QUERY_DEVICE_RELATIONS, IRP_MN_QUERY_PNP_DEVICE_STATE,
+            IRP_MN_QUERY_RESOURCE_REQUIREMENTS, IRP_MN_START_DEVICE,
+        },
+        pnp::{BusRelations, DEVICE_CAPABILITIES, DEVICE_RELATIONS},
+        resource::CM_RESOURCE_LIST,
+        stack::Parameters,
+    },
+    status::{NTSTATUS, STATUS_NO_SUCH_DEVICE, STATUS_NOT_SUPPORTED, nt_success},
+};
+
+use super::{
+    node::Node,
+    resource::{Resources, View},
+};
+use crate::{
+    io::{device, request},
+    mm::pool,
+    ob::object,
+};
+
+/// Sends a request to the top of a device's stack and waits. PASSIVE_LEVEL.
+pub fn send(
+    node: &Node,
+    minor: u8,
+    information: usize,
+    prepare: impl FnOnce(&mut Parameters),
+) -> IO_STATUS_BLOCK {
+    let pdo = node.pdo();
+    if pdo.is_null() {
+        return IO_STATUS_BLOCK::new(STATUS_NO_SUCH_DEVICE, 0);
+    }
+    let top = device::highest(pdo);
+    object::reference(top.cast());
+    // SAFETY: the stack of a device that this manager alone changes.
+    let result = unsafe {
+        request::send(top, |irp, location| {
+            irp.IoStatus = IO_STATUS_BLOCK::new(STATUS_NOT_SUPPORTED, information);
+            location.MajorFunction = IRP_MJ_PNP;
+            location.MinorFunction = minor;
+            prepare(&mut location.Parameters);
+        })
+    };
+    object::dereference(top.cast());
+    result
+}
+
+/// Sends a request without parameters; how it ended.
+pub fn simple(node: &Node, minor: u8) -> NTSTATUS {
+    send(node, minor, 0, |_| {}).status()
+}
+
+/// Bytes as words, so that what lies in them is aligned.
+fn aligned(bytes: &[u8]) -> Vec<u64> {
+    bytes
+        .chunks(8)
+        .map(|chunk| {
+            let mut word = [0; 8];
+            word[..chunk.len()].copy_from_slice(chunk);
+            u64::from_le_bytes(word)
+        })
+        .collect()
+}
+
+/// `IRP_MN_START_DEVICE` with these resources; null lists for a device without any.
+pub fn start(node: &Node, resources: &Resources) -> NTSTATUS {
+    let bus = node.function.address.bus;
+    let mut lists = [View::Raw, View::Translated].map(|view| aligned(&resources.list(view, bus)));
+    let empty = resources.descriptors(View::Raw).is_empty();
+    let [raw, translated] = lists.each_mut().map(|list| -> *mut CM_RESOURCE_LIST {
+        if empty {
+            core::ptr::null_mut()
+        } else {
+            list.as_mut_ptr().cast()
+        }
+    });
+    let result = send(node, IRP_MN_START_DEVICE, 0, |parameters| {
+        let start = parameters.start_device_mut();
+        start.AllocatedResources = raw;
+        start.AllocatedResourcesTranslated = translated;
+    });
+    result.status()
+}
+
+/// The capabilities of a device, as its stack reports them.
+///
+/// # Errors
+///
+/// What the stack says.
+pub fn query_capabilities(node: &Node) -> Result<DEVICE_CAPABILITIES, NTSTATUS> {
+    let mut capabilities = DEVICE_CAPABILITIES {
+        Size: size_of::<DEVICE_CAPABILITIES>() as u16,
+        Version: 1,
+        Flags: 0,
+        Address: u32::MAX,
+        UINumber: u32::MAX,
+        DeviceState: [0; 7],
+        SystemWake: 0,
+        DeviceWake: 0,
+        D1Latency: 0,
+        D2Latency: 0,
+        D3Latency: 0,
+    };
+    let room = &raw mut capabilities;
+    let result = send(node, IRP_MN_QUERY_CAPABILITIES, 0, |parameters| {
+        parameters.device_capabilities_mut().Capabilities = room;
+    });
+    if nt_success(result.status()) {
+        Ok(capabilities)
+    } else {
+        Err(result.status())
+    }
+}
+
+/// Has the function driver look at the resource requirements. Simplified: what it changes in
+/// them makes no difference, for the bus has no alternatives to offer.
+pub fn filter_requirements(node: &Node) {
+    let asked = send(node, IRP_MN_QUERY_RESOURCE_REQUIREMENTS, 0, |_| {});
+    let list = if nt_success(asked.status()) {
+        asked.Information
+    } else {
+        0
+    };
+    let result = send(
+        node,
+        IRP_MN_FILTER_RESOURCE_REQUIREMENTS,
+        list,
+        |parameters| {
+            let pointer = core::ptr::with_exposed_provenance_mut(list);
+            parameters
+                .filter_resource_requirements_mut()
+                .IoResourceRequirementList = pointer;
+        },
+    );
+    if result.Information != 0 {
+        pool::free(result.Information as u64, None);
+    }
+}
+
+/// `IRP_MN_QUERY_PNP_DEVICE_STATE`: the device's own flags.
+pub fn query_state(node: &Node) -> usize {
+    let result = send(node, IRP_MN_QUERY_PNP_DEVICE_STATE, 0, |_| {});
+    if nt_success(result.status()) {
+        result.Information
+    } else {
+        0
+    }
+}
+
+/// `IRP_MN_QUERY_DEVICE_RELATIONS` for the bus relations. Simplified: children that a driver
+/// reports are given back, and no nodes are made for them.
+pub fn query_bus_relations(node: &Node) {
+    let result = send(node, IRP_MN_QUERY_DEVICE_RELATIONS, 0, |parameters| {
+        parameters.query_device_relations_mut().Type = BusRelations;
+    });
+    if !nt_success(result.status()) || result.Information == 0 {
+        return;
+    }
+    let relations: *mut DEVICE_RELATIONS =
+        core::ptr::with_exposed_provenance_mut(result.Information);
+    // SAFETY: a driver answered with a list.
+    let count = unsafe { (*relations).Count };
+    // SAFETY: as above.
+    let first = unsafe { &raw const (*relations).Objects }.cast::<*mut c_void>();
+    for index in 0..count as usize {
+        // SAFETY: there are as many as it says, each with a reference.
+        let place = unsafe { first.add(index) };
+        // SAFETY: as above.
+        let child = unsafe { place.read() };
+        object::dereference(child);
+    }
+    pool::free(result.Information as u64, None);
+}

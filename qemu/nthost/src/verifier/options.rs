@@ -1,0 +1,34 @@
+//! Which of the verifier's options are on: those of the manifest, from when it is read.
+
+use core::sync::atomic::{AtomicU32, Ordering};
+
+use nthost_protocol::manifest::VerifierOption;
+
+const fn bit(option: VerifierOption) -> u32 {
+    1 << option as u32
+}
+
+static OPTIONS: AtomicU32 = AtomicU32::new(standard());
+
+const fn standard() -> u32 {
+    let mut bits = 0;
+    let mut rest = VerifierOption::STANDARD;
+    while let [first, others @ ..] = rest {
+        bits |= bit(*first);
+        rest = others;
+    }
+    bits
+}
+
+/// Turns these on and all others off.
+pub fn set(options: &[VerifierOption]) {
+    let bits = options.iter().fold(0, |bits, &option| bits | bit(option));
+    // Relaxed: options are set before drivers are loaded.
+    OPTIONS.store(bits, Ordering::Relaxed);
+}
+
+/// Whether an option is on. Any IRQL.
+#[must_use]
+pub fn is_on(option: VerifierOption) -> bool {
+    OPTIONS.load(Ordering::Relaxed) & bit(option) != 0
+}
