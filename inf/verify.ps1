@@ -186,20 +186,40 @@ function Confirm-Verified {
     return $query
 }
 
-# Runs eductl stress; returns what it printed.
-function Invoke-Stress([string] $Name, [bool] $Faults) {
+# Runs eductl stress for the given minutes, and notes what it found. Where allocations fail on
+# purpose, the driver may refuse a request for want of memory: eductl then ends with exit code 3,
+# and is started again until the time is over. Wrong answers, hangs and a device that is gone are
+# faults in either case.
+function Invoke-Stress([string] $Name, [bool] $MayRefuse) {
     $eductl = Join-Path $PSScriptRoot 'eductl.exe'
-    $arguments = @('stress', '--duration', "$($Minutes * 60)s", '--seed', "$Seed")
-    if ($Faults) {
-        # What fails for want of memory is what is wanted here; wrong answers and hangs are not.
-        $arguments += '--allow-resource-failures'
-    }
-    Write-Host "            ${Name}: eductl $arguments"
     $log = Join-Path $Folder "stress-$Name.log"
-    & $eductl @arguments 2>&1 | Tee-Object -FilePath $log | ForEach-Object { Write-Host "            $_" }
-    $code = $LASTEXITCODE
-    if ($code -ne 0) {
+    Set-Content -LiteralPath $log -Value "eductl stress, $Name, $(Get-Date -Format 'u')"
+    $end = (Get-Date).AddMinutes($Minutes)
+    $runs = 0
+    $refused = 0
+    while ($true) {
+        $left = [int] [Math]::Ceiling(($end - (Get-Date)).TotalSeconds)
+        if ($left -le 0) {
+            break
+        }
+        # Each start has a seed of its own, or it would only repeat the first.
+        $arguments = @('stress', '--duration', "$left", '--seed', "$($Seed + $runs)")
+        $runs++
+        Write-Host "            ${Name}: eductl $arguments"
+        & $eductl @arguments 2>&1 | Tee-Object -FilePath $log -Append | ForEach-Object { Write-Host "            $_" }
+        $code = $LASTEXITCODE
+        if ($code -eq 0) {
+            break
+        }
+        if ($code -eq 3 -and $MayRefuse) {
+            $refused++
+            continue
+        }
         $script:Faults += "eductl stress ($Name) ended with exit code $code; see $log"
+        return
+    }
+    if ($MayRefuse) {
+        Write-Done "eductl stress ($Name) found no fault; the driver refused $refused of $runs runs for want of memory."
     } else {
         Write-Done "eductl stress ($Name) found no fault."
     }

@@ -243,3 +243,26 @@ fn driver_verifier_is_set_with_every_option_that_is_promised() {
     // The standard flags, IRP logging and low resources simulation.
     assert_eq!(flags, 0x209bb | 0x400 | 0x4);
 }
+
+#[test]
+fn the_guide_lists_the_exit_codes_of_the_scripts() {
+    let guide = [
+        ("install.ps1", include_str!("../../../docs/src/install.md")),
+        (
+            "verify.ps1",
+            include_str!("../../../docs/src/driver-verifier.md"),
+        ),
+    ];
+    for (name, page) in guide {
+        let (_, text) = scripts()
+            .into_iter()
+            .find(|(script, _)| script == name)
+            .unwrap();
+        let (_, described) = text.split_once("Exit codes:").unwrap();
+        let described = &described[..described.find("\n\n").unwrap()];
+        for entry in described.split(';') {
+            let code = entry.split_whitespace().next().unwrap();
+            assert!(page.contains(&format!("| {code} |")), "{code} of {name}");
+        }
+    }
+}

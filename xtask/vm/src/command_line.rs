@@ -69,8 +69,9 @@ pub fn arguments(plan: &Plan<'_>) -> Vec<OsString> {
         }
         Accelerator::Kvm => {
             option("-accel", "kvm".to_owned());
-            // What Windows uses of a hypervisor to keep time and to wait for locks.
-            let windows = "hv_relaxed,hv_vapic,hv_spinlocks=0x1fff,hv_time";
+            // What keeps Windows from taking a processor that waits for its turn for a dead one.
+            // More would need registers that nested hypervisors may not have.
+            let windows = "hv_relaxed,hv_spinlocks=0x1fff";
             option("-cpu", format!("host,{windows}"));
         }
     }
