@@ -29,6 +29,8 @@ pub mod boot;
 pub mod etw;
 pub mod ex;
 pub mod hal;
+#[cfg(target_os = "none")]
+pub mod host;
 pub mod io;
 pub mod ke;
 pub mod manifest;

@@ -1,10 +1,89 @@
-//! The system thread: loads the drivers, then serves the host.
+//! The system thread: loads the drivers, starts the devices, then serves the host.
 
-use crate::{boot::start_info::BootInfo, hal::exit, ke};
+use alloc::sync::Arc;
+
+use nthost_protocol::{PROTOCOL_VERSION, ToGuest, ToHost, manifest::Role};
+
+use crate::{
+    boot::start_info::BootInfo,
+    ex::worker::{self, Queue},
+    hal::{exit, time},
+    host,
+    io::driver,
+    ke::{self, bugcheck::exit_code, once::Once},
+    manifest::Archive,
+    mm::paging::physical,
+    ob, pnp, ps, transport,
+};
+
+/// Microseconds from the machine's reset to the first driver's entry.
+static BOOT_US: Once<u64> = Once::new();
+
+/// Microseconds from the machine's reset to the first driver's entry; zero before.
+#[must_use]
+pub fn boot_us() -> u64 {
+    BOOT_US.get().copied().unwrap_or(0)
+}
 
 /// What the system does once the kernel runs.
 pub fn main(info: &BootInfo) {
-    log!("system", "command line: {}", info.command_line.as_str());
     ke::clock::initialize();
-    exit::exit(ke::bugcheck::exit_code::SUCCESS);
+    ob::object::initialize();
+    worker::initialize();
+    let archive = physical(info.archive.start).cast_const();
+    // SAFETY: the loader's archive, whose pages are reserved.
+    let archive = unsafe { core::slice::from_raw_parts(archive, info.archive.length as usize) };
+    match Archive::read(archive) {
+        Ok(archive) => load(&archive),
+        Err(fault) => {
+            // Without a manifest there is nothing to run, and nobody to ask for one.
+            log!("system", "{fault}");
+            exit::exit(exit_code::INTERNAL);
+        }
+    }
+    if let Err(fault) = transport::serve(serve) {
+        log!("system", "{fault}");
+        exit::exit(exit_code::INTERNAL);
+    }
+}
+
+/// Loads the drivers of the manifest, in its order, and starts the devices that have one.
+fn load(archive: &Archive<'_>) {
+    host::set_manifest(archive.manifest.clone());
+    pnp::manager::initialize();
+    BOOT_US.set(time::microseconds_since_reset());
+    for image in &archive.manifest.drivers {
+        // The archive was checked: it holds every image that its manifest names.
+        let bytes = archive.file(&image.image).unwrap_or_default();
+        if image.role != Role::Export
+            && let Err(status) = pnp::keys::write_service(image)
+        {
+            log!("system", "the key of {}: {status:#010x}", image.service);
+        }
+        let _: Arc<driver::Driver> = driver::load(image, bytes);
+    }
+    if !archive.manifest.hold_devices {
+        pnp::manager::start_all();
+    }
+}
+
+/// A message of the host's. What takes time is done elsewhere: the console waits for nobody.
+fn serve(message: ToGuest) {
+    match message {
+        ToGuest::Hello(version) => {
+            if version != PROTOCOL_VERSION {
+                log!(
+                    "system",
+                    "the host speaks version {version} of the protocol"
+                );
+            }
+            transport::send(&ToHost::Hello(PROTOCOL_VERSION));
+        }
+        ToGuest::Process { process, request } => ps::dispatch(process, request),
+        ToGuest::Host { id, request } => worker::queue(Queue::Delayed, move || {
+            let answer = host::answer(request);
+            transport::send(&ToHost::Answer { id, answer });
+            host::after_answer();
+        }),
+    }
 }

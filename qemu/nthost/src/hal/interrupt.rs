@@ -222,3 +222,9 @@ pub fn unclaimed() -> u64 {
 pub fn simulate(vector: u8) {
     apic::interrupt_self(vector);
 }
+
+/// How many interrupt objects are connected.
+#[must_use]
+pub fn connected() -> usize {
+    VECTORS.iter().map(|vector| vector.lock().len()).sum()
+}

@@ -177,6 +177,15 @@ fn lock(mdl: *mut MDL, user: bool, operation: i32, caller: u64) -> Result<(), i3
     Ok(())
 }
 
+/// Locks the pages of a process's buffer for the I/O manager.
+///
+/// # Errors
+///
+/// `STATUS_ACCESS_VIOLATION`, and `STATUS_WORKING_SET_QUOTA` when chosen to fail.
+pub fn lock_user(mdl: *mut MDL, write: bool) -> Result<(), i32> {
+    lock(mdl, true, i32::from(write), 0)
+}
+
 crate::raising_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// Makes the pages of an MDL's buffer resident, checks the access, and locks them. A buffer

@@ -1,5 +1,9 @@
-//! Client processes: address spaces, handles and threads of the host's clients.
+//! Client processes: what the host's clients are to the kernel. Each has an address space, a
+//! table of handles and threads that make its system calls; no code of it runs here.
 
+mod buffer;
+mod irp;
 pub mod process;
+mod syscall;
 
-pub use process::{Process, current};
+pub use process::{Process, current, dispatch};

@@ -1,19 +1,82 @@
-//! A client process as the kernel sees it: its address space and its handles.
+//! Processes and their threads. A thread takes its jobs one by one, as a program makes its
+//! calls one by one; a process ends by cancelling what is outstanding, closing its handles and
+//! freeing its memory, in this order.
 
-use nthost_protocol::ProcessId;
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, VecDeque},
+    format,
+    sync::Arc,
+    vec::Vec,
+};
+use core::sync::atomic::{AtomicBool, Ordering};
 
-use crate::{ke::thread, mm::address_space::AddressSpace, ob::handle::HandleTable};
+use nthost_nt::{
+    io::{file::FILE_OBJECT, irp::IRP},
+    status::STATUS_SUCCESS,
+};
+use nthost_protocol::{Completion, ProcessId, ProcessRequest, RequestId, ThreadId, ToHost};
 
-/// A client process. It outlives its threads.
-#[derive(Debug)]
+use super::{irp::Request, syscall};
+use crate::{
+    io::{cancel, event::Event},
+    ke::{
+        lock::SpinLock,
+        thread::{self, Attributes, Thread},
+        time,
+    },
+    mm::address_space::AddressSpace,
+    ob::handle::HandleTable,
+    transport,
+};
+
+/// The thread that makes the calls that belong to no thread of the client's.
+const MAIN: ThreadId = ThreadId(u32::MAX);
+
+/// A request that is on its way.
+#[derive(Clone, Copy, Debug)]
+struct Outstanding {
+    irp: *mut IRP,
+    file: *mut FILE_OBJECT,
+    thread: ThreadId,
+    /// Somebody is cancelling it: it must not be freed meanwhile.
+    pins: u32,
+}
+
+// SAFETY: the pointers are used while the request is pinned, or compared.
+unsafe impl Send for Outstanding {}
+
+/// A process.
 pub struct Process {
-    /// The number that the host chose.
+    /// As the host knows it.
     pub id: ProcessId,
-    /// Its addresses.
+    /// Its memory.
     pub space: AddressSpace,
     /// Its handles.
     pub handles: HandleTable,
+    /// Protects the requests on their way. A leaf.
+    outstanding: SpinLock<BTreeMap<RequestId, Outstanding>>,
+    /// Protects the threads. A leaf.
+    clients: SpinLock<BTreeMap<ThreadId, Arc<Client>>>,
 }
+
+/// A thread of a process.
+pub struct Client {
+    /// Its process.
+    pub process: Arc<Process>,
+    id: ThreadId,
+    /// Protects the jobs. A leaf.
+    jobs: SpinLock<VecDeque<Job>>,
+    arrived: Event,
+    ended: AtomicBool,
+    thread: SpinLock<ThreadPointer>,
+}
+
+#[derive(Clone, Copy)]
+struct ThreadPointer(*mut Thread);
+
+// SAFETY: only kept, to be released by whoever ends the process.
+unsafe impl Send for ThreadPointer {}
 
 /// The process of the thread that runs; none for a system thread.
 #[must_use]
@@ -22,4 +85,258 @@ pub fn current() -> Option<&'static Process> {
     let process = unsafe { (*thread::current()).process };
     // SAFETY: null, or the process that the thread was made for, which outlives it.
     unsafe { process.cast::<Process>().as_ref() }
+}
+
+/// What a thread does next.
+pub enum Job {
+    /// A system call.
+    Call(ProcessRequest),
+    /// A request of its own is complete.
+    Finish(Box<Request>),
+    /// It ends.
+    End,
+}
+
+/// Protects the processes. A leaf.
+static PROCESSES: SpinLock<BTreeMap<ProcessId, Arc<Process>>> = SpinLock::new(BTreeMap::new());
+
+/// Has a process make a system call. The process comes into being with its first.
+pub fn dispatch(id: ProcessId, request: ProcessRequest) {
+    let known = PROCESSES.lock().get(&id).cloned();
+    let process = known.or_else(|| {
+        let process = Arc::new(Process {
+            id,
+            space: AddressSpace::new()?,
+            handles: HandleTable::new(0),
+            outstanding: SpinLock::new(BTreeMap::new()),
+            clients: SpinLock::new(BTreeMap::new()),
+        });
+        PROCESSES.lock().insert(id, process.clone());
+        Some(process)
+    });
+    let client = process.and_then(|process| process.client(syscall::thread_of(&request)));
+    let Some(client) = client else {
+        let status = nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES;
+        let completion = super::irp::refused(syscall::id_of(&request), status);
+        transport::send(&ToHost::Completion {
+            process: id,
+            completion,
+        });
+        return;
+    };
+    client.queue(Job::Call(request));
+}
+
+impl Process {
+    /// The thread with this id, which comes into being with its first call; `None` if there is
+    /// no memory for it.
+    fn client(self: &Arc<Self>, id: Option<ThreadId>) -> Option<Arc<Client>> {
+        let id = id.unwrap_or(MAIN);
+        if let Some(client) = self.clients.lock().get(&id) {
+            return Some(client.clone());
+        }
+        let client = Arc::new(Client {
+            process: self.clone(),
+            id,
+            jobs: SpinLock::new(VecDeque::new()),
+            arrived: Event::synchronization(),
+            ended: AtomicBool::new(false),
+            thread: SpinLock::new(ThreadPointer(core::ptr::null_mut())),
+        });
+        let attributes = Attributes {
+            address_space: &raw const self.space,
+            process: Arc::as_ptr(self).cast_mut().cast(),
+            ..Attributes::default()
+        };
+        let own = client.clone();
+        let name = format!("process {} thread {}", self.id.0, id.0.cast_signed());
+        let thread = thread::spawn_with(&name, &attributes, move || own.run())?;
+        *client.thread.lock() = ThreadPointer(thread);
+        self.clients.lock().insert(id, client.clone());
+        Some(client)
+    }
+
+    /// Tells the host how a call ended.
+    pub fn complete(&self, completion: Completion) {
+        transport::send(&ToHost::Completion {
+            process: self.id,
+            completion,
+        });
+    }
+
+    /// A request is about to be sent.
+    pub fn begin(&self, request: &Request, thread: ThreadId) {
+        let outstanding = Outstanding {
+            irp: request.irp,
+            file: request.file,
+            thread,
+            pins: 0,
+        };
+        self.outstanding.lock().insert(request.id, outstanding);
+    }
+
+    /// A request is complete: whether it may be freed, for nobody is cancelling it.
+    fn end(&self, id: RequestId) -> bool {
+        let mut outstanding = self.outstanding.lock();
+        if outstanding
+            .get(&id)
+            .is_some_and(|request| request.pins != 0)
+        {
+            return false;
+        }
+        outstanding.remove(&id);
+        true
+    }
+
+    /// Cancels requests that are on their way: how many there were.
+    pub fn cancel(&self, suits: impl Fn(RequestId, *mut FILE_OBJECT, ThreadId) -> bool) -> usize {
+        let mut pinned = Vec::new();
+        for (&id, request) in self.outstanding.lock().iter_mut() {
+            if suits(id, request.file, request.thread) {
+                request.pins += 1;
+                pinned.push((id, request.irp));
+            }
+        }
+        for &(id, irp) in &pinned {
+            // SAFETY: the pin keeps the IRP from being freed.
+            unsafe { cancel::cancel(irp) };
+            if let Some(request) = self.outstanding.lock().get_mut(&id) {
+                request.pins -= 1;
+            }
+        }
+        pinned.len()
+    }
+
+    /// Waits until no request of a thread, or of any, is on its way. The threads finish them.
+    fn wait_for_requests(&self, client: &Client, thread: Option<ThreadId>) {
+        loop {
+            let left = self
+                .outstanding
+                .lock()
+                .values()
+                .any(|request| thread.is_none_or(|thread| thread == request.thread));
+            if !left {
+                return;
+            }
+            client.finish_requests();
+            client
+                .arrived
+                .wait_until(Some(time::interrupt_time() + 10_000));
+        }
+    }
+
+    /// Ends the process, in its main thread: requests, handles, threads.
+    pub fn exit(self: &Arc<Self>, client: &Client) {
+        PROCESSES.lock().remove(&self.id);
+        self.cancel(|_, _, _| true);
+        self.wait_for_requests(client, None);
+        self.handles.close_all();
+        let others: Vec<_> = self.clients.lock().values().cloned().collect();
+        for other in others {
+            if other.id != client.id {
+                other.stop();
+            }
+        }
+        // What is left is the thread itself: nobody waits for it, so the reaper does.
+        let own = client.thread.lock().0;
+        reap(own, self.clone());
+    }
+
+    /// A thread of the process has ended: its requests are cancelled and waited for.
+    pub fn exit_thread(&self, client: &Client, thread: ThreadId) {
+        self.cancel(|_, _, of| of == thread);
+        self.wait_for_requests(client, Some(thread));
+    }
+}
+
+/// Frees the last thread of a process, and with it the process.
+fn reap(thread: *mut Thread, process: Arc<Process>) {
+    let last = ThreadPointer(thread);
+    thread::spawn("reaper", move || {
+        let last = last;
+        // SAFETY: the thread ends, and nobody else refers to it.
+        unsafe { thread::release(last.0) };
+        process.clients.lock().clear();
+        drop(process);
+    });
+}
+
+impl Client {
+    /// Has the thread do something. IRQL up to DISPATCH_LEVEL.
+    pub fn queue(&self, job: Job) {
+        self.jobs.lock().push_back(job);
+        self.arrived.set();
+    }
+
+    /// The thread's id.
+    pub const fn id(&self) -> ThreadId {
+        self.id
+    }
+
+    fn run(self: &Arc<Self>) {
+        loop {
+            let job = self.jobs.lock().pop_front();
+            match job {
+                None => self.arrived.wait(),
+                Some(Job::Finish(request)) => self.finish(request),
+                Some(Job::End) => break,
+                Some(Job::Call(ProcessRequest::Exit { id })) => {
+                    self.process.exit(self);
+                    self.process
+                        .complete(super::irp::refused(id, STATUS_SUCCESS));
+                    break;
+                }
+                Some(Job::Call(request)) => {
+                    if let Some(completion) = syscall::execute(self, request) {
+                        self.process.complete(completion);
+                    }
+                }
+            }
+        }
+        self.ended.store(true, Ordering::Release);
+    }
+
+    fn finish(&self, request: Box<Request>) {
+        if !self.process.end(request.id) {
+            // Somebody is cancelling it at this moment: it is finished when they are done.
+            self.queue(Job::Finish(request));
+            crate::ke::dispatcher::yield_now();
+            return;
+        }
+        self.process.complete(request.finish());
+    }
+
+    /// Finishes requests that are complete, and leaves the thread's other jobs for later.
+    pub fn finish_requests(&self) {
+        loop {
+            let mut jobs = self.jobs.lock();
+            let position = jobs.iter().position(|job| matches!(job, Job::Finish(_)));
+            let job = position.and_then(|position| jobs.remove(position));
+            drop(jobs);
+            let Some(Job::Finish(request)) = job else {
+                return;
+            };
+            self.finish(request);
+        }
+    }
+
+    /// Waits until a request of this thread's is finished.
+    pub fn wait_for(&self, id: RequestId) {
+        while self.process.outstanding.lock().contains_key(&id) {
+            self.finish_requests();
+            self.arrived
+                .wait_until(Some(time::interrupt_time() + 10_000));
+        }
+    }
+
+    /// Ends the thread, whose requests are finished, and waits for it.
+    fn stop(&self) {
+        self.queue(Job::End);
+        while !self.ended.load(Ordering::Acquire) {
+            crate::ke::dispatcher::yield_now();
+        }
+        let thread = self.thread.lock().0;
+        // SAFETY: the thread has left its last job, and nobody else refers to it.
+        unsafe { thread::release(thread) };
+    }
 }

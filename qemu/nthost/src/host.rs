@@ -1,0 +1,160 @@
+//! What is done to the machine, and the questions that the host has for the kernel.
+
+use alloc::{format, vec::Vec};
+use core::sync::atomic::{AtomicU16, Ordering};
+
+use nthost_nt::status::{STATUS_NOT_SUPPORTED, STATUS_SUCCESS};
+use nthost_protocol::{
+    HostAnswer, HostRequest, Manifest,
+    host::{Driver, Machine, Node, Processor, Verifier},
+};
+
+use crate::{
+    export,
+    hal::exit,
+    io::{driver, leak},
+    ke::{lock::SpinLock, pcr, time},
+    mm::{phys, pool},
+    pnp, system, transport,
+    verifier::{
+        account::{self, Kind},
+        call,
+    },
+};
+
+/// The manifest that the machine was started with.
+static MANIFEST: SpinLock<Option<Manifest>> = SpinLock::new(None);
+/// The exit code that was asked for, and one more; zero as long as none was.
+static EXIT: AtomicU16 = AtomicU16::new(0);
+
+/// States the manifest.
+pub fn set_manifest(manifest: Manifest) {
+    *MANIFEST.lock() = Some(manifest);
+}
+
+/// Does or answers what the host asks. PASSIVE_LEVEL, in a worker thread.
+#[must_use]
+pub fn answer(request: HostRequest) -> HostAnswer {
+    match request {
+        HostRequest::DescribeMachine => HostAnswer::Machine(machine()),
+        HostRequest::ListDrivers => HostAnswer::Drivers(drivers()),
+        HostRequest::ListDevices => HostAnswer::Devices(pnp::manager::describe()),
+        HostRequest::Pnp { device, operation } => {
+            HostAnswer::Status(pnp::manager::operate(&device, operation))
+        }
+        HostRequest::UnloadDriver { service } => HostAnswer::Status(pnp::manager::unload(&service)),
+        HostRequest::VerifierReport => HostAnswer::Verifier(verifier()),
+        HostRequest::Shutdown { code } => {
+            EXIT.store(u16::from(code) + 1, Ordering::Relaxed);
+            HostAnswer::Status(STATUS_SUCCESS)
+        }
+        HostRequest::DrainEvents => HostAnswer::Events(Vec::new()),
+        HostRequest::DevicePower { .. }
+        | HostRequest::SystemPower { .. }
+        | HostRequest::Fault(_)
+        | HostRequest::ClearFaults => HostAnswer::Status(STATUS_NOT_SUPPORTED),
+    }
+}
+
+/// What is left to do once an answer was queued: the end of the machine.
+pub fn after_answer() {
+    let code = EXIT.load(Ordering::Relaxed);
+    if code == 0 {
+        return;
+    }
+    // The answer itself leaves first, if the host still takes it.
+    let patience = time::interrupt_time() + 10_000_000;
+    while !transport::is_drained() && time::interrupt_time() < patience {
+        crate::ke::dispatcher::yield_now();
+    }
+    exit::exit((code - 1) as u8);
+}
+
+fn machine() -> Machine {
+    Machine {
+        processors: pcr::all()
+            .map(|pcr| Processor {
+                apic_id: pcr.apic_id,
+                group: pcr.group,
+                number: pcr.group_number,
+                node: pcr.node,
+            })
+            .collect(),
+        nodes: (0..phys::node_count() as u16)
+            .map(|number| Node {
+                number,
+                memory: phys::node_bytes(number),
+            })
+            .collect(),
+        boot_us: system::boot_us(),
+        exports: export::all().len() as u32,
+    }
+}
+
+fn drivers() -> Vec<Driver> {
+    driver::all()
+        .into_iter()
+        .map(|driver| {
+            let (base, size, imports) = driver.placement().unwrap_or_default();
+            Driver {
+                service: driver.image.service.clone(),
+                base,
+                size,
+                imports: imports as u32,
+                status: driver.status,
+                fault: driver.fault.clone(),
+            }
+        })
+        .collect()
+}
+
+/// What drivers have and have not given back. Of pool only what a driver itself allocated
+/// counts: the caller's address tells.
+fn verifier() -> Verifier {
+    let mut report = Verifier {
+        checks: call::count(),
+        ..Verifier::default()
+    };
+    pool::for_each(|address, allocation| {
+        let (module, offset) = call::module_of(allocation.caller);
+        if module == "nthost" || allocation.caller == 0 {
+            return;
+        }
+        report.pool_allocations += 1;
+        report.pool_bytes += allocation.size;
+        report.details.push(format!(
+            "pool {address:#x}, {} bytes, tag {}, from {module}+{offset:#x}",
+            allocation.size,
+            pool::tag_text(allocation.tag)
+        ));
+    });
+    let irps = leak::irps();
+    report.irps = irps.len() as u64;
+    report.details.extend(irps);
+    let objects = leak::objects();
+    report.objects = objects.len() as u64;
+    report.details.extend(objects);
+    for (kind, name) in [
+        (Kind::Pages, "pages"),
+        (Kind::LockedPages, "locked pages"),
+        (Kind::IoSpace, "I/O space"),
+        (Kind::MdlMapping, "mapping"),
+    ] {
+        for (address, held) in account::all(kind) {
+            let (module, offset) = call::module_of(held.caller);
+            if module == "nthost" || held.caller == 0 {
+                continue;
+            }
+            match kind {
+                Kind::Pages => report.pages += held.count,
+                Kind::LockedPages => report.locked_pages += held.count,
+                _ => report.mappings += 1,
+            }
+            report
+                .details
+                .push(format!("{name} {address:#x}, from {module}+{offset:#x}"));
+        }
+    }
+    report.interrupts = crate::hal::interrupt::connected() as u64;
+    report
+}

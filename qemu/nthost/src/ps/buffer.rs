@@ -1,0 +1,152 @@
+//! The memory of a process, as its system calls use it: buffers that they bring along, and
+//! addresses that are taken on trust and found out.
+
+use alloc::{vec, vec::Vec};
+
+use nthost_nt::status::{NTSTATUS, STATUS_ACCESS_VIOLATION, STATUS_INSUFFICIENT_RESOURCES};
+use nthost_protocol::Buffer;
+
+use crate::mm::{
+    PAGE_SIZE,
+    address_space::AddressSpace,
+    locked,
+    paging::{Access, physical},
+};
+
+/// Reads the process's memory.
+///
+/// # Errors
+///
+/// `STATUS_ACCESS_VIOLATION`.
+pub fn read(space: &AddressSpace, address: u64, length: u32) -> Result<Vec<u8>, NTSTATUS> {
+    let mut bytes = vec![0; length as usize];
+    let mut done = 0;
+    while done < bytes.len() {
+        let at = address
+            .checked_add(done as u64)
+            .ok_or(STATUS_ACCESS_VIOLATION)?;
+        let (frame, _) = space.translate(at).ok_or(STATUS_ACCESS_VIOLATION)?;
+        let count = ((PAGE_SIZE - at % PAGE_SIZE) as usize).min(bytes.len() - done);
+        let from = physical(frame).cast_const();
+        let to = bytes[done..].as_mut_ptr();
+        // SAFETY: the page belongs to the process, whose memory any bytes may be in.
+        unsafe { to.copy_from_nonoverlapping(from, count) };
+        done += count;
+    }
+    Ok(bytes)
+}
+
+/// Writes the process's memory: all of it or nothing.
+///
+/// # Errors
+///
+/// `STATUS_ACCESS_VIOLATION`.
+pub fn write(space: &AddressSpace, address: u64, bytes: &[u8]) -> Result<(), NTSTATUS> {
+    check(space, address, bytes.len() as u64, true)?;
+    let mut done = 0;
+    while done < bytes.len() {
+        let at = address + done as u64;
+        let (frame, _) = space.translate(at).ok_or(STATUS_ACCESS_VIOLATION)?;
+        let count = ((PAGE_SIZE - at % PAGE_SIZE) as usize).min(bytes.len() - done);
+        let from = bytes[done..].as_ptr();
+        // SAFETY: as above.
+        unsafe { physical(frame).copy_from_nonoverlapping(from, count) };
+        done += count;
+    }
+    Ok(())
+}
+
+/// Checks that every page of a buffer can be accessed so.
+///
+/// # Errors
+///
+/// `STATUS_ACCESS_VIOLATION`.
+pub fn check(space: &AddressSpace, address: u64, length: u64, write: bool) -> Result<(), NTSTATUS> {
+    let end = address.checked_add(length).ok_or(STATUS_ACCESS_VIOLATION)?;
+    let mut page = address & !(PAGE_SIZE - 1);
+    while length != 0 && page < end {
+        let (_, access) = space.translate(page).ok_or(STATUS_ACCESS_VIOLATION)?;
+        if write && !access.contains(Access::WRITE) {
+            return Err(STATUS_ACCESS_VIOLATION);
+        }
+        page += PAGE_SIZE;
+    }
+    Ok(())
+}
+
+/// Frees an allocation of the process; whether there is one at this address.
+pub fn free(space: &AddressSpace, address: u64) -> bool {
+    let Some(frames) = space.remove(address) else {
+        return false;
+    };
+    for frame in frames {
+        // SAFETY: the process has given the page back, and it is mapped nowhere.
+        unsafe { locked::free(frame) };
+    }
+    true
+}
+
+/// A buffer argument in the process's memory.
+#[derive(Clone, Copy, Debug)]
+pub struct UserBuffer {
+    /// Where it begins.
+    pub address: u64,
+    /// How long it claims to be.
+    pub length: u32,
+    /// It was allocated for the time of the request.
+    pub own: bool,
+}
+
+impl UserBuffer {
+    /// Puts a buffer argument into the process's memory.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
+    pub fn new(space: &AddressSpace, buffer: &Buffer) -> Result<Self, NTSTATUS> {
+        let (length, bytes): (u32, &[u8]) = match buffer {
+            &Buffer::At { address, length } => {
+                return Ok(Self {
+                    address,
+                    length,
+                    own: false,
+                });
+            }
+            Buffer::Data(bytes) => (bytes.len() as u32, bytes),
+            Buffer::Length(length) => (*length, &[]),
+        };
+        if length == 0 {
+            return Ok(Self {
+                address: 0,
+                length: 0,
+                own: false,
+            });
+        }
+        let address = space
+            .allocate(u64::from(length), Access::WRITE)
+            .ok_or(STATUS_INSUFFICIENT_RESOURCES)?;
+        let buffer = Self {
+            address,
+            length,
+            own: true,
+        };
+        write(space, address, bytes)?;
+        Ok(buffer)
+    }
+
+    /// What the request left in it: so many bytes, if it was allocated for the request.
+    pub fn take(&self, space: &AddressSpace, information: u64) -> Vec<u8> {
+        if !self.own {
+            return Vec::new();
+        }
+        let count = information.min(u64::from(self.length)) as u32;
+        read(space, self.address, count).unwrap_or_default()
+    }
+
+    /// Frees it, if it was allocated for the request.
+    pub fn release(&self, space: &AddressSpace) {
+        if self.own {
+            free(space, self.address);
+        }
+    }
+}
