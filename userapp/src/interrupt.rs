@@ -14,6 +14,8 @@ pub struct Interrupt(Arc<State>);
 #[derive(Default)]
 struct State {
     raised: AtomicBool,
+    /// Held while an interrupt is being carried out. Taken before [`Self::files`].
+    raising: Mutex<()>,
     /// The files whose requests are cancelled. Not held while they are.
     files: Mutex<Vec<Weak<dyn File>>>,
 }
@@ -27,6 +29,11 @@ impl std::fmt::Debug for Interrupt {
 impl Interrupt {
     /// Interrupts: from now on no request begins, and all outstanding ones are cancelled.
     pub fn raise(&self) {
+        let _raising = self
+            .0
+            .raising
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
         // Before the files are looked at: whoever sends a request looks at this afterwards, so
         // that a request is seen by one side or the other. Both sides use the one total order.
         self.0.raised.store(true, Ordering::SeqCst);
@@ -35,6 +42,17 @@ impl Interrupt {
         for file in files.iter().filter_map(Weak::upgrade) {
             file.cancel(None);
         }
+    }
+
+    /// Waits until an interrupt that is being carried out has been: the thread that does so
+    /// keeps files open for that long.
+    pub fn settle(&self) {
+        drop(
+            self.0
+                .raising
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
     }
 
     /// Whether there was an interrupt.

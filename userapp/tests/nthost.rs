@@ -160,7 +160,7 @@ fn a_handle_is_closed_with_its_last_user() {
 fn refusals_are_explained() {
     let double = Double::start();
     let (host, edu) = open(&double, &Interrupt::default());
-    let fault = edu.identify().unwrap_err();
+    let fault = edu.reset().unwrap_err();
     assert_eq!(fault.status(), Some(Status::Nt(0xc000_0010)));
     let text = fault.to_string();
     assert!(

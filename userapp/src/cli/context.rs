@@ -1,7 +1,7 @@
 //! What all commands have: the system, the device that is meant, and where output goes.
 
 use std::{
-    io::{self, Write},
+    io::{self, IsTerminal, Write},
     path::PathBuf,
     time::Duration,
 };
@@ -12,6 +12,7 @@ use eductl::{
     Device, DeviceKind, Edu, Error, Interrupt, IoSystem, Testdev,
     device::{self, OpenDevice},
 };
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
 
 use super::{Arguments, command::Command};
@@ -90,6 +91,11 @@ impl Context {
         self.open(&system, &device).map(Testdev::new)
     }
 
+    /// The device that was asked for, as it was asked for.
+    pub fn asked(&self) -> Option<&str> {
+        self.device.as_deref()
+    }
+
     /// Prints the result: as JSON for machines, or as the lines that `text` writes for people.
     pub fn print(
         &self,
@@ -103,6 +109,23 @@ impl Context {
             text(&mut out)
         };
         printed.and_then(|()| out.flush()).map_err(output_fault)
+    }
+
+    /// A bar for something that takes a while. Nothing is drawn for machines, nor where nobody
+    /// looks.
+    pub fn progress(&self, length: u64, what: &str) -> ProgressBar {
+        let target = if self.json || !io::stderr().is_terminal() {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        };
+        let bar = ProgressBar::with_draw_target(Some(length), target);
+        let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {elapsed}");
+        if let Ok(style) = style {
+            bar.set_style(style);
+        }
+        bar.set_message(what.to_owned());
+        bar
     }
 }
 

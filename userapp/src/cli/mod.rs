@@ -4,6 +4,7 @@ mod command;
 mod context;
 mod file;
 mod number;
+mod workload;
 
 #[cfg(unix)]
 use std::path::PathBuf;
@@ -58,7 +59,9 @@ pub fn main() -> ExitCode {
     let _ = ctrlc::set_handler(move || raised.raise());
     let json = arguments.json;
     let (context, command) = Context::new(arguments, interrupt);
-    match command.run(&context) {
+    let result = command.run(&context);
+    context.interrupt.settle();
+    match result {
         Ok(()) => ExitCode::SUCCESS,
         // Whoever reads the output has seen enough.
         Err(Error::File { error, .. }) if error.kind() == std::io::ErrorKind::BrokenPipe => {

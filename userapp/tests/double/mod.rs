@@ -1,6 +1,11 @@
 //! A double of nthost for tests of the library alone: it speaks the protocol on a socket, and
 //! its one device computes factorials, some of which never end by themselves.
 
+#![allow(
+    dead_code,
+    reason = "each test program that has this module uses another part of it"
+)]
+
 use std::{
     collections::HashMap,
     io::{Read, Write},
@@ -13,13 +18,15 @@ use std::{
 use eductl::edu::factorial_mod_2_32;
 use eduwdm_abi::{
     Header, Ioctl,
-    edu::{FactorialInput, FactorialOutput},
+    edu::{FactorialInput, FactorialOutput, Identity},
+    statistics::{Processor, Queue, Statistics},
+    topology::Topology,
 };
 use nthost_protocol::{
     Buffer, Completion, Decoder, HostAnswer, PROTOCOL_VERSION, ProcessRequest, RequestId, ToGuest,
     ToHost, encode,
 };
-use zerocopy::{FromBytes, IntoBytes};
+use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
 /// Factorials from this number on are never done.
 pub const ENDLESS: u32 = 1000;
@@ -69,6 +76,46 @@ impl Double {
 
     pub fn seen(&self) -> Seen {
         self.seen.lock().unwrap().clone()
+    }
+}
+
+/// The answer to a request that always has the same one.
+fn answer(code: u32) -> Option<Vec<u8>> {
+    match Ioctl::from_code(code)? {
+        Ioctl::Identify => Some(
+            Identity {
+                header: Header::of::<Identity>(),
+                identification: 0x0100_00ed,
+                major_version: 1,
+                minor_version: 0,
+                interrupt_kind: 2,
+                interrupt_count: 1,
+                buffer_length: 4095,
+                driver_version: 0x0001_0000,
+            }
+            .as_bytes()
+            .to_vec(),
+        ),
+        Ioctl::Topology => Some(
+            Topology {
+                header: Header::of::<Topology>(),
+                interrupt_vector: 0x51,
+                interrupt_irql: 5,
+                ..Topology::new_zeroed()
+            }
+            .as_bytes()
+            .to_vec(),
+        ),
+        Ioctl::Statistics => {
+            let fixed = Statistics {
+                header: Header::of::<Statistics>(),
+                processor_count: 2,
+                processors_returned: 2,
+                queues: [Queue::default(); 4],
+            };
+            Some([fixed.as_bytes(), [Processor::default(); 2].as_bytes()].concat())
+        }
+        _ => None,
     }
 }
 
@@ -182,9 +229,10 @@ impl Process {
                     seen.most_outstanding = seen.most_outstanding.max(seen.outstanding);
                 }
             }
-            ProcessRequest::DeviceControl { id, .. } => {
-                self.complete(id, 0xc000_0010, 0, Vec::new());
-            }
+            ProcessRequest::DeviceControl { id, code, .. } => match answer(code) {
+                Some(data) => self.complete(id, 0, data.len() as u64, data),
+                None => self.complete(id, 0xc000_0010, 0, Vec::new()),
+            },
             other => panic!("{other:?}"),
         }
         true

@@ -1,14 +1,22 @@
 //! The commands, a file for each.
 
+mod bench;
+mod cancel_storm;
+mod completions;
 mod copy;
 mod factorial;
+#[cfg(unix)]
+mod host;
 mod info;
 mod list;
 mod liveness;
+mod man;
 mod raise;
 mod read;
 mod stats;
+mod stress;
 mod testdev;
+mod top;
 mod topology;
 mod wait;
 mod write;
@@ -50,4 +58,12 @@ commands! {
     Testdev(testdev),
     Stats(stats),
     Topology(topology),
+    CancelStorm(cancel_storm),
+    Stress(stress),
+    Bench(bench),
+    Top(top),
+    #[cfg(unix)]
+    Host(host),
+    Completions(completions),
+    Man(man),
 }

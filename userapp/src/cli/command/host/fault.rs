@@ -1,0 +1,127 @@
+//! `eductl host fault`: what goes wrong because a person wants it to.
+
+use clap::{Args, Subcommand};
+use eductl::{Error, nthost::NtHost};
+use nthost_protocol::{Fault, HostRequest, IrpEffect};
+
+use super::{device_node, done};
+use crate::cli::{
+    context::Context,
+    number::{number, number32},
+};
+
+/// Has something go wrong, once or more often.
+#[derive(Debug, Args)]
+#[command(
+    after_help = "Examples: eductl host fault call --routine ExAllocatePool2 --nth 3\n          \
+                        eductl host fault random --seed 7 --per-mille 20\n          \
+                        eductl host fault irp --major 0x1b --minor 0 --status 0xc000009a\n          \
+                        eductl host fault clear"
+)]
+pub struct Arguments {
+    #[command(subcommand)]
+    kind: Kind,
+}
+
+#[derive(Debug, Subcommand)]
+enum Kind {
+    /// Calls that may fail for lack of resources do.
+    Call {
+        /// The routine; any that may fail if nothing is said.
+        #[arg(long, default_value = "")]
+        routine: String,
+        /// The service whose driver calls it; any if nothing is said.
+        #[arg(long, default_value = "")]
+        service: String,
+        /// Which of these calls is the first to fail, counted from 0.
+        #[arg(long, default_value = "0", value_parser = number32)]
+        nth: u32,
+        /// How many of them fail, from that one on.
+        #[arg(long, default_value = "1", value_parser = number32)]
+        count: u32,
+    },
+    /// Calls that may fail for lack of resources do, at random.
+    Random {
+        /// The service whose driver calls; any if nothing is said.
+        #[arg(long, default_value = "")]
+        service: String,
+        /// What the choice follows from.
+        #[arg(long, value_parser = number)]
+        seed: u64,
+        /// How many of 1000 calls fail.
+        #[arg(long, default_value_t = 10, value_parser = clap::value_parser!(u16).range(1..=1000))]
+        per_mille: u16,
+    },
+    /// An IRP that a driver sends down fails, or goes down later.
+    Irp {
+        /// `IRP_MJ_…`.
+        #[arg(long, value_parser = byte)]
+        major: u8,
+        /// `IRP_MN_…`; any if nothing is said.
+        #[arg(long, value_parser = byte)]
+        minor: Option<u8>,
+        /// Which of these IRPs, counted from 0.
+        #[arg(long, default_value = "0", value_parser = number32)]
+        nth: u32,
+        /// The status that it is completed with.
+        #[arg(long, value_parser = number32, conflicts_with = "pend", required_unless_present = "pend")]
+        status: Option<u32>,
+        /// How many milliseconds later it goes down.
+        #[arg(long, value_parser = number32)]
+        pend: Option<u32>,
+    },
+    /// Takes back all faults that have not happened.
+    Clear,
+}
+
+fn byte(text: &str) -> Result<u8, String> {
+    let number = number(text)?;
+    u8::try_from(number).map_err(|_| format!("{number} does not fit into a byte"))
+}
+
+impl Arguments {
+    pub fn run(&self, context: &Context, host: &NtHost) -> Result<(), Error> {
+        let fault = match &self.kind {
+            Kind::Clear => return done(context, host, HostRequest::ClearFaults),
+            Kind::Call {
+                routine,
+                service,
+                nth,
+                count,
+            } => Fault::Call {
+                routine: routine.clone(),
+                service: service.clone(),
+                nth: *nth,
+                count: *count,
+            },
+            Kind::Random {
+                service,
+                seed,
+                per_mille,
+            } => Fault::RandomCalls {
+                service: service.clone(),
+                seed: *seed,
+                per_mille: *per_mille,
+            },
+            Kind::Irp {
+                major,
+                minor,
+                nth,
+                status,
+                pend,
+            } => Fault::Irp {
+                device: device_node(context, host)?.instance,
+                major: *major,
+                minor: *minor,
+                nth: *nth,
+                effect: match (status, pend) {
+                    (Some(status), _) => IrpEffect::Fail(status.cast_signed()),
+                    (None, pend) => IrpEffect::Pend {
+                        milliseconds: pend.unwrap_or(0),
+                    },
+                },
+            },
+        };
+        done(context, host, HostRequest::Fault(fault))
+    }
+}

@@ -1,0 +1,202 @@
+//! `eductl host`: what a person does to a machine rather than asks a device, for nthost only:
+//! plug and play, power, faults, and what the kernel knows.
+
+mod fault;
+mod show;
+
+use clap::{Args, Subcommand, ValueEnum};
+use eductl::{Device, DeviceKind, Error, device, nthost::NtHost};
+use nthost_protocol::{
+    HostRequest,
+    host::{Device as DeviceNode, PnpOperation},
+};
+use serde_json::json;
+
+use crate::cli::context::Context;
+
+/// Does something to the running machine: plug and play, power, faults (nthost only).
+#[derive(Debug, Args)]
+#[command(after_help = "Examples: eductl host devices\n          \
+                        eductl host pnp surprise-removal --device 0\n          \
+                        eductl host fault call --routine ExAllocatePool2 --nth 3")]
+pub struct Arguments {
+    #[command(subcommand)]
+    action: Action,
+}
+
+#[derive(Debug, Subcommand)]
+enum Action {
+    /// Shows processors, nodes and memory as nthost found them.
+    #[command(after_help = "Example: eductl host machine")]
+    Machine,
+    /// Shows the loaded drivers, and why others were refused.
+    #[command(after_help = "Example: eductl host drivers --json")]
+    Drivers,
+    /// Shows the device nodes with their states, resources and interfaces.
+    #[command(after_help = "Example: eductl host devices")]
+    Devices,
+    /// Shows what the verifier has counted, and what is allocated now.
+    #[command(after_help = "Example: eductl host verifier")]
+    Verifier,
+    /// Takes the trace events written so far and shows them.
+    #[command(after_help = "Example: eductl host events")]
+    Events,
+    /// Takes the device through a plug-and-play transition.
+    #[command(after_help = "Example: eductl host pnp rebalance --device 0")]
+    Pnp {
+        /// Which one.
+        operation: Operation,
+    },
+    /// Puts the device into a power state.
+    #[command(after_help = "Example: eductl host power 3 --device 0")]
+    Power {
+        /// 0 for D0 … 3 for D3.
+        #[arg(value_parser = clap::value_parser!(u8).range(0..=3))]
+        state: u8,
+    },
+    /// Puts the system into a power state.
+    #[command(after_help = "Example: eductl host sleep 3 && eductl host sleep 0")]
+    Sleep {
+        /// 0 for working, 3 for sleeping, 5 for shut down.
+        #[arg(value_parser = clap::value_parser!(u8).range(0..=5))]
+        state: u8,
+    },
+    /// Unloads a driver that has no devices left.
+    #[command(after_help = "Example: eductl host unload eduwdm")]
+    Unload {
+        /// Its service.
+        service: String,
+    },
+    /// Has something go wrong.
+    Fault(fault::Arguments),
+    /// Ends the machine.
+    #[command(after_help = "Example: eductl host shutdown")]
+    Shutdown,
+}
+
+#[derive(Clone, Copy, Debug, ValueEnum)]
+enum Operation {
+    /// IRP_MN_START_DEVICE with the present resources
+    Start,
+    /// IRP_MN_QUERY_STOP_DEVICE, and its cancellation should it fail
+    QueryStop,
+    /// IRP_MN_CANCEL_STOP_DEVICE
+    CancelStop,
+    /// IRP_MN_STOP_DEVICE
+    Stop,
+    /// Query-stop, stop, other base addresses, start
+    Rebalance,
+    /// IRP_MN_QUERY_REMOVE_DEVICE, and its cancellation should it fail
+    QueryRemove,
+    /// IRP_MN_CANCEL_REMOVE_DEVICE
+    CancelRemove,
+    /// IRP_MN_REMOVE_DEVICE
+    Remove,
+    /// IRP_MN_SURPRISE_REMOVAL, and the removal when the last handle is closed
+    SurpriseRemoval,
+    /// AddDevice and start for a device that was removed
+    Add,
+}
+
+impl From<Operation> for PnpOperation {
+    fn from(operation: Operation) -> Self {
+        match operation {
+            Operation::Start => Self::Start,
+            Operation::QueryStop => Self::QueryStop,
+            Operation::CancelStop => Self::CancelStop,
+            Operation::Stop => Self::Stop,
+            Operation::Rebalance => Self::Rebalance,
+            Operation::QueryRemove => Self::QueryRemove,
+            Operation::CancelRemove => Self::CancelRemove,
+            Operation::Remove => Self::Remove,
+            Operation::SurpriseRemoval => Self::SurpriseRemoval,
+            Operation::Add => Self::Add,
+        }
+    }
+}
+
+impl Arguments {
+    pub fn run(&self, context: &Context) -> Result<(), Error> {
+        let host = context.system()?;
+        match &self.action {
+            Action::Machine => show::machine(context, &host.machine()?),
+            Action::Drivers => show::drivers(context, &host.drivers()?),
+            Action::Devices => show::devices(context, &host.devices()?),
+            Action::Verifier => show::verifier(context, &host.verifier()?),
+            Action::Events => show::events(context, &host.drain_events()?),
+            Action::Pnp { operation } => {
+                let device = device_node(context, &host)?.instance;
+                let operation = PnpOperation::from(*operation);
+                done(context, &host, HostRequest::Pnp { device, operation })
+            }
+            Action::Power { state } => {
+                let device = device_node(context, &host)?.instance;
+                let state = *state;
+                done(context, &host, HostRequest::DevicePower { device, state })
+            }
+            Action::Sleep { state } => {
+                done(context, &host, HostRequest::SystemPower { state: *state })
+            }
+            Action::Unload { service } => {
+                let service = service.clone();
+                done(context, &host, HostRequest::UnloadDriver { service })
+            }
+            Action::Fault(arguments) => arguments.run(context, &host),
+            Action::Shutdown => done(context, &host, HostRequest::Shutdown { code: 0 }),
+        }
+    }
+}
+
+/// Has something done that succeeds or fails.
+fn done(context: &Context, host: &NtHost, request: HostRequest) -> Result<(), Error> {
+    host.host_success(request)?;
+    context.print(&json!({ "done": true }), |out| writeln!(out, "done"))
+}
+
+/// The device node that is meant: by index as `eductl list` numbers them, by instance path, by
+/// an interface's path, or by a part of one of these that only it has; the first `edu` device if
+/// nothing is said.
+fn device_node(context: &Context, host: &NtHost) -> Result<DeviceNode, Error> {
+    let nodes = host.devices()?;
+    let Some(asked) = context.asked() else {
+        let path = device::find(&device::list(host)?, DeviceKind::Edu, None)?.path;
+        return by_interface(&nodes, &path).ok_or(Error::NoDevice);
+    };
+    if let Ok(index) = asked.parse::<usize>() {
+        let present = device::list(host)?;
+        let found = present.iter().find(|device| device.index == index);
+        let found = found.and_then(|Device { path, .. }| by_interface(&nodes, path));
+        return found.ok_or_else(|| unknown(asked, &nodes));
+    }
+    let asked_for = asked.to_ascii_lowercase();
+    let names = |node: &DeviceNode| {
+        let mut names = node.interfaces.clone();
+        names.push(node.instance.clone());
+        names
+    };
+    let having = |test: &dyn Fn(&str) -> bool| {
+        let mut found = nodes.iter().filter(|node| {
+            let mut names = names(node).into_iter();
+            names.any(|name| test(&name.to_ascii_lowercase()))
+        });
+        found.next().filter(|_| found.next().is_none()).cloned()
+    };
+    having(&|name| name == asked_for)
+        .or_else(|| having(&|name| name.contains(&asked_for)))
+        .ok_or_else(|| unknown(asked, &nodes))
+}
+
+fn by_interface(nodes: &[DeviceNode], path: &str) -> Option<DeviceNode> {
+    let has = |node: &&DeviceNode| {
+        let mut interfaces = node.interfaces.iter();
+        interfaces.any(|interface| interface.eq_ignore_ascii_case(path))
+    };
+    nodes.iter().find(has).cloned()
+}
+
+fn unknown(asked: &str, nodes: &[DeviceNode]) -> Error {
+    Error::UnknownDevice {
+        asked: asked.to_owned(),
+        known: nodes.iter().map(|node| node.instance.clone()).collect(),
+    }
+}
