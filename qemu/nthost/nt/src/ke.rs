@@ -25,6 +25,16 @@ pub struct SINGLE_LIST_ENTRY {
     pub Next: *mut Self,
 }
 
+/// The head of a sequenced singly linked list (ns-ntdef-_slist_header).
+#[repr(C, align(16))]
+#[derive(Clone, Copy)]
+pub struct SLIST_HEADER {
+    /// The depth in the low 16 bits, the number of changes above.
+    pub Alignment: u64,
+    /// The first entry; the low 4 bits are the kernel's.
+    pub Region: u64,
+}
+
 /// What every object that can be waited for begins with (opaque in the reference).
 #[repr(C)]
 #[derive(Clone, Copy)]

@@ -11,6 +11,7 @@
     reason = "the names are those of the WDM reference"
 )]
 
+pub mod ex;
 pub mod guid;
 pub mod io;
 pub mod ke;

@@ -1,4 +1,14 @@
 //! The executive: what the rest of the kernel and drivers share.
 
 #[cfg(target_os = "none")]
+mod event;
+#[cfg(target_os = "none")]
+pub mod fast_mutex;
+#[cfg(target_os = "none")]
+pub mod interlocked;
+#[cfg(target_os = "none")]
+pub mod rundown;
+#[cfg(target_os = "none")]
+pub mod slist;
+#[cfg(target_os = "none")]
 pub mod worker;
