@@ -60,7 +60,7 @@ pub fn driver_cargo(toolchain: Toolchain, command: &str) -> anyhow::Result<Comma
         .args(["--manifest-path", "driver/Cargo.toml"])
         .arg("--target-dir")
         .arg(paths::driver_target());
-    let mut flags = "-Ctarget-feature=+crt-static".to_owned();
+    let mut flags = "-Ctarget-feature=+crt-static -Ccontrol-flow-guard=checks".to_owned();
     if cfg!(not(windows)) {
         flags.push_str(" -Clinker-flavor=lld-link");
         cargo.args(["--config", "cross/config.toml"]).env(

@@ -1,10 +1,13 @@
-//! How a driver is linked: the linker's arguments, and import libraries made from export lists.
+//! How a driver is linked: the linker's arguments, import libraries made from export lists, and
+//! what Control Flow Guard needs of a run-time library.
 //!
 //! An export list (`cross/exports/*.def`) names what drivers of ours may import, and no more:
 //! whatever is not in it does not link. See the lists for their sources.
 
 use std::{
-    env, fs,
+    env,
+    ffi::OsStr,
+    fs,
     path::{Path, PathBuf},
     process::Command,
 };
@@ -52,6 +55,11 @@ pub fn configure() -> Result<(), ConfigError> {
         import_library(&list, &folder.join(library).with_extension("lib"))?;
     }
     println!("cargo::rustc-link-search=native={}", folder.display());
+    let guard = host::cross().join("runtime/guard.s");
+    println!("cargo::rerun-if-changed={}", guard.display());
+    let object = folder.join("guard.obj");
+    assemble(&guard, &object)?;
+    println!("cargo::rustc-cdylib-link-arg={}", object.display());
     for argument in ARGUMENTS {
         println!("cargo::rustc-cdylib-link-arg={argument}");
     }
@@ -59,25 +67,44 @@ pub fn configure() -> Result<(), ConfigError> {
 }
 
 fn import_library(list: &Path, library: &Path) -> Result<(), ConfigError> {
-    if !list.is_file() {
+    let arguments = ["-m", "i386:x86-64", "-d"].map(OsStr::new);
+    let to = [OsStr::new("-l"), library.as_os_str()];
+    make("llvm-dlltool", "llvm", &arguments, list, &to, library)
+}
+
+fn assemble(source: &Path, object: &Path) -> Result<(), ConfigError> {
+    let arguments = ["--target=x86_64-pc-windows-msvc", "-c"].map(OsStr::new);
+    let to = [OsStr::new("-o"), object.as_os_str()];
+    make("clang", "clang", &arguments, source, &to, object)
+}
+
+/// Makes a file of another by a tool of LLVM, under whichever of its names it is there.
+fn make(
+    what: &'static str,
+    package: &'static str,
+    arguments: &[&OsStr],
+    from: &Path,
+    to: &[&OsStr],
+    made: &Path,
+) -> Result<(), ConfigError> {
+    if !from.is_file() {
         let missing = std::io::ErrorKind::NotFound.into();
-        return Err(IoError::with_path(list, missing).into());
+        return Err(IoError::with_path(from, missing).into());
     }
     let mut tried = Vec::new();
-    for tool in host::tools("llvm-dlltool") {
+    for tool in host::tools(what) {
         let output = Command::new(&tool)
-            .args(["-m", "i386:x86-64", "-d"])
-            .arg(list)
-            .arg("-l")
-            .arg(library)
+            .args(arguments)
+            .arg(from)
+            .args(to)
             .output();
         match output {
             Ok(output) if output.status.success() => return Ok(()),
             Ok(output) => {
-                // A failed tool may leave half a library behind.
-                drop(fs::remove_file(library));
+                // A failed tool may leave half a file behind.
+                drop(fs::remove_file(made));
                 return Err(ConfigError::Tool {
-                    command: format!("{tool} -d {}", list.display()),
+                    command: format!("{tool} … {}", from.display()),
                     why: String::from_utf8_lossy(&output.stderr).into_owned(),
                 });
             }
@@ -85,8 +112,8 @@ fn import_library(list: &Path, library: &Path) -> Result<(), ConfigError> {
         }
     }
     Err(ConfigError::Missing {
-        what: "llvm-dlltool",
+        what,
         tried: tried.join(", "),
-        package: "llvm",
+        package,
     })
 }

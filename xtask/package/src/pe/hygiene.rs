@@ -198,8 +198,8 @@ impl Checks<'_> {
                 Verdict::Missing
             },
             if whole { "instrumented" } else { "none" },
-            "the guard's checks need a load configuration, which the WDK's run-time library has \
-             and the build without it has not",
+            "a corrupted pointer could call anything; it takes -C control-flow-guard, and a load \
+             configuration from a run-time library",
         );
     }
 
