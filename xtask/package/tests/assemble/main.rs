@@ -19,7 +19,7 @@ use eduwdm_package::sign::{authenticode, catalog, oid, test_certificate};
 use image::{GOOD, GUID, Plan};
 use tempfile::TempDir;
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 const VERSION: Version = Version([1, 2, 3, 0]);
 
 fn signer() -> Signer {

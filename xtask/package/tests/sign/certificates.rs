@@ -12,7 +12,7 @@ use rsa::pkcs8::EncodePrivateKey;
 
 use crate::signer;
 
-const DAY: Duration = Duration::from_secs(24 * 3600);
+const DAY: Duration = Duration::from_hours(24);
 
 fn pem(signer: &certificate::Signer) -> (String, String) {
     (

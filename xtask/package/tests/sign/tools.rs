@@ -360,7 +360,7 @@ fn a_server_that_is_none_or_answers_nonsense_is_named() {
 #[test]
 fn an_expired_certificate_is_seen_by_osslsigncode_too() {
     let now = SystemTime::now();
-    let day = Duration::from_secs(24 * 3600);
+    let day = Duration::from_hours(24);
     let expired = eduwdm_package::sign::test_certificate::make_for(
         "CN=expired",
         &[eduwdm_package::sign::oid::CODE_SIGNING],

@@ -15,7 +15,7 @@ use eduwdm_vm::{Arguments, VmError, disk, image, prepare};
 use tempfile::TempDir;
 
 /// The longest that a boot may take before it is taken for a hang.
-const LIMIT: Duration = Duration::from_secs(120);
+const LIMIT: Duration = Duration::from_mins(2);
 
 #[derive(Parser)]
 struct Line {
