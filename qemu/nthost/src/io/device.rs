@@ -406,6 +406,31 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// As IoAttachDeviceToDeviceStack, with the device below stored where the driver wants it
+    /// before any IRP can reach the new device. STATUS_NO_SUCH_DEVICE, and NULL stored, if that
+    /// is on its way out or not ready.
+    ///
+    /// Source: IoAttachDeviceToDeviceStackSafe.
+    ///
+    /// # Safety
+    ///
+    /// As IoAttachDeviceToDeviceStack; `attached_to` is null inside, and where the device goes.
+    pub unsafe fn IoAttachDeviceToDeviceStackSafe(
+        source: *mut DEVICE_OBJECT,
+        target: *mut DEVICE_OBJECT,
+        attached_to: *mut *mut DEVICE_OBJECT,
+    ) -> NTSTATUS {
+        let top = highest(target);
+        // SAFETY: the caller's promise; it is stored first, and taken back on failure.
+        unsafe { attached_to.write(top) };
+        // SAFETY: the caller's promise.
+        let below = unsafe { IoAttachDeviceToDeviceStack(source, target) };
+        // SAFETY: as above.
+        unsafe { attached_to.write(below) };
+        if below.is_null() { nthost_nt::status::STATUS_NO_SUCH_DEVICE } else { STATUS_SUCCESS }
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// Takes off what is attached to a device.
     ///
     /// Source: IoDetachDevice.

@@ -29,6 +29,8 @@ pub mod file;
 #[cfg(target_os = "none")]
 pub mod finish;
 #[cfg(target_os = "none")]
+pub mod forward;
+#[cfg(target_os = "none")]
 pub mod guarded;
 #[cfg(target_os = "none")]
 pub mod interface;
@@ -42,6 +44,8 @@ pub mod irp;
 pub mod leak;
 #[cfg(target_os = "none")]
 pub mod notify;
+#[cfg(target_os = "none")]
+pub mod property;
 #[cfg(target_os = "none")]
 pub mod reinitialize;
 #[cfg(target_os = "none")]

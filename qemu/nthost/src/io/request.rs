@@ -17,8 +17,12 @@ use crate::ke::thread;
 /// Completion routine flags: called however the IRP ends.
 const ALWAYS: u8 = SL_INVOKE_ON_CANCEL | SL_INVOKE_ON_ERROR | SL_INVOKE_ON_SUCCESS;
 
-/// Keeps the IRP for who waits for it.
-unsafe extern "win64" fn completed(
+/// Keeps the IRP for who waits for it, on the event that is its context.
+///
+/// # Safety
+///
+/// The context is an event that lives until it is set.
+pub unsafe extern "win64" fn completed(
     _device: *mut DEVICE_OBJECT,
     _irp: *mut IRP,
     context: *mut c_void,

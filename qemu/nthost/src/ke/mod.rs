@@ -18,6 +18,8 @@ pub mod event;
 #[cfg(target_os = "none")]
 pub mod exception;
 #[cfg(target_os = "none")]
+pub mod interrupt_lock;
+#[cfg(target_os = "none")]
 pub mod ipi;
 #[cfg(target_os = "none")]
 pub mod irql;

@@ -1,0 +1,96 @@
+//! What the system knows of a device besides its driver.
+//!
+//! Source: IoGetDeviceProperty, ne-wdm-device_registry_property.
+
+use alloc::{string::String, vec::Vec};
+use core::ffi::c_void;
+
+use nthost_nt::{
+    io::device::DEVICE_OBJECT,
+    status::{
+        NTSTATUS, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_DEVICE_REQUEST,
+        STATUS_INVALID_PARAMETER_2, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_SUCCESS,
+    },
+};
+
+use crate::pnp::node::{self, Node};
+
+/// `DEVICE_REGISTRY_PROPERTY`.
+mod property {
+    pub const HARDWARE_ID: i32 = 1;
+    pub const COMPATIBLE_IDS: i32 = 2;
+    pub const ENUMERATOR_NAME: i32 = 15;
+    pub const BUS_NUMBER: i32 = 14;
+    pub const LEGACY_BUS_TYPE: i32 = 13;
+    pub const ADDRESS: i32 = 16;
+    pub const HIGHEST: i32 = 23;
+}
+
+/// `PCIBus` of `INTERFACE_TYPE`.
+const PCI_BUS: u32 = 5;
+
+fn text(value: &str) -> Vec<u8> {
+    value
+        .encode_utf16()
+        .chain([0])
+        .flat_map(u16::to_le_bytes)
+        .collect()
+}
+
+fn texts(values: &[String]) -> Vec<u8> {
+    let mut bytes: Vec<u8> = values.iter().flat_map(|value| text(value)).collect();
+    bytes.extend([0, 0]);
+    bytes
+}
+
+fn value(node: &Node, property: i32) -> Result<Vec<u8>, NTSTATUS> {
+    let address = node.function.address;
+    Ok(match property {
+        property::HARDWARE_ID => texts(&node.hardware_ids),
+        property::COMPATIBLE_IDS => texts(&node.compatible_ids),
+        property::ENUMERATOR_NAME => text("PCI"),
+        property::BUS_NUMBER => u32::from(address.bus).to_le_bytes().to_vec(),
+        property::LEGACY_BUS_TYPE => PCI_BUS.to_le_bytes().to_vec(),
+        property::ADDRESS => {
+            let address = u32::from(address.device) << 16 | u32::from(address.function);
+            address.to_le_bytes().to_vec()
+        }
+        // Known properties that no INF or bus driver has given this device.
+        0..=property::HIGHEST => return Err(STATUS_OBJECT_NAME_NOT_FOUND),
+        _ => return Err(STATUS_INVALID_PARAMETER_2),
+    })
+}
+
+nt_export! {
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Copies a property of a device; STATUS_BUFFER_TOO_SMALL, and the length that is needed, if
+    /// the buffer is too small for it.
+    ///
+    /// Source: IoGetDeviceProperty.
+    ///
+    /// # Safety
+    ///
+    /// `device` is a physical device object; `buffer` has `length` bytes, `needed` is where the
+    /// length goes.
+    pub unsafe fn IoGetDeviceProperty(
+        device: *mut DEVICE_OBJECT,
+        property: i32,
+        length: u32,
+        buffer: *mut c_void,
+        needed: *mut u32,
+    ) -> NTSTATUS {
+        let Some(node) = node::of(device) else { return STATUS_INVALID_DEVICE_REQUEST };
+        let value = match value(node, property) {
+            Ok(value) => value,
+            Err(status) => return status,
+        };
+        // SAFETY: the caller's promise.
+        unsafe { needed.write(value.len() as u32) };
+        if value.len() > length as usize {
+            return STATUS_BUFFER_TOO_SMALL;
+        }
+        // SAFETY: the caller's promise; it fits.
+        unsafe { buffer.cast::<u8>().copy_from_nonoverlapping(value.as_ptr(), value.len()) };
+        STATUS_SUCCESS
+    }
+}
