@@ -7,6 +7,10 @@ pub mod fast_mutex;
 #[cfg(target_os = "none")]
 pub mod interlocked;
 #[cfg(target_os = "none")]
+pub mod lookaside;
+#[cfg(target_os = "none")]
+pub mod resource;
+#[cfg(target_os = "none")]
 pub mod rundown;
 #[cfg(target_os = "none")]
 pub mod slist;

@@ -169,6 +169,8 @@ pub mod code {
     pub const SYSTEM_PTE_MISUSE: u32 = 0xda;
     /// A crash that software asked for.
     pub const MANUALLY_INITIATED_CRASH1: u32 = 0xe2;
+    /// A resource is released by a thread that does not have it.
+    pub const RESOURCE_NOT_OWNED: u32 = 0xe3;
     /// A structure of the kernel's is damaged.
     pub const KERNEL_SECURITY_CHECK_FAILURE: u32 = 0x139;
 }
@@ -194,6 +196,7 @@ fn name(code: u32) -> &'static str {
         code::DRIVER_VERIFIER_DETECTED_VIOLATION => "DRIVER_VERIFIER_DETECTED_VIOLATION",
         code::SYSTEM_PTE_MISUSE => "SYSTEM_PTE_MISUSE",
         code::MANUALLY_INITIATED_CRASH1 => "MANUALLY_INITIATED_CRASH1",
+        code::RESOURCE_NOT_OWNED => "RESOURCE_NOT_OWNED",
         code::KERNEL_SECURITY_CHECK_FAILURE => "KERNEL_SECURITY_CHECK_FAILURE",
         _ => "",
     }

@@ -20,6 +20,7 @@ use crate::{
     export::{APC_LEVEL, DISPATCH_LEVEL},
     ke::{
         bugcheck::{self, code},
+        exception::CallerFrame,
         irql,
         lock::HighLock,
     },
@@ -56,6 +57,12 @@ const CACHE_LINE: u64 = 64;
 const PATTERN: u8 = 0x6e;
 /// Fills memory that is not zeroed.
 const GARBAGE: u8 = 0xa5;
+/// `POOL_RAISE_IF_ALLOCATION_FAILURE`.
+const RAISE_IF_FAILURE: u32 = 16;
+/// `POOL_QUOTA_FAIL_INSTEAD_OF_RAISE`.
+const QUOTA_FAIL_INSTEAD_OF_RAISE: u32 = 8;
+/// The tag of allocations that were given none.
+const NO_TAG: u32 = u32::from_le_bytes(*b"None");
 
 /// An allocation.
 #[derive(Clone, Debug)]
@@ -226,7 +233,8 @@ pub fn find(address: u64) -> Option<(u64, Allocation)> {
 }
 
 /// `POOL_TYPE` of the older routines, as flags.
-const fn from_pool_type(kind: u32) -> u64 {
+#[must_use]
+pub const fn from_pool_type(kind: u32) -> u64 {
     let base = match kind & 0x201 {
         0x1 => flags::PAGED,
         0x200 => flags::NON_PAGED,
@@ -240,7 +248,9 @@ const fn from_pool_type(kind: u32) -> u64 {
     base | aligned | flags::UNINITIALIZED
 }
 
-fn pointer(address: Option<u64>) -> *mut c_void {
+/// An allocation as drivers see it: NULL if there is none.
+#[must_use]
+pub fn pointer(address: Option<u64>) -> *mut c_void {
     address.map_or(core::ptr::null_mut(), |address| {
         core::ptr::with_exposed_provenance_mut(address as usize)
     })
@@ -272,20 +282,79 @@ crate::raising_export! {
         }
         pointer(address)
     }
-}
 
-nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
-    /// Allocates pool, not zeroed. NULL if memory is short.
+    /// Allocates pool, not zeroed. NULL if memory is short, or a raised status with
+    /// `POOL_RAISE_IF_ALLOCATION_FAILURE`.
     ///
     /// Source: ExAllocatePoolWithTag.
     ///
     /// # Safety
     ///
     /// None.
-    pub unsafe fn ExAllocatePoolWithTag(kind: u32, size: u64, tag: u32) -> *mut c_void {
+    pub unsafe fn ExAllocatePoolWithTag(kind: u32, size: u64, tag: u32; caller) -> *mut c_void {
+        older(kind, size, tag, kind & RAISE_IF_FAILURE != 0, caller)
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// As ExAllocatePoolWithTag, with the tag of those who have none.
+    ///
+    /// Source: ExAllocatePool.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn ExAllocatePool(kind: u32, size: u64, _third: u64; caller) -> *mut c_void {
+        older(kind, size, NO_TAG, kind & RAISE_IF_FAILURE != 0, caller)
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Allocates pool, not zeroed, for the current process. There are no quotas in nthost, so it
+    /// fails only if memory is short: by a raised status, or with
+    /// `POOL_QUOTA_FAIL_INSTEAD_OF_RAISE` by NULL.
+    ///
+    /// Source: ExAllocatePoolWithQuotaTag.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn ExAllocatePoolWithQuotaTag(
+        kind: u32, size: u64, tag: u32; caller
+    ) -> *mut c_void {
+        older(kind, size, tag, kind & QUOTA_FAIL_INSTEAD_OF_RAISE == 0, caller)
+    }
+}
+
+/// The older routines: the verifier finds fault with no bytes at all (bug check 0xC4, 0x0).
+fn older(kind: u32, size: u64, tag: u32, raise: bool, caller: &CallerFrame) -> *mut c_void {
+    if size == 0 {
+        violation([0, u64::from(irql::current()), u64::from(kind), 0]);
+    }
+    let address = allocate(from_pool_type(kind), size, tag, caller.return_address());
+    if address.is_none() && raise {
+        let status = nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES;
+        crate::ke::exception::raise_from(caller, status);
+    }
+    pointer(address)
+}
+
+nt_export! {
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// As ExAllocatePoolWithTag, with a priority, which says what to do when memory is low; it
+    /// never raises.
+    ///
+    /// Source: ExAllocatePoolWithTagPriority.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn ExAllocatePoolWithTagPriority(
+        kind: u32,
+        size: u64,
+        tag: u32,
+        _priority: i32,
+    ) -> *mut c_void {
         let caller = call::caller();
-        // No bytes at all is one of the verifier's rules: bug check 0xC4, subcode 0x0.
         if size == 0 {
             violation([0, u64::from(irql::current()), u64::from(kind), 0]);
         }

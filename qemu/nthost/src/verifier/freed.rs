@@ -1,11 +1,15 @@
-//! What must not be in memory that is freed: DPCs that are queued, timers that are set.
+//! What must not be in memory that is freed: DPCs that are queued, timers that are set,
+//! lookaside lists and resources that are in use.
 //!
-//! Source: "Miscellaneous Checks" of Driver Verifier; bug check 0xC7
-//! (TIMER_OR_DPC_INVALID).
+//! Source: "Miscellaneous Checks" of Driver Verifier; bug checks 0xC7 (TIMER_OR_DPC_INVALID) and
+//! 0xC4, subcodes 0xCC and 0xD2.
 
-use crate::ke::{
-    bugcheck::{self, code},
-    dpc,
+use crate::{
+    ex::{lookaside, resource},
+    ke::{
+        bugcheck::{self, code},
+        dpc,
+    },
 };
 
 /// Memory of these bytes is freed.
@@ -23,4 +27,14 @@ pub fn check(address: u64, size: u64) {
             [0, timer, address, address + size],
         );
     }
+    if let Some(list) = lookaside::within(address, size) {
+        violation([0xcc, list, address, size]);
+    }
+    if let Some(resource) = resource::within(address, size) {
+        violation([0xd2, resource, address, size]);
+    }
+}
+
+fn violation(parameters: [u64; 4]) -> ! {
+    bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters)
 }
