@@ -1,16 +1,17 @@
 //! Makes the package: checks everything, signs, and only then writes.
 
+mod error;
+
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use der::Encode;
 use rsa::rand_core::{OsRng, RngCore};
 use sha2::{Digest, Sha256};
-use thiserror::Error;
 
 use crate::inf::Document;
 use crate::inf::driver_version::{Date, Version};
-use crate::inf::encoding::{self, EncodingError};
+use crate::inf::encoding;
 use crate::inf::facts::Facts;
 use crate::inf::stamp::{self, StampError};
 use crate::lint::{self, Finding, Level};
@@ -20,6 +21,7 @@ use crate::sign::authenticode::{self, AuthenticodeError};
 use crate::sign::catalog::{self, File, Subject};
 use crate::sign::certificate::{self, CertificateError, Signer};
 use crate::sign::time_stamp::TimeStamper;
+pub use error::PackageError;
 
 /// What is packed, and how.
 #[derive(Clone, Debug)]
@@ -61,88 +63,6 @@ pub struct Outcome {
     pub signer: String,
     /// The zip file.
     pub zip: PathBuf,
-}
-
-/// A package that was not made. Nothing was written.
-#[derive(Debug, Error)]
-pub enum PackageError {
-    /// A file cannot be read.
-    #[error("{path}: {error}")]
-    Read {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: std::io::Error,
-    },
-    /// The INF file's encoding.
-    #[error("{path}: {error}")]
-    Encoding {
-        /// The file.
-        path: PathBuf,
-        /// What it is.
-        error: EncodingError,
-    },
-    /// The INF file cannot be stamped.
-    #[error("{path}: {error}")]
-    Stamp {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: StampError,
-    },
-    /// The INF file breaks rules.
-    #[error("{path} breaks {} rules of InfVerif:\n{}", findings.len(), join(findings))]
-    Inf {
-        /// The file.
-        path: PathBuf,
-        /// Which.
-        findings: Vec<Finding>,
-    },
-    /// INF file and driver do not belong together.
-    #[error("{inf} is out of date with {driver}: {why}")]
-    OutOfDate {
-        /// The INF file.
-        inf: PathBuf,
-        /// The driver.
-        driver: PathBuf,
-        /// In what.
-        why: String,
-    },
-    /// The driver is not fit to be shipped.
-    #[error("{path} is not fit to be shipped:\n{why}")]
-    Driver {
-        /// The driver.
-        path: PathBuf,
-        /// Why.
-        why: String,
-    },
-    /// The certificate will not do.
-    #[error("the certificate cannot be used: {0}")]
-    Certificate(#[from] CertificateError),
-    /// Signing failed.
-    #[error("{path} cannot be signed: {error}")]
-    Sign {
-        /// The file.
-        path: PathBuf,
-        /// Why.
-        error: AuthenticodeError,
-    },
-    /// What was made does not verify, which is a fault of this program.
-    #[error("the signed package does not verify: {0}")]
-    Verify(String),
-    /// The package cannot be written.
-    #[error("{path}: {error}; nothing was changed")]
-    Write {
-        /// Where.
-        path: PathBuf,
-        /// Why.
-        error: std::io::Error,
-    },
-}
-
-fn join(findings: &[Finding]) -> String {
-    let shown: Vec<String> = findings.iter().map(ToString::to_string).collect();
-    shown.join("\n")
 }
 
 fn read(path: &Path) -> Result<Vec<u8>, PackageError> {
