@@ -129,6 +129,20 @@ mod tests {
         assert_eq!(names.len(), known().count());
     }
 
+    /// The lists that drivers are linked with hold nothing that the lowest Windows lacks.
+    #[test]
+    fn what_drivers_can_be_linked_with_is_known() {
+        let list = include_str!("../../../../cross/exports/ntoskrnl.def");
+        let (_, exports) = list.split_once("EXPORTS").unwrap();
+        let imports: Vec<(String, String)> = exports
+            .split_whitespace()
+            .filter(|word| !word.starts_with("DATA"))
+            .map(|name| ("ntoskrnl.exe".to_owned(), name.to_owned()))
+            .collect();
+        assert!(imports.len() > 100);
+        assert_eq!(faults(&imports), [""; 0]);
+    }
+
     #[test]
     fn what_is_too_new_unknown_or_from_elsewhere_is_named() {
         let import = |library: &str, name: &str| vec![(library.to_owned(), name.to_owned())];
