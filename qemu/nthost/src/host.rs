@@ -13,7 +13,7 @@ use crate::{
     export,
     hal::exit,
     io::{driver, leak},
-    ke::{lock::SpinLock, pcr, time},
+    ke::{lock::SpinLock, pcr, spinlock, time},
     mm::{phys, pool},
     pnp, system, transport,
     verifier::{
@@ -155,6 +155,7 @@ fn verifier() -> Verifier {
                 .push(format!("{name} {address:#x}, from {module}+{offset:#x}"));
         }
     }
+    report.locks = spinlock::held() as u64;
     report.interrupts = crate::hal::interrupt::connected() as u64;
     report
 }

@@ -13,6 +13,15 @@ use nthost_nt::ke::{KIRQL, KSPIN_LOCK};
 use super::{irql, pcr};
 use crate::export::DISPATCH_LEVEL;
 
+/// How many locks are held. Only a report reads it, when nothing else runs: relaxed will do.
+static HELD: AtomicUsize = AtomicUsize::new(0);
+
+/// How many drivers' locks are held at this moment, on all processors.
+#[must_use]
+pub fn held() -> usize {
+    HELD.load(Ordering::Relaxed)
+}
+
 /// # Safety
 ///
 /// It is an initialized lock.
@@ -45,6 +54,7 @@ pub unsafe fn acquire(lock: *mut KSPIN_LOCK) {
         }
         core::hint::spin_loop();
     }
+    HELD.fetch_add(1, Ordering::Relaxed);
 }
 
 /// Releases a lock.
@@ -58,6 +68,7 @@ pub unsafe fn release(lock: *mut KSPIN_LOCK) {
     if word.load(Ordering::Relaxed) != holder() {
         super::bugcheck::spin_lock_not_owned(lock as u64);
     }
+    HELD.fetch_sub(1, Ordering::Relaxed);
     // Release: the next holder sees what was written.
     word.store(0, Ordering::Release);
 }
@@ -144,6 +155,9 @@ nt_export! {
         let word = unsafe { word(lock) };
         // Acquire: what the last holder wrote is seen.
         let taken = word.compare_exchange(0, holder(), Ordering::Acquire, Ordering::Relaxed);
+        if taken.is_ok() {
+            HELD.fetch_add(1, Ordering::Relaxed);
+        }
         u8::from(taken.is_ok())
     }
 

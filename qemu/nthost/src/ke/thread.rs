@@ -300,11 +300,16 @@ pub fn spawn_with(
     thread.process = attributes.process;
     thread.entry = Some(Box::new(entry));
     // The registers that `swap_stacks` restores are zero but for the floating-point control,
-    // and it returns to `thread_start`, with the stack aligned as after a call.
-    let top = base - 16;
+    // and it returns to `thread_start`, with the stack aligned as after a call: drivers rely on
+    // it. The return address of that is zero, so that a stack walk ends there.
     // SAFETY: within the new stack.
-    unsafe { ((top - 8) as *mut u64).write(thread_start as *const () as u64) };
-    let saved = top - 8 - SWITCH_FRAME as u64;
+    unsafe { ((base - 8) as *mut u64).write(0) };
+    let entry = base - 16;
+    // SAFETY: within the new stack.
+    unsafe { (entry as *mut u64).write(thread_start as *const () as u64) };
+    let saved = entry - SWITCH_FRAME as u64;
+    // SAFETY: within the new stack.
+    unsafe { (saved as *mut u8).write_bytes(0, SWITCH_FRAME) };
     // SAFETY: within the new stack.
     unsafe { ((saved + 160) as *mut u32).write(0x1f80) };
     thread.stack_pointer = saved;
