@@ -40,7 +40,7 @@ impl fmt::Display for Bugcheck {
 pub struct Frame {
     /// `nthost`, or an image's name.
     pub module: String,
-    /// From the module's base.
+    /// From the module's base; nthost, which is where it was linked for, gives its addresses.
     pub offset: u64,
 }
 

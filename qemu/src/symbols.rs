@@ -14,8 +14,6 @@ use crate::serial::{Bugcheck, Frame};
 
 /// nthost's name in its stacks.
 pub const KERNEL: &str = "nthost";
-/// Where nthost is linked: the base of its offsets.
-const KERNEL_BASE: u64 = 0xffff_ffff_8000_0000;
 
 /// A place in the source.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -115,11 +113,9 @@ impl Symbols {
     pub fn resolve(&self, frame: &Frame, returned_to: bool) -> Vec<Location> {
         let offset = frame.offset.saturating_sub(u64::from(returned_to));
         if frame.module == KERNEL {
-            return self
-                .kernel
-                .as_ref()
-                .and_then(|loader| kernel_locations(loader, KERNEL_BASE.wrapping_add(offset)))
-                .unwrap_or_default();
+            let loader = self.kernel.as_ref();
+            let locations = loader.and_then(|loader| kernel_locations(loader, offset));
+            return locations.unwrap_or_default();
         }
         let module = frame.module.to_ascii_lowercase();
         let Some(pdb) = self.images.get(&module) else {
