@@ -318,6 +318,7 @@ pub fn unload(service: &str) -> Result<(), NTSTATUS> {
         // SAFETY: the driver's own routine.
         unsafe { unload(object) };
         super::leak::check_unloaded(&driver, module);
+        crate::verifier::unload::check(module);
         ob::remove_name_of(object.addr());
         object::dereference(object.cast());
     }

@@ -145,8 +145,8 @@ pub mod code {
     pub const SPIN_LOCK_NOT_OWNED: u32 = 0x10;
     /// An exception that nobody handled.
     pub const KMODE_EXCEPTION_NOT_HANDLED: u32 = 0x1e;
-    /// There is no room in system space for a mapping.
-    pub const NO_MORE_SYSTEM_PTES: u32 = 0x3f;
+    /// What is known of a physical page is wrong.
+    pub const PFN_LIST_CORRUPT: u32 = 0x4e;
     /// A page fault in memory that cannot be paged.
     pub const PAGE_FAULT_IN_NONPAGED_AREA: u32 = 0x50;
     /// An exception in a system thread.
@@ -155,6 +155,8 @@ pub mod code {
     pub const UNEXPECTED_KERNEL_MODE_TRAP: u32 = 0x7f;
     /// A wait, or a switch of threads, from a DPC or with the dispatcher off.
     pub const ATTEMPTED_SWITCH_FROM_DPC: u32 = 0xb8;
+    /// A driver is unloaded, and something of it is still in use.
+    pub const DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS: u32 = 0xce;
     /// A driver touched an invalid address at raised IRQL.
     pub const DRIVER_IRQL_NOT_LESS_OR_EQUAL: u32 = 0xd1;
     /// Bytes beside an allocation were written.
@@ -184,11 +186,14 @@ fn name(code: u32) -> &'static str {
         code::SPIN_LOCK_ALREADY_OWNED => "SPIN_LOCK_ALREADY_OWNED",
         code::SPIN_LOCK_NOT_OWNED => "SPIN_LOCK_NOT_OWNED",
         code::KMODE_EXCEPTION_NOT_HANDLED => "KMODE_EXCEPTION_NOT_HANDLED",
-        code::NO_MORE_SYSTEM_PTES => "NO_MORE_SYSTEM_PTES",
+        code::PFN_LIST_CORRUPT => "PFN_LIST_CORRUPT",
         code::PAGE_FAULT_IN_NONPAGED_AREA => "PAGE_FAULT_IN_NONPAGED_AREA",
         code::SYSTEM_THREAD_EXCEPTION_NOT_HANDLED => "SYSTEM_THREAD_EXCEPTION_NOT_HANDLED",
         code::UNEXPECTED_KERNEL_MODE_TRAP => "UNEXPECTED_KERNEL_MODE_TRAP",
         code::ATTEMPTED_SWITCH_FROM_DPC => "ATTEMPTED_SWITCH_FROM_DPC",
+        code::DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS => {
+            "DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS"
+        }
         code::DRIVER_IRQL_NOT_LESS_OR_EQUAL => "DRIVER_IRQL_NOT_LESS_OR_EQUAL",
         code::SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION => "SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION",
         code::BAD_POOL_CALLER => "BAD_POOL_CALLER",

@@ -55,6 +55,11 @@ fn find(address: u64) -> Option<(u64, Mapping)> {
     (address < base + mapping.pages * PAGE_SIZE).then_some((base, mapping))
 }
 
+/// An MDL's flags as a parameter of a bug check.
+pub(super) const fn bits(flags: i16) -> u64 {
+    flags.cast_unsigned() as u64
+}
+
 /// Undoes a mapping of an MDL's pages. A mapping that is none ends in bug check 0xDA.
 ///
 /// # Safety
@@ -80,12 +85,16 @@ pub unsafe fn unmap(mdl: *mut MDL) {
 fn map(mdl: *mut MDL, access: Access, caller: u64) -> Option<*mut c_void> {
     // SAFETY: the caller's MDL.
     let fields = unsafe { &mut *mdl };
-    if fields.MdlFlags & (PAGES_LOCKED | PARTIAL | OWNS_PAGES | IO_SPACE) == 0
-        || fields.MdlFlags & (MAPPED_TO_SYSTEM_VA | SOURCE_IS_NONPAGED_POOL) != 0
-    {
-        // Bug check 0xC4, subcode 0x74: the pages of the MDL are not locked, or are mapped.
-        let flags = u64::from(fields.MdlFlags.cast_unsigned());
-        violation([0x74, 0, mdl as u64, flags]);
+    let flags = fields.MdlFlags;
+    let unexpected = flags & (MAPPED_TO_SYSTEM_VA | SOURCE_IS_NONPAGED_POOL);
+    if unexpected != 0 {
+        // Bug check 0xC4, subcode 0xB2: the MDL is mapped already, or need not be.
+        violation([0xb2, mdl as u64, bits(flags), bits(unexpected)]);
+    }
+    let expected = PAGES_LOCKED | PARTIAL | OWNS_PAGES | IO_SPACE;
+    if flags & expected == 0 {
+        // Subcode 0xB3: its pages are neither locked nor its own.
+        violation([0xb3, mdl as u64, bits(flags), bits(expected)]);
     }
     // SAFETY: the caller's MDL, whose pages are known.
     let frames = unsafe { pages(mdl) }.iter().map(|&page| page * PAGE_SIZE);
@@ -203,8 +212,8 @@ fn advance(mdl: *mut MDL, bytes: u32) -> NTSTATUS {
 
 nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
-    /// Maps an MDL's pages; NULL if there is no room, or bug check 0x3F if that was asked for.
-    /// Kernel mode alone: user-mode mappings are refused with NULL.
+    /// Maps an MDL's pages; NULL if there is no room. Kernel mode alone: user-mode mappings are
+    /// refused with NULL. To ask for a bug check instead is one of the verifier's faults.
     ///
     /// Source: MmMapLockedPagesSpecifyCache.
     ///
@@ -230,30 +239,28 @@ nt_export! {
         access.set(Access::WRITE, priority & NO_WRITE == 0);
         access.set(Access::EXECUTE, priority & NO_EXECUTE == 0);
         access.set(Access::UNCACHED, cache != 1);
-        // A mapping that the driver wants at any price is no candidate for a fault.
-        let struck = bug_check_on_failure == 0 && fault::strikes(caller);
-        match if struck { None } else { map(mdl, access, caller) } {
-            Some(address) => address,
-            None if bug_check_on_failure == 0 => core::ptr::null_mut(),
-            None => bugcheck::bugcheck(code::NO_MORE_SYSTEM_PTES, [0, 0, 0, 0]),
+        if bug_check_on_failure != 0 {
+            // Bug check 0xC4, subcode 0x82: a driver must be able to do without.
+            // SAFETY: the caller's promise.
+            violation([0x82, mdl as u64, bits(unsafe { (*mdl).MdlFlags }), 0]);
         }
+        if fault::strikes(caller) {
+            return core::ptr::null_mut();
+        }
+        map(mdl, access, caller).unwrap_or(core::ptr::null_mut())
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
-    /// Maps an MDL's pages, cached, or ends in bug check 0x3F. Kernel mode alone.
+    /// Obsolete, because it cannot fail: to call it is one of the verifier's faults.
     ///
-    /// Source: MmMapLockedPages.
+    /// Source: MmMapLockedPages; bug check 0xC4, subcode 0x81.
     ///
     /// # Safety
     ///
-    /// The MDL's pages are locked or its own.
-    pub unsafe fn MmMapLockedPages(mdl: *mut MDL, mode: i8) -> *mut c_void {
-        let caller = call::caller();
-        if mode != 0 {
-            return core::ptr::null_mut();
-        }
-        map(mdl, Access::WRITE, caller)
-            .unwrap_or_else(|| bugcheck::bugcheck(code::NO_MORE_SYSTEM_PTES, [0, 0, 0, 0]))
+    /// It is an MDL.
+    pub unsafe fn MmMapLockedPages(mdl: *mut MDL, _mode: i8) -> *mut c_void {
+        // SAFETY: the caller's promise.
+        violation([0x81, mdl as u64, bits(unsafe { (*mdl).MdlFlags }), 0]);
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -266,6 +273,16 @@ nt_export! {
     ///
     /// Nobody uses the mapping any more.
     pub unsafe fn MmUnmapLockedPages(address: *mut c_void, mdl: *mut MDL) {
+        // SAFETY: the caller's MDL.
+        let flags = unsafe { (*mdl).MdlFlags };
+        if flags & MAPPED_TO_SYSTEM_VA == 0 {
+            // Bug check 0xC4, subcode 0xB6: the MDL is not mapped.
+            violation([0xb6, mdl as u64, bits(flags), bits(MAPPED_TO_SYSTEM_VA)]);
+        }
+        if flags & (PARTIAL | PARTIAL_HAS_BEEN_MAPPED) == PARTIAL {
+            // Subcode 0xB5: the mapping is that of the MDL that this is a part of.
+            violation([0xb5, mdl as u64, bits(flags), bits(PARTIAL)]);
+        }
         // SAFETY: the caller's MDL.
         if unsafe { (*mdl).MappedSystemVa } != address {
             bugcheck::bugcheck(

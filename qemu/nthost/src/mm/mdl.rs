@@ -103,8 +103,18 @@ pub unsafe fn free(mdl: *mut MDL) {
     // SAFETY: the caller's MDL.
     let flags = unsafe { (*mdl).MdlFlags };
     if flags & PAGES_LOCKED != 0 && flags & (PARTIAL | OWNS_PAGES) == 0 {
-        // Bug check 0xC4, subcode 0xB5: an MDL whose pages are locked is freed.
-        violation([0xb5, mdl as u64, u64::from(flags.cast_unsigned()), 0]);
+        // SAFETY: the caller's MDL.
+        let page = unsafe { pages(mdl) }.first().copied().unwrap_or(0);
+        log!(
+            "verifier",
+            "MDL {mdl:?} is freed while its pages are locked"
+        );
+        // Bug check 0x4E, 0x9A: a page that is still locked for I/O.
+        bugcheck::bugcheck(code::PFN_LIST_CORRUPT, [0x9a, page, 0, 1]);
+    }
+    if flags & MAPPED_TO_SYSTEM_VA != 0 && flags & PARTIAL == 0 {
+        // Bug check 0xC4, subcode 0xB8: the pages are still mapped.
+        violation([0xb8, mdl as u64, mapping::bits(flags), 0]);
     }
     if flags & PARTIAL_HAS_BEEN_MAPPED != 0 {
         // SAFETY: a partial MDL's own mapping goes with it.
@@ -138,8 +148,10 @@ fn lock(mdl: *mut MDL, user: bool, operation: i32, caller: u64) -> Result<(), i3
     // SAFETY: the caller's MDL.
     let fields = unsafe { &mut *mdl };
     if fields.MdlFlags & (PAGES_LOCKED | SOURCE_IS_NONPAGED_POOL) != 0 {
-        // Bug check 0xC4, subcode 0xB6 would be another fault; locking twice corrupts the MDL.
-        violation([0x70, u64::from(crate::ke::irql::current()), mdl as u64, 1]);
+        // Bug check 0xC4, subcode 0xB0: the MDL's pages are locked, or nonpaged.
+        let unexpected = fields.MdlFlags & (PAGES_LOCKED | SOURCE_IS_NONPAGED_POOL);
+        let flags = mapping::bits(fields.MdlFlags);
+        violation([0xb0, mdl as u64, flags, mapping::bits(unexpected)]);
     }
     let start = fields.StartVa as u64 + u64::from(fields.ByteOffset);
     let end = start + u64::from(fields.ByteCount);
@@ -393,6 +405,14 @@ nt_export! {
     pub unsafe fn MmUnlockPages(mdl: *mut MDL) {
         // SAFETY: the caller's promise.
         let fields = unsafe { &mut *mdl };
+        let flags = fields.MdlFlags;
+        // Bug check 0xC4: 0x7D, nonpaged pool is never unlocked; 0xB4, nor is a part of another.
+        if flags & SOURCE_IS_NONPAGED_POOL != 0 {
+            violation([0x7d, mdl as u64, mapping::bits(flags), 0]);
+        }
+        if flags & PARTIAL != 0 {
+            violation([0xb4, mdl as u64, mapping::bits(flags), mapping::bits(PARTIAL)]);
+        }
         if account::give(Kind::LockedPages, mdl as u64).is_none() {
             // Bug check 0xC4, subcode 0x7C: pages are unlocked that are not locked.
             violation([0x7c, mdl as u64, u64::from(fields.MdlFlags.cast_unsigned()), 0]);

@@ -176,7 +176,8 @@ fn contiguous(request: Request, access: Access, caller: u64) -> *mut c_void {
 
 fn free_contiguous(address: u64) {
     let Some(held) = account::give(Kind::Pages, address) else {
-        bugcheck::bugcheck(code::BAD_POOL_CALLER, [7, 0, 0, address]);
+        // Bug check 0xC2, 0x60: it is no contiguous memory.
+        bugcheck::bugcheck(code::BAD_POOL_CALLER, [0x60, address, 0, 0]);
     };
     let first = paging::translate(address).map_or(0, |(physical, _)| physical);
     // SAFETY: the driver gives it back.
@@ -268,11 +269,17 @@ nt_export! {
     ///
     /// Nobody uses the pages any more, and they are not mapped.
     pub unsafe fn MmFreePagesFromMdl(mdl: *mut MDL) {
+        // SAFETY: the caller's promise.
+        let flags = unsafe { (*mdl).MdlFlags };
+        if flags & mdl::MAPPED_TO_SYSTEM_VA != 0 {
+            // Bug check 0xC4, subcode 0xB8: the pages are still mapped.
+            mdl::violation([0xb8, mdl as u64, u64::from(flags.cast_unsigned()), 0]);
+        }
         let Some(held) = account::give(Kind::Pages, mdl as u64) else {
-            bugcheck::bugcheck(
-                code::DRIVER_VERIFIER_DETECTED_VIOLATION,
-                [0xb8, mdl as u64, 0, 0],
-            );
+            // SAFETY: the caller's promise.
+            let page = unsafe { mdl::pages(mdl) }.first().copied().unwrap_or(0);
+            // Bug check 0x4E, 7: pages are given back that are not locked, or not any more.
+            bugcheck::bugcheck(code::PFN_LIST_CORRUPT, [7, page, 0, 0]);
         };
         // SAFETY: the caller's promise.
         let pages = unsafe { mdl::pages(mdl) };

@@ -5,5 +5,6 @@ pub mod call;
 pub mod fault;
 pub mod freed;
 pub mod options;
+pub mod unload;
 
 pub use options::is_on;

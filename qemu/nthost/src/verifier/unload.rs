@@ -1,0 +1,102 @@
+//! What a driver's memory, and memory that it allocated, must not leave behind when it is
+//! unloaded.
+//!
+//! Sources: "Pool Tracking" and "Miscellaneous Checks" of Driver Verifier; bug check 0xC4,
+//! subcode 0x62, for what was not freed; bug check 0xCE
+//! (DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS) for lookaside lists and resources;
+//! bug check 0xC7 for DPCs and timers in the image itself.
+
+use core::ops::Range;
+
+use nthost_protocol::manifest::VerifierOption;
+
+use super::{
+    account::{self, Kind},
+    call, freed, is_on,
+};
+use crate::{
+    ex::{lookaside, resource},
+    ke::bugcheck::{self, code},
+    mm::pool,
+    pe::module::Module,
+};
+
+fn line(what: &str, address: u64, caller: u64) {
+    let (module, offset) = call::module_of(caller);
+    log!(
+        "verifier",
+        "{what} {address:#x} is left, from {module}+{offset:#x}"
+    );
+}
+
+/// A driver's unload routine has returned, its image is about to go. PASSIVE_LEVEL.
+pub fn check(module: &Module) {
+    let image = module.base..module.base + u64::from(module.size);
+    if is_on(VerifierOption::MiscellaneousChecks) {
+        check_objects(&image);
+        freed::check(module.base, u64::from(module.size));
+    }
+    if is_on(VerifierOption::PoolTracking) {
+        check_memory(module, &image);
+    }
+}
+
+/// What the driver made and has not deleted, wherever it lies.
+fn check_objects(image: &Range<u64>) {
+    let lists = lookaside::all().into_iter();
+    let lists = lists.map(|(address, caller)| ("lookaside list", address, caller));
+    let resources = resource::all().into_iter();
+    let resources = resources.map(|(address, caller)| ("resource", address, caller));
+    let mut first = None;
+    for (what, address, caller) in lists.chain(resources) {
+        if image.contains(&caller) {
+            line(what, address, caller);
+            first.get_or_insert(address);
+        }
+    }
+    if let Some(address) = first {
+        // Parameter 1: what is referenced. 3: who would.
+        let parameters = [address, 0, image.start, 0];
+        bugcheck::bugcheck(
+            code::DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS,
+            parameters,
+        );
+    }
+}
+
+/// What the driver allocated, locked and mapped, and has not given back.
+fn check_memory(module: &Module, image: &Range<u64>) {
+    let mut left = 0;
+    pool::for_each(|address, allocation| {
+        if image.contains(&allocation.caller) {
+            left += 1;
+            let (caller, tag) = (allocation.caller, pool::tag_text(allocation.tag));
+            let (of, offset) = call::module_of(caller);
+            log!(
+                "verifier",
+                "pool {address:#x}, {} bytes, tag {tag}, is left, from {of}+{offset:#x}",
+                allocation.size
+            );
+        }
+    });
+    for (kind, what) in [
+        (Kind::Pages, "memory in pages"),
+        (Kind::LockedPages, "MDL with locked pages"),
+        (Kind::IoSpace, "mapped I/O space"),
+        (Kind::MdlMapping, "mapped MDL"),
+    ] {
+        for (address, held) in account::all(kind) {
+            if image.contains(&held.caller) {
+                left += 1;
+                line(what, address, held.caller);
+            }
+        }
+    }
+    if left != 0 {
+        let name = module.name.as_ptr() as u64;
+        bugcheck::bugcheck(
+            code::DRIVER_VERIFIER_DETECTED_VIOLATION,
+            [0x62, name, 0, left],
+        );
+    }
+}
