@@ -46,7 +46,7 @@ pub fn shipped(options: &setup::Options) -> anyhow::Result<()> {
             eductl_for_windows(toolchain)
         }
     })?;
-    check::image("eduwdm")
+    check::image("eduwdm").map(drop)
 }
 
 /// cargo in the driver workspace. On Windows it is plain cargo with the published crates.

@@ -3,16 +3,17 @@
 use std::fs;
 
 use anyhow::{Context, bail};
-use eduwdm_package::pe::hygiene;
+use eduwdm_package::pe::hygiene::{self, Table};
 
 use crate::paths;
 
-/// Checks an image in `target/out`: prints the table if anything in it is bad.
+/// Checks an image in `target/out`, and gives the table of what was found. It is printed if
+/// anything in it is bad.
 ///
 /// # Errors
 ///
 /// If a line of the table is bad.
-pub fn image(name: &str) -> anyhow::Result<()> {
+pub fn image(name: &str) -> anyhow::Result<Table> {
     let path = paths::out().join(name).with_extension("sys");
     let image = fs::read(&path).with_context(|| path.display().to_string())?;
     let symbols = fs::read(path.with_extension("pdb")).ok();
@@ -21,5 +22,5 @@ pub fn image(name: &str) -> anyhow::Result<()> {
         eprintln!("{table}");
         bail!("{} is not as a driver's image must be", path.display());
     }
-    Ok(())
+    Ok(table)
 }

@@ -72,7 +72,11 @@ fn main() -> ExitCode {
 fn run_command(command: Command) -> anyhow::Result<()> {
     match command {
         Command::Setup(options) => setup::run(&options).map(drop),
-        Command::Build(options) => build::run(&options).map(drop),
+        Command::Build(options) => {
+            build::run(&options)?;
+            println!("eduwdm.sys:\n{}", check::image("eduwdm")?);
+            Ok(())
+        }
         #[cfg(unix)]
         Command::Demo(options) => demo::run(&options),
         #[cfg(unix)]
