@@ -86,3 +86,15 @@ pub struct GENERAL_LOOKASIDE {
     /// The system's.
     pub Future: [u32; 2],
 }
+
+/// A work item (ns-wdm-_work_queue_item); drivers initialize it by inlined code.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct WORK_QUEUE_ITEM {
+    /// The place in a queue; its first link is null when it is in none.
+    pub List: LIST_ENTRY,
+    /// What is to be called.
+    pub WorkerRoutine: Option<unsafe extern "win64" fn(parameter: *mut c_void)>,
+    /// Its parameter.
+    pub Parameter: *mut c_void,
+}

@@ -16,3 +16,5 @@ pub mod rundown;
 pub mod slist;
 #[cfg(target_os = "none")]
 pub mod worker;
+#[cfg(target_os = "none")]
+pub mod workitem;

@@ -173,6 +173,8 @@ pub mod code {
     pub const MANUALLY_INITIATED_CRASH1: u32 = 0xe2;
     /// A resource is released by a thread that does not have it.
     pub const RESOURCE_NOT_OWNED: u32 = 0xe3;
+    /// A work item is used in a way that it cannot be.
+    pub const WORKER_INVALID: u32 = 0xe4;
     /// A structure of the kernel's is damaged.
     pub const KERNEL_SECURITY_CHECK_FAILURE: u32 = 0x139;
 }
@@ -202,6 +204,7 @@ fn name(code: u32) -> &'static str {
         code::SYSTEM_PTE_MISUSE => "SYSTEM_PTE_MISUSE",
         code::MANUALLY_INITIATED_CRASH1 => "MANUALLY_INITIATED_CRASH1",
         code::RESOURCE_NOT_OWNED => "RESOURCE_NOT_OWNED",
+        code::WORKER_INVALID => "WORKER_INVALID",
         code::KERNEL_SECURITY_CHECK_FAILURE => "KERNEL_SECURITY_CHECK_FAILURE",
         _ => "",
     }

@@ -128,7 +128,7 @@ pub(super) fn violation(parameters: [u64; 4]) -> ! {
 }
 
 /// The physical address and access of an address of the current process or the kernel.
-fn translate(address: u64) -> Option<(u64, Access)> {
+pub(super) fn translate(address: u64) -> Option<(u64, Access)> {
     if address >= USER_PROBE_ADDRESS {
         return paging::translate(address);
     }

@@ -19,6 +19,8 @@ pub mod paging;
 pub mod phys;
 #[cfg(target_os = "none")]
 pub mod pool;
+#[cfg(target_os = "none")]
+pub mod routine;
 
 /// Bytes of a page.
 pub const PAGE_SIZE: u64 = 4096;

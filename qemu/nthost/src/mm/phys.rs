@@ -203,11 +203,13 @@ pub use machine::*;
 mod machine {
     use core::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 
+    use arrayvec::ArrayVec;
+
     use super::{FreePages, NodeRange, PAGE_SIZE, PhysicalRange, Request, Vec};
     use crate::{
         boot::start_info::BootInfo,
         hal::acpi::Srat,
-        ke::lock::HighLock,
+        ke::{lock::HighLock, once::Once},
         mm::paging::{KERNEL_BASE, physical},
     };
 
@@ -216,6 +218,8 @@ mod machine {
 
     /// Protects the bitmap.
     static PAGES: HighLock<Option<FreePages<'static>>> = HighLock::new(None);
+    /// The ranges of memory.
+    static MEMORY: Once<ArrayVec<PhysicalRange, 64>> = Once::new();
     /// Written once at the start, before the other processors run.
     static NODES: AtomicUsize = AtomicUsize::new(1);
     /// Likewise.
@@ -274,6 +278,7 @@ mod machine {
                 pages.free(start, (end - start) / PAGE_SIZE);
             }
         }
+        MEMORY.set(info.memory.clone());
         TOTAL.store(pages.free_pages() * PAGE_SIZE, Ordering::Relaxed);
         pages.reserve(PhysicalRange {
             start: 0,
@@ -324,6 +329,16 @@ mod machine {
     #[must_use]
     pub fn node_of(address: u64) -> u16 {
         with(|pages| pages.node_of(address))
+    }
+
+    /// Whether an address is that of memory, which the loader told of, and not of a device.
+    #[must_use]
+    pub fn is_memory(address: u64) -> bool {
+        MEMORY.get().is_some_and(|ranges| {
+            ranges
+                .iter()
+                .any(|range| (range.start..range.end()).contains(&address))
+        })
     }
 
     /// How many pages are free.

@@ -18,7 +18,8 @@ use crate::mm::pool;
 /// # Safety
 ///
 /// It is null or a string whose buffer can be read.
-unsafe fn units<'a>(string: *const UNICODE_STRING) -> &'a [u16] {
+#[must_use]
+pub unsafe fn units<'a>(string: *const UNICODE_STRING) -> &'a [u16] {
     if string.is_null() {
         return &[];
     }

@@ -1,0 +1,87 @@
+//! Work items that belong to no device, and what a thread works for.
+//!
+//! Sources: ExQueueWorkItem, ExInitializeWorkItem, ExGetPreviousMode; bug check 0xE4
+//! (WORKER_INVALID).
+
+use core::sync::atomic::{AtomicPtr, Ordering};
+
+use nthost_nt::{ex::WORK_QUEUE_ITEM, ke::LIST_ENTRY};
+
+use super::worker::{self, Queue};
+use crate::ke::{
+    bugcheck::{self, code},
+    thread,
+};
+
+/// The work item is queued already.
+const QUEUED_TWICE: u64 = 1;
+
+/// The link that tells whether a work item is queued: drivers' inlined initialization clears it.
+fn link<'a>(item: *mut WORK_QUEUE_ITEM) -> &'a AtomicPtr<LIST_ENTRY> {
+    // SAFETY: the caller's work item.
+    let place = unsafe { &raw mut (*item).List.Flink };
+    // SAFETY: as above; it is only used through this while the item is initialized.
+    unsafe { AtomicPtr::from_ptr(place) }
+}
+
+/// A work item on its way to a worker thread.
+struct Queued(*mut WORK_QUEUE_ITEM);
+
+// SAFETY: the item is the queue's until its routine is called.
+unsafe impl Send for Queued {}
+
+impl Queued {
+    fn run(self) {
+        // SAFETY: the item is the queue's until now.
+        let WORK_QUEUE_ITEM {
+            WorkerRoutine: routine,
+            Parameter: parameter,
+            ..
+        } = unsafe { self.0.read() };
+        // The routine may free the item, or queue it again. Release: whoever queues it again has
+        // not been seen by this call.
+        link(self.0).store(core::ptr::null_mut(), Ordering::Release);
+        if let Some(routine) = routine {
+            // SAFETY: the driver's own routine, with its parameter.
+            unsafe { routine(parameter) };
+        }
+    }
+}
+
+nt_export! {
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Has a system worker thread call a work item's routine. One that is queued already ends
+    /// in bug check 0xE4.
+    ///
+    /// Source: ExQueueWorkItem.
+    ///
+    /// # Safety
+    ///
+    /// It is an initialized work item, which stays until its routine is called.
+    pub unsafe fn ExQueueWorkItem(item: *mut WORK_QUEUE_ITEM, kind: i32) {
+        // Acquire: the item is seen as its last routine left it.
+        if !link(item).swap(item.cast(), Ordering::AcqRel).is_null() {
+            bugcheck::bugcheck(code::WORKER_INVALID, [QUEUED_TWICE, item as u64, 0, 0]);
+        }
+        let queued = Queued(item);
+        worker::queue(Queue::of(kind), move || {
+            // The whole of it, not its pointer alone, is what may go to another thread.
+            let queued: Queued = queued;
+            queued.run();
+        });
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Whether the thread that runs works for a process's own code (1, UserMode) or for the
+    /// kernel (0, KernelMode).
+    ///
+    /// Source: ExGetPreviousMode.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn ExGetPreviousMode() -> i8 {
+        // SAFETY: the thread that runs.
+        i8::from(!unsafe { (*thread::current()).address_space }.is_null())
+    }
+}
