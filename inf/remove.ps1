@@ -54,7 +54,13 @@ function Remove-FromVerifier {
     $script:Restart = $true
 }
 
+# What verify.ps1 would have gone on from. Its reports stay.
 function Remove-VerifyRun {
+    $state = Join-Path $env:ProgramData 'eduwdm\verify.json'
+    if (Test-Path -LiteralPath $state) {
+        Remove-Item -LiteralPath $state
+        Write-Done 'The verification that had begun is given up.'
+    }
     if (Get-ScheduledTask -TaskName 'eduwdm-verify' -ErrorAction SilentlyContinue) {
         Unregister-ScheduledTask -TaskName 'eduwdm-verify' -Confirm:$false
         Write-Done 'The task that would have gone on with verify.ps1 is removed.'

@@ -84,6 +84,11 @@ function Get-State {
     return $null
 }
 
+# When Driver Verifier was set. A number, because versions of PowerShell read times differently.
+function Get-SetTime($State) {
+    New-Object -TypeName datetime -ArgumentList ([long] $State.SetAt)
+}
+
 function Confirm-Installed {
     $devices = @(Get-EduwdmDevice | Where-Object { $_.Status -eq 'OK' -and (Get-DeviceProperty $_ 'DEVPKEY_Device_Service') -eq 'eduwdm' })
     if ($devices.Count -eq 0) {
@@ -142,7 +147,7 @@ function Enable-Verifier {
     # A machine that cannot start any more would be of no use to anybody.
     $null = Invoke-Program 'verifier.exe' @('/bootmode', 'resetonbootfail')
     $null = New-Item -ItemType Directory -Path $Folder -Force
-    @{ SetAt = (Get-Date).ToString('o'); Flags = $flags } | ConvertTo-Json | Set-Content -LiteralPath $StateFile
+    @{ SetAt = (Get-Date).Ticks; Flags = $flags } | ConvertTo-Json | Set-Content -LiteralPath $StateFile
     Write-Done "Driver Verifier is set for eduwdm.sys with the flags ${text}:"
     foreach ($name in $Options.Keys) {
         if ($flags -band $Options[$name]) {
@@ -263,13 +268,13 @@ $script:Faults = @()
 $state = Get-State
 $set = (Get-VerifiedDriver) -contains 'eduwdm.sys'
 if ($state) {
-    Confirm-NoBugcheck ([datetime]::Parse($state.SetAt))
+    Confirm-NoBugcheck (Get-SetTime $state)
 }
 if (-not $set -or -not $state) {
     Confirm-Installed
     Enable-Verifier
 }
-if ((Get-StartTime) -lt [datetime]::Parse($state.SetAt)) {
+if ((Get-StartTime) -lt (Get-SetTime $state)) {
     Write-Already 'Driver Verifier is set for eduwdm.sys.'
     Invoke-Restart 'Driver Verifier begins with the next start.'
 }
