@@ -3,20 +3,21 @@
 use alloc::{format, vec::Vec};
 use core::sync::atomic::{AtomicU16, Ordering};
 
-use nthost_nt::status::{STATUS_NOT_SUPPORTED, STATUS_SUCCESS};
+use nthost_nt::status::{NTSTATUS, STATUS_SUCCESS};
 use nthost_protocol::{
-    HostAnswer, HostRequest, Manifest,
+    Fault, HostAnswer, HostRequest, Manifest,
     host::{Driver, Machine, Node, Processor, Verifier},
 };
 
 use crate::{
-    export,
+    etw, export,
     hal::exit,
-    io::{driver, leak},
+    io::{driver, fault, interrupt, leak},
     ke::{lock::SpinLock, pcr, spinlock, time},
     mm::{phys, pool},
-    pnp, system, transport,
+    pnp, po, system, transport,
     verifier::{
+        self,
         account::{self, Kind},
         call,
     },
@@ -43,16 +44,23 @@ pub fn answer(request: HostRequest) -> HostAnswer {
             HostAnswer::Status(pnp::manager::operate(&device, operation))
         }
         HostRequest::UnloadDriver { service } => HostAnswer::Status(pnp::manager::unload(&service)),
-        HostRequest::VerifierReport => HostAnswer::Verifier(verifier()),
+        HostRequest::VerifierReport => HostAnswer::Verifier(report()),
         HostRequest::Shutdown { code } => {
             EXIT.store(u16::from(code) + 1, Ordering::Relaxed);
             HostAnswer::Status(STATUS_SUCCESS)
         }
-        HostRequest::DrainEvents => HostAnswer::Events(Vec::new()),
-        HostRequest::DevicePower { .. }
-        | HostRequest::SystemPower { .. }
-        | HostRequest::Fault(_)
-        | HostRequest::ClearFaults => HostAnswer::Status(STATUS_NOT_SUPPORTED),
+        HostRequest::DrainEvents => HostAnswer::Events(etw::drain()),
+        HostRequest::DevicePower { device, state } => {
+            HostAnswer::Status(po::host::device_power(&device, state))
+        }
+        HostRequest::SystemPower { state } => HostAnswer::Status(po::host::system_power(state)),
+        HostRequest::Fault(fault) => HostAnswer::Status(add_fault(fault)),
+        HostRequest::ClearFaults => {
+            fault::clear();
+            verifier::fault::fail_nth(0);
+            verifier::fault::fail_one_in(0, 0);
+            HostAnswer::Status(STATUS_SUCCESS)
+        }
     }
 }
 
@@ -68,6 +76,33 @@ pub fn after_answer() {
         crate::ke::dispatcher::yield_now();
     }
     exit::exit((code - 1) as u8);
+}
+
+fn add_fault(fault: Fault) -> NTSTATUS {
+    match fault {
+        Fault::Irp {
+            device,
+            major,
+            minor,
+            nth,
+            effect,
+        } => fault::add(fault::IrpFault {
+            device,
+            major,
+            minor,
+            nth,
+            effect,
+        }),
+        // Which routine and which driver is not told apart: any call that may fail counts.
+        Fault::Call { nth, .. } => verifier::fault::fail_nth(u64::from(nth) + 1),
+        Fault::RandomCalls {
+            seed, per_mille, ..
+        } => {
+            let one_in = 1000_u64.checked_div(per_mille.into()).unwrap_or(0);
+            verifier::fault::fail_one_in(one_in, seed);
+        }
+    }
+    STATUS_SUCCESS
 }
 
 fn machine() -> Machine {
@@ -110,7 +145,7 @@ fn drivers() -> Vec<Driver> {
 
 /// What drivers have and have not given back. Of pool only what a driver itself allocated
 /// counts: the caller's address tells.
-fn verifier() -> Verifier {
+fn report() -> Verifier {
     let mut report = Verifier {
         checks: call::count(),
         ..Verifier::default()
@@ -156,6 +191,11 @@ fn verifier() -> Verifier {
         }
     }
     report.locks = spinlock::held() as u64;
-    report.interrupts = crate::hal::interrupt::connected() as u64;
+    for (caller, instance) in interrupt::connected() {
+        report.interrupts += 1;
+        let (module, offset) = call::module_of(caller as u64);
+        let line = format!("interrupt of {instance}, connected at {module}+{offset:#x}");
+        report.details.push(line);
+    }
     report
 }

@@ -41,6 +41,8 @@ mod panic;
 pub mod pe;
 pub mod pnp;
 #[cfg(target_os = "none")]
+pub mod po;
+#[cfg(target_os = "none")]
 pub mod ps;
 pub mod registry;
 pub mod rtl;

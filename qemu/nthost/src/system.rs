@@ -9,11 +9,11 @@ use crate::{
     ex::worker::{self, Queue},
     hal::{exit, time},
     host,
-    io::driver,
+    io::{self, driver},
     ke::{self, bugcheck::exit_code, once::Once},
     manifest::Archive,
     mm::paging::physical,
-    ob, pnp, ps, transport,
+    ob, pnp, ps, transport, verifier,
 };
 
 /// Microseconds from the machine's reset to the first driver's entry.
@@ -30,6 +30,7 @@ pub fn main(info: &BootInfo) {
     ke::clock::initialize();
     ob::object::initialize();
     worker::initialize();
+    io::fault::initialize();
     let archive = physical(info.archive.start).cast_const();
     // SAFETY: the loader's archive, whose pages are reserved.
     let archive = unsafe { core::slice::from_raw_parts(archive, info.archive.length as usize) };
@@ -50,6 +51,7 @@ pub fn main(info: &BootInfo) {
 /// Loads the drivers of the manifest, in its order, and starts the devices that have one.
 fn load(archive: &Archive<'_>) {
     host::set_manifest(archive.manifest.clone());
+    verifier::options::set(archive.manifest.verifier_options());
     pnp::manager::initialize();
     BOOT_US.set(time::microseconds_since_reset());
     for image in &archive.manifest.drivers {

@@ -202,3 +202,16 @@ pub struct Completion {
     /// What the request left in its output buffer.
     pub data: Vec<u8>,
 }
+
+impl Completion {
+    /// One with nothing but a status.
+    #[must_use]
+    pub const fn with_status(id: RequestId, status: NtStatus) -> Self {
+        Self {
+            id,
+            status,
+            information: 0,
+            data: Vec::new(),
+        }
+    }
+}

@@ -15,6 +15,7 @@ use nthost_nt::{
         IO_STATUS_BLOCK, IRP, IRP_ASSOCIATED_IRP, IRP_BUFFERED_IO, IRP_DEALLOCATE_BUFFER,
         IRP_INPUT_OPERATION,
     },
+    mm::MDL,
     status::nt_error,
 };
 
@@ -24,7 +25,7 @@ use super::{
     record::Origin,
     verify,
 };
-use crate::ke::event::KeSetEvent;
+use crate::{ke::event::KeSetEvent, mm::mdl};
 
 /// Takes an IRP off whoever made it.
 ///
@@ -106,7 +107,7 @@ unsafe fn copy_back(packet: &IRP) {
     unsafe { to.copy_from(from.cast::<u8>(), count) };
 }
 
-/// Frees an IRP's system buffer.
+/// Frees an IRP's system buffer, and unlocks and frees its MDLs.
 ///
 /// # Safety
 ///
@@ -121,6 +122,19 @@ pub unsafe fn release_buffers(irp: *mut IRP) {
         );
         guarded::free(buffer.cast());
         packet.Flags &= !IRP_DEALLOCATE_BUFFER;
+    }
+    let mut next: *mut MDL = core::mem::replace(&mut packet.MdlAddress, core::ptr::null_mut());
+    while !next.is_null() {
+        let this = next;
+        // SAFETY: a chain of MDLs that are the IRP's.
+        let fields = unsafe { &*this };
+        next = fields.Next;
+        if fields.MdlFlags & mdl::PAGES_LOCKED != 0 {
+            // SAFETY: they were locked for the request.
+            unsafe { mdl::MmUnlockPages(this) };
+        }
+        // SAFETY: nobody uses the MDL any more.
+        unsafe { mdl::free(this) };
     }
 }
 

@@ -62,6 +62,16 @@ pub fn allocate(size: usize) -> Option<*mut u8> {
     Some(core::ptr::with_exposed_provenance_mut(address as usize))
 }
 
+/// How large an allocation is, rounded up to 16 bytes.
+#[must_use]
+pub fn size_of(memory: *mut u8) -> Option<usize> {
+    let ranges = RANGES.lock();
+    let address = memory.addr() as u64;
+    let range = ranges.live.get(&address)?;
+    let end = range.base + range.frames.len() as u64 * PAGE_SIZE;
+    Some((end - address) as usize)
+}
+
 /// Frees memory. Whether it was allocated here and had not been freed. IRQL up to
 /// DISPATCH_LEVEL.
 pub fn free(memory: *mut u8) -> bool {

@@ -144,7 +144,11 @@ const fn writes(operation: i32) -> bool {
 }
 
 /// Locks the pages that an MDL's addresses stand for. Any fault leaves nothing locked.
-fn lock(mdl: *mut MDL, user: bool, operation: i32, caller: u64) -> Result<(), i32> {
+///
+/// # Errors
+///
+/// `STATUS_ACCESS_VIOLATION`, `STATUS_WORKING_SET_QUOTA`.
+pub fn lock(mdl: *mut MDL, user: bool, operation: i32, caller: u64) -> Result<(), i32> {
     // SAFETY: the caller's MDL.
     let fields = unsafe { &mut *mdl };
     if fields.MdlFlags & (PAGES_LOCKED | SOURCE_IS_NONPAGED_POOL) != 0 {

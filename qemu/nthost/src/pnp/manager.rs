@@ -19,6 +19,7 @@ use crate::{
     ex::worker::{self, Queue},
     io::{driver, event::Event, interface},
     ke::once::Once,
+    transport::console,
 };
 
 /// Set while no transition is on its way.
@@ -51,6 +52,9 @@ pub fn initialize() {
     FREE.set(free);
     pci::driver::initialize();
     for function in function::enumerate() {
+        if console::is_console(function.header.vendor, function.header.device) {
+            continue;
+        }
         let numa_node = numa::node_of(function.address.bus);
         let node = Node::add(function, numa_node);
         // Without a device object it cannot be added, and that says why.

@@ -4,10 +4,13 @@
 //! by message, in the order of arrival. It is woken by whoever queues something, and looks for
 //! what has arrived at every tick of the clock.
 
-mod console;
+pub mod console;
 
 use alloc::{collections::VecDeque, vec::Vec};
-use core::cell::UnsafeCell;
+use core::{
+    cell::UnsafeCell,
+    sync::atomic::{AtomicBool, Ordering},
+};
 
 use nthost_nt::ke::KEVENT;
 use nthost_protocol::{Decoder, FrameError, ToGuest, ToHost, encode};
@@ -25,6 +28,9 @@ const NAP: u64 = 10_000;
 
 /// Protects the frames that are to be sent.
 static OUTGOING: SpinLock<VecDeque<Vec<u8>>> = SpinLock::new(VecDeque::new());
+
+/// A frame that is in the queue no more is about to leave.
+static SENDING: AtomicBool = AtomicBool::new(false);
 
 /// Something is to be sent. A synchronization event.
 struct Wake(UnsafeCell<KEVENT>);
@@ -62,7 +68,8 @@ pub fn send(message: &ToHost) {
 /// Whether everything that was queued has left.
 #[must_use]
 pub fn is_drained() -> bool {
-    OUTGOING.lock().is_empty()
+    // Acquire: pairs with the thread that sends.
+    OUTGOING.lock().is_empty() && !SENDING.load(Ordering::Acquire)
 }
 
 /// Has the console for good: sends, and calls `handle` for each message that arrives. What is no
@@ -79,10 +86,13 @@ pub fn serve(mut handle: impl FnMut(ToGuest)) -> Result<(), &'static str> {
     unsafe { KeInitializeEvent(WAKE.0.get(), 1, 0) };
     let mut decoder = Decoder::default();
     loop {
+        SENDING.store(true, Ordering::Relaxed);
         let next = OUTGOING.lock().pop_front();
         if let Some(frame) = &next {
             console.send(frame)?;
         }
+        // Release: the frame has left.
+        SENDING.store(false, Ordering::Release);
         let arrived = console.receive()?;
         decoder.push(&arrived);
         loop {
