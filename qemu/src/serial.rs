@@ -229,7 +229,7 @@ frame 2 nthost 0x1";
     #[test]
     fn waiting_ends_with_the_line_or_with_the_log() {
         let log = Log::follow(&b"one\r\ntwo \xff\n"[..], |_| ());
-        let limit = Duration::from_secs(60);
+        let limit = Duration::from_mins(1);
         assert_eq!(
             log.wait(limit, |line| line.contains("two")).as_deref(),
             Some("two \u{fffd}")

@@ -20,7 +20,7 @@ use crate::{
 
 /// How long a machine may take from its start until the devices are started. Under TCG on a
 /// busy host 128 processors need a while.
-const READY_LIMIT: Duration = Duration::from_secs(120);
+const READY_LIMIT: Duration = Duration::from_mins(2);
 
 /// Where the built parts are.
 #[derive(Clone, Debug)]

@@ -10,7 +10,7 @@ use crate::{
 
 /// How long a cancelled request may take to end: a transfer that runs takes the device 100 ms,
 /// and a queue of them that long each. Longer is the driver's fault.
-const SETTLE_LIMIT: Duration = Duration::from_secs(60);
+const SETTLE_LIMIT: Duration = Duration::from_mins(1);
 
 /// A request that is outstanding. Dropping it cancels it and waits until it has ended, so
 /// nothing is left behind.

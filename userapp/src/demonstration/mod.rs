@@ -18,7 +18,7 @@ use eduwdm_abi::edu::InterruptKind;
 use crate::{error::Error, interrupt::Interrupt, nthost::NtHost};
 
 /// How long one request may take: most of it is the waiting for other machines' work.
-const REQUEST_LIMIT: Duration = Duration::from_secs(60);
+const REQUEST_LIMIT: Duration = Duration::from_mins(1);
 
 /// What the machine is known to have.
 #[derive(Clone, Debug)]

@@ -12,7 +12,7 @@ use super::NtHost;
 use crate::{error::Error, status::Status};
 
 /// How long the machine may take: a remove waits for the requests in flight.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 macro_rules! ask {
     ($(#[$doc:meta])* $name:ident: $request:ident => $answer:ident($type:ty)) => {

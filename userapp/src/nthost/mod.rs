@@ -25,9 +25,9 @@ use crate::{
 };
 
 /// How long nthost may take to load the drivers and start the devices.
-const GREETING_LIMIT: Duration = Duration::from_secs(120);
+const GREETING_LIMIT: Duration = Duration::from_mins(2);
 /// How long a system call may take that waits for no device.
-const CALL_LIMIT: Duration = Duration::from_secs(60);
+const CALL_LIMIT: Duration = Duration::from_mins(1);
 /// `PAGE_READWRITE`.
 const PAGE_READWRITE: u32 = 4;
 

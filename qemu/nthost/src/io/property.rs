@@ -16,7 +16,7 @@ use nthost_nt::{
 use crate::pnp::node::{self, Node};
 
 /// `DEVICE_REGISTRY_PROPERTY`.
-mod property {
+mod kind {
     pub const HARDWARE_ID: i32 = 1;
     pub const COMPATIBLE_IDS: i32 = 2;
     pub const ENUMERATOR_NAME: i32 = 15;
@@ -46,17 +46,17 @@ fn texts(values: &[String]) -> Vec<u8> {
 fn value(node: &Node, property: i32) -> Result<Vec<u8>, NTSTATUS> {
     let address = node.function.address;
     Ok(match property {
-        property::HARDWARE_ID => texts(&node.hardware_ids),
-        property::COMPATIBLE_IDS => texts(&node.compatible_ids),
-        property::ENUMERATOR_NAME => text("PCI"),
-        property::BUS_NUMBER => u32::from(address.bus).to_le_bytes().to_vec(),
-        property::LEGACY_BUS_TYPE => PCI_BUS.to_le_bytes().to_vec(),
-        property::ADDRESS => {
+        kind::HARDWARE_ID => texts(&node.hardware_ids),
+        kind::COMPATIBLE_IDS => texts(&node.compatible_ids),
+        kind::ENUMERATOR_NAME => text("PCI"),
+        kind::BUS_NUMBER => u32::from(address.bus).to_le_bytes().to_vec(),
+        kind::LEGACY_BUS_TYPE => PCI_BUS.to_le_bytes().to_vec(),
+        kind::ADDRESS => {
             let address = u32::from(address.device) << 16 | u32::from(address.function);
             address.to_le_bytes().to_vec()
         }
         // Known properties that no INF or bus driver has given this device.
-        0..=property::HIGHEST => return Err(STATUS_OBJECT_NAME_NOT_FOUND),
+        0..=kind::HIGHEST => return Err(STATUS_OBJECT_NAME_NOT_FOUND),
         _ => return Err(STATUS_INVALID_PARAMETER_2),
     })
 }

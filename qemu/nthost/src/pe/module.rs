@@ -116,7 +116,7 @@ pub fn load(name: &str, bytes: &[u8]) -> Result<&'static Module, Fault> {
     let mut frames = Vec::with_capacity(pages as usize);
     for _ in 0..pages {
         if let Some(frame) = phys::allocate(&Request::any(1)) {
-            frames.push(frame)
+            frames.push(frame);
         } else {
             free_frames(&frames);
             return Err(Fault::NoMemory);

@@ -190,7 +190,7 @@ impl Request {
                     Operation::Read(_) => output,
                     Operation::Write(_) => input,
                 };
-                self.describe(packet, data, !device_reads)
+                Self::describe(packet, data, !device_reads)
             }
             Method::Neither => {
                 let data = match self.operation {
@@ -237,7 +237,7 @@ impl Request {
     }
 
     /// Direct I/O: an MDL with the buffer's pages locked.
-    fn describe(&self, packet: &mut IRP, data: UserBuffer, write: bool) -> Result<(), NTSTATUS> {
+    fn describe(packet: &mut IRP, data: UserBuffer, write: bool) -> Result<(), NTSTATUS> {
         if data.length == 0 {
             return Ok(());
         }
@@ -271,16 +271,17 @@ impl Request {
     }
 
     /// Hands its results to the process, and gives everything back. In its thread.
-    pub fn finish(self: Box<Self>) -> Completion {
+    pub fn finish(self) -> Completion {
         let space = &self.client.process.space;
         // SAFETY: the IRP is complete, and the completion routine has kept it.
         let packet = unsafe { &*self.irp };
         let (status, information) = (packet.IoStatus.status(), packet.IoStatus.Information as u64);
-        let mut data = Vec::new();
-        if !nt_error(status) {
+        let data = if nt_error(status) {
+            Vec::new()
+        } else {
             self.copy_back(packet, information);
-            data = self.output.take(space, information);
-        }
+            self.output.take(space, information)
+        };
         let completion = Completion {
             id: self.id,
             status,

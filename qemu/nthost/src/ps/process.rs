@@ -303,7 +303,7 @@ impl Client {
             crate::ke::dispatcher::yield_now();
             return;
         }
-        self.process.complete(request.finish());
+        self.process.complete((*request).finish());
     }
 
     /// Finishes requests that are complete, and leaves the thread's other jobs for later.

@@ -9,7 +9,7 @@ use fastrand::Rng;
 /// Factorials of numbers below this: beyond 33 the result is always zero.
 const FACTORIALS: u32 = 34;
 /// How long an event may take that has been raised.
-const EVENT_LIMIT: Duration = Duration::from_secs(60);
+const EVENT_LIMIT: Duration = Duration::from_mins(1);
 
 macro_rules! operations {
     ($($(#[$doc:meta])* $variant:ident $name:literal $weight:literal,)*) => {
