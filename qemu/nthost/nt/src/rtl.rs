@@ -11,3 +11,44 @@ pub struct UNICODE_STRING {
     /// The characters; no NUL ends them.
     pub Buffer: *mut u16,
 }
+
+/// A counted string of bytes (ns-ntdef-_string).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct STRING {
+    /// Bytes in use.
+    pub Length: u16,
+    /// Bytes there are.
+    pub MaximumLength: u16,
+    /// The characters; no NUL ends them.
+    pub Buffer: *mut u8,
+}
+
+/// The system's version (ns-wdm-_osversioninfoexw); `RTL_OSVERSIONINFOW` ends before
+/// `wServicePackMajor`.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct RTL_OSVERSIONINFOEXW {
+    /// Bytes of the form that the caller wants.
+    pub dwOSVersionInfoSize: u32,
+    /// 10 for Windows 10.
+    pub dwMajorVersion: u32,
+    /// 0 for Windows 10.
+    pub dwMinorVersion: u32,
+    /// The build.
+    pub dwBuildNumber: u32,
+    /// `VER_PLATFORM_WIN32_NT`.
+    pub dwPlatformId: u32,
+    /// The service pack as text.
+    pub szCSDVersion: [u16; 128],
+    /// The service pack.
+    pub wServicePackMajor: u16,
+    /// See above.
+    pub wServicePackMinor: u16,
+    /// `VER_SUITE_…`.
+    pub wSuiteMask: u16,
+    /// `VER_NT_WORKSTATION` and others.
+    pub wProductType: u8,
+    /// The system's.
+    pub wReserved: u8,
+}
