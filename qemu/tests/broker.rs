@@ -15,7 +15,7 @@ use nthost_protocol::{
 };
 use serde::{Serialize, de::DeserializeOwned};
 
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 
 /// One end of a connection that carries frames.
 struct End {

@@ -1,1 +1,12 @@
-//! Placeholder for the first commit.
+//! What the end-to-end tests have in common: machines booted with drivers, and a client's
+//! connection to them. The tests themselves are in `tests/`.
+//!
+//! They use what `cargo xtask build` has left in `target/out`, and boot as many machines at a
+//! time as the test harness runs threads.
+#![cfg(unix)]
+
+mod machine;
+mod pe;
+
+pub use machine::{Booted, artifacts, boot, manifest, options, out};
+pub use pe::{checksum, rename_import};

@@ -107,7 +107,7 @@ fn messages(node: &Node, count: u16) -> Result<Interrupts, NTSTATUS> {
 }
 
 fn line(node: &Node, pin: u8) -> Result<Interrupts, NTSTATUS> {
-    let slots = &node.function.slots;
+    let slots = &node.function.way.slots;
     let (&root, below) = slots.split_last().unwrap_or((&0, &[]));
     // Each bridge turns the pins by the number of the device behind it.
     let pin = below.iter().fold(pin, |pin, slot| (pin + (slot >> 3)) % 4);

@@ -34,6 +34,15 @@ pub struct Function {
     pub bars: Vec<Bar>,
     /// How it can send messages.
     pub messages: Option<Capability>,
+    /// How it is reached.
+    pub way: Way,
+}
+
+/// The way from a root bus to a function.
+#[derive(Clone, Debug)]
+pub struct Way {
+    /// The root bus.
+    pub root: u8,
     /// The slots of the function and of the bridges above it, from the function up.
     pub slots: Vec<u8>,
 }
@@ -41,25 +50,26 @@ pub struct Function {
 impl Function {
     /// Looks for a function.
     #[must_use]
-    pub fn find(address: Address, above: &[u8]) -> Option<Self> {
+    pub fn find(address: Address, above: &Way) -> Option<Self> {
         let header = Header::read(&address)?;
         let bars = bars(&address, &header);
         let messages = Capability::find(&address, &header);
         let mut slots = Vec::from([ids::slot(address.device, address.function)]);
-        slots.extend_from_slice(above);
+        slots.extend_from_slice(&above.slots);
+        let root = above.root;
         Some(Self {
             address,
             header,
             bars,
             messages,
-            slots,
+            way: Way { root, slots },
         })
     }
 
     /// The instance id, unique among the functions.
     #[must_use]
     pub fn instance_id(&self) -> alloc::string::String {
-        ids::instance_id(&self.slots)
+        ids::instance_id(self.way.root, &self.way.slots)
     }
 
     /// Whether it is still there.
@@ -79,13 +89,17 @@ pub fn enumerate() -> Vec<Function> {
             .iter()
             .any(|function: &Function| function.address.bus == bus);
         if !known {
-            enumerate_bus(bus, &[], &mut found);
+            let way = Way {
+                root: bus,
+                slots: Vec::new(),
+            };
+            enumerate_bus(bus, &way, &mut found);
         }
     }
     found
 }
 
-fn enumerate_bus(bus: u8, above: &[u8], found: &mut Vec<Function>) {
+fn enumerate_bus(bus: u8, above: &Way, found: &mut Vec<Function>) {
     for device in 0..32 {
         let mut functions = 1;
         let mut function = 0;
@@ -103,10 +117,10 @@ fn enumerate_bus(bus: u8, above: &[u8], found: &mut Vec<Function>) {
                 functions = 8;
             }
             let behind = next.header.secondary_bus;
-            let slots = next.slots.clone();
+            let way = next.way.clone();
             found.push(next);
             if let Some(behind) = behind.filter(|&behind| behind > bus) {
-                enumerate_bus(behind, &slots, found);
+                enumerate_bus(behind, &way, found);
             }
         }
     }

@@ -57,13 +57,15 @@ pub const fn slot(device: u8, function: u8) -> u8 {
     device << 3 | function
 }
 
-/// The instance id, unique below the root: the slot of the function, then those of the bridges
-/// above it.
+/// The instance id, unique among all functions: the root bus, the slot of the function, then
+/// those of the bridges above it.
 #[must_use]
-pub fn instance_id(slots_from_the_function_up: &[u8]) -> String {
+pub fn instance_id(root_bus: u8, slots_from_the_function_up: &[u8]) -> String {
     slots_from_the_function_up
         .iter()
-        .fold(String::from("0&"), |id, slot| format!("{id}{slot:02X}"))
+        .fold(format!("{root_bus:X}&"), |id, slot| {
+            format!("{id}{slot:02X}")
+        })
 }
 
 #[cfg(test)]
@@ -116,7 +118,8 @@ mod tests {
 
     #[test]
     fn an_instance_id_names_the_way_to_the_root() {
-        assert_eq!(instance_id(&[slot(2, 0)]), "0&10");
-        assert_eq!(instance_id(&[slot(0, 1), slot(28, 0)]), "0&01E0");
+        assert_eq!(instance_id(0, &[slot(2, 0)]), "0&10");
+        assert_eq!(instance_id(0, &[slot(0, 1), slot(28, 0)]), "0&01E0");
+        assert_eq!(instance_id(0x40, &[slot(0, 1), slot(28, 0)]), "40&01E0");
     }
 }

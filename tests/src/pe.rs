@@ -1,0 +1,58 @@
+//! Images changed on purpose.
+//!
+//! Source: "PE Format", the optional header, and `CheckSumMappedFile`.
+
+/// Where the header's checksum is, from its signature on.
+const CHECKSUM: usize = 4 + 20 + 64;
+
+/// Where the checksum is in an image.
+///
+/// # Panics
+///
+/// For what is no image.
+#[must_use]
+pub fn checksum_offset(image: &[u8]) -> usize {
+    let header = u32::from_le_bytes(image[0x3c..0x40].try_into().expect("four bytes"));
+    let header = header as usize;
+    assert_eq!(&image[header..header + 4], b"PE\0\0", "no image");
+    header + CHECKSUM
+}
+
+/// Gives an image the checksum that it should have.
+///
+/// # Panics
+///
+/// For what is no image.
+pub fn checksum(image: &mut [u8]) {
+    let at = checksum_offset(image);
+    image[at..at + 4].fill(0);
+    let mut sum = 0_u32;
+    for word in image.chunks(2) {
+        sum += u32::from(word[0]) | u32::from(*word.get(1).unwrap_or(&0)) << 8;
+        sum = (sum & 0xffff) + (sum >> 16);
+    }
+    let length = u32::try_from(image.len()).expect("an image of less than 4 GiB");
+    image[at..at + 4].copy_from_slice(&(sum + length).to_le_bytes());
+}
+
+/// Gives an imported routine another name of the same length, wherever it stands in the image,
+/// and the image the checksum that goes with it.
+///
+/// # Panics
+///
+/// If the name is not there, or the lengths differ.
+pub fn rename_import(image: &mut [u8], from: &str, to: &str) {
+    assert_eq!(from.len(), to.len());
+    let pattern = [b"\0", from.as_bytes(), b"\0"].concat();
+    let places: Vec<_> = image
+        .windows(pattern.len())
+        .enumerate()
+        .filter(|(_, window)| *window == pattern)
+        .map(|(at, _)| at + 1)
+        .collect();
+    assert!(!places.is_empty(), "{from} is not imported");
+    for at in places {
+        image[at..at + to.len()].copy_from_slice(to.as_bytes());
+    }
+    checksum(image);
+}
