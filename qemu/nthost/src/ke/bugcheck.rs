@@ -13,7 +13,7 @@ use core::{
 use super::{ipi, irql, thread, trap::TrapFrame};
 use crate::{
     hal::{exit, serial},
-    mm::paging,
+    mm::{paging, pool::Misuse},
 };
 
 /// The emulator's exit codes; its status is twice as much and one.
@@ -157,6 +157,14 @@ pub mod code {
     pub const ATTEMPTED_SWITCH_FROM_DPC: u32 = 0xb8;
     /// A driver is unloaded, and something of it is still in use.
     pub const DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS: u32 = 0xce;
+    /// Pool is used that was freed.
+    pub const PAGE_FAULT_IN_FREED_SPECIAL_POOL: u32 = 0xcc;
+    /// Memory beside an allocation is used.
+    pub const PAGE_FAULT_BEYOND_END_OF_ALLOCATION: u32 = 0xcd;
+    /// A driver uses pool that was freed.
+    pub const DRIVER_PAGE_FAULT_IN_FREED_SPECIAL_POOL: u32 = 0xd5;
+    /// A driver uses memory beside an allocation.
+    pub const DRIVER_PAGE_FAULT_BEYOND_END_OF_ALLOCATION: u32 = 0xd6;
     /// A driver touched an invalid address at raised IRQL.
     pub const DRIVER_IRQL_NOT_LESS_OR_EQUAL: u32 = 0xd1;
     /// Bytes beside an allocation were written.
@@ -196,6 +204,12 @@ fn name(code: u32) -> &'static str {
         code::DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS => {
             "DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS"
         }
+        code::PAGE_FAULT_IN_FREED_SPECIAL_POOL => "PAGE_FAULT_IN_FREED_SPECIAL_POOL",
+        code::PAGE_FAULT_BEYOND_END_OF_ALLOCATION => "PAGE_FAULT_BEYOND_END_OF_ALLOCATION",
+        code::DRIVER_PAGE_FAULT_IN_FREED_SPECIAL_POOL => "DRIVER_PAGE_FAULT_IN_FREED_SPECIAL_POOL",
+        code::DRIVER_PAGE_FAULT_BEYOND_END_OF_ALLOCATION => {
+            "DRIVER_PAGE_FAULT_BEYOND_END_OF_ALLOCATION"
+        }
         code::DRIVER_IRQL_NOT_LESS_OR_EQUAL => "DRIVER_IRQL_NOT_LESS_OR_EQUAL",
         code::SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION => "SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION",
         code::BAD_POOL_CALLER => "BAD_POOL_CALLER",
@@ -222,6 +236,21 @@ pub fn from_trap(frame: &TrapFrame) -> ! {
                 (true, _) => 1,
                 _ => 0,
             };
+            let misuse = crate::mm::pool::misuse(address);
+            if let Some(misuse) = misuse {
+                let of_driver = crate::verifier::call::module_of(frame.rip).0 != "nthost";
+                let code = match (misuse, of_driver) {
+                    (Misuse::Freed, false) => code::PAGE_FAULT_IN_FREED_SPECIAL_POOL,
+                    (Misuse::Freed, true) => code::DRIVER_PAGE_FAULT_IN_FREED_SPECIAL_POOL,
+                    (Misuse::Beside, false) => code::PAGE_FAULT_BEYOND_END_OF_ALLOCATION,
+                    (Misuse::Beside, true) => code::DRIVER_PAGE_FAULT_BEYOND_END_OF_ALLOCATION,
+                };
+                bugcheck_at(
+                    code,
+                    [address, u64::from(operation == 1), frame.rip, 0],
+                    frame,
+                )
+            }
             if level >= u64::from(crate::export::DISPATCH_LEVEL) {
                 let of_driver = crate::verifier::call::module_of(frame.rip).0 != "nthost";
                 let code = if of_driver {

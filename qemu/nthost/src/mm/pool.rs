@@ -8,7 +8,11 @@
 //! Sources: ExAllocatePool2, ExAllocatePoolWithTag, ExFreePoolWithTag, "Special Pool", bug
 //! checks 0xC1, 0xC2 and 0xC5.
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::{
+    collections::{BTreeMap, VecDeque},
+    string::String,
+    vec::Vec,
+};
 use core::ffi::c_void;
 
 use super::{
@@ -81,6 +85,40 @@ pub struct Allocation {
 
 /// By address. Protects the table alone, not the memory.
 static ALLOCATIONS: HighLock<BTreeMap<u64, Allocation>> = HighLock::new(BTreeMap::new());
+
+/// How many ranges of freed pages are remembered.
+const REMEMBERED: usize = 4096;
+/// Ranges of pages that were freed, newest last: what a fault there is about. A leaf.
+static FREED: HighLock<VecDeque<(u64, u64)>> = HighLock::new(VecDeque::new());
+
+/// What is wrong with an access to special pool.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Misuse {
+    /// The memory was freed.
+    Freed,
+    /// It is beside an allocation.
+    Beside,
+}
+
+/// What is wrong with an access to an address that faulted; `None` if it has nothing to do with
+/// pool.
+#[must_use]
+pub fn misuse(address: u64) -> Option<Misuse> {
+    let allocations = ALLOCATIONS.lock();
+    let near = allocations.range(..address.saturating_add(2 * PAGE_SIZE));
+    for allocation in near.rev().take(2).map(|(_, allocation)| allocation) {
+        let end = allocation.base + allocation.frames.len() as u64 * PAGE_SIZE;
+        if (allocation.base - PAGE_SIZE..end + PAGE_SIZE).contains(&address) {
+            return Some(Misuse::Beside);
+        }
+    }
+    drop(allocations);
+    let freed = FREED.lock();
+    let hit = freed
+        .iter()
+        .any(|&(base, end)| (base..end).contains(&address));
+    hit.then_some(Misuse::Freed)
+}
 
 /// A tag as people write it.
 #[must_use]
@@ -199,6 +237,12 @@ pub fn free(address: u64, tag: Option<u32>) {
         }
     }
     crate::verifier::freed::check(address, allocation.size);
+    let mut freed = FREED.lock();
+    if freed.len() == REMEMBERED {
+        freed.pop_front();
+    }
+    freed.push_back((allocation.base, end));
+    drop(freed);
     // SAFETY: the driver has given the memory back; whoever still uses it faults.
     unsafe { paging::unmap_range(allocation.base, allocation.frames.len() as u64) };
     free_frames(&allocation.frames);
