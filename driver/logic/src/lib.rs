@@ -9,3 +9,4 @@ mod atomic;
 pub mod handoff;
 pub mod interrupt_bits;
 pub mod request;
+pub mod transfer;
