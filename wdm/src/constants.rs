@@ -8,8 +8,8 @@ macro_rules! typed {
         $(#[$doc])*
         pub const $name: $type = {
             #[expect(clippy::cast_possible_truncation, reason = "checked to be the same value")]
-            const VALUE: $type = $value as $type;
-            assert!(VALUE as i128 == $value as i128, "the constant does not fit its type");
+            const VALUE: $type = ($value) as $type;
+            assert!(VALUE as i128 == ($value) as i128, "the constant does not fit its type");
             VALUE
         };
     )*};
@@ -26,6 +26,18 @@ typed! {
     ALL_PROCESSOR_GROUPS: u16 = wdk_sys::ALL_PROCESSOR_GROUPS;
     /// The size that `IoXxxRemoveLockEx` take.
     REMOVE_LOCK_SIZE: u32 = size_of::<wdk_sys::IO_REMOVE_LOCK>();
+    /// `UserMode`.
+    USER_MODE: i8 = wdk_sys::_MODE::UserMode;
+    /// `IRP_MN_SET_POWER`.
+    IRP_MN_SET_POWER_CODE: u8 = wdk_sys::IRP_MN_SET_POWER;
+    /// `SL_INVOKE_ON_SUCCESS`, `SL_INVOKE_ON_ERROR` and `SL_INVOKE_ON_CANCEL`.
+    SL_INVOKE_ALWAYS: u8 = wdk_sys::SL_INVOKE_ON_SUCCESS
+        | wdk_sys::SL_INVOKE_ON_ERROR
+        | wdk_sys::SL_INVOKE_ON_CANCEL;
+    /// `OBJECT_ATTRIBUTES::Length`.
+    OBJECT_ATTRIBUTES_SIZE: u32 = size_of::<wdk_sys::OBJECT_ATTRIBUTES>();
+    /// The size of an error log packet.
+    ERROR_LOG_PACKET_SIZE: u8 = size_of::<wdk_sys::IO_ERROR_LOG_PACKET>();
     /// `CmResourceTypePort`.
     RESOURCE_TYPE_PORT: u8 = wdk_sys::CmResourceTypePort;
     /// `CmResourceTypeInterrupt`.
@@ -35,3 +47,7 @@ typed! {
     /// `CmResourceTypeMemoryLarge`.
     RESOURCE_TYPE_MEMORY_LARGE: u8 = wdk_sys::CmResourceTypeMemoryLarge;
 }
+
+/// `MdlMappingNoExecute`, for the priority of a mapping; see nf-wdm-mmmaplockedpagesspecifycache.
+/// Not all header sets have it.
+pub const MDL_MAPPING_NO_EXECUTE: wdk_sys::MM_PAGE_PRIORITY = 0x4000_0000;

@@ -14,7 +14,8 @@
 use core::{cell::Cell, ffi::c_void, marker::PhantomData, ptr::NonNull};
 
 use wdk_sys::{
-    IO_CSQ, IRP, KIRQL, KSPIN_LOCK, LIST_ENTRY, NTSTATUS, PIO_CSQ, PIRP, PKIRQL, PVOID,
+    IO_CSQ, IO_CSQ_IRP_CONTEXT, IRP, KIRQL, KSPIN_LOCK, LIST_ENTRY, NTSTATUS, PIO_CSQ, PIRP,
+    PKIRQL, PVOID,
     ntddk::{
         IoCsqInitializeEx, IoCsqInsertIrpEx, IoCsqRemoveNextIrp, KeAcquireSpinLockRaiseToDpc,
         KeReleaseSpinLock,
@@ -27,7 +28,7 @@ use crate::{
     irql::{AtOrBelowDispatch, UpToDispatch},
     list,
     object::KernelCell,
-    pool::{PoolBox, Tag},
+    pool::{Shared, Tag},
     raw,
 };
 
@@ -40,13 +41,15 @@ pub trait Request: Send + Sized {
 
 /// A cancel-safe queue, first in, first out.
 pub struct Csq<R: Request> {
-    inner: PoolBox<Inner<R>>,
+    /// Shared with the timers of its requests.
+    pub(crate) inner: Shared<Inner<R>>,
 }
 
+/// The queue's own state, in pool.
 #[repr(C)]
-struct Inner<R: Request> {
+pub struct Inner<R: Request> {
     /// First, so that its address is that of the whole.
-    csq: KernelCell<IO_CSQ>,
+    pub(crate) csq: KernelCell<IO_CSQ>,
     /// Protects `head`, the list behind it, and `closed`.
     lock: KernelCell<KSPIN_LOCK>,
     head: KernelCell<LIST_ENTRY>,
@@ -58,6 +61,8 @@ struct Inner<R: Request> {
 // SAFETY: the lock lets one processor at a time reach the list and `closed`; the requests behind
 // the list may move between processors. `IO_CSQ` is not changed after it was initialised.
 unsafe impl<R: Request> Sync for Inner<R> {}
+// SAFETY: as for `Sync`.
+unsafe impl<R: Request> Send for Inner<R> {}
 
 /// An IRP that a closed queue did not take: it has been marked pending, and is to be completed
 /// with [`Self::status`].
@@ -88,7 +93,7 @@ impl<R: Request> Csq<R> {
                 "a queued request has three words of its IRP"
             );
         }
-        let inner = PoolBox::new(
+        let inner = Shared::new(
             tag,
             Inner {
                 csq: KernelCell::new(IO_CSQ::default()),
@@ -130,6 +135,22 @@ impl<R: Request> Csq<R> {
         &self,
         irp: Irp<Fresh>,
         request: R,
+        irql: &I,
+    ) -> core::result::Result<Dispatched, Refused<R>> {
+        // SAFETY: without a context there is none to keep.
+        unsafe { self.insert_with_context(irp, request, core::ptr::null_mut(), irql) }
+    }
+
+    /// As [`Self::insert`], with a context by which the IRP can be removed.
+    ///
+    /// # Safety
+    ///
+    /// The context, if there is one, stays in place until the IRP has left the queue.
+    pub(crate) unsafe fn insert_with_context<I: AtOrBelowDispatch>(
+        &self,
+        irp: Irp<Fresh>,
+        request: R,
+        irp_context: *mut IO_CSQ_IRP_CONTEXT,
         _irql: &I,
     ) -> core::result::Result<Dispatched, Refused<R>> {
         // Marked by us as well, so that it is whatever becomes of the insertion.
@@ -144,7 +165,7 @@ impl<R: Request> Csq<R> {
             IoCsqInsertIrpEx(
                 self.inner.csq.get(),
                 raw_irp.as_ptr(),
-                core::ptr::null_mut(),
+                irp_context,
                 core::ptr::null_mut(),
             )
         };
@@ -215,7 +236,7 @@ type Matches<'a, R> = dyn FnMut(&R, FileObject) -> bool + 'a;
 /// # Safety
 ///
 /// The IRP has left a queue of `R`s, and is this driver's.
-unsafe fn take<R>(irp: NonNull<IRP>) -> (Irp<Pending>, R) {
+pub(crate) unsafe fn take<R>(irp: NonNull<IRP>) -> (Irp<Pending>, R) {
     // SAFETY: valid by contract.
     let context = unsafe { raw::driver_context(irp) }.cast::<R>();
     // SAFETY: written by `insert`, and not read again.

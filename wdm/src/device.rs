@@ -18,16 +18,17 @@ use wdk_sys::{
     IRP_MJ_READ, IRP_MJ_SYSTEM_CONTROL, IRP_MJ_WRITE, IRP_MN_REMOVE_DEVICE, NTSTATUS,
     ntddk::{
         IoAttachDeviceToDeviceStackSafe, IoCreateDevice, IoDeleteDevice, IoDetachDevice,
-        IofCallDriver, IofCompleteRequest,
+        IofCallDriver, IofCompleteRequest, ObfDereferenceObject, ObfReferenceObject,
     },
 };
 
 use crate::{
     Result, Status,
     constants::IO_NO_INCREMENT,
+    device_queue::{self, Waiting},
     driver::DriverObject,
-    irp::{Dispatched, Fresh, Irp},
-    irql::Passive,
+    irp::{Dispatched, Fresh, Irp, Pending},
+    irql::{Dispatch, Passive},
     raw,
     removelock::RemoveLock,
 };
@@ -63,10 +64,17 @@ pub trait Device: Sync + Sized + 'static {
     fn power(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched;
     /// IRP_MJ_PNP, all but IRP_MN_REMOVE_DEVICE.
     fn pnp(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched;
+    /// StartIo, for a kind of device whose requests the system queues; see
+    /// [`crate::device_queue`]. It is not entered again before it has returned.
+    const START_IO: Option<StartIo<Self>> = None;
+
     /// IRP_MN_REMOVE_DEVICE: ends all requests and gives back the hardware. Afterwards the IRP
     /// is passed down and the device deleted, when the last request is done.
     fn remove(device: &Fdo<Self>, irql: &mut Passive);
 }
+
+/// A StartIo routine.
+pub type StartIo<D> = fn(&Fdo<D>, Irp<Pending>, &mut Dispatch);
 
 /// The device below in the stack.
 #[derive(Clone, Copy, Debug)]
@@ -102,11 +110,36 @@ pub struct Fdo<D> {
     _extension: PhantomData<D>,
 }
 
+/// A reference to a device object: its memory stays for as long as this is held, whatever becomes
+/// of the device.
+pub struct DeviceReference(NonNull<DEVICE_OBJECT>);
+
+// SAFETY: device objects belong to no thread.
+unsafe impl Send for DeviceReference {}
+// SAFETY: only its address is given out.
+unsafe impl Sync for DeviceReference {}
+
+impl DeviceReference {
+    pub(crate) const fn as_ptr(&self) -> *mut DEVICE_OBJECT {
+        self.0.as_ptr()
+    }
+}
+
+impl Drop for DeviceReference {
+    fn drop(&mut self) {
+        // SAFETY: referenced once by `Fdo::reference`; callable at IRQL <= DISPATCH_LEVEL.
+        unsafe { ObfDereferenceObject(self.0.as_ptr().cast()) };
+    }
+}
+
 /// What every device extension begins with.
 #[repr(C)]
 struct Header {
     remove_lock: RemoveLock,
+    /// For StartIo.
+    waiting: Waiting,
     dispatch: unsafe fn(NonNull<DEVICE_OBJECT>, Irp<Fresh>) -> NTSTATUS,
+    start_io: unsafe fn(NonNull<DEVICE_OBJECT>, NonNull<IRP>),
     lower: NonNull<DEVICE_OBJECT>,
     physical: NonNull<DEVICE_OBJECT>,
 }
@@ -191,7 +224,9 @@ impl<D: Device> Fdo<D> {
         let object = object.into_raw();
         let header = Header {
             remove_lock: RemoveLock::uninitialized(),
+            waiting: Waiting::uninitialized(),
             dispatch: dispatch_to::<D>,
+            start_io: device_queue::start_io::<D>,
             lower,
             physical: physical.0,
         };
@@ -203,6 +238,8 @@ impl<D: Device> Fdo<D> {
         let header = unsafe { &(*extension.as_ptr()).header };
         // SAFETY: in the device extension, where it stays.
         unsafe { header.remove_lock.initialize() };
+        // SAFETY: likewise.
+        unsafe { header.waiting.initialize() };
         // SAFETY: nobody else looks at the flags yet.
         let flags = unsafe { &mut (*object.as_ptr()).Flags };
         *flags |= DO_POWER_PAGABLE
@@ -223,6 +260,26 @@ impl<D: Device> Fdo<D> {
     /// The physical device object.
     pub fn physical(&self) -> PhysicalDevice<'_> {
         PhysicalDevice(self.header().physical, PhantomData)
+    }
+
+    pub(crate) const fn as_ptr(&self) -> *mut DEVICE_OBJECT {
+        self.object.get()
+    }
+
+    /// The IRPs that wait for StartIo.
+    pub(crate) fn waiting(&self) -> &Waiting {
+        &self.header().waiting
+    }
+
+    /// References the device object, for a routine that takes it later.
+    ///
+    /// Source: nf-wdm-obreferenceobject.
+    pub fn reference(&self) -> DeviceReference {
+        // SAFETY: an address inside of `self` is not null.
+        let object = unsafe { NonNull::new_unchecked(self.object.get()) };
+        // SAFETY: a device object is an object.
+        unsafe { ObfReferenceObject(object.as_ptr().cast()) };
+        DeviceReference(object)
     }
 
     fn header(&self) -> &Header {
@@ -302,6 +359,19 @@ pub(crate) fn set_dispatch_routines(driver: &mut DRIVER_OBJECT) {
     ] {
         driver.MajorFunction[major as usize] = Some(dispatch);
     }
+    driver.DriverStartIo = Some(start_io);
+}
+
+/// The one StartIo routine that the I/O manager calls.
+unsafe extern "C" fn start_io(object: *mut DEVICE_OBJECT, irp: *mut IRP) {
+    // SAFETY: the I/O manager passes a device object of this driver.
+    let object = unsafe { NonNull::new_unchecked(object) };
+    // SAFETY: and an IRP for it.
+    let irp = unsafe { NonNull::new_unchecked(irp) };
+    // SAFETY: made by `Fdo::create`, and kept by the IRP's remove lock.
+    let header = unsafe { header(object) };
+    // SAFETY: the header is that of the object's own kind.
+    unsafe { (header.start_io)(object, irp) };
 }
 
 /// The one dispatch routine that the I/O manager calls: takes the remove lock, and passes the IRP

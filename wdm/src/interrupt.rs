@@ -18,11 +18,11 @@ use core::{
 
 use wdk_sys::{
     BOOLEAN, CONNECT_LINE_BASED, CONNECT_MESSAGE_BASED, IO_CONNECT_INTERRUPT_PARAMETERS,
-    IO_DISCONNECT_INTERRUPT_PARAMETERS, IO_INTERRUPT_MESSAGE_INFO, KIRQL, KSPIN_LOCK, PKINTERRUPT,
-    PVOID, ULONG,
+    IO_DISCONNECT_INTERRUPT_PARAMETERS, IO_INTERRUPT_MESSAGE_INFO,
+    IO_REPORT_INTERRUPT_ACTIVE_STATE_PARAMETERS, KIRQL, KSPIN_LOCK, PKINTERRUPT, PVOID, ULONG,
     ntddk::{
-        IoConnectInterruptEx, IoDisconnectInterruptEx, KeAcquireInterruptSpinLock,
-        KeReleaseInterruptSpinLock,
+        IoConnectInterruptEx, IoDisconnectInterruptEx, IoReportInterruptActive,
+        IoReportInterruptInactive, KeAcquireInterruptSpinLock, KeReleaseInterruptSpinLock,
     },
 };
 
@@ -167,6 +167,31 @@ impl<S: InterruptService> Interrupt<S> {
             old,
             // SAFETY: the lock is held, so IRQL is DIRQL until the guard is dropped.
             dirql: unsafe { Dirql::assume() },
+        }
+    }
+
+    /// Tells the kernel that the device will interrupt, or will not until it is told again: while
+    /// the device has no power its interrupt may be turned off.
+    ///
+    /// Source: nf-wdm-ioreportinterruptactive, nf-wdm-ioreportinterruptinactive.
+    pub fn set_active<I: AtOrBelowDispatch>(&self, active: bool, _irql: &I) {
+        let mut parameters = IO_REPORT_INTERRUPT_ACTIVE_STATE_PARAMETERS::default();
+        match self.connection {
+            Connection::Line(object) => {
+                parameters.Version = CONNECT_LINE_BASED;
+                parameters.ConnectionContext.InterruptObject = object;
+            }
+            Connection::Messages(table) => {
+                parameters.Version = CONNECT_MESSAGE_BASED;
+                parameters.ConnectionContext.InterruptMessageTable = table.as_ptr();
+            }
+        }
+        if active {
+            // SAFETY: connected; at IRQL <= DISPATCH_LEVEL.
+            unsafe { IoReportInterruptActive(&raw mut parameters) };
+        } else {
+            // SAFETY: likewise.
+            unsafe { IoReportInterruptInactive(&raw mut parameters) };
         }
     }
 

@@ -14,15 +14,16 @@
 use core::{marker::PhantomData, ptr::NonNull};
 
 use wdk_sys::{
-    FILE_OBJECT, IO_STACK_LOCATION, IRP, IRP_MJ_DEVICE_CONTROL, NTSTATUS,
+    DEVICE_OBJECT, FILE_OBJECT, IO_STACK_LOCATION, IRP, IRP_MJ_DEVICE_CONTROL, IRP_MJ_READ,
+    IRP_MJ_WRITE, MDL, NTSTATUS, PVOID,
     ntddk::{IoForwardIrpSynchronously, IofCallDriver, IofCompleteRequest},
 };
 
 use crate::{
     Status,
     constants::{IO_NO_INCREMENT, SL_PENDING_RETURNED},
-    device::{self, LowerDevice},
-    irql::{AtOrBelowDispatch, Passive},
+    device::{self, Device, Fdo, LowerDevice},
+    irql::{AtOrBelowDispatch, Passive, UpToDispatch},
     raw,
 };
 
@@ -97,6 +98,15 @@ pub struct DeviceControl {
     pub input_length: usize,
     /// Bytes of the output buffer.
     pub output_length: usize,
+}
+
+/// The parameters of IRP_MJ_READ and IRP_MJ_WRITE.
+#[derive(Clone, Copy, Debug)]
+pub struct ReadWrite {
+    /// Where on the device, in bytes. Negative values are files' special positions.
+    pub offset: i64,
+    /// How many bytes.
+    pub length: u32,
 }
 
 impl<S: State> Irp<S> {
@@ -175,6 +185,62 @@ impl<S: State> Irp<S> {
             input_length: parameters.InputBufferLength as usize,
             output_length: parameters.OutputBufferLength as usize,
         })
+    }
+
+    /// The parameters, if this is a read or a write.
+    #[must_use]
+    pub fn read_write(&self) -> Option<ReadWrite> {
+        let location = self.stack_location();
+        let (length, offset) = match u32::from(location.MajorFunction) {
+            IRP_MJ_READ => {
+                // SAFETY: the active member for this major function.
+                let parameters = unsafe { &location.Parameters.Read };
+                (parameters.Length, parameters.ByteOffset)
+            }
+            IRP_MJ_WRITE => {
+                // SAFETY: the active member for this major function.
+                let parameters = unsafe { &location.Parameters.Write };
+                (parameters.Length, parameters.ByteOffset)
+            }
+            _ => return None,
+        };
+        // SAFETY: every bit pattern of the union is a number.
+        let offset = unsafe { offset.QuadPart };
+        Some(ReadWrite { offset, length })
+    }
+
+    /// The output buffer of a METHOD_OUT_DIRECT request: the client's own memory, locked, which
+    /// the client may change meanwhile. Empty where it has none.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INSUFFICIENT_RESOURCES` if it cannot be mapped.
+    pub fn direct_output<I: AtOrBelowDispatch>(
+        &mut self,
+        _irql: &I,
+    ) -> crate::Result<DirectOutput<'_>> {
+        let Some(mdl) = self.mdl() else {
+            return Ok(DirectOutput {
+                start: NonNull::dangling(),
+                length: 0,
+                _irp: PhantomData,
+            });
+        };
+        // SAFETY: the I/O manager's MDL, locked as long as the IRP is not completed; `&mut self`.
+        let start = unsafe { crate::mdl::system_address(mdl) }?;
+        // SAFETY: valid.
+        let length = unsafe { crate::mdl::byte_count(mdl) };
+        Ok(DirectOutput {
+            start,
+            length,
+            _irp: PhantomData,
+        })
+    }
+
+    /// The MDL that the I/O manager made for the request, if it did.
+    pub(crate) fn mdl(&self) -> Option<NonNull<MDL>> {
+        // SAFETY: owned.
+        NonNull::new(unsafe { (*self.irp.as_ptr()).MdlAddress })
     }
 
     /// The system buffer of a device-control request, if it has one: its address and the bytes
@@ -306,6 +372,25 @@ impl Irp<Fresh> {
         Dispatched(status)
     }
 
+    /// Marks the IRP pending, passes it down, and has `R` called when the drivers below have
+    /// completed it.
+    ///
+    /// Source: nf-wdm-iocopycurrentirpstacklocationtonext, nf-wdm-iosetcompletionroutine.
+    pub fn forward_with_completion<D: Device, R: CompletionRoutine<D>>(
+        self,
+        device: &Fdo<D>,
+        _irql: &Passive,
+    ) -> Dispatched {
+        let (irp, dispatched) = self.pend();
+        let irp = irp.into_raw();
+        // SAFETY: owned, with a stack location for each device below.
+        unsafe { raw::set_completion_routine(irp, completed::<D, R>) };
+        // What it returns is of no interest: the IRP is pending, and comes back to `completed`.
+        // SAFETY: given up with this call; the device below is attached to.
+        let _ = unsafe { IofCallDriver(device.lower().as_ptr(), irp.as_ptr()) };
+        dispatched
+    }
+
     /// Passes the IRP down, waits until the drivers below have completed it, and owns it again.
     /// Their status is in [`Irp::status`].
     ///
@@ -324,7 +409,73 @@ impl Irp<Fresh> {
     }
 }
 
+/// The output buffer of a METHOD_OUT_DIRECT request. It can only be written: what is read from
+/// memory that a client can change means nothing.
+pub struct DirectOutput<'a> {
+    start: NonNull<u8>,
+    length: usize,
+    _irp: PhantomData<&'a mut ()>,
+}
+
+impl DirectOutput<'_> {
+    /// Its length in bytes.
+    #[must_use]
+    pub const fn length(&self) -> usize {
+        self.length
+    }
+
+    /// Writes bytes at an offset.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_BUFFER_TOO_SMALL` if they do not fit; nothing is written.
+    pub fn write(&mut self, offset: usize, bytes: &[u8]) -> crate::Result<()> {
+        let end = offset.checked_add(bytes.len());
+        if end.is_none_or(|end| end > self.length) {
+            return Err(Status::BUFFER_TOO_SMALL);
+        }
+        let start = self.start.as_ptr().wrapping_add(offset);
+        // SAFETY: within the mapping, as checked; no reference to it exists anywhere.
+        unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), start, bytes.len()) };
+        Ok(())
+    }
+}
+
+/// A completion routine.
+pub trait CompletionRoutine<D: Device> {
+    /// The drivers below have completed the IRP: it is this driver's again, to be completed now
+    /// or later.
+    fn completed(device: &Fdo<D>, irp: Irp<Pending>, irql: &mut UpToDispatch);
+}
+
+/// `IoCompletion`.
+unsafe extern "C" fn completed<D: Device, R: CompletionRoutine<D>>(
+    device: *mut DEVICE_OBJECT,
+    irp: *mut IRP,
+    _context: PVOID,
+) -> NTSTATUS {
+    // SAFETY: the I/O manager passes the device object whose driver set the routine, which the
+    // IRP's remove lock keeps there.
+    let device: &Fdo<D> = unsafe { &*device.cast() };
+    // SAFETY: and the IRP.
+    let irp = unsafe { NonNull::new_unchecked(irp) };
+    // SAFETY: this driver's again, as it returns STATUS_MORE_PROCESSING_REQUIRED; it was marked
+    // pending before it was passed down.
+    let irp = unsafe { Irp::<Pending>::from_raw(irp) };
+    // SAFETY: completion routines are called at IRQL <= DISPATCH_LEVEL.
+    let irql = &mut unsafe { UpToDispatch::assume() };
+    R::completed(device, irp, irql);
+    wdk_sys::STATUS_MORE_PROCESSING_REQUIRED
+}
+
 impl Irp<Pending> {
+    /// Completes the request with what the drivers below left in it.
+    pub fn complete_as_is<I: AtOrBelowDispatch>(self, irql: &I) {
+        let status = self.status();
+        let information = self.information();
+        self.complete(status, information, irql);
+    }
+
     /// Completes the request.
     ///
     /// Source: nf-wdm-iocompleterequest.

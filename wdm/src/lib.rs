@@ -24,10 +24,14 @@
 #![no_std]
 
 mod constants;
+pub mod contiguous;
 pub mod csq;
 pub mod device;
+pub mod device_queue;
+pub mod dma;
 pub mod dpc;
 pub mod driver;
+pub mod errorlog;
 pub mod event;
 pub mod guid;
 pub mod interface;
@@ -35,18 +39,25 @@ pub mod interrupt;
 pub mod irp;
 pub mod irql;
 mod list;
+pub mod mdl;
 pub mod mmio;
 pub mod mutex;
 pub mod numa;
 mod object;
 pub mod pnp;
 pub mod pool;
+pub mod ports;
+pub mod power;
+pub mod probe;
 mod raw;
+pub mod registry;
 mod removelock;
 pub mod spinlock;
 pub mod status;
 pub mod time;
+pub mod timeout;
 pub mod unicode;
+pub mod workitem;
 
 pub use status::{Result, Status};
 

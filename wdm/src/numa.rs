@@ -5,11 +5,11 @@
 //! ("Processor Groups", "Supporting Systems That Have More Than 64 Processors".)
 
 use wdk_sys::{
-    PROCESSOR_NUMBER,
+    GROUP_AFFINITY, PROCESSOR_NUMBER,
     ntddk::{
         IoGetDeviceNumaNode, KeGetCurrentProcessorNumberEx, KeGetProcessorIndexFromNumber,
         KeGetProcessorNumberFromIndex, KeQueryActiveGroupCount, KeQueryActiveProcessorCountEx,
-        KeQueryHighestNodeNumber,
+        KeQueryHighestNodeNumber, KeQueryNodeActiveAffinity,
     },
 };
 
@@ -113,6 +113,18 @@ pub fn active_group_count() -> u16 {
 pub fn highest_node_number() -> u16 {
     // SAFETY: callable at any IRQL.
     unsafe { KeQueryHighestNodeNumber() }
+}
+
+/// The processors of a node, in the group where it has most of them, a bit each.
+///
+/// Source: nf-wdm-kequerynodeactiveaffinity.
+#[must_use]
+pub fn node_affinity(node: u16) -> (u16, u64) {
+    let mut affinity = GROUP_AFFINITY::default();
+    // SAFETY: callable at any IRQL; fills in what it is given; a node that does not exist has no
+    // processors.
+    unsafe { KeQueryNodeActiveAffinity(node, &raw mut affinity, core::ptr::null_mut()) };
+    (affinity.Group, affinity.Mask)
 }
 
 /// The node that a device is on, if the platform says so.

@@ -95,6 +95,26 @@ impl<T> PoolBox<T> {
         Ok(Self { value: memory, tag })
     }
 
+    /// Becomes a pointer for the kernel to keep.
+    #[must_use]
+    pub(crate) const fn into_raw(self) -> *mut T {
+        let value = self.value;
+        core::mem::forget(self);
+        value.as_ptr()
+    }
+
+    /// Takes back what [`Self::into_raw`] gave.
+    ///
+    /// # Safety
+    ///
+    /// The pointer is from `into_raw` of a box with this tag, and is taken back once.
+    #[must_use]
+    pub(crate) const unsafe fn from_raw(raw: *mut T, tag: Tag) -> Self {
+        // SAFETY: not null, as `into_raw` made it.
+        let value = unsafe { NonNull::new_unchecked(raw) };
+        Self { value, tag }
+    }
+
     /// Takes the value out and frees its place.
     #[must_use]
     pub fn into_inner(self) -> T {
@@ -228,6 +248,23 @@ impl<T> Shared<T> {
         let inner = raw.cast::<Inner<T>>();
         // SAFETY: valid by contract.
         unsafe { &(*inner).value }
+    }
+
+    /// An owner that was kept as [`Self::into_raw`], by the address of its value.
+    ///
+    /// # Safety
+    ///
+    /// The address is that of a shared value, one of whose owners was given up by `into_raw` and
+    /// is taken back by this.
+    pub(crate) unsafe fn from_value(value: *const T) -> Self {
+        let offset = core::mem::offset_of!(Inner<T>, value);
+        let inner = value
+            .wrapping_byte_sub(offset)
+            .cast_mut()
+            .cast::<Inner<T>>();
+        // SAFETY: the value is inside of its `Inner` by contract.
+        let inner = unsafe { NonNull::new_unchecked(inner) };
+        Self { inner }
     }
 
     fn inner(&self) -> &Inner<T> {

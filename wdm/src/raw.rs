@@ -9,7 +9,11 @@
 
 use core::ptr::NonNull;
 
-use wdk_sys::{IO_STACK_LOCATION, IRP, LIST_ENTRY, NTSTATUS, PVOID};
+use wdk_sys::{
+    DEVICE_OBJECT, IO_STACK_LOCATION, IRP, KDEVICE_QUEUE_ENTRY, LIST_ENTRY, NTSTATUS, PVOID,
+};
+
+use crate::constants::SL_INVOKE_ALWAYS;
 
 /// `IoGetCurrentIrpStackLocation`.
 ///
@@ -58,6 +62,53 @@ pub unsafe fn skip_current_stack_location(irp: NonNull<IRP>) {
     // SAFETY: likewise.
     let current = unsafe { &mut (*irp.as_ptr()).CurrentLocation };
     *current += 1;
+}
+
+/// `IoCopyCurrentIrpStackLocationToNext` and `IoSetCompletionRoutine`: the device below gets the
+/// same parameters, and this driver gets the IRP back whatever becomes of it.
+///
+/// # Safety
+///
+/// As [`current_stack_location`], and there is a location left for the device below.
+pub unsafe fn set_completion_routine(
+    irp: NonNull<IRP>,
+    routine: unsafe extern "C" fn(*mut DEVICE_OBJECT, *mut IRP, PVOID) -> NTSTATUS,
+) {
+    // SAFETY: owned by contract.
+    let current = unsafe { current_stack_location(irp) };
+    // SAFETY: valid while the driver owns the IRP.
+    let mut location = unsafe { *current };
+    location.Control = SL_INVOKE_ALWAYS;
+    location.CompletionRoutine = Some(routine);
+    location.Context = core::ptr::null_mut();
+    // Stack locations are used from the last to the first.
+    let next = current.wrapping_sub(1);
+    // SAFETY: there is one by contract, which nobody uses yet.
+    unsafe { next.write(location) };
+}
+
+/// `Irp->Tail.Overlay.DeviceQueueEntry`.
+///
+/// # Safety
+///
+/// The IRP is valid.
+pub unsafe fn device_queue_entry(irp: NonNull<IRP>) -> *mut KDEVICE_QUEUE_ENTRY {
+    let irp = irp.as_ptr();
+    // SAFETY: valid by contract; only an address is formed.
+    let entry: *mut KDEVICE_QUEUE_ENTRY =
+        unsafe { &raw mut (*irp).Tail.Overlay.__bindgen_anon_1.DeviceQueueEntry };
+    entry
+}
+
+/// `IoSetCancelRoutine(Irp, NULL)`, with the cancel spin lock held, under which nobody else
+/// changes the field.
+///
+/// # Safety
+///
+/// The IRP is owned by the caller's driver, and the cancel spin lock is held.
+pub unsafe fn clear_cancel_routine(irp: NonNull<IRP>) {
+    // SAFETY: valid by contract; nobody else writes to it meanwhile.
+    unsafe { (*irp.as_ptr()).CancelRoutine = None };
 }
 
 /// `Irp->Tail.Overlay.ListEntry`: free for the driver that owns the IRP.

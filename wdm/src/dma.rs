@@ -1,0 +1,439 @@
+//! Direct memory access: the adapter, and memory mapped for the device.
+//!
+//! The rule of the kernel this stands for: a device is never told a physical address that the
+//! driver found by itself. The DMA adapter makes a list of addresses that the device can reach,
+//! copying through buffers of its own where it must, and the driver gives the list back before
+//! anybody looks at the memory again. ("Using Scatter/Gather DMA", ns-wdm-_dma_operations.)
+//!
+//! The IRP of a transfer is inside of what is mapped ([`Mapped`]), and comes out only when it is
+//! unmapped: it cannot be completed while the device may still write to its memory.
+
+use core::ptr::NonNull;
+
+use wdk_sys::{
+    _INTERFACE_TYPE::PCIBus, BOOLEAN, DEVICE_DESCRIPTION, DEVICE_DESCRIPTION_VERSION3,
+    DEVICE_OBJECT, DMA_ADAPTER, DMA_OPERATIONS, IRP, MDL, PVOID, SCATTER_GATHER_ELEMENT,
+    SCATTER_GATHER_LIST, ntddk::IoGetDmaAdapter,
+};
+
+use crate::{
+    Result, Status,
+    device::{DeviceReference, PhysicalDevice},
+    irp::{Irp, Pending},
+    irql::{self, Dispatch, Passive, UpToDispatch},
+    mdl::{Pages, UserPages},
+    pool::{PoolBox, Shared, Tag},
+};
+
+/// What a bus-master device can do.
+#[derive(Clone, Copy, Debug)]
+pub struct Description {
+    /// How many bits its DMA addresses have.
+    pub address_width: u32,
+    /// The most bytes that it moves for one request.
+    pub maximum_length: u32,
+}
+
+/// A DMA adapter. Dropped at PASSIVE_LEVEL, it is given back.
+pub struct Adapter(NonNull<DMA_ADAPTER>);
+
+// SAFETY: the adapter's routines synchronise themselves.
+unsafe impl Send for Adapter {}
+// SAFETY: likewise.
+unsafe impl Sync for Adapter {}
+
+impl Adapter {
+    /// Gets the adapter of a PCI device that is a bus master.
+    ///
+    /// Source: nf-wdm-iogetdmaadapter, ns-wdm-_device_description.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INSUFFICIENT_RESOURCES` if there is none, or if it can map fewer pages at once
+    /// than a request may need.
+    pub fn get(
+        physical: PhysicalDevice<'_>,
+        description: Description,
+        _irql: &Passive,
+    ) -> Result<Self> {
+        const PAGE_SIZE: u32 = 4096;
+        let mut raw_description = DEVICE_DESCRIPTION {
+            Version: DEVICE_DESCRIPTION_VERSION3,
+            Master: 1,
+            ScatterGather: 1,
+            InterfaceType: PCIBus,
+            MaximumLength: description.maximum_length,
+            DmaAddressWidth: description.address_width,
+            ..Default::default()
+        };
+        let mut map_registers = 0;
+        // SAFETY: a PDO, at PASSIVE_LEVEL.
+        let adapter = unsafe {
+            IoGetDmaAdapter(
+                physical.as_ptr(),
+                &raw mut raw_description,
+                &raw mut map_registers,
+            )
+        };
+        let adapter = NonNull::new(adapter)
+            .map(Self)
+            .ok_or(Status::INSUFFICIENT_RESOURCES)?;
+        // A buffer that begins in the middle of a page takes one more.
+        let needed = description.maximum_length.div_ceil(PAGE_SIZE) + 1;
+        if map_registers < needed {
+            return Err(Status::INSUFFICIENT_RESOURCES);
+        }
+        Ok(adapter)
+    }
+
+    fn operations(&self) -> &DMA_OPERATIONS {
+        // SAFETY: valid until it is given back.
+        let operations = unsafe { (*self.0.as_ptr()).DmaOperations };
+        // SAFETY: likewise.
+        unsafe { &*operations }
+    }
+}
+
+impl Drop for Adapter {
+    fn drop(&mut self) {
+        if let Some(put) = self.operations().PutDmaAdapter {
+            // SAFETY: got by `get`, given back once; nothing is mapped by it any more, since all
+            // that is mapped owns a share of it.
+            unsafe { put(self.0.as_ptr()) };
+        }
+    }
+}
+
+/// The memory of a request, locked, and the request itself.
+pub struct TransferMemory {
+    irp: Irp<Pending>,
+    source: Source,
+}
+
+enum Source {
+    /// The MDL that the I/O manager made for the IRP.
+    Direct(DirectMdl),
+    /// A buffer that the client named, locked by the driver.
+    User(UserPages),
+    /// The driver's own pages.
+    Pages(Shared<Pages>),
+}
+
+struct DirectMdl(NonNull<MDL>);
+
+// SAFETY: the I/O manager's MDL belongs to the IRP, which may be sent.
+unsafe impl Send for DirectMdl {}
+
+impl TransferMemory {
+    /// The memory of a read or write with direct I/O.
+    ///
+    /// # Errors
+    ///
+    /// The IRP, if it has no MDL.
+    pub fn direct(irp: Irp<Pending>) -> core::result::Result<Self, Irp<Pending>> {
+        match irp.mdl() {
+            Some(mdl) => Ok(Self {
+                irp,
+                source: Source::Direct(DirectMdl(mdl)),
+            }),
+            None => Err(irp),
+        }
+    }
+
+    /// Pages that the client named in its request.
+    #[must_use]
+    pub const fn user(irp: Irp<Pending>, pages: UserPages) -> Self {
+        Self {
+            irp,
+            source: Source::User(pages),
+        }
+    }
+
+    /// Pages of the driver's own.
+    #[must_use]
+    pub const fn pages(irp: Irp<Pending>, pages: Shared<Pages>) -> Self {
+        Self {
+            irp,
+            source: Source::Pages(pages),
+        }
+    }
+
+    /// The request.
+    pub const fn irp(&self) -> &Irp<Pending> {
+        &self.irp
+    }
+
+    /// Unlocks what the driver locked, and gives the request back to be completed.
+    pub fn into_irp(self) -> Irp<Pending> {
+        let Self { irp, source } = self;
+        drop(source);
+        irp
+    }
+
+    fn mdl(&self) -> NonNull<MDL> {
+        match &self.source {
+            Source::Direct(mdl) => mdl.0,
+            Source::User(pages) => pages.mdl(),
+            Source::Pages(pages) => pages.mdl(),
+        }
+    }
+}
+
+/// Which way the bytes go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Direction {
+    /// From memory to the device.
+    ToDevice,
+    /// From the device to memory.
+    FromDevice,
+}
+
+impl Direction {
+    const fn write_to_device(self) -> BOOLEAN {
+        match self {
+            Self::ToDevice => 1,
+            Self::FromDevice => 0,
+        }
+    }
+}
+
+/// Gets memory that has been mapped.
+pub trait ListControl: Send + Sync + Sized {
+    /// The `AdapterListControl` routine: the memory is mapped. It may be called before
+    /// [`Channel::map`] returns, or later and on any processor.
+    fn mapped(&self, mapped: Mapped<Self>, irql: &mut Dispatch);
+}
+
+/// What is needed to map one request at a time, allocated once. It is inside of [`Mapped`] while
+/// something is mapped.
+pub struct Channel<C: ListControl>(PoolBox<ChannelState<C>>);
+
+struct ChannelState<C: ListControl> {
+    /// Its own pool tag, for when it comes back from the adapter as a pointer.
+    tag: Tag,
+    adapter: Shared<Adapter>,
+    device: DeviceReference,
+    context: Shared<C>,
+    direction: Direction,
+    /// While the adapter works on it.
+    memory: Option<TransferMemory>,
+}
+
+/// A request that could not be mapped.
+#[must_use = "the request must be completed"]
+pub struct NotMapped<C: ListControl> {
+    /// The channel, for the next request.
+    pub channel: Channel<C>,
+    /// The request and its memory.
+    pub memory: TransferMemory,
+    /// Why.
+    pub status: Status,
+}
+
+impl<C: ListControl> Channel<C> {
+    /// A channel that reports to `context`.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
+    pub fn new(
+        tag: Tag,
+        adapter: Shared<Adapter>,
+        device: DeviceReference,
+        context: Shared<C>,
+    ) -> Result<Self> {
+        PoolBox::new(
+            tag,
+            ChannelState {
+                tag,
+                adapter,
+                device,
+                context,
+                direction: Direction::ToDevice,
+                memory: None,
+            },
+        )
+        .map(Self)
+    }
+
+    /// Has the first `length` bytes of the memory mapped for the device, and
+    /// [`ListControl::mapped`] called when it is: at once, or when the adapter has resources.
+    ///
+    /// Source: nc-wdm-pget_scatter_gather_list.
+    ///
+    /// # Errors
+    ///
+    /// [`NotMapped`] with the status of `GetScatterGatherList`.
+    pub fn map(
+        mut self,
+        memory: TransferMemory,
+        length: u32,
+        direction: Direction,
+        _irql: &Dispatch,
+    ) -> core::result::Result<(), NotMapped<C>> {
+        let Some(get) = self.0.adapter.operations().GetScatterGatherList else {
+            return Err(NotMapped {
+                channel: self,
+                memory,
+                status: Status::NOT_SUPPORTED,
+            });
+        };
+        let mdl = memory.mdl();
+        // SAFETY: valid while the memory is locked.
+        let start = unsafe { crate::mdl::virtual_address(mdl) };
+        self.0.direction = direction;
+        self.0.memory = Some(memory);
+        let adapter = self.0.adapter.0;
+        let device = self.0.device.as_ptr();
+        // From here on the routine owns the channel: it may run before `get` returns.
+        let context = self.0.into_raw();
+        // SAFETY: at DISPATCH_LEVEL; the MDL is locked, and stays so with the memory, which is
+        // in the channel.
+        let status = unsafe {
+            get(
+                adapter.as_ptr(),
+                device,
+                mdl.as_ptr(),
+                start,
+                length,
+                Some(list_control::<C>),
+                context.cast(),
+                direction.write_to_device(),
+            )
+        };
+        let Err(status) = Status::check(status) else {
+            return Ok(());
+        };
+        // SAFETY: given up above, and on failure the routine is not called.
+        let mut channel = unsafe { Self::from_raw(context) };
+        let memory = channel.0.memory.take();
+        // It was put there above.
+        memory.map_or(Ok(()), |memory| {
+            Err(NotMapped {
+                channel,
+                memory,
+                status,
+            })
+        })
+    }
+}
+
+impl<C: ListControl> Channel<C> {
+    /// # Safety
+    ///
+    /// The pointer was given up by [`Self::map`], and is taken back once.
+    unsafe fn from_raw(state: *mut ChannelState<C>) -> Self {
+        // SAFETY: valid by contract.
+        let tag = unsafe { (*state).tag };
+        // SAFETY: by contract, and allocated with this tag.
+        Self(unsafe { PoolBox::from_raw(state, tag) })
+    }
+}
+
+/// `AdapterListControl`.
+unsafe extern "C" fn list_control<C: ListControl>(
+    _device: *mut DEVICE_OBJECT,
+    _irp: *mut IRP,
+    list: *mut SCATTER_GATHER_LIST,
+    context: PVOID,
+) {
+    // SAFETY: given up by `map` for this one call.
+    let mut channel = unsafe { Channel::<C>::from_raw(context.cast()) };
+    // Both are there whenever this is called.
+    if let (Some(memory), Some(list)) = (channel.0.memory.take(), NonNull::new(list)) {
+        // SAFETY: called at DISPATCH_LEVEL.
+        let irql = &mut unsafe { Dispatch::assume() };
+        let context = channel.0.context.clone();
+        let list = List {
+            adapter: channel.0.adapter.clone(),
+            direction: channel.0.direction,
+            elements: list,
+        };
+        context.mapped(
+            Mapped {
+                list,
+                memory,
+                channel,
+            },
+            irql,
+        );
+    }
+}
+
+/// A scatter/gather list, given back on drop.
+struct List {
+    adapter: Shared<Adapter>,
+    direction: Direction,
+    elements: NonNull<SCATTER_GATHER_LIST>,
+}
+
+// SAFETY: the list belongs to no thread.
+unsafe impl Send for List {}
+
+impl Drop for List {
+    fn drop(&mut self) {
+        let Some(put) = self.adapter.operations().PutScatterGatherList else {
+            return;
+        };
+        let adapter = self.adapter.0.as_ptr();
+        let list = self.elements.as_ptr();
+        let direction = self.direction.write_to_device();
+        // SAFETY: what is mapped is only used and dropped at IRQL <= DISPATCH_LEVEL.
+        let mut irql = unsafe { UpToDispatch::assume() };
+        let raised = irql::raise_to_dispatch(&mut irql);
+        // SAFETY: from this adapter, given back once, at DISPATCH_LEVEL. The device is done with
+        // the memory: that is the contract of `Mapped`.
+        unsafe { put(adapter, list, direction) };
+        drop(raised);
+    }
+}
+
+/// Memory mapped for the device.
+///
+/// It must be kept until the device is done with the memory, or has been reset: the IRP in it
+/// can be completed only by [`Self::unmap`].
+pub struct Mapped<C: ListControl> {
+    // In this order: the list is given back before the memory is unlocked.
+    list: List,
+    memory: TransferMemory,
+    channel: Channel<C>,
+}
+
+impl<C: ListControl> Mapped<C> {
+    /// An element of the list: its address, as the device must be told, and its length.
+    #[must_use]
+    pub fn element(&self, index: usize) -> Option<(u64, u32)> {
+        let list = self.list.elements.as_ptr();
+        // SAFETY: valid until it is given back.
+        let count = unsafe { (*list).NumberOfElements };
+        if index >= count as usize {
+            return None;
+        }
+        // SAFETY: only an address is formed. Not by the array's own type, which has one element.
+        let elements = unsafe { &raw const (*list).Elements }.cast::<SCATTER_GATHER_ELEMENT>();
+        let element = elements.wrapping_add(index);
+        // SAFETY: the list has this many, one behind the other.
+        let element = unsafe { &*element };
+        // SAFETY: every bit pattern of the union is a number.
+        let address = unsafe { element.Address.QuadPart };
+        Some((address.cast_unsigned(), element.Length))
+    }
+
+    /// The request.
+    pub const fn irp(&self) -> &Irp<Pending> {
+        self.memory.irp()
+    }
+
+    /// The device is done: gives the list back, after which the memory holds what the device
+    /// wrote, and then the request and the channel.
+    #[must_use]
+    pub fn unmap(self, _irql: &Dispatch) -> (TransferMemory, Channel<C>) {
+        let Self {
+            list,
+            memory,
+            channel,
+        } = self;
+        drop(list);
+        (memory, channel)
+    }
+}

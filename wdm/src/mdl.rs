@@ -1,0 +1,293 @@
+//! Memory descriptor lists: memory that stays where it is while a device uses it.
+//!
+//! The rule of the kernel this stands for: pages that a device reads or writes must be locked, and
+//! must be unlocked and given back by who locked them, before the request is completed whose
+//! memory they are. ("Using MDLs".)
+
+use core::ptr::NonNull;
+
+use wdk_sys::{
+    _MEMORY_CACHING_TYPE::MmCached,
+    _MM_PAGE_PRIORITY::NormalPagePriority,
+    MDL, MDL_MAPPED_TO_SYSTEM_VA, MDL_SOURCE_IS_NONPAGED_POOL, PHYSICAL_ADDRESS, PVOID,
+    ntddk::{
+        ExFreePoolWithTag, IoAllocateMdl, IoFreeMdl, MmAllocateNodePagesForMdlEx,
+        MmAllocatePagesForMdlEx, MmFreePagesFromMdl, MmMapLockedPagesSpecifyCache, MmUnlockPages,
+        MmUnmapLockedPages,
+    },
+};
+
+use crate::{
+    Result, Status,
+    constants::{KERNEL_MODE, MDL_MAPPING_NO_EXECUTE},
+    irql::Passive,
+    probe::{self, LockOperation},
+};
+
+/// `MmGetMdlByteCount`.
+///
+/// # Safety
+///
+/// The MDL is valid.
+pub(crate) const unsafe fn byte_count(mdl: NonNull<MDL>) -> usize {
+    // SAFETY: valid by contract.
+    unsafe { (*mdl.as_ptr()).ByteCount as usize }
+}
+
+/// `MmGetMdlVirtualAddress`: where the buffer begins in the address space that it was described
+/// in. It serves as an index into the MDL, and is not to be used as an address.
+///
+/// # Safety
+///
+/// The MDL is valid.
+pub(crate) const unsafe fn virtual_address(mdl: NonNull<MDL>) -> PVOID {
+    // SAFETY: valid by contract.
+    let mdl = unsafe { mdl.as_ref() };
+    mdl.StartVa.wrapping_byte_add(mdl.ByteOffset as usize)
+}
+
+/// `MmGetSystemAddressForMdlSafe`: maps the pages into the system's address space, unless they
+/// are already. Mappings of a locked MDL go when it is unlocked.
+///
+/// Source: nf-wdm-mmgetsystemaddressformdlsafe.
+///
+/// # Safety
+///
+/// The MDL's pages are locked, and nobody else maps it meanwhile. IRQL <= DISPATCH_LEVEL.
+pub(crate) unsafe fn system_address(mdl: NonNull<MDL>) -> Result<NonNull<u8>> {
+    // SAFETY: valid by contract.
+    let (flags, mapped) = {
+        // SAFETY: valid by contract.
+        let mdl = unsafe { mdl.as_ref() };
+        (mdl.MdlFlags.cast_unsigned(), mdl.MappedSystemVa)
+    };
+    let is_mapped = u32::from(flags) & (MDL_MAPPED_TO_SYSTEM_VA | MDL_SOURCE_IS_NONPAGED_POOL) != 0;
+    let address = if is_mapped {
+        mapped
+    } else {
+        // SAFETY: locked and not mapped, by contract and by the flags.
+        unsafe { map(mdl) }
+    };
+    NonNull::new(address.cast()).ok_or(Status::INSUFFICIENT_RESOURCES)
+}
+
+/// # Safety
+///
+/// As for [`system_address`], and the MDL is not mapped.
+unsafe fn map(mdl: NonNull<MDL>) -> PVOID {
+    // SAFETY: by contract. A failure is to be reported, not to end the system.
+    unsafe {
+        MmMapLockedPagesSpecifyCache(
+            mdl.as_ptr(),
+            KERNEL_MODE,
+            MmCached,
+            core::ptr::null_mut(),
+            0,
+            NormalPagePriority | MDL_MAPPING_NO_EXECUTE,
+        )
+    }
+}
+
+/// Pages of the driver's own, locked and mapped: a buffer for DMA. Given back on drop.
+pub struct Pages {
+    mdl: NonNull<MDL>,
+    address: NonNull<u8>,
+    length: usize,
+    node: Option<u16>,
+}
+
+// SAFETY: the pages and their mapping in system space belong to no thread.
+unsafe impl Send for Pages {}
+// SAFETY: they are only read and written byte by byte, as volatile, since a device may do so too.
+unsafe impl Sync for Pages {}
+
+/// Pages without their mapping, given back on drop.
+struct Unmapped(NonNull<MDL>);
+
+impl Drop for Unmapped {
+    fn drop(&mut self) {
+        // SAFETY: allocated by `MmAllocate…PagesForMdlEx`, and not mapped.
+        unsafe { MmFreePagesFromMdl(self.0.as_ptr()) };
+        // SAFETY: the MDL itself comes from pool, and is to be freed so.
+        unsafe { ExFreePoolWithTag(self.0.as_ptr().cast(), 0) };
+    }
+}
+
+impl Pages {
+    /// Allocates `length` bytes of zeroed pages below `highest`, from a node if possible, or from
+    /// any if that fails.
+    ///
+    /// Source: nf-wdm-mmallocatenodepagesformdlex, nf-wdm-mmallocatepagesformdlex.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INSUFFICIENT_RESOURCES`, also if only some of the pages were to be had: those are
+    /// given back.
+    pub fn allocate(
+        length: usize,
+        highest: u64,
+        node: Option<u16>,
+        _irql: &Passive,
+    ) -> Result<Self> {
+        let low = PHYSICAL_ADDRESS { QuadPart: 0 };
+        let high = PHYSICAL_ADDRESS {
+            QuadPart: highest.cast_signed(),
+        };
+        // One range only: no address to skip to.
+        let skip = PHYSICAL_ADDRESS { QuadPart: 0 };
+        let on_node = node.and_then(|node| {
+            // SAFETY: at PASSIVE_LEVEL; a node that does not exist gives no memory.
+            let mdl = unsafe {
+                MmAllocateNodePagesForMdlEx(
+                    low,
+                    high,
+                    skip,
+                    length as u64,
+                    MmCached,
+                    u32::from(node),
+                    0,
+                )
+            };
+            whole(mdl, length)
+        });
+        let (pages, node) = if let Some(pages) = on_node {
+            (pages, node)
+        } else {
+            // SAFETY: at PASSIVE_LEVEL.
+            let mdl =
+                unsafe { MmAllocatePagesForMdlEx(low, high, skip, length as u64, MmCached, 0) };
+            let pages = whole(mdl, length).ok_or(Status::INSUFFICIENT_RESOURCES)?;
+            (pages, None)
+        };
+        // SAFETY: locked by their allocation, and not mapped yet.
+        let address = unsafe { map(pages.0) };
+        let address = NonNull::new(address.cast()).ok_or(Status::INSUFFICIENT_RESOURCES)?;
+        let mdl = pages.0;
+        core::mem::forget(pages);
+        Ok(Self {
+            mdl,
+            address,
+            length,
+            node,
+        })
+    }
+
+    /// The node that they were asked from, unless it had none left.
+    #[must_use]
+    pub const fn node(&self) -> Option<u16> {
+        self.node
+    }
+
+    /// Its length in bytes.
+    #[must_use]
+    pub const fn length(&self) -> usize {
+        self.length
+    }
+
+    /// The physical address of the first page.
+    #[must_use]
+    pub fn physical_address(&self) -> u64 {
+        // SAFETY: mapped for as long as `self` lives.
+        let address = unsafe { wdk_sys::ntddk::MmGetPhysicalAddress(self.address.as_ptr().cast()) };
+        // SAFETY: every bit pattern of the union is a number.
+        unsafe { address.QuadPart }.cast_unsigned()
+    }
+
+    /// Writes one byte, if there is one at this offset.
+    pub fn write(&self, offset: usize, value: u8) {
+        if let Some(byte) = self.byte(offset) {
+            // SAFETY: within the mapping.
+            unsafe { byte.write_volatile(value) };
+        }
+    }
+
+    /// Reads one byte, if there is one at this offset.
+    #[must_use]
+    pub fn read(&self, offset: usize) -> Option<u8> {
+        let byte = self.byte(offset)?;
+        // SAFETY: within the mapping.
+        Some(unsafe { byte.read_volatile() })
+    }
+
+    fn byte(&self, offset: usize) -> Option<NonNull<u8>> {
+        if offset >= self.length {
+            return None;
+        }
+        // SAFETY: within the mapping, as checked.
+        Some(unsafe { self.address.add(offset) })
+    }
+
+    pub(crate) const fn mdl(&self) -> NonNull<MDL> {
+        self.mdl
+    }
+}
+
+/// The pages if there are as many as asked for. The routines may give fewer, which only the MDL
+/// tells; those are given back here.
+fn whole(mdl: *mut MDL, length: usize) -> Option<Unmapped> {
+    let pages = Unmapped(NonNull::new(mdl)?);
+    // SAFETY: a valid MDL.
+    let allocated = unsafe { byte_count(pages.0) };
+    (allocated >= length).then_some(pages)
+}
+
+impl Drop for Pages {
+    fn drop(&mut self) {
+        // SAFETY: mapped by `allocate`.
+        unsafe { MmUnmapLockedPages(self.address.as_ptr().cast(), self.mdl.as_ptr()) };
+        drop(Unmapped(self.mdl));
+    }
+}
+
+/// Pages of a client's buffer, probed and locked. Unlocked on drop, which must be before the
+/// request of that client is completed.
+pub struct UserPages(NonNull<MDL>);
+
+// SAFETY: locked pages belong to no thread.
+unsafe impl Send for UserPages {}
+
+impl UserPages {
+    /// Probes and locks a buffer in the address space of the current process: to be called in
+    /// the context of the thread that made the request.
+    ///
+    /// Source: nf-wdm-ioallocatemdl, nf-wdm-mmprobeandlockpages.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INSUFFICIENT_RESOURCES`; or what `MmProbeAndLockPages` raises, such as
+    /// `STATUS_ACCESS_VIOLATION` for an address that is not the client's or not accessible so.
+    pub fn lock(
+        address: u64,
+        length: u32,
+        operation: LockOperation,
+        _irql: &Passive,
+    ) -> Result<Self> {
+        let address = core::ptr::without_provenance_mut::<u8>(
+            usize::try_from(address).map_err(|_| Status::ACCESS_VIOLATION)?,
+        );
+        // SAFETY: only describes the buffer; nothing is touched yet.
+        let mdl = unsafe { IoAllocateMdl(address.cast(), length, 0, 0, core::ptr::null_mut()) };
+        let mdl = NonNull::new(mdl).ok_or(Status::INSUFFICIENT_RESOURCES)?;
+        // SAFETY: just made for this buffer, at PASSIVE_LEVEL.
+        let locked = unsafe { probe::lock_user_pages(mdl, operation) };
+        if let Err(status) = locked {
+            // SAFETY: allocated above, and not locked.
+            unsafe { IoFreeMdl(mdl.as_ptr()) };
+            return Err(status);
+        }
+        Ok(Self(mdl))
+    }
+
+    pub(crate) const fn mdl(&self) -> NonNull<MDL> {
+        self.0
+    }
+}
+
+impl Drop for UserPages {
+    fn drop(&mut self) {
+        // SAFETY: locked by `lock`; callable at IRQL <= DISPATCH_LEVEL.
+        unsafe { MmUnlockPages(self.0.as_ptr()) };
+        // SAFETY: allocated by `lock`, and unlocked.
+        unsafe { IoFreeMdl(self.0.as_ptr()) };
+    }
+}

@@ -1,0 +1,236 @@
+//! Power IRPs.
+//!
+//! The rule of the kernel this stands for: system IRPs tell what the system does, device IRPs
+//! what the device is to do; the driver that owns the device's power policy answers the first by
+//! requesting the second. Power goes down from the top of the stack and comes up from its bottom.
+//! ("Handling Power IRPs".)
+
+use core::ptr::NonNull;
+
+use wdk_sys::{
+    _DEVICE_POWER_STATE::{PowerDeviceD0, PowerDeviceD3},
+    _POWER_STATE_TYPE::{DevicePowerState as DEVICE, SystemPowerState as SYSTEM},
+    _SYSTEM_POWER_STATE::PowerSystemWorking,
+    DEVICE_OBJECT, IO_STATUS_BLOCK, IRP, IRP_MJ_PNP, IRP_MJ_POWER, IRP_MN_QUERY_CAPABILITIES,
+    IRP_MN_QUERY_POWER, IRP_MN_SET_POWER, POWER_STATE, PVOID, UCHAR,
+    ntddk::{PoRequestPowerIrp, PoSetPowerState},
+};
+
+use crate::{
+    Result, Status,
+    constants::IRP_MN_SET_POWER_CODE,
+    device::{Device, Fdo},
+    irp::{Irp, Pending, State},
+    irql::{AtOrBelowDispatch, UpToDispatch},
+};
+
+/// A device's power state. Devices that only work or do not have the first and the last.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub struct DeviceState(i32);
+
+impl DeviceState {
+    /// The device works.
+    pub const D0: Self = Self(PowerDeviceD0.cast_signed());
+    /// The device has no power, or may have none.
+    pub const D3: Self = Self(PowerDeviceD3.cast_signed());
+
+    /// Whether the device works in it.
+    #[must_use]
+    pub const fn is_working(self) -> bool {
+        self.0 == Self::D0.0
+    }
+
+    fn to_raw(self) -> POWER_STATE {
+        POWER_STATE {
+            DeviceState: self.0.cast_unsigned(),
+        }
+    }
+}
+
+/// A system's power state.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SystemState(i32);
+
+impl SystemState {
+    /// Whether the system works in it.
+    #[must_use]
+    pub const fn is_working(self) -> bool {
+        self.0 == PowerSystemWorking.cast_signed()
+    }
+}
+
+/// Which state the device is to be in for each state of the system: the most powered one that its
+/// bus allows.
+#[derive(Clone, Copy, Debug)]
+pub struct PowerMap([DeviceState; STATES]);
+
+/// Entries of `DEVICE_CAPABILITIES::DeviceState`, one for each `SYSTEM_POWER_STATE`.
+const STATES: usize = 7;
+
+impl Default for PowerMap {
+    /// D0 while the system works, D3 otherwise: what every bus allows.
+    fn default() -> Self {
+        let mut states = [DeviceState::D3; STATES];
+        if let Some(working) = states.get_mut(PowerSystemWorking as usize) {
+            *working = DeviceState::D0;
+        }
+        Self(states)
+    }
+}
+
+impl PowerMap {
+    /// The device's state for one of the system. A device that only works or does not is in D3
+    /// unless it is to work.
+    #[must_use]
+    pub fn device_state(&self, system: SystemState) -> DeviceState {
+        let index = usize::try_from(system.0).unwrap_or(usize::MAX);
+        match self.0.get(index) {
+            Some(state) if state.is_working() => DeviceState::D0,
+            _ => DeviceState::D3,
+        }
+    }
+}
+
+impl<S: State> Irp<S> {
+    /// The map, if this is an IRP_MN_QUERY_CAPABILITIES that the drivers below have completed
+    /// with success.
+    ///
+    /// Source: ns-wdm-_device_capabilities.
+    #[must_use]
+    pub fn power_map(&self) -> Option<PowerMap> {
+        let is_query = u32::from(self.major()) == IRP_MJ_PNP
+            && u32::from(self.minor()) == IRP_MN_QUERY_CAPABILITIES;
+        if !is_query || !self.status().is_success() {
+            return None;
+        }
+        // SAFETY: the active member for this minor function.
+        let parameters = unsafe { &self.stack_location().Parameters.DeviceCapabilities };
+        let capabilities = parameters.Capabilities;
+        if capabilities.is_null() {
+            return None;
+        }
+        // SAFETY: the sender's structure, valid while the IRP is.
+        let states = unsafe { (*capabilities).DeviceState };
+        Some(PowerMap(
+            states.map(|state| DeviceState(state.cast_signed())),
+        ))
+    }
+}
+
+/// What IRP_MJ_POWER asks for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum PowerRequest {
+    /// Whether the system may go to this state.
+    QuerySystem(SystemState),
+    /// The system goes to this state.
+    SetSystem(SystemState),
+    /// Whether the device may go to this state.
+    QueryDevice(DeviceState),
+    /// The device goes to this state.
+    SetDevice(DeviceState),
+    /// Anything else: a function driver passes it down as it is.
+    Other,
+}
+
+impl<S: State> Irp<S> {
+    /// What the IRP asks for.
+    #[must_use]
+    pub fn power_request(&self) -> PowerRequest {
+        if u32::from(self.major()) != IRP_MJ_POWER {
+            return PowerRequest::Other;
+        }
+        // SAFETY: the active member for this major function.
+        let power = unsafe { &self.stack_location().Parameters.Power };
+        // SAFETY: every bit pattern of the union is a number.
+        let state = unsafe { power.State.DeviceState }.cast_signed();
+        match (u32::from(self.minor()), power.Type) {
+            (IRP_MN_QUERY_POWER, SYSTEM) => PowerRequest::QuerySystem(SystemState(state)),
+            (IRP_MN_SET_POWER, SYSTEM) => PowerRequest::SetSystem(SystemState(state)),
+            (IRP_MN_QUERY_POWER, DEVICE) => PowerRequest::QueryDevice(DeviceState(state)),
+            (IRP_MN_SET_POWER, DEVICE) => PowerRequest::SetDevice(DeviceState(state)),
+            _ => PowerRequest::Other,
+        }
+    }
+}
+
+impl<D: Device> Fdo<D> {
+    /// Tells the power manager the device's new state: before it leaves D0, after it reached it.
+    ///
+    /// Source: nf-wdm-posetpowerstate.
+    pub fn set_power_state<I: AtOrBelowDispatch>(&self, state: DeviceState, _irql: &I) {
+        // SAFETY: this driver's device object; the callers leave D0 at PASSIVE_LEVEL.
+        unsafe { PoSetPowerState(self.as_ptr(), DEVICE, state.to_raw()) };
+    }
+
+    /// Requests a set-power IRP for the device, and completes the system's IRP that it is for
+    /// with its status when it is done.
+    ///
+    /// Source: nf-wdm-porequestpowerirp, "Sending a Device Set-Power IRP in Response to a System
+    /// Set-Power IRP".
+    pub fn request_power_for<I: AtOrBelowDispatch>(
+        &self,
+        state: DeviceState,
+        system_irp: Irp<Pending>,
+        irql: &I,
+    ) {
+        let context = system_irp.into_raw();
+        // SAFETY: this driver's device object; the IRP is taken back by `power_complete`.
+        let status = unsafe {
+            PoRequestPowerIrp(
+                self.as_ptr(),
+                IRP_MN_SET_POWER_CODE,
+                state.to_raw(),
+                Some(power_complete),
+                context.as_ptr().cast(),
+                core::ptr::null_mut(),
+            )
+        };
+        // STATUS_PENDING is the success.
+        if let Err(status) = Status::check(status) {
+            // SAFETY: not sent, so `power_complete` is not called.
+            let system_irp = unsafe { Irp::<Pending>::from_raw(context) };
+            system_irp.complete(status, 0, irql);
+        }
+    }
+
+    /// Requests a set-power IRP for the device, and waits for nothing.
+    ///
+    /// # Errors
+    ///
+    /// Those of `PoRequestPowerIrp`.
+    pub fn request_power<I: AtOrBelowDispatch>(&self, state: DeviceState, _irql: &I) -> Result<()> {
+        // SAFETY: this driver's device object; no completion routine.
+        let status = unsafe {
+            PoRequestPowerIrp(
+                self.as_ptr(),
+                IRP_MN_SET_POWER_CODE,
+                state.to_raw(),
+                None,
+                core::ptr::null_mut(),
+                core::ptr::null_mut(),
+            )
+        };
+        Status::check(status)
+    }
+}
+
+/// `PowerCompletion`: the device's IRP is done, so the system's is.
+unsafe extern "C" fn power_complete(
+    _device: *mut DEVICE_OBJECT,
+    _minor: UCHAR,
+    _state: POWER_STATE,
+    context: PVOID,
+    io_status: *mut IO_STATUS_BLOCK,
+) {
+    // SAFETY: what `request_power_for` passed.
+    let system_irp = unsafe { NonNull::new_unchecked(context.cast::<IRP>()) };
+    // SAFETY: given up by `request_power_for` for this one call.
+    let system_irp = unsafe { Irp::<Pending>::from_raw(system_irp) };
+    // SAFETY: the I/O manager's, valid during the call.
+    let io_status = unsafe { &*io_status };
+    // SAFETY: every bit pattern of the union is a status.
+    let status = unsafe { io_status.__bindgen_anon_1.Status };
+    // SAFETY: called at IRQL <= DISPATCH_LEVEL.
+    let irql = unsafe { UpToDispatch::assume() };
+    system_irp.complete(Status::from_raw(status), 0, &irql);
+}

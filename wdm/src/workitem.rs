@@ -1,0 +1,118 @@
+//! Work items: what a DPC leaves to a thread at PASSIVE_LEVEL.
+//!
+//! The rule of the kernel this stands for: a work item that is queued must not be queued again.
+//! It is taken off the queue before its routine is called, from when on it may be.
+//! ("System Worker Threads", nf-wdm-ioqueueworkitem.)
+//!
+//! A second request while one is queued is folded into it: one call does for both.
+
+use core::{
+    ptr::NonNull,
+    sync::atomic::{AtomicBool, Ordering},
+};
+
+use wdk_sys::{
+    _IO_WORKITEM,
+    _WORK_QUEUE_TYPE::DelayedWorkQueue,
+    DEVICE_OBJECT, PVOID,
+    ntddk::{IoAllocateWorkItem, IoFreeWorkItem, IoQueueWorkItem},
+};
+
+use crate::{
+    Result, Status,
+    device::DeviceReference,
+    irql::{AtOrBelowDispatch, Passive},
+    pool::{Shared, Tag},
+};
+
+/// What a work item does.
+pub trait WorkRoutine: Send + Sync {
+    /// The routine, in a system thread. All that was asked for before the call began is its
+    /// concern; what is asked for during the call brings another.
+    fn work(&self, irql: &mut Passive);
+}
+
+/// A work item. It may be dropped while it is queued: the call still comes.
+pub struct WorkItem<C: WorkRoutine>(Shared<State<C>>);
+
+struct State<C: WorkRoutine> {
+    item: NonNull<_IO_WORKITEM>,
+    queued: AtomicBool,
+    context: C,
+    /// The I/O manager references the device while the item is queued; this is for before.
+    _device: DeviceReference,
+}
+
+// SAFETY: the kernel synchronises access to the work item.
+unsafe impl<C: WorkRoutine> Send for State<C> {}
+// SAFETY: likewise.
+unsafe impl<C: WorkRoutine> Sync for State<C> {}
+
+impl<C: WorkRoutine> WorkItem<C> {
+    /// A work item for this device.
+    ///
+    /// Source: nf-wdm-ioallocateworkitem.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
+    pub fn new(tag: Tag, device: DeviceReference, context: C) -> Result<Self> {
+        // SAFETY: a device object of this driver.
+        let item = unsafe { IoAllocateWorkItem(device.as_ptr()) };
+        let item = NonNull::new(item).ok_or(Status::INSUFFICIENT_RESOURCES)?;
+        let state = State {
+            item,
+            queued: AtomicBool::new(false),
+            context,
+            _device: device,
+        };
+        // If this fails the state is dropped, which frees the item.
+        Shared::new(tag, state).map(Self)
+    }
+
+    /// What it works on.
+    #[must_use]
+    pub fn context(&self) -> &C {
+        &self.0.context
+    }
+
+    /// Has the routine called soon. Returns whether the item was not queued already.
+    ///
+    /// Source: nf-wdm-ioqueueworkitem.
+    pub fn queue<I: AtOrBelowDispatch>(&self, _irql: &I) -> bool {
+        // Release: the call sees what was done before it was asked for. Acquire: and not before
+        // the last call has begun.
+        if self.0.queued.swap(true, Ordering::AcqRel) {
+            return false;
+        }
+        let context = self.0.clone().into_raw();
+        // SAFETY: not queued: the flag was clear, and whoever sets it queues. The context is an
+        // owner of its own, which the routine drops.
+        unsafe {
+            IoQueueWorkItem(
+                self.0.item.as_ptr(),
+                Some(work_item::<C>),
+                DelayedWorkQueue,
+                context,
+            );
+        }
+        true
+    }
+}
+
+impl<C: WorkRoutine> Drop for State<C> {
+    fn drop(&mut self) {
+        // SAFETY: allocated by `new`, and not queued: a queued item is an owner.
+        unsafe { IoFreeWorkItem(self.item.as_ptr()) };
+    }
+}
+
+unsafe extern "C" fn work_item<C: WorkRoutine>(_device: *mut DEVICE_OBJECT, context: PVOID) {
+    // SAFETY: given up by `queue` for this one call.
+    let state = unsafe { Shared::<State<C>>::from_raw(context) };
+    // From here on the item can be queued again. Acquire: pairs with `queue`.
+    state.queued.swap(false, Ordering::AcqRel);
+    // SAFETY: work items run at PASSIVE_LEVEL.
+    let irql = &mut unsafe { Passive::assume() };
+    state.context.work(irql);
+}
