@@ -74,7 +74,8 @@ pub fn driver_cargo(toolchain: Toolchain, command: &str) -> anyhow::Result<Comma
 
 fn drivers(toolchain: Toolchain) -> anyhow::Result<()> {
     let mut cargo = driver_cargo(toolchain, "build")?;
-    cargo.args(["--release", "--workspace"]);
+    // What serves the build scripts is built for this machine, as they are.
+    cargo.args(["--release", "--workspace", "--exclude", "version-resource"]);
     for library in built(&mut cargo, "cdylib", "dll")? {
         let name = library
             .file_stem()

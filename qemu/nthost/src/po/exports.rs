@@ -73,7 +73,7 @@ unsafe extern "win64" fn completed(
                 state,
                 request.context,
                 status,
-            )
+            );
         };
     }
     // SAFETY: nobody has it any more.
