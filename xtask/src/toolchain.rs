@@ -84,6 +84,12 @@ impl Toolchain {
                     .env("RUSTC", "/usr/bin/rustc");
                 cargo.env_remove("RUSTUP_TOOLCHAIN");
                 cargo.arg(command);
+                // Debian's compiler does not bring the linker that this target asks for by name.
+                if target == KERNEL
+                    && let Ok(linker) = rust_lld()
+                {
+                    cargo.env("CARGO_TARGET_X86_64_UNKNOWN_NONE_LINKER", linker);
+                }
                 if target == WINDOWS {
                     cargo.arg("-Zbuild-std=std,panic_abort");
                 } else {
