@@ -103,11 +103,12 @@ const _: () = {
 };
 
 /// Structures of which the metadata knows no more than their name, or that are part of another
-/// compared above: a GUID is 16 bytes, a LARGE_INTEGER one 64-bit number, KINTERRUPT only ever
+/// compared above: a GUID is 16 bytes, a LARGE_INTEGER one 64-bit number, KINTERRUPT and IO_WORKITEM only ever
 /// a pointer.
 const _: () = {
     assert!(size_of::<wdk_sys::_GUID>() == 16);
     assert!(size_of::<wdk_sys::_LARGE_INTEGER>() == 8);
     assert!(align_of::<wdk_sys::_LARGE_INTEGER>() == 8);
     let _ = size_of::<*mut wdk_sys::_KINTERRUPT>();
+    let _ = size_of::<*mut wdk_sys::_IO_WORKITEM>();
 };
