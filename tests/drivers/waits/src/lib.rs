@@ -9,13 +9,15 @@ use core::{panic::PanicInfo, ptr};
 use wdk_sys::{
     _EVENT_TYPE::NotificationEvent,
     _KWAIT_REASON::Executive,
-    _MODE::KernelMode,
     DRIVER_OBJECT, KEVENT, NTSTATUS, PCUNICODE_STRING, STATUS_SUCCESS,
     ntddk::{
         KeAcquireSpinLockRaiseToDpc, KeBugCheckEx, KeInitializeEvent, KeReleaseSpinLock,
         KeWaitForSingleObject,
     },
 };
+
+/// `KernelMode`, as `KPROCESSOR_MODE` holds it.
+const KERNEL_MODE: i8 = 0;
 
 /// The driver's entry. It does its wrong and, if it is let, succeeds.
 ///
@@ -42,7 +44,7 @@ fn wait_at_dispatch_level() {
     let object = (&raw mut event).cast();
     // SAFETY: none; nobody may wait without a limit here. That is what this driver is for.
     let _ = unsafe {
-        KeWaitForSingleObject(object, Executive, KernelMode as i8, 0, ptr::null_mut()) // the wrong
+        KeWaitForSingleObject(object, Executive, KERNEL_MODE, 0, ptr::null_mut()) // the wrong
     };
     // SAFETY: this function acquired it.
     unsafe { KeReleaseSpinLock(&raw mut lock, irql) };
