@@ -85,8 +85,30 @@ fn drivers(toolchain: Toolchain) -> anyhow::Result<()> {
         let symbols = library.with_file_name(&name).with_extension("pdb");
         copy(&symbols, &paths::out().join(&name).with_extension("pdb"))?;
     }
+    safe_layer(toolchain)?;
     if cfg!(unix) {
         c_drivers()?;
+    }
+    Ok(())
+}
+
+/// The safe layer as a library, for the tests that show what does not compile against it. They
+/// run the compiler on a file each, which has no libraries of its own to offer that were not
+/// installed with it: so with Debian's, which must build them, there are no such tests.
+fn safe_layer(toolchain: Toolchain) -> anyhow::Result<()> {
+    let library = paths::out().join("libwdm.rlib");
+    if toolchain == Toolchain::Debian {
+        return match fs::remove_file(&library) {
+            Err(error) if error.kind() != std::io::ErrorKind::NotFound => Err(error.into()),
+            _ => Ok(()),
+        };
+    }
+    let mut cargo = driver_cargo(toolchain, "build")?;
+    cargo.args(["--release", "--package", "wdm"]);
+    for built in built(&mut cargo, "lib", "rlib")? {
+        if built.file_name().is_some_and(|name| name == "libwdm.rlib") {
+            copy(&built, &library)?;
+        }
     }
     Ok(())
 }

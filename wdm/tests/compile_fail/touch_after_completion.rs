@@ -1,0 +1,13 @@
+//! After its completion an IRP may be freed, or another's.
+#![no_std]
+
+use wdm::{
+    Status,
+    irp::{Fresh, Irp},
+    irql::Passive,
+};
+
+pub fn wrong(irp: Irp<Fresh>, irql: &mut Passive) -> usize {
+    let _ = irp.complete(Status::SUCCESS, 0, irql);
+    irp.information() //~ E0382
+}
