@@ -3,6 +3,7 @@
 pub mod acpi;
 #[cfg(target_os = "none")]
 pub mod apic;
+pub mod dma;
 #[cfg(target_os = "none")]
 pub mod exit;
 #[cfg(target_os = "none")]

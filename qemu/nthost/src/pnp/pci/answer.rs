@@ -16,6 +16,7 @@ use nthost_nt::{
     guid::GUID,
     io::{
         device::DEVICE_OBJECT,
+        dma::{DEVICE_DESCRIPTION, DMA_ADAPTER},
         interface::{BUS_INTERFACE_STANDARD, GUID_BUS_INTERFACE_STANDARD, GUID_BUS_TYPE_PCI},
         irp::IO_STATUS_BLOCK,
         pnp::{
@@ -40,7 +41,7 @@ use nthost_nt::{
 
 use super::requirements as list;
 use crate::{
-    hal::pci,
+    hal::{dma::adapter, pci},
     mm::pool::{self, flags},
     ob::object,
     pnp::{node::Node, resource::View},
@@ -188,7 +189,7 @@ pub fn interface(
             InterfaceDereference: Some(dereference),
         },
         TranslateBusAddress: Some(translate),
-        GetDmaAdapter: None,
+        GetDmaAdapter: Some(get_dma_adapter),
         SetBusData: Some(set_data),
         GetBusData: Some(get_data),
     };
@@ -210,6 +211,16 @@ unsafe extern "win64" fn dereference(context: *mut c_void) {
     // SAFETY: the context is a node, which stays.
     let node = unsafe { &*context.cast::<Node>() };
     object::dereference(node.pdo().cast());
+}
+
+unsafe extern "win64" fn get_dma_adapter(
+    _context: *mut c_void,
+    description: *mut DEVICE_DESCRIPTION,
+    registers: *mut u32,
+) -> *mut DMA_ADAPTER {
+    let caller = crate::verifier::call::caller();
+    // SAFETY: the caller's promise.
+    unsafe { adapter::get(description, registers, caller) }
 }
 
 /// The bus's addresses are the processor's.

@@ -1,0 +1,369 @@
+//! Adapters: made by IoGetDmaAdapter, given back by PutDmaAdapter; who waits for map registers.
+
+use alloc::{
+    boxed::Box,
+    collections::{BTreeMap, BTreeSet, VecDeque},
+    vec::Vec,
+};
+
+use nthost_nt::{
+    io::{
+        device::DEVICE_OBJECT,
+        dma::{
+            DEVICE_DESCRIPTION, DEVICE_DESCRIPTION_VERSION, DEVICE_DESCRIPTION_VERSION1,
+            DEVICE_DESCRIPTION_VERSION2, DEVICE_DESCRIPTION_VERSION3, DMA_ADAPTER,
+        },
+    },
+    status::{NTSTATUS, STATUS_INSUFFICIENT_RESOURCES},
+};
+
+use super::{
+    common::CommonBuffer,
+    mapping::{self, Mapping, Reach},
+    operations, violation,
+};
+use crate::{
+    export::DISPATCH_LEVEL,
+    ke::{irql::Raised, lock::SpinLock},
+    mm::PAGE_SIZE,
+    verifier::call,
+};
+
+/// The most map registers that an adapter has.
+const MAXIMUM_REGISTERS: u32 = 256;
+/// How many pages of map registers an adapter keeps after their use, to see whether its device
+/// still writes there.
+const RETIRED: usize = 32;
+
+/// An adapter, as nthost knows it. Drivers know its beginning.
+#[repr(C)]
+pub struct Adapter {
+    head: DMA_ADAPTER,
+    /// What its device may address.
+    pub reach: Reach,
+    /// How many map registers it has.
+    pub registers: u32,
+    /// Who made it.
+    pub caller: u64,
+    state: SpinLock<State>,
+}
+
+/// What changes of an adapter. Nothing but the allocators is locked while it is held.
+#[derive(Default)]
+pub struct State {
+    /// Map registers in use.
+    used: u32,
+    /// Those who wait for map registers, or for the channel.
+    waiting: VecDeque<Waiting>,
+    /// The channel is allocated.
+    pub channel: bool,
+    /// Scatter/gather lists, by their addresses.
+    pub lists: BTreeMap<usize, List>,
+    /// Map registers that were allocated by the number, by their base.
+    pub bases: BTreeMap<usize, Base>,
+    /// Where the next base is.
+    pub next_base: usize,
+    /// Common buffers, by their addresses.
+    pub common: BTreeMap<u64, CommonBuffer>,
+    /// Pages of map registers whose transfer is over.
+    retired: VecDeque<u64>,
+}
+
+/// A scatter/gather list that was given out.
+pub struct List {
+    /// What it describes.
+    pub mapping: Mapping,
+    /// Its memory, unless it is the driver's.
+    pub memory: Option<Box<[u64]>>,
+}
+
+// SAFETY: a mapping knows pages by their numbers.
+unsafe impl Send for List {}
+
+/// Map registers that were allocated by the number.
+pub struct Base {
+    /// How many.
+    pub count: u32,
+    /// The transfers that go through them.
+    pub mappings: Vec<Mapping>,
+}
+
+/// Somebody who waits: for so many registers, and perhaps for the channel.
+pub struct Waiting {
+    /// How many map registers.
+    pub registers: u32,
+    /// The channel too.
+    pub channel: bool,
+    /// By what it can be taken back.
+    pub key: usize,
+    /// What is then done, at DISPATCH_LEVEL, with nothing locked.
+    pub go: Box<dyn FnOnce(&Adapter) + Send>,
+}
+
+/// The adapters that exist, by their addresses. A leaf.
+static ADAPTERS: SpinLock<BTreeSet<usize>> = SpinLock::new(BTreeSet::new());
+
+/// The adapter that a driver passes. Bug check 0xE6 if it is none.
+///
+/// # Safety
+///
+/// The adapter stays as long as the result is used: it is the driver's.
+pub unsafe fn of<'a>(adapter: *mut DMA_ADAPTER) -> &'a Adapter {
+    if adapter.is_null() {
+        violation::dma(violation::NO_ADAPTER, 0, 0, 0);
+    } else if !ADAPTERS.lock().contains(&adapter.addr()) {
+        violation::dma(violation::RELEASED_ADAPTER, adapter.addr() as u64, 0, 0);
+    }
+    // SAFETY: it exists, as was just seen; the caller's promise.
+    unsafe { &*adapter.cast::<Adapter>() }
+}
+
+/// Map registers that drivers have in use, of all adapters.
+#[must_use]
+pub fn registers_in_use() -> u64 {
+    let adapters: Vec<_> = ADAPTERS.lock().iter().copied().collect();
+    adapters
+        .into_iter()
+        .map(|address| {
+            let adapter = core::ptr::with_exposed_provenance::<Adapter>(address);
+            // SAFETY: it existed a moment ago; the host asks when drivers rest.
+            u64::from(unsafe { &*adapter }.state.lock().used)
+        })
+        .sum()
+}
+
+/// How many bytes of address a device has, by its description; `None` if the description makes
+/// no sense.
+fn highest(description: &DEVICE_DESCRIPTION) -> Option<u64> {
+    if description.Version == DEVICE_DESCRIPTION_VERSION3 {
+        return match description.DmaAddressWidth {
+            0 => None,
+            width @ 1..64 => Some((1 << width) - 1),
+            _ => Some(u64::MAX),
+        };
+    }
+    Some(if description.Dma64BitAddresses != 0 {
+        u64::MAX
+    } else if description.Dma32BitAddresses != 0 {
+        u32::MAX.into()
+    } else {
+        0x00ff_ffff
+    })
+}
+
+/// Makes an adapter for a bus master.
+fn make(description: &DEVICE_DESCRIPTION, caller: u64) -> Option<Box<Adapter>> {
+    let operations = match description.Version {
+        DEVICE_DESCRIPTION_VERSION | DEVICE_DESCRIPTION_VERSION1 => &operations::VERSION_1,
+        DEVICE_DESCRIPTION_VERSION2 => &operations::VERSION_2,
+        DEVICE_DESCRIPTION_VERSION3 => &operations::VERSION_3,
+        _ => return None,
+    };
+    if description.Master == 0 {
+        return None;
+    }
+    // A transfer that begins within a page spans one page more than its bytes need.
+    let pages = u64::from(description.MaximumLength).div_ceil(PAGE_SIZE) + 1;
+    let registers = u32::try_from(pages)
+        .unwrap_or(u32::MAX)
+        .min(MAXIMUM_REGISTERS);
+    Some(Box::new(Adapter {
+        head: DMA_ADAPTER {
+            Version: 1,
+            Size: size_of::<DMA_ADAPTER>() as u16,
+            DmaOperations: &raw const **operations,
+        },
+        reach: Reach {
+            highest: highest(description)?,
+            scatter_gather: description.ScatterGather != 0,
+        },
+        registers,
+        caller,
+        state: SpinLock::new(State {
+            next_base: 1,
+            ..State::default()
+        }),
+    }))
+}
+
+/// See [`IoGetDmaAdapter`].
+///
+/// # Safety
+///
+/// As IoGetDmaAdapter.
+pub unsafe fn get(
+    description: *const DEVICE_DESCRIPTION,
+    registers: *mut u32,
+    caller: u64,
+) -> *mut DMA_ADAPTER {
+    // SAFETY: the caller's promise.
+    let Some(adapter) = make(unsafe { &*description }, caller) else {
+        return core::ptr::null_mut();
+    };
+    // SAFETY: the caller's promise.
+    unsafe { registers.write(adapter.registers) };
+    let adapter = Box::into_raw(adapter);
+    ADAPTERS.lock().insert(adapter.expose_provenance());
+    adapter.cast()
+}
+
+/// PutDmaAdapter.
+pub unsafe extern "win64" fn put(adapter: *mut DMA_ADAPTER) {
+    // SAFETY: the driver's adapter.
+    let this = unsafe { of(adapter) };
+    let state = this.state.lock();
+    let address = adapter.addr() as u64;
+    let left = [
+        (violation::COMMON_BUFFERS_LEFT, state.common.len()),
+        (violation::CHANNEL_LEFT, usize::from(state.channel)),
+        (violation::LISTS_LEFT, state.lists.len()),
+        (violation::REGISTERS_LEFT, state.used as usize),
+    ];
+    drop(state);
+    for (code, count) in left {
+        if count > 0 {
+            violation::dma(code, address, count as u64, 0);
+        }
+    }
+    let retired = core::mem::take(&mut this.state.lock().retired);
+    for page in retired {
+        release_retired(page);
+    }
+    ADAPTERS.lock().remove(&adapter.addr());
+    // SAFETY: made by `get`, and the driver gives it back.
+    drop(unsafe { Box::from_raw(adapter.cast::<Adapter>()) });
+}
+
+/// Frees a page that nobody should have written meanwhile.
+fn release_retired(page: u64) {
+    if let Err(at) = mapping::check_retired(page) {
+        violation::dma(violation::OVERRUN, 3, at, 0);
+    }
+    mapping::free(&[page]);
+}
+
+impl Adapter {
+    /// What changes of it.
+    pub fn with<T>(&self, work: impl FnOnce(&mut State) -> T) -> T {
+        work(&mut self.state.lock())
+    }
+
+    /// Takes map registers, and the channel if that is asked for, and then goes on: at once, or
+    /// when there are enough. `wait` says that it may come later.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INSUFFICIENT_RESOURCES` if the adapter does not have as many at all, or not now
+    /// and it may not come later.
+    pub fn acquire(&self, request: Waiting, wait: bool) -> Result<(), NTSTATUS> {
+        if request.registers > self.registers {
+            return Err(STATUS_INSUFFICIENT_RESOURCES);
+        }
+        let _raised = Raised::to(DISPATCH_LEVEL);
+        let mut state = self.state.lock();
+        if state.waiting.is_empty() && state.take(&request, self.registers) {
+            drop(state);
+            (request.go)(self);
+        } else if wait {
+            state.waiting.push_back(request);
+        } else {
+            return Err(STATUS_INSUFFICIENT_RESOURCES);
+        }
+        Ok(())
+    }
+
+    /// Whether somebody waits under this key.
+    pub fn is_waiting(&self, key: usize) -> bool {
+        let state = self.state.lock();
+        state.waiting.iter().any(|waiting| waiting.key == key)
+    }
+
+    /// Takes back who waits under this key; whether anybody did.
+    pub fn cancel(&self, key: usize) -> bool {
+        let mut state = self.state.lock();
+        let index = state.waiting.iter().position(|waiting| waiting.key == key);
+        index
+            .and_then(|index| state.waiting.remove(index))
+            .is_some()
+    }
+
+    /// Gives map registers back, and the channel, and lets those go on who waited for them.
+    pub fn release(&self, registers: u32, channel: bool) {
+        let _raised = Raised::to(DISPATCH_LEVEL);
+        {
+            let mut state = self.state.lock();
+            state.used -= registers.min(state.used);
+            if channel {
+                state.channel = false;
+            }
+        }
+        loop {
+            let mut state = self.state.lock();
+            let Some(next) = state.waiting.pop_front() else {
+                return;
+            };
+            if !state.take(&next, self.registers) {
+                state.waiting.push_front(next);
+                return;
+            }
+            drop(state);
+            (next.go)(self);
+        }
+    }
+
+    /// Ends a mapping, whose registers stay counted.
+    pub fn flush(&self, mapping: Mapping, write: bool) {
+        let pages = mapping.flush(write);
+        let mut evicted = Vec::new();
+        let mut state = self.state.lock();
+        for page in pages {
+            mapping::retire(page);
+            state.retired.push_back(page);
+            if state.retired.len() > RETIRED {
+                evicted.extend(state.retired.pop_front());
+            }
+        }
+        drop(state);
+        for page in evicted {
+            release_retired(page);
+        }
+    }
+}
+
+impl State {
+    /// Somebody who had registers could not use them, and waits in front of all others.
+    pub fn wait(&mut self, waiting: Waiting, registers: u32) {
+        self.used -= registers.min(self.used);
+        self.waiting.push_front(waiting);
+    }
+
+    /// Takes what is asked for, if it is there.
+    fn take(&mut self, request: &Waiting, registers: u32) -> bool {
+        if self.used + request.registers > registers || request.channel && self.channel {
+            return false;
+        }
+        self.used += request.registers;
+        self.channel |= request.channel;
+        true
+    }
+}
+
+nt_export! {
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Makes an adapter for a bus master, and says how many map registers it has; null for a
+    /// device that is none, or a description that makes no sense.
+    ///
+    /// Source: IoGetDmaAdapter.
+    ///
+    /// # Safety
+    ///
+    /// `description` is one, `registers` can be written.
+    pub unsafe fn IoGetDmaAdapter(
+        _device: *mut DEVICE_OBJECT,
+        description: *const DEVICE_DESCRIPTION,
+        registers: *mut u32,
+    ) -> *mut DMA_ADAPTER {
+        // SAFETY: the caller's promise.
+        unsafe { get(description, registers, call::caller()) }
+    }
+}

@@ -1,0 +1,265 @@
+//! A mapped transfer: what the device sees of a range of an MDL chain, until it is flushed.
+
+use alloc::vec::Vec;
+
+use nthost_nt::{
+    mm::MDL,
+    status::{NTSTATUS, STATUS_BUFFER_TOO_SMALL, STATUS_INSUFFICIENT_RESOURCES},
+};
+
+use super::{
+    plan::{self, Fragment, Way},
+    violation,
+};
+use crate::mm::{
+    PAGE_SIZE,
+    mdl::{self, PAGES_LOCKED, PARTIAL, SOURCE_IS_NONPAGED_POOL},
+    paging::physical,
+    phys::{self, Request},
+};
+
+/// What fills a map register beside the piece of a transfer that goes through it.
+const PATTERN: u8 = 0x0f;
+
+/// A map register in use: a page that the device reaches.
+#[derive(Clone, Copy, Debug)]
+struct Register {
+    /// Its physical address.
+    page: u64,
+    /// The piece of the buffer that goes through it: it lies at the same place in its page.
+    piece: Fragment,
+}
+
+/// What the device may address, and how.
+#[derive(Clone, Copy, Debug)]
+pub struct Reach {
+    /// The highest address.
+    pub highest: u64,
+    /// It takes lists of pieces.
+    pub scatter_gather: bool,
+}
+
+/// A mapped range.
+#[derive(Debug)]
+pub struct Mapping {
+    registers: Vec<Register>,
+    /// As the device sees it.
+    pub elements: Vec<Fragment>,
+    /// Its bytes.
+    pub length: u64,
+    /// Where in the MDL chain it begins.
+    pub offset: u64,
+    /// How many map registers it counts for: the pages that it spans.
+    pub count: u32,
+}
+
+/// A range of an MDL chain in pieces by page.
+///
+/// # Errors
+///
+/// `STATUS_BUFFER_TOO_SMALL` if the chain ends before the range does.
+///
+/// # Safety
+///
+/// It is a chain of MDLs.
+pub unsafe fn fragments(
+    chain: *mut MDL,
+    offset: u64,
+    length: u64,
+) -> Result<Vec<Fragment>, NTSTATUS> {
+    let mut found = Vec::new();
+    let (mut mdl, mut skip, mut left) = (chain, offset, length);
+    while left > 0 {
+        // SAFETY: null, or an MDL of the chain.
+        let fields = unsafe { mdl.as_ref() }.ok_or(STATUS_BUFFER_TOO_SMALL)?;
+        let bytes = u64::from(fields.ByteCount);
+        if skip < bytes {
+            let described = PAGES_LOCKED | SOURCE_IS_NONPAGED_POOL | PARTIAL;
+            if fields.MdlFlags & described == 0 {
+                violation::dma(violation::NOT_LOCKED, mdl.addr() as u64, 0, 0);
+            }
+            let count = left.min(bytes - skip);
+            // SAFETY: an MDL of the chain.
+            let numbers = unsafe { mdl::pages(mdl) };
+            let pages: Vec<_> = numbers.iter().map(|number| number * PAGE_SIZE).collect();
+            let start = u64::from(fields.ByteOffset) + skip;
+            found.extend(plan::fragments(&pages, start, count));
+            left -= count;
+            skip = 0;
+        } else {
+            skip -= bytes;
+        }
+        mdl = fields.Next;
+    }
+    Ok(found)
+}
+
+impl Mapping {
+    /// Maps a range of an MDL chain. For a transfer to the device its bytes are in the map
+    /// registers from now on.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_BUFFER_TOO_SMALL`, `STATUS_INSUFFICIENT_RESOURCES`.
+    ///
+    /// # Safety
+    ///
+    /// It is a chain of MDLs whose pages stay until the mapping is flushed.
+    pub unsafe fn new(
+        chain: *mut MDL,
+        offset: u64,
+        length: u64,
+        write: bool,
+        reach: Reach,
+    ) -> Result<Self, NTSTATUS> {
+        // SAFETY: the caller's promise.
+        let pieces = unsafe { fragments(chain, offset, length)? };
+        let always = violation::is_on();
+        let ways = plan::ways(&pieces, reach.highest, always, reach.scatter_gather);
+        let bounced = ways.iter().filter(|&&way| way == Way::Bounced).count();
+        let mut pages = allocate(bounced as u64, reach)?.into_iter();
+        let mut registers = Vec::with_capacity(bounced);
+        let seen: Vec<_> = pieces
+            .iter()
+            .zip(ways)
+            .map(|(&piece, way)| match (way, pages.len()) {
+                (Way::Direct, _) | (Way::Bounced, 0) => piece,
+                (Way::Bounced, _) => {
+                    let page = pages.next().unwrap_or_default();
+                    registers.push(Register { page, piece });
+                    Fragment {
+                        address: page + piece.address % PAGE_SIZE,
+                        length: piece.length,
+                    }
+                }
+            })
+            .collect();
+        for register in &registers {
+            register.fill(write);
+        }
+        Ok(Self {
+            registers,
+            elements: plan::elements(seen),
+            length,
+            offset,
+            count: pieces.len() as u32,
+        })
+    }
+
+    /// Ends the mapping: for a transfer from the device, what it wrote goes to the buffer. The
+    /// map registers' pages, for the adapter to keep.
+    pub fn flush(self, write: bool) -> Vec<u64> {
+        for register in &self.registers {
+            register.check();
+            if !write {
+                register.copy_out();
+            }
+        }
+        self.registers
+            .iter()
+            .map(|register| register.page)
+            .collect()
+    }
+}
+
+/// Pages for map registers: one behind the other if that can be had, and for a device without
+/// scatter/gather in any case.
+fn allocate(count: u64, reach: Reach) -> Result<Vec<u64>, NTSTATUS> {
+    if count == 0 {
+        return Ok(Vec::new());
+    }
+    let request = Request {
+        highest: reach.highest,
+        ..Request::any(count)
+    };
+    if let Some(first) = phys::allocate(&request) {
+        return Ok((0..count).map(|index| first + index * PAGE_SIZE).collect());
+    }
+    if !reach.scatter_gather {
+        return Err(STATUS_INSUFFICIENT_RESOURCES);
+    }
+    let mut pages = Vec::new();
+    for _ in 0..count {
+        let one = Request {
+            pages: 1,
+            ..request
+        };
+        match phys::allocate(&one) {
+            Some(page) => pages.push(page),
+            None => {
+                free(&pages);
+                return Err(STATUS_INSUFFICIENT_RESOURCES);
+            }
+        }
+    }
+    Ok(pages)
+}
+
+/// Frees map registers' pages.
+pub fn free(pages: &[u64]) {
+    for &page in pages {
+        // SAFETY: a map register's page, which no transfer goes through any more.
+        unsafe { phys::free(page, 1) };
+    }
+}
+
+/// Makes a map register's page one that nobody may write any more.
+pub fn retire(page: u64) {
+    // SAFETY: a map register's page, in the physical map.
+    unsafe { physical(page).write_bytes(PATTERN, PAGE_SIZE as usize) };
+}
+
+/// Whether nobody has written a retired page; if somebody has, where.
+pub fn check_retired(page: u64) -> Result<(), u64> {
+    check(page, 0, PAGE_SIZE)
+}
+
+/// Whether a part of a page holds the pattern; if not, where it does not.
+fn check(page: u64, from: u64, to: u64) -> Result<(), u64> {
+    let first = physical(page + from);
+    // SAFETY: a part of a map register's page, in the physical map.
+    let bytes = unsafe { core::slice::from_raw_parts(first, (to - from) as usize) };
+    match bytes.iter().position(|&byte| byte != PATTERN) {
+        Some(index) => Err(page + from + index as u64),
+        None => Ok(()),
+    }
+}
+
+impl Register {
+    const fn start(&self) -> u64 {
+        self.piece.address % PAGE_SIZE
+    }
+
+    const fn end(&self) -> u64 {
+        self.start() + self.piece.length as u64
+    }
+
+    /// The pattern, and in it the bytes of a transfer to the device.
+    fn fill(&self, write: bool) {
+        retire(self.page);
+        if write {
+            let to = physical(self.page + self.start());
+            let from = physical(self.piece.address);
+            // SAFETY: a piece of a locked page, and as much of the register's.
+            unsafe { to.copy_from_nonoverlapping(from, self.piece.length as usize) };
+        }
+    }
+
+    fn copy_out(&self) {
+        let from = physical(self.page + self.start());
+        let to = physical(self.piece.address);
+        // SAFETY: a piece of a locked page, and as much of the register's.
+        unsafe { to.copy_from_nonoverlapping(from, self.piece.length as usize) };
+    }
+
+    /// Nobody has written beside the piece.
+    fn check(&self) {
+        let buffer = self.page + self.start();
+        if let Err(at) = check(self.page, 0, self.start()) {
+            violation::dma(violation::OVERRUN, 4, buffer, at);
+        }
+        if let Err(at) = check(self.page, self.end(), PAGE_SIZE) {
+            violation::dma(violation::OVERRUN, 5, buffer, at);
+        }
+    }
+}
