@@ -100,7 +100,7 @@ pub struct Waiting {
     pub go: Box<dyn FnOnce(&Adapter) + Send>,
 }
 
-/// The adapters that exist, by their addresses. A leaf.
+/// The adapters that exist, by their addresses. Taken before an adapter's own lock.
 static ADAPTERS: SpinLock<BTreeSet<usize>> = SpinLock::new(BTreeSet::new());
 
 /// The adapter that a driver passes. Bug check 0xE6 if it is none.
@@ -121,12 +121,13 @@ pub unsafe fn of<'a>(adapter: *mut DMA_ADAPTER) -> &'a Adapter {
 /// Map registers that drivers have in use, of all adapters.
 #[must_use]
 pub fn registers_in_use() -> u64 {
-    let adapters: Vec<_> = ADAPTERS.lock().iter().copied().collect();
-    adapters
-        .into_iter()
-        .map(|address| {
+    // An adapter's lock is taken while this one is held, and never the other way round.
+    ADAPTERS
+        .lock()
+        .iter()
+        .map(|&address| {
             let adapter = core::ptr::with_exposed_provenance::<Adapter>(address);
-            // SAFETY: it existed a moment ago; the host asks when drivers rest.
+            // SAFETY: it is in the set, and leaves it before it is freed.
             u64::from(unsafe { &*adapter }.state.lock().used)
         })
         .sum()
@@ -208,6 +209,10 @@ pub unsafe fn get(
 }
 
 /// PutDmaAdapter.
+///
+/// # Safety
+///
+/// As [`of`]; the driver does not use the adapter any more.
 pub unsafe extern "win64" fn put(adapter: *mut DMA_ADAPTER) {
     // SAFETY: the driver's adapter.
     let this = unsafe { of(adapter) };

@@ -248,15 +248,16 @@ pub unsafe extern "win64" fn map_transfer(
     let offset = unsafe { list::offset_in(mdl, address) };
     // SAFETY: the driver's variable.
     let wanted = u64::from(unsafe { length.read() });
-    let mut bytes = wanted;
-    if this.reach.scatter_gather {
+    let bytes = if this.reach.scatter_gather {
         // SAFETY: the driver's MDL.
         let pieces = unsafe { mapping::fragments(mdl, offset, wanted) }.unwrap_or_default();
         let first = super::plan::elements(pieces)
             .first()
             .map(|first| first.length);
-        bytes = wanted.min(first.map_or(wanted, u64::from));
-    }
+        wanted.min(first.map_or(wanted, u64::from))
+    } else {
+        wanted
+    };
     // SAFETY: as above.
     match unsafe { map(this, mdl, base, offset, bytes, write != 0) } {
         Ok(elements) => {
@@ -294,9 +295,9 @@ pub unsafe extern "win64" fn map_transfer_ex(
     // SAFETY: the driver's variable.
     let wanted = unsafe { length.read() };
     // SAFETY: the driver's chain.
-    let pieces = match unsafe { mapping::fragments(mdl, offset, wanted.into()) } {
-        Ok(pieces) => pieces,
-        Err(_) => return STATUS_BUFFER_TOO_SMALL,
+    let pieces = unsafe { mapping::fragments(mdl, offset, wanted.into()) };
+    let Ok(pieces) = pieces else {
+        return STATUS_BUFFER_TOO_SMALL;
     };
     // As much as there are registers and room for.
     let registers = this.with(|state| state.bases.get(&base.addr()).map_or(0, |base| base.count));

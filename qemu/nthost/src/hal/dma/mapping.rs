@@ -184,13 +184,11 @@ fn allocate(count: u64, reach: Reach) -> Result<Vec<u64>, NTSTATUS> {
             pages: 1,
             ..request
         };
-        match phys::allocate(&one) {
-            Some(page) => pages.push(page),
-            None => {
-                free(&pages);
-                return Err(STATUS_INSUFFICIENT_RESOURCES);
-            }
-        }
+        let Some(page) = phys::allocate(&one) else {
+            free(&pages);
+            return Err(STATUS_INSUFFICIENT_RESOURCES);
+        };
+        pages.push(page);
     }
     Ok(pages)
 }
@@ -219,10 +217,8 @@ fn check(page: u64, from: u64, to: u64) -> Result<(), u64> {
     let first = physical(page + from);
     // SAFETY: a part of a map register's page, in the physical map.
     let bytes = unsafe { core::slice::from_raw_parts(first, (to - from) as usize) };
-    match bytes.iter().position(|&byte| byte != PATTERN) {
-        Some(index) => Err(page + from + index as u64),
-        None => Ok(()),
-    }
+    let written = bytes.iter().position(|&byte| byte != PATTERN);
+    written.map_or(Ok(()), |index| Err(page + from + index as u64))
 }
 
 impl Register {

@@ -184,7 +184,7 @@ unsafe extern "win64" fn initialize_context(
     unsafe {
         context
             .cast::<u8>()
-            .write_bytes(0, DMA_TRANSFER_CONTEXT_SIZE_V1)
+            .write_bytes(0, DMA_TRANSFER_CONTEXT_SIZE_V1);
     };
     STATUS_SUCCESS
 }
