@@ -16,6 +16,7 @@ pub mod guid;
 pub mod io;
 pub mod ke;
 pub mod mm;
+pub mod ob;
 pub mod po;
 pub mod rtl;
 pub mod status;

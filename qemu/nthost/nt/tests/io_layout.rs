@@ -591,4 +591,14 @@ fn queues_lie_as_in_the_metadata() {
         DesiredAccess,
         FullCreateOptions,
     );
+    same_layout!(
+        nthost_nt::ob::OBJECT_ATTRIBUTES,
+        fnd::OBJECT_ATTRIBUTES,
+        Length,
+        RootDirectory,
+        ObjectName,
+        Attributes,
+        SecurityDescriptor,
+        SecurityQualityOfService,
+    );
 }

@@ -1,6 +1,6 @@
 //! What the system knows of a device besides its driver.
 //!
-//! Source: IoGetDeviceProperty, ne-wdm-device_registry_property.
+//! Sources: IoGetDeviceProperty, ne-wdm-device_registry_property, IoGetDeviceNumaNode.
 
 use alloc::{string::String, vec::Vec};
 use core::ffi::c_void;
@@ -8,12 +8,15 @@ use core::ffi::c_void;
 use nthost_nt::{
     io::device::DEVICE_OBJECT,
     status::{
-        NTSTATUS, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_DEVICE_REQUEST,
-        STATUS_INVALID_PARAMETER_2, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_SUCCESS,
+        NTSTATUS, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_PARAMETER,
+        STATUS_INVALID_PARAMETER_2, STATUS_NOT_FOUND, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_SUCCESS,
     },
 };
 
-use crate::pnp::node::{self, Node};
+use crate::{
+    mm::phys,
+    pnp::node::{self, Node},
+};
 
 /// `DEVICE_REGISTRY_PROPERTY`.
 mod kind {
@@ -91,6 +94,24 @@ nt_export! {
         }
         // SAFETY: the caller's promise; it fits.
         unsafe { buffer.cast::<u8>().copy_from_nonoverlapping(value.as_ptr(), value.len()) };
+        STATUS_SUCCESS
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Tells the NUMA node of a device: as the firmware's tables say, or the only one that there
+    /// is.
+    ///
+    /// Source: IoGetDeviceNumaNode.
+    ///
+    /// # Safety
+    ///
+    /// `device` is null or a device object; `number` can be written.
+    pub unsafe fn IoGetDeviceNumaNode(device: *mut DEVICE_OBJECT, number: *mut u16) -> NTSTATUS {
+        let Some(device) = node::of(device) else { return STATUS_INVALID_PARAMETER };
+        let only = (phys::node_count() == 1).then_some(0);
+        let Some(known) = device.numa_node.or(only) else { return STATUS_NOT_FOUND };
+        // SAFETY: the caller's promise.
+        unsafe { number.write(known) };
         STATUS_SUCCESS
     }
 }

@@ -3,6 +3,8 @@
 #[cfg(target_os = "none")]
 mod exports;
 #[cfg(target_os = "none")]
+pub use exports::reference_handle;
+#[cfg(target_os = "none")]
 pub mod handle;
 pub mod name;
 pub mod namespace;

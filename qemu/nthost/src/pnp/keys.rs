@@ -103,6 +103,15 @@ pub fn write_device(node: &Node, driver: Option<&DriverImage>) -> Result<(), NTS
     })
 }
 
+/// The hardware key of a device, which was made when the device was found.
+///
+/// # Errors
+///
+/// `STATUS_OBJECT_NAME_NOT_FOUND`.
+pub fn open_hardware(instance: &str) -> Result<KeyId, NTSTATUS> {
+    registry::with(|hive| hive.open(Hive::ROOT, &units(&hardware_path(instance))))
+}
+
 fn device_value(node: &Node, key: &str, name: &str) -> Option<Value> {
     let path = format!(r"{}\{key}", hardware_path(&node.instance));
     registry::with(|hive| {

@@ -1,6 +1,11 @@
 //! The registry: an in-memory tree of keys, filled from the manifest and the buses.
 
+#[cfg(target_os = "none")]
+mod exports;
 pub mod hive;
+pub mod information;
+#[cfg(target_os = "none")]
+mod key;
 pub mod value;
 
 #[cfg(target_os = "none")]

@@ -1,0 +1,24 @@
+//! The object manager's structures.
+
+use crate::rtl::UNICODE_STRING;
+
+/// How an object is named, and what its handle is to be.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct OBJECT_ATTRIBUTES {
+    /// The size of this structure.
+    pub Length: u32,
+    /// Where the name begins; zero if at the root.
+    pub RootDirectory: u64,
+    /// The name.
+    pub ObjectName: *const UNICODE_STRING,
+    /// `OBJ_…`.
+    pub Attributes: u32,
+    /// Who may open it.
+    pub SecurityDescriptor: *const core::ffi::c_void,
+    /// Impersonation.
+    pub SecurityQualityOfService: *const core::ffi::c_void,
+}
+
+/// The handle is the kernel's own, and valid in every process's context.
+pub const OBJ_KERNEL_HANDLE: u32 = 0x200;

@@ -1,0 +1,383 @@
+//! The registry's routines that drivers can import.
+//!
+//! Sources: nf-wdm-zwcreatekey, nf-wdm-zwopenkey, nf-wdm-zwopenkeyex, nf-wdm-zwqueryvaluekey,
+//! nf-wdm-zwsetvaluekey, nf-wdm-zwdeletevaluekey, nf-wdm-zwenumeratevaluekey,
+//! nf-wdm-zwenumeratekey, nf-wdm-zwquerykey, nf-wdm-zwdeletekey, nf-wdm-zwflushkey,
+//! nf-wdm-ioopendeviceregistrykey.
+
+use core::ffi::c_void;
+
+use nthost_nt::{
+    io::device::DEVICE_OBJECT,
+    ob::OBJECT_ATTRIBUTES,
+    rtl::UNICODE_STRING,
+    status::{
+        NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_OBJECT_NAME_NOT_FOUND,
+        STATUS_SUCCESS,
+    },
+};
+
+use super::{
+    information::{self, Information},
+    key::{
+        self, DELETE, KEY_CREATE_SUB_KEY, KEY_ENUMERATE_SUB_KEYS, KEY_QUERY_VALUE, KEY_SET_VALUE,
+    },
+    value::Value,
+    with,
+};
+use crate::{
+    ke::time,
+    ob::{name::Name, units},
+    pnp::{keys, node},
+};
+
+/// `REG_OPTION_VOLATILE`.
+const VOLATILE: u32 = 1;
+/// `REG_CREATED_NEW_KEY`.
+const CREATED: u32 = 1;
+/// `REG_OPENED_EXISTING_KEY`.
+const OPENED: u32 = 2;
+/// `PLUGPLAY_REGKEY_DEVICE`.
+const REGKEY_DEVICE: u32 = 1;
+/// `PLUGPLAY_REGKEY_DRIVER`.
+const REGKEY_DRIVER: u32 = 2;
+
+fn now() -> i64 {
+    i64::try_from(time::system_time()).unwrap_or(i64::MAX)
+}
+
+fn status(result: Result<(), NTSTATUS>) -> NTSTATUS {
+    result.err().unwrap_or(STATUS_SUCCESS)
+}
+
+/// Writes what fits, and the length that is needed.
+///
+/// # Safety
+///
+/// As the query routines.
+unsafe fn answer(
+    information: Result<Information, NTSTATUS>,
+    buffer: *mut c_void,
+    length: u32,
+    needed: *mut u32,
+) -> NTSTATUS {
+    let information = match information {
+        Ok(information) => information,
+        Err(status) => return status,
+    };
+    // SAFETY: the caller's promise.
+    unsafe { needed.write(u32::try_from(information.length()).unwrap_or(u32::MAX)) };
+    let room = if buffer.is_null() { 0 } else { length as usize };
+    let (bytes, status) = information.for_buffer(room);
+    // SAFETY: the caller's promise; it fits, and the hive is not the driver's memory.
+    unsafe { buffer.cast::<u8>().copy_from(bytes.as_ptr(), bytes.len()) };
+    status
+}
+
+/// # Safety
+///
+/// As ZwOpenKey.
+unsafe fn open(handle: *mut u64, desired: u32, attributes: *const OBJECT_ATTRIBUTES) -> NTSTATUS {
+    // SAFETY: the caller's promise.
+    let opened = unsafe { key::place(attributes, 0) }.and_then(|place| {
+        let key = with(|hive| hive.open(place.root, place.path))?;
+        Ok(key::open(key, desired, place.kernel))
+    });
+    match opened {
+        Ok(opened) => {
+            // SAFETY: the caller's promise.
+            unsafe { handle.write(opened) };
+            STATUS_SUCCESS
+        }
+        Err(status) => status,
+    }
+}
+
+nt_export! {
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Opens a key.
+    ///
+    /// Source: nf-wdm-zwopenkey.
+    ///
+    /// # Safety
+    ///
+    /// `handle` can be written; attributes with a string.
+    pub unsafe fn ZwOpenKey(
+        handle: *mut u64,
+        desired: u32,
+        attributes: *const OBJECT_ATTRIBUTES,
+    ) -> NTSTATUS {
+        // SAFETY: the caller's promise.
+        unsafe { open(handle, desired, attributes) }
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Opens a key. No option is of use here: there are no links, and nobody needs privileges.
+    ///
+    /// Source: nf-wdm-zwopenkeyex.
+    ///
+    /// # Safety
+    ///
+    /// As ZwOpenKey.
+    pub unsafe fn ZwOpenKeyEx(
+        handle: *mut u64,
+        desired: u32,
+        attributes: *const OBJECT_ATTRIBUTES,
+        options: u32,
+    ) -> NTSTATUS {
+        // REG_OPTION_OPEN_LINK and REG_OPTION_BACKUP_RESTORE are what there is.
+        if options & !0xc != 0 {
+            return STATUS_INVALID_PARAMETER;
+        }
+        // SAFETY: the caller's promise.
+        unsafe { open(handle, desired, attributes) }
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Opens a key, or makes the last component of its path. Classes are not kept, and links are
+    /// not made.
+    ///
+    /// Source: nf-wdm-zwcreatekey.
+    ///
+    /// # Safety
+    ///
+    /// As ZwOpenKey; `disposition` is null or can be written.
+    pub unsafe fn ZwCreateKey(
+        handle: *mut u64,
+        desired: u32,
+        attributes: *const OBJECT_ATTRIBUTES,
+        _title_index: u32,
+        _class: *const UNICODE_STRING,
+        options: u32,
+        disposition: *mut u32,
+    ) -> NTSTATUS {
+        if options & !VOLATILE != 0 {
+            return STATUS_NOT_SUPPORTED;
+        }
+        let volatile = options & VOLATILE != 0;
+        // SAFETY: the caller's promise.
+        let created = unsafe { key::place(attributes, KEY_CREATE_SUB_KEY) }.and_then(|place| {
+            let (key, made) = with(|hive| hive.create(place.root, place.path, volatile, now()))?;
+            Ok((key::open(key, desired, place.kernel), made))
+        });
+        match created {
+            Ok((opened, made)) => {
+                // SAFETY: the caller's promise.
+                unsafe { handle.write(opened) };
+                if !disposition.is_null() {
+                    // SAFETY: the caller's promise.
+                    unsafe { disposition.write(if made { CREATED } else { OPENED }) };
+                }
+                STATUS_SUCCESS
+            }
+            Err(status) => status,
+        }
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Deletes a key without subkeys. Its handles stay, to be closed.
+    ///
+    /// Source: nf-wdm-zwdeletekey.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn ZwDeleteKey(handle: u64) -> NTSTATUS {
+        let key = key::of_handle(handle, DELETE);
+        status(key.and_then(|key| with(|hive| hive.delete(key, now()))))
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Writes a key to the disk, if there were one.
+    ///
+    /// Source: nf-wdm-zwflushkey.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn ZwFlushKey(handle: u64) -> NTSTATUS {
+        status(key::of_handle(handle, 0).map(|_| ()))
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Tells a value.
+    ///
+    /// Source: nf-wdm-zwqueryvaluekey.
+    ///
+    /// # Safety
+    ///
+    /// `name` is null or a string, `buffer` has `length` bytes, `needed` can be written.
+    pub unsafe fn ZwQueryValueKey(
+        handle: u64,
+        name: *const UNICODE_STRING,
+        class: i32,
+        buffer: *mut c_void,
+        length: u32,
+        needed: *mut u32,
+    ) -> NTSTATUS {
+        // SAFETY: the caller's promise.
+        let name = unsafe { units(name) }.unwrap_or_default();
+        let information = key::of_handle(handle, KEY_QUERY_VALUE).and_then(|key| {
+            with(|hive| information::of_value(class, &Name::from(name), hive.value(key, name)?))
+        });
+        // SAFETY: the caller's promise.
+        unsafe { answer(information, buffer, length, needed) }
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Tells the value at a place.
+    ///
+    /// Source: nf-wdm-zwenumeratevaluekey.
+    ///
+    /// # Safety
+    ///
+    /// As ZwQueryValueKey.
+    pub unsafe fn ZwEnumerateValueKey(
+        handle: u64,
+        index: u32,
+        class: i32,
+        buffer: *mut c_void,
+        length: u32,
+        needed: *mut u32,
+    ) -> NTSTATUS {
+        let information = key::of_handle(handle, KEY_QUERY_VALUE).and_then(|key| {
+            with(|hive| {
+                let (name, value) = hive.value_at(key, index as usize)?;
+                information::of_value(class, name, value)
+            })
+        });
+        // SAFETY: the caller's promise.
+        unsafe { answer(information, buffer, length, needed) }
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Sets a value.
+    ///
+    /// Source: nf-wdm-zwsetvaluekey.
+    ///
+    /// # Safety
+    ///
+    /// `name` is null or a string, `data` has `length` bytes.
+    pub unsafe fn ZwSetValueKey(
+        handle: u64,
+        name: *const UNICODE_STRING,
+        _title_index: u32,
+        kind: u32,
+        data: *const c_void,
+        length: u32,
+    ) -> NTSTATUS {
+        if data.is_null() && length > 0 {
+            return STATUS_INVALID_PARAMETER;
+        }
+        let data = if length == 0 {
+            &[]
+        } else {
+            // SAFETY: the caller's promise.
+            unsafe { core::slice::from_raw_parts(data.cast::<u8>(), length as usize) }
+        };
+        let value = Value { kind, data: data.to_vec() };
+        // SAFETY: the caller's promise.
+        let name = unsafe { units(name) }.unwrap_or_default();
+        let key = key::of_handle(handle, KEY_SET_VALUE);
+        status(key.and_then(|key| with(|hive| hive.set_value(key, name, value, now()))))
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Deletes a value.
+    ///
+    /// Source: nf-wdm-zwdeletevaluekey.
+    ///
+    /// # Safety
+    ///
+    /// `name` is null or a string.
+    pub unsafe fn ZwDeleteValueKey(handle: u64, name: *const UNICODE_STRING) -> NTSTATUS {
+        // SAFETY: the caller's promise.
+        let name = unsafe { units(name) }.unwrap_or_default();
+        let key = key::of_handle(handle, KEY_SET_VALUE);
+        status(key.and_then(|key| with(|hive| hive.delete_value(key, name, now()))))
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Tells of a key.
+    ///
+    /// Source: nf-wdm-zwquerykey.
+    ///
+    /// # Safety
+    ///
+    /// As ZwQueryValueKey.
+    pub unsafe fn ZwQueryKey(
+        handle: u64,
+        class: i32,
+        buffer: *mut c_void,
+        length: u32,
+        needed: *mut u32,
+    ) -> NTSTATUS {
+        let information = key::of_handle(handle, KEY_QUERY_VALUE).and_then(|key| {
+            with(|hive| {
+                information::of_key(class, &hive.information(key)?, &hive.path(key)?, false)
+            })
+        });
+        // SAFETY: the caller's promise.
+        unsafe { answer(information, buffer, length, needed) }
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Tells of the subkey at a place.
+    ///
+    /// Source: nf-wdm-zwenumeratekey.
+    ///
+    /// # Safety
+    ///
+    /// As ZwQueryValueKey.
+    pub unsafe fn ZwEnumerateKey(
+        handle: u64,
+        index: u32,
+        class: i32,
+        buffer: *mut c_void,
+        length: u32,
+        needed: *mut u32,
+    ) -> NTSTATUS {
+        let information = key::of_handle(handle, KEY_ENUMERATE_SUB_KEYS).and_then(|key| {
+            with(|hive| {
+                let subkey = hive.subkey_at(key, index as usize)?;
+                information::of_key(class, &hive.information(subkey)?, &[], true)
+            })
+        });
+        // SAFETY: the caller's promise.
+        unsafe { answer(information, buffer, length, needed) }
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Opens the hardware key of a device, with a handle of the kernel's own. Software keys are
+    /// made by the installation of a driver, of which there is none here, and there are no
+    /// hardware profiles.
+    ///
+    /// Source: nf-wdm-ioopendeviceregistrykey.
+    ///
+    /// # Safety
+    ///
+    /// `device` is null or a device object; `handle` can be written.
+    pub unsafe fn IoOpenDeviceRegistryKey(
+        device: *mut DEVICE_OBJECT,
+        kind: u32,
+        desired: u32,
+        handle: *mut u64,
+    ) -> NTSTATUS {
+        let Some(instance) = node::instance_of(device) else {
+            return STATUS_INVALID_PARAMETER;
+        };
+        match kind {
+            REGKEY_DEVICE => {}
+            REGKEY_DRIVER => return STATUS_OBJECT_NAME_NOT_FOUND,
+            _ => return STATUS_INVALID_PARAMETER,
+        }
+        match keys::open_hardware(&instance) {
+            Ok(key) => {
+                // SAFETY: the caller's promise.
+                unsafe { handle.write(key::open(key, desired, true)) };
+                STATUS_SUCCESS
+            }
+            Err(status) => status,
+        }
+    }
+}

@@ -1,0 +1,156 @@
+//! Registry keys as objects: opened by name, and used through handles that carry the access that
+//! was asked for.
+//!
+//! Sources: "Using the Registry in a Driver", nf-wdm-zwcreatekey (the rights), ACCESS_MASK.
+
+use alloc::boxed::Box;
+use core::ffi::c_void;
+
+use nthost_nt::{
+    ob::{OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES},
+    status::{
+        NTSTATUS, STATUS_ACCESS_DENIED, STATUS_INVALID_PARAMETER, STATUS_OBJECT_NAME_NOT_FOUND,
+        STATUS_OBJECT_PATH_SYNTAX_BAD,
+    },
+};
+
+use super::hive::{Hive, KeyId};
+use crate::{
+    ob::{
+        handle,
+        name::{self, Name},
+        object::{self, Kind},
+        reference_handle, units,
+    },
+    ps,
+};
+
+/// Read values.
+pub const KEY_QUERY_VALUE: u32 = 0x0001;
+/// Write values.
+pub const KEY_SET_VALUE: u32 = 0x0002;
+/// Create subkeys.
+pub const KEY_CREATE_SUB_KEY: u32 = 0x0004;
+/// Read the subkeys.
+pub const KEY_ENUMERATE_SUB_KEYS: u32 = 0x0008;
+/// Delete the key.
+pub const DELETE: u32 = 0x0001_0000;
+const KEY_NOTIFY: u32 = 0x0010;
+const STANDARD_RIGHTS_READ: u32 = 0x0002_0000;
+const KEY_READ: u32 = STANDARD_RIGHTS_READ | KEY_QUERY_VALUE | KEY_ENUMERATE_SUB_KEYS | KEY_NOTIFY;
+const KEY_WRITE: u32 = STANDARD_RIGHTS_READ | KEY_SET_VALUE | KEY_CREATE_SUB_KEY;
+const KEY_ALL_ACCESS: u32 = 0x000f_003f;
+const GENERIC_READ: u32 = 0x8000_0000;
+const GENERIC_WRITE: u32 = 0x4000_0000;
+const GENERIC_EXECUTE: u32 = 0x2000_0000;
+const GENERIC_ALL: u32 = 0x1000_0000;
+const MAXIMUM_ALLOWED: u32 = 0x0200_0000;
+
+/// The rights that generic ones stand for.
+const fn granted(desired: u32) -> u32 {
+    let mut access =
+        desired & !(GENERIC_READ | GENERIC_WRITE | GENERIC_EXECUTE | GENERIC_ALL | MAXIMUM_ALLOWED);
+    if desired & (GENERIC_READ | GENERIC_EXECUTE) != 0 {
+        access |= KEY_READ;
+    }
+    if desired & GENERIC_WRITE != 0 {
+        access |= KEY_WRITE;
+    }
+    if desired & (GENERIC_ALL | MAXIMUM_ALLOWED) != 0 {
+        access |= KEY_ALL_ACCESS;
+    }
+    access
+}
+
+/// An open key: what the object manager counts references of.
+struct KeyObject(KeyId);
+
+fn delete(object: *mut c_void) {
+    // SAFETY: made by `open`, and nobody refers to it any more.
+    drop(unsafe { Box::from_raw(object.cast::<KeyObject>()) });
+}
+
+/// A new handle to a key: the kernel's own, or one of the process that the thread is in.
+pub fn open(key: KeyId, desired: u32, kernel: bool) -> u64 {
+    let object = Box::into_raw(Box::new(KeyObject(key))).cast::<c_void>();
+    object::insert(object, Kind::Key, delete);
+    let process = if kernel { None } else { ps::current() };
+    let table = process.map_or(&handle::KERNEL, |process| &process.handles);
+    table.insert(object, granted(desired))
+}
+
+/// The key that a handle stands for, if it was opened for this access.
+///
+/// # Errors
+///
+/// `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`, `STATUS_ACCESS_DENIED`.
+pub fn of_handle(handle: u64, access: u32) -> Result<KeyId, NTSTATUS> {
+    let entry = reference_handle(handle, Some(Kind::Key), access, 0)?;
+    // SAFETY: a key object, referenced.
+    let key = unsafe { &*entry.object.cast::<KeyObject>() }.0;
+    object::dereference(entry.object);
+    if access & !entry.access != 0 {
+        return Err(STATUS_ACCESS_DENIED);
+    }
+    Ok(key)
+}
+
+/// Where a name leads: the key to begin at, the path from there, and whether the handle is to
+/// be the kernel's.
+#[derive(Clone, Copy, Debug)]
+pub struct Place<'a> {
+    /// The key to begin at.
+    pub root: KeyId,
+    /// From there.
+    pub path: &'a [u16],
+    /// OBJ_KERNEL_HANDLE.
+    pub kernel: bool,
+}
+
+/// What OBJECT_ATTRIBUTES say. A key that something is to be made below must have been opened
+/// for `access`.
+///
+/// # Errors
+///
+/// `STATUS_INVALID_PARAMETER` for attributes of another size; `STATUS_OBJECT_PATH_SYNTAX_BAD`
+/// and `STATUS_OBJECT_NAME_NOT_FOUND` for names that cannot be a key's; as [`of_handle`].
+///
+/// # Safety
+///
+/// Attributes, with a string that stays as long as the result is used.
+pub unsafe fn place<'a>(
+    attributes: *const OBJECT_ATTRIBUTES,
+    access: u32,
+) -> Result<Place<'a>, NTSTATUS> {
+    // SAFETY: the caller's promise.
+    let attributes = unsafe { &*attributes };
+    if attributes.Length as usize != size_of::<OBJECT_ATTRIBUTES>() {
+        return Err(STATUS_INVALID_PARAMETER);
+    }
+    let kernel = attributes.Attributes & OBJ_KERNEL_HANDLE != 0;
+    // SAFETY: the caller's promise.
+    let path = unsafe { units(attributes.ObjectName) }.unwrap_or_default();
+    let separator = u16::from(b'\\');
+    if attributes.RootDirectory != 0 {
+        if path.first() == Some(&separator) {
+            return Err(STATUS_OBJECT_PATH_SYNTAX_BAD);
+        }
+        let root = of_handle(attributes.RootDirectory, access)?;
+        return Ok(Place { root, path, kernel });
+    }
+    if path.first() != Some(&separator) {
+        return Err(STATUS_OBJECT_PATH_SYNTAX_BAD);
+    }
+    // `\Registry`, and what comes behind it.
+    let registry = Name::components(path).next().unwrap_or_default();
+    let expected: [u16; 8] = core::array::from_fn(|index| u16::from(b"Registry"[index]));
+    if name::compare(registry, &expected).is_ne() {
+        return Err(STATUS_OBJECT_NAME_NOT_FOUND);
+    }
+    let path = &path[1 + registry.len()..];
+    Ok(Place {
+        root: Hive::ROOT,
+        path,
+        kernel,
+    })
+}
