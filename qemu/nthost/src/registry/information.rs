@@ -196,8 +196,9 @@ mod tests {
                 (&[][..], STATUS_BUFFER_TOO_SMALL)
             );
         }
+        let value = partial();
         for length in 12..16 {
-            let (bytes, status) = partial().for_buffer(length);
+            let (bytes, status) = value.for_buffer(length);
             assert_eq!((bytes.len(), status), (length, STATUS_BUFFER_OVERFLOW));
         }
     }
