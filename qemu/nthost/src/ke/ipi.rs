@@ -14,10 +14,12 @@ fn flush_here() {
     // Acquire: page-table changes made before the request are seen by the flush.
     let generation = TLB_GENERATION.load(Ordering::Acquire);
     x86_64::instructions::tlb::flush_all();
-    // Release: the requester that reads this knows the flush is done.
+    // Release: the requester that reads this knows the flush is done. The largest stays: the
+    // interrupt may have come since the load above, for a later request, and whoever made that
+    // would wait for ever if it were taken back.
     pcr::current()
         .tlb_generation
-        .store(generation, Ordering::Release);
+        .fetch_max(generation, Ordering::Release);
 }
 
 /// Has all processors forget translations of pages that were unmapped or protected. Returns
