@@ -54,6 +54,10 @@ pub fn configure() -> Result<(), ConfigError> {
         let list = exports.join(library).with_extension("def");
         import_library(&list, &folder.join(library).with_extension("lib"))?;
     }
+    // The crate `tracelogging` names this library for its user-mode half, of which nothing is
+    // linked: an archive with nothing in it does.
+    let empty = folder.join("rpcrt4.lib");
+    fs::write(&empty, b"!<arch>\n").map_err(|error| IoError::with_path(&empty, error))?;
     println!("cargo::rustc-link-search=native={}", folder.display());
     let guard = host::cross().join("runtime/guard.s");
     println!("cargo::rerun-if-changed={}", guard.display());
