@@ -305,8 +305,8 @@ impl Request {
         let _ = buffer::write(&self.client.process.space, self.output.address, bytes);
     }
 
-    /// Gives everything back.
-    fn release(&self) {
+    /// Gives everything back: of a request that was not sent, or is complete.
+    pub fn release(&self) {
         // SAFETY: the IRP is this request's alone: not sent yet, or complete.
         let mdl = core::mem::replace(
             unsafe { &mut (*self.irp).MdlAddress },

@@ -9,13 +9,13 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
-use core::sync::atomic::{AtomicBool, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nthost_nt::{
     io::{file::FILE_OBJECT, irp::IRP},
-    status::STATUS_SUCCESS,
+    status::{NTSTATUS, STATUS_PROCESS_IS_TERMINATING, STATUS_SUCCESS},
 };
-use nthost_protocol::{Completion, ProcessId, ProcessRequest, RequestId, ThreadId, ToHost};
+use nthost_protocol::{Completion, Handle, ProcessId, ProcessRequest, RequestId, ThreadId, ToHost};
 
 use super::{irp::Request, syscall};
 use crate::{
@@ -56,7 +56,9 @@ pub struct Process {
     pub handles: HandleTable,
     /// Protects the requests on their way. A leaf.
     outstanding: SpinLock<BTreeMap<RequestId, Outstanding>>,
-    /// Protects the threads. A leaf.
+    /// No request begins any more. Written with the lock of the requests held.
+    exiting: AtomicBool,
+    /// Protects the threads. Taken before a thread's jobs.
     clients: SpinLock<BTreeMap<ThreadId, Arc<Client>>>,
 }
 
@@ -66,7 +68,9 @@ pub struct Client {
     pub process: Arc<Process>,
     id: ThreadId,
     /// Protects the jobs. A leaf.
-    jobs: SpinLock<VecDeque<Job>>,
+    jobs: SpinLock<Jobs>,
+    /// The number of the last call that has begun: what it asks for can be cancelled.
+    begun: AtomicU64,
     arrived: Event,
     ended: AtomicBool,
     thread: SpinLock<ThreadPointer>,
@@ -87,10 +91,51 @@ pub fn current() -> Option<&'static Process> {
     unsafe { process.cast::<Process>().as_ref() }
 }
 
+/// What a thread has to do.
+#[derive(Default)]
+struct Jobs {
+    queue: VecDeque<Job>,
+    /// The number of the last call that has arrived.
+    calls: u64,
+    /// The call that the thread has taken: it need not have begun.
+    taken: Option<Call>,
+}
+
+/// What a cancellation is about.
+#[derive(Clone, Copy)]
+struct Call {
+    number: u64,
+    id: RequestId,
+    handle: Option<Handle>,
+}
+
+impl Jobs {
+    fn take(&mut self) -> Option<Job> {
+        let job = self.queue.pop_front();
+        if let Some(Job::Call(number, request)) = &job {
+            self.taken = Some(Call::of(*number, request));
+        }
+        job
+    }
+}
+
+impl Call {
+    const fn of(number: u64, request: &ProcessRequest) -> Self {
+        Self {
+            number,
+            id: syscall::id_of(request),
+            handle: syscall::handle_of(request),
+        }
+    }
+}
+
 /// What a thread does next.
 pub enum Job {
-    /// A system call.
-    Call(ProcessRequest),
+    /// A system call, with its number among its thread's.
+    Call(u64, ProcessRequest),
+    /// A cancellation, and the calls of other threads that arrived before it and are to be
+    /// cancelled by it: those must have begun.
+    Cancel(ProcessRequest, Vec<(Arc<Client>, u64)>),
     /// A request of its own is complete.
     Finish(Box<Request>),
     /// It ends.
@@ -109,6 +154,7 @@ pub fn dispatch(id: ProcessId, request: ProcessRequest) {
             space: AddressSpace::new()?,
             handles: HandleTable::new(0),
             outstanding: SpinLock::new(BTreeMap::new()),
+            exiting: AtomicBool::new(false),
             clients: SpinLock::new(BTreeMap::new()),
         });
         PROCESSES.lock().insert(id, process.clone());
@@ -124,7 +170,7 @@ pub fn dispatch(id: ProcessId, request: ProcessRequest) {
         });
         return;
     };
-    client.queue(Job::Call(request));
+    client.call(request);
 }
 
 impl Process {
@@ -138,7 +184,8 @@ impl Process {
         let client = Arc::new(Client {
             process: self.clone(),
             id,
-            jobs: SpinLock::new(VecDeque::new()),
+            jobs: SpinLock::new(Jobs::default()),
+            begun: AtomicU64::new(0),
             arrived: Event::synchronization(),
             ended: AtomicBool::new(false),
             thread: SpinLock::new(ThreadPointer(core::ptr::null_mut())),
@@ -164,15 +211,46 @@ impl Process {
         });
     }
 
-    /// A request is about to be sent.
-    pub fn begin(&self, request: &Request, thread: ThreadId) {
+    /// A request is about to be sent, and can be cancelled from now on.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_PROCESS_IS_TERMINATING`.
+    pub fn begin(&self, request: &Request, thread: ThreadId) -> Result<(), NTSTATUS> {
         let outstanding = Outstanding {
             irp: request.irp,
             file: request.file,
             thread,
             pins: 0,
         };
-        self.outstanding.lock().insert(request.id, outstanding);
+        let mut requests = self.outstanding.lock();
+        // Relaxed: the lock orders it.
+        if self.exiting.load(Ordering::Relaxed) {
+            return Err(STATUS_PROCESS_IS_TERMINATING);
+        }
+        requests.insert(request.id, outstanding);
+        Ok(())
+    }
+
+    /// The threads that have not come yet to a call which a cancellation is about, with the
+    /// call's number.
+    fn not_begun(&self, suits: impl Fn(Call) -> bool) -> Vec<(Arc<Client>, u64)> {
+        let last_of = |client: &Arc<Client>| {
+            let jobs = client.jobs.lock();
+            let queued = jobs.queue.iter().filter_map(|job| match job {
+                Job::Call(number, request) => Some(Call::of(*number, request)),
+                _ => None,
+            });
+            let last = jobs
+                .taken
+                .into_iter()
+                .chain(queued)
+                .filter(|call| suits(*call))
+                .last();
+            drop(jobs);
+            last.map(|call| (client.clone(), call.number))
+        };
+        self.clients.lock().values().filter_map(last_of).collect()
     }
 
     /// A request is complete: whether it may be freed, for nobody is cancelling it.
@@ -228,6 +306,10 @@ impl Process {
     /// Ends the process, in its main thread: requests, handles, threads.
     pub fn exit(self: &Arc<Self>, client: &Client) {
         PROCESSES.lock().remove(&self.id);
+        {
+            let _requests = self.outstanding.lock();
+            self.exiting.store(true, Ordering::Relaxed);
+        }
         self.cancel(|_, _, _| true);
         self.wait_for_requests(client, None);
         self.handles.close_all();
@@ -264,8 +346,33 @@ fn reap(thread: *mut Thread, process: Arc<Process>) {
 impl Client {
     /// Has the thread do something. IRQL up to DISPATCH_LEVEL.
     pub fn queue(&self, job: Job) {
-        self.jobs.lock().push_back(job);
+        self.jobs.lock().queue.push_back(job);
         self.arrived.set();
+    }
+
+    /// Has the thread make a system call. On Windows a request has reached its driver when the
+    /// function that makes it returns, so whoever cancels it then finds it there: a cancellation
+    /// that arrives after a request does not overtake it here either.
+    fn call(&self, request: ProcessRequest) {
+        if let ProcessRequest::Cancel { handle, target, .. } = &request {
+            let after = self.process.not_begun(|call| {
+                target.map_or_else(|| call.handle == Some(*handle), |target| call.id == target)
+            });
+            self.queue(Job::Cancel(request, after));
+            return;
+        }
+        let mut jobs = self.jobs.lock();
+        jobs.calls += 1;
+        let number = jobs.calls;
+        jobs.queue.push_back(Job::Call(number, request));
+        drop(jobs);
+        self.arrived.set();
+    }
+
+    /// What the call asks for can be cancelled, or the call has been made.
+    pub fn call_has_begun(&self, number: u64) {
+        // Release: whoever waits for it finds the request among those on their way.
+        self.begun.fetch_max(number, Ordering::Release);
     }
 
     /// The thread's id.
@@ -275,19 +382,33 @@ impl Client {
 
     fn run(self: &Arc<Self>) {
         loop {
-            let job = self.jobs.lock().pop_front();
+            let job = self.jobs.lock().take();
             match job {
                 None => self.arrived.wait(),
                 Some(Job::Finish(request)) => self.finish(request),
                 Some(Job::End) => break,
-                Some(Job::Call(ProcessRequest::Exit { id })) => {
+                Some(Job::Call(_, ProcessRequest::Exit { id })) => {
                     self.process.exit(self);
                     self.process
                         .complete(super::irp::refused(id, STATUS_SUCCESS));
                     break;
                 }
-                Some(Job::Call(request)) => {
-                    if let Some(completion) = syscall::execute(self, request) {
+                Some(Job::Call(number, request)) => {
+                    if let Some(completion) = syscall::execute(self, number, request) {
+                        self.process.complete(completion);
+                    }
+                    self.call_has_begun(number);
+                }
+                Some(Job::Cancel(request, after)) => {
+                    for (client, number) in after {
+                        // Acquire: pairs with `call_has_begun`.
+                        while client.begun.load(Ordering::Acquire) < number {
+                            self.finish_requests();
+                            self.arrived
+                                .wait_until(Some(time::interrupt_time() + 10_000));
+                        }
+                    }
+                    if let Some(completion) = syscall::execute(self, 0, request) {
                         self.process.complete(completion);
                     }
                 }
@@ -310,8 +431,9 @@ impl Client {
     pub fn finish_requests(&self) {
         loop {
             let mut jobs = self.jobs.lock();
-            let position = jobs.iter().position(|job| matches!(job, Job::Finish(_)));
-            let job = position.and_then(|position| jobs.remove(position));
+            let queue = &mut jobs.queue;
+            let position = queue.iter().position(|job| matches!(job, Job::Finish(_)));
+            let job = position.and_then(|position| queue.remove(position));
             drop(jobs);
             let Some(Job::Finish(request)) = job else {
                 return;

@@ -55,6 +55,16 @@ pub const fn id_of(request: &ProcessRequest) -> RequestId {
     }
 }
 
+/// The handle that a call makes a request on.
+pub const fn handle_of(request: &ProcessRequest) -> Option<Handle> {
+    match request {
+        ProcessRequest::Read { handle, .. }
+        | ProcessRequest::Write { handle, .. }
+        | ProcessRequest::DeviceControl { handle, .. } => Some(*handle),
+        _ => None,
+    }
+}
+
 /// The thread that makes the call, if it is one of the client's: a cancellation is not made to
 /// wait behind what it is to cancel, and a thread's end is seen to by another.
 pub const fn thread_of(request: &ProcessRequest) -> Option<ThreadId> {
@@ -68,8 +78,8 @@ pub const fn thread_of(request: &ProcessRequest) -> Option<ThreadId> {
     }
 }
 
-/// Makes a system call. Gives how it ended, unless that comes later.
-pub fn execute(client: &Arc<Client>, request: ProcessRequest) -> Option<Completion> {
+/// Makes a system call, with its number among its thread's. Gives how it ended, unless that comes later.
+pub fn execute(client: &Arc<Client>, number: u64, request: ProcessRequest) -> Option<Completion> {
     let id = id_of(&request);
     let result = match request {
         ProcessRequest::Create {
@@ -102,7 +112,14 @@ pub fn execute(client: &Arc<Client>, request: ProcessRequest) -> Option<Completi
             ..
         } => {
             let operation = Operation::Read(offset);
-            return transfer(client, id, handle, operation, &Buffer::Length(0), &buffer);
+            return transfer(
+                client,
+                (number, id),
+                handle,
+                operation,
+                &Buffer::Length(0),
+                &buffer,
+            );
         }
         ProcessRequest::Write {
             handle,
@@ -111,7 +128,14 @@ pub fn execute(client: &Arc<Client>, request: ProcessRequest) -> Option<Completi
             ..
         } => {
             let operation = Operation::Write(offset);
-            return transfer(client, id, handle, operation, &buffer, &Buffer::Length(0));
+            return transfer(
+                client,
+                (number, id),
+                handle,
+                operation,
+                &buffer,
+                &Buffer::Length(0),
+            );
         }
         ProcessRequest::DeviceControl {
             handle,
@@ -121,7 +145,7 @@ pub fn execute(client: &Arc<Client>, request: ProcessRequest) -> Option<Completi
             ..
         } => {
             let operation = Operation::DeviceControl(code);
-            return transfer(client, id, handle, operation, &input, &output);
+            return transfer(client, (number, id), handle, operation, &input, &output);
         }
         ProcessRequest::Cancel { handle, target, .. } => cancel(client, handle, target),
         ProcessRequest::ExitThread { thread, .. } => {
@@ -130,6 +154,32 @@ pub fn execute(client: &Arc<Client>, request: ProcessRequest) -> Option<Completi
         }
         // The thread's own loop sees to it.
         ProcessRequest::Exit { .. } => Ok((0, Vec::new())),
+        ProcessRequest::ListInterfaces { class, .. } => {
+            let mut data = Vec::new();
+            for path in interface::enabled_in(&GUID::from_bytes(class)) {
+                data.extend_from_slice(path.as_bytes());
+                data.push(0);
+            }
+            Ok((data.len() as u64, data))
+        }
+        memory => memory_call(client, memory),
+    };
+    Some(match result {
+        Ok((information, data)) => Completion {
+            id,
+            status: STATUS_SUCCESS,
+            information,
+            data,
+        },
+        Err(status) => refused(id, status),
+    })
+}
+
+type CallResult = Result<(u64, Vec<u8>), NTSTATUS>;
+
+/// A call that is about the process's memory.
+fn memory_call(client: &Client, request: ProcessRequest) -> CallResult {
+    match request {
         ProcessRequest::AllocateMemory {
             length, protection, ..
         } => allocate(client, length, protection),
@@ -148,27 +198,9 @@ pub fn execute(client: &Arc<Client>, request: ProcessRequest) -> Option<Completi
             buffer::write(&client.process.space, address, &data)
                 .map(|()| (data.len() as u64, Vec::new()))
         }
-        ProcessRequest::ListInterfaces { class, .. } => {
-            let mut data = Vec::new();
-            for path in interface::enabled_in(&GUID::from_bytes(class)) {
-                data.extend_from_slice(path.as_bytes());
-                data.push(0);
-            }
-            Ok((data.len() as u64, data))
-        }
-    };
-    Some(match result {
-        Ok((information, data)) => Completion {
-            id,
-            status: STATUS_SUCCESS,
-            information,
-            data,
-        },
-        Err(status) => refused(id, status),
-    })
+        _ => Err(STATUS_INVALID_PARAMETER),
+    }
 }
-
-type CallResult = Result<(u64, Vec<u8>), NTSTATUS>;
 
 /// A Win32 device path as the kernel names it: `\\?\` and `\\.\` are `\??\`.
 fn kernel_path(path: &str) -> Vec<u16> {
@@ -214,7 +246,7 @@ fn is_granted(operation: Operation, granted: u32) -> bool {
 
 fn transfer(
     client: &Arc<Client>,
-    id: RequestId,
+    (number, id): (u64, RequestId),
     handle: Handle,
     operation: Operation,
     input: &Buffer,
@@ -223,7 +255,11 @@ fn transfer(
     match prepare(client, id, handle, operation, input, output) {
         Ok(request) => {
             let synchronous = request.is_synchronous();
-            client.process.begin(&request, client.id());
+            if let Err(status) = client.process.begin(&request, client.id()) {
+                request.release();
+                return Some(refused(id, status));
+            }
+            client.call_has_begun(number);
             request.send();
             if synchronous {
                 client.wait_for(id);
