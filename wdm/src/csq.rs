@@ -34,9 +34,12 @@ use crate::{
 
 /// What a driver remembers for an IRP in a queue: at most three words.
 pub trait Request: Send + Sized {
+    /// What all requests of a queue share.
+    type Context: Send + Sync;
+
     /// The request was cancelled while it was queued. The I/O manager calls this on the thread
     /// that cancels, without any lock held. It completes the IRP, with STATUS_CANCELLED.
-    fn canceled(self, irp: Irp<Pending>, irql: &mut UpToDispatch);
+    fn canceled(self, irp: Irp<Pending>, context: &Self::Context, irql: &mut UpToDispatch);
 }
 
 /// A cancel-safe queue, first in, first out.
@@ -55,6 +58,7 @@ pub struct Inner<R: Request> {
     head: KernelCell<LIST_ENTRY>,
     /// Why nothing is let in any more.
     closed: Cell<Option<Status>>,
+    pub(crate) context: R::Context,
     _requests: PhantomData<R>,
 }
 
@@ -86,7 +90,7 @@ impl<R: Request> Csq<R> {
     /// # Errors
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`.
-    pub fn new(tag: Tag) -> Result<Self> {
+    pub fn new(tag: Tag, context: R::Context) -> Result<Self> {
         const {
             assert!(
                 size_of::<R>() <= size_of::<[PVOID; 3]>() && align_of::<R>() <= align_of::<PVOID>(),
@@ -100,6 +104,7 @@ impl<R: Request> Csq<R> {
                 lock: KernelCell::new(0),
                 head: KernelCell::new(LIST_ENTRY::default()),
                 closed: Cell::new(None),
+                context,
                 _requests: PhantomData::<R>,
             },
         )?;
@@ -155,6 +160,50 @@ impl<R: Request> Csq<R> {
     ) -> core::result::Result<Dispatched, Refused<R>> {
         // Marked by us as well, so that it is whatever becomes of the insertion.
         let (irp, dispatched) = irp.pend();
+        // SAFETY: by contract.
+        match unsafe { self.insert_raw(irp, request, irp_context) } {
+            Ok(()) => Ok(dispatched),
+            Err((irp, request, status)) => Err(Refused {
+                irp,
+                request,
+                status,
+                dispatched,
+            }),
+        }
+    }
+
+    /// Queues an IRP that was marked pending before.
+    ///
+    /// Source: nf-wdm-iocsqinsertirpex.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] if the queue is closed.
+    pub fn insert_pending<I: AtOrBelowDispatch>(
+        &self,
+        irp: Irp<Pending>,
+        request: R,
+        _irql: &I,
+    ) -> core::result::Result<(), Refused<R>> {
+        // SAFETY: without a context there is none to keep.
+        let inserted = unsafe { self.insert_raw(irp, request, core::ptr::null_mut()) };
+        inserted.map_err(|(irp, request, status)| Refused {
+            irp,
+            request,
+            status,
+            dispatched: Dispatched::PENDING,
+        })
+    }
+
+    /// # Safety
+    ///
+    /// As [`Self::insert_with_context`]; IRQL <= DISPATCH_LEVEL.
+    unsafe fn insert_raw(
+        &self,
+        irp: Irp<Pending>,
+        request: R,
+        irp_context: *mut IO_CSQ_IRP_CONTEXT,
+    ) -> core::result::Result<(), (Irp<Pending>, R, Status)> {
         let raw_irp = irp.into_raw();
         // SAFETY: owned.
         let context = unsafe { raw::driver_context(raw_irp) }.cast::<R>();
@@ -169,19 +218,11 @@ impl<R: Request> Csq<R> {
                 core::ptr::null_mut(),
             )
         };
-        match Status::check(status) {
-            Ok(()) => Ok(dispatched),
-            Err(status) => {
-                // SAFETY: not inserted: the IRP is still this driver's, with what was written.
-                let (irp, request) = unsafe { take(raw_irp) };
-                Err(Refused {
-                    irp,
-                    request,
-                    status,
-                    dispatched,
-                })
-            }
-        }
+        Status::check(status).map_err(|status| {
+            // SAFETY: not inserted: the IRP is still this driver's, with what was written.
+            let (irp, request) = unsafe { take(raw_irp) };
+            (irp, request, status)
+        })
     }
 
     /// Removes the oldest request, if there is one.
@@ -208,6 +249,12 @@ impl<R: Request> Csq<R> {
         let irp = NonNull::new(irp)?;
         // SAFETY: removed, so it is this driver's again.
         Some(unsafe { take(irp) })
+    }
+
+    /// What all requests of the queue share.
+    #[must_use]
+    pub fn context(&self) -> &R::Context {
+        &self.inner.context
     }
 
     /// Lets nothing in any more: insertions are refused with `status`.
@@ -329,12 +376,15 @@ unsafe extern "C" fn release_lock<R: Request>(csq: PIO_CSQ, irql: KIRQL) {
 }
 
 /// `CsqCompleteCanceledIrp`, called without the lock, after the IRP was removed.
-unsafe extern "C" fn complete_canceled_irp<R: Request>(_csq: PIO_CSQ, irp: PIRP) {
+unsafe extern "C" fn complete_canceled_irp<R: Request>(csq: PIO_CSQ, irp: PIRP) {
+    // SAFETY: the queue that this routine was given for, which its device keeps until the IRP is
+    // completed.
+    let inner = unsafe { inner::<R>(csq) };
     // SAFETY: the I/O manager passes the IRP that it removed.
     let irp = unsafe { NonNull::new_unchecked(irp) };
     // SAFETY: removed, so it is this driver's again.
     let (irp, request) = unsafe { take::<R>(irp) };
     // SAFETY: called by whoever cancels, at IRQL <= DISPATCH_LEVEL.
     let irql = &mut unsafe { UpToDispatch::assume() };
-    request.canceled(irp, irql);
+    request.canceled(irp, &inner.context, irql);
 }

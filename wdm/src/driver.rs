@@ -4,7 +4,7 @@
 
 use core::ptr::NonNull;
 
-use wdk_sys::{DEVICE_OBJECT, DRIVER_OBJECT, NTSTATUS, UNICODE_STRING};
+use wdk_sys::{DEVICE_OBJECT, DRIVER_OBJECT, NTSTATUS, UNICODE_STRING, ntddk::KeFlushQueuedDpcs};
 
 use crate::{
     Result, Status,
@@ -122,4 +122,7 @@ unsafe extern "C" fn unload<D: Driver>(_driver: *mut DRIVER_OBJECT) {
     // SAFETY: Unload is called at PASSIVE_LEVEL.
     let irql = &mut unsafe { Passive::assume() };
     D::unload(irql);
+    // The DPC of a timer that expired just before its request was over may be queued still.
+    // SAFETY: at PASSIVE_LEVEL.
+    unsafe { KeFlushQueuedDpcs() };
 }

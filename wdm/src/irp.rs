@@ -237,6 +237,23 @@ impl<S: State> Irp<S> {
         })
     }
 
+    /// Whether the request's buffer is described by an MDL.
+    #[must_use]
+    pub fn has_mdl(&self) -> bool {
+        self.mdl().is_some()
+    }
+
+    /// For IRP_MJ_CREATE: whether a name behind that of the device is opened.
+    #[must_use]
+    pub fn opens_a_name(&self) -> bool {
+        let file_object = self.stack_location().FileObject;
+        if file_object.is_null() {
+            return false;
+        }
+        // SAFETY: the I/O manager's, valid while the IRP is.
+        unsafe { (*file_object).FileName.Length != 0 }
+    }
+
     /// The MDL that the I/O manager made for the request, if it did.
     pub(crate) fn mdl(&self) -> Option<NonNull<MDL>> {
         // SAFETY: owned.

@@ -188,6 +188,35 @@ impl<K: Block> Registers<K> {
     }
 }
 
+/// A block that is all of its BAR, for devices that say themselves where to read and write.
+pub trait Whole: Block {}
+
+impl<K: Whole> Registers<K> {
+    /// Reads the byte at an offset, if the BAR has one there.
+    #[must_use]
+    pub fn read_u8_at(&self, offset: usize) -> Option<u8> {
+        let address = self.checked_address(offset)?;
+        // SAFETY: within the mapping, as checked.
+        let value = unsafe { address.read_volatile() };
+        atomic::compiler_fence(atomic::Ordering::SeqCst);
+        Some(value)
+    }
+
+    /// Writes the byte at an offset, if the BAR has one there.
+    pub fn write_u8_at(&mut self, offset: usize, value: u8) -> Option<()> {
+        let address = self.checked_address(offset)?;
+        atomic::compiler_fence(atomic::Ordering::SeqCst);
+        // SAFETY: within the mapping, as checked.
+        unsafe { address.write_volatile(value) };
+        Some(())
+    }
+
+    fn checked_address(&self, offset: usize) -> Option<*mut u8> {
+        let mapping = &*self.mapping;
+        (offset < mapping.length).then(|| mapping.base.as_ptr().wrapping_add(offset))
+    }
+}
+
 /// For [`registers!`](crate::registers): shares a mapping between its blocks.
 ///
 /// # Errors

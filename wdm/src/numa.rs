@@ -127,6 +127,15 @@ pub fn node_affinity(node: u16) -> (u16, u64) {
     (affinity.Group, affinity.Mask)
 }
 
+/// The node of a processor, where the system tells it for the processor's group.
+#[must_use]
+pub fn node_of(processor: Processor) -> Option<u16> {
+    (0..=highest_node_number()).find(|&node| {
+        let (group, mask) = node_affinity(node);
+        group == processor.group && mask >> processor.number & 1 != 0
+    })
+}
+
 /// The node that a device is on, if the platform says so.
 ///
 /// Source: nf-wdm-iogetdevicenumanode.

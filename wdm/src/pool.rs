@@ -5,7 +5,6 @@
 //! at any IRQL. ("Allocating System-Space Memory", nf-wdm-exallocatepool2.)
 
 use core::{
-    mem::MaybeUninit,
     ops::{Deref, DerefMut},
     ptr::NonNull,
     sync::atomic::{AtomicUsize, Ordering, fence},
@@ -142,17 +141,34 @@ impl<T> PoolBox<[T]> {
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`, also for a length of zero.
     pub fn slice(tag: Tag, length: usize, mut make: impl FnMut(usize) -> T) -> Result<Self> {
-        let memory = allocate::<MaybeUninit<T>>(length, tag)?;
-        let mut slots = NonNull::slice_from_raw_parts(memory, length);
-        // SAFETY: freshly allocated for this many, which may be uninitialised.
-        for (index, slot) in unsafe { slots.as_mut() }.iter_mut().enumerate() {
-            slot.write(make(index));
-        }
-        Ok(Self {
-            // All elements are initialised now.
-            value: NonNull::slice_from_raw_parts(memory.cast(), length),
+        Self::try_slice(tag, length, |index| Ok(make(index)))
+    }
+
+    /// A slice whose elements `make` gives, by their index.
+    ///
+    /// # Errors
+    ///
+    /// The first of `make`, after the elements so far were dropped; and as for [`Self::slice`].
+    pub fn try_slice(
+        tag: Tag,
+        length: usize,
+        mut make: impl FnMut(usize) -> Result<T>,
+    ) -> Result<Self> {
+        let memory = allocate::<T>(length, tag)?;
+        // Owns the elements that are there, and the memory: an empty slice at first.
+        let mut slice = Self {
+            value: NonNull::slice_from_raw_parts(memory, 0),
             tag,
-        })
+        };
+        for index in 0..length {
+            let element = make(index)?;
+            // SAFETY: within what was allocated.
+            let slot = unsafe { memory.add(index) };
+            // SAFETY: not initialised yet, so nothing is overwritten.
+            unsafe { slot.write(element) };
+            slice.value = NonNull::slice_from_raw_parts(memory, index + 1);
+        }
+        Ok(slice)
     }
 }
 

@@ -29,7 +29,7 @@ use crate::{
 /// A request that may time out.
 pub trait TimedRequest: Request + Sync {
     /// The time is over, and nobody else has got the request. It completes the IRP.
-    fn timed_out(self, irp: Irp<Pending>, irql: &mut Dispatch);
+    fn timed_out(self, irp: Irp<Pending>, context: &Self::Context, irql: &mut Dispatch);
 }
 
 /// A request's share of its timer. It is part of the request; dropped, it disarms the timer.
@@ -138,7 +138,7 @@ unsafe extern "C" fn expired<R: TimedRequest>(
     let (irp, request) = unsafe { csq::take::<R>(irp) };
     // SAFETY: DPCs run at DISPATCH_LEVEL.
     let irql = &mut unsafe { Dispatch::assume() };
-    request.timed_out(irp, irql);
+    request.timed_out(irp, &state.queue.context, irql);
 }
 
 impl<R: TimedRequest> Csq<R> {

@@ -8,19 +8,20 @@
 
 use core::{
     ptr::NonNull,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicPtr, Ordering},
 };
 
 use wdk_sys::{
     _IO_WORKITEM,
     _WORK_QUEUE_TYPE::DelayedWorkQueue,
-    DEVICE_OBJECT, PVOID,
+    DEVICE_OBJECT, IRP, PVOID,
     ntddk::{IoAllocateWorkItem, IoFreeWorkItem, IoQueueWorkItem},
 };
 
 use crate::{
     Result, Status,
-    device::DeviceReference,
+    device::{Device, DeviceReference, Fdo},
+    irp::{Irp, Pending},
     irql::{AtOrBelowDispatch, Passive},
     pool::{Shared, Tag},
 };
@@ -115,4 +116,112 @@ unsafe extern "C" fn work_item<C: WorkRoutine>(_device: *mut DEVICE_OBJECT, cont
     // SAFETY: work items run at PASSIVE_LEVEL.
     let irql = &mut unsafe { Passive::assume() };
     state.context.work(irql);
+}
+
+/// What is done for an IRP at PASSIVE_LEVEL.
+pub type IrpRoutine<D> = fn(&Fdo<D>, Irp<Pending>, &mut Passive);
+
+/// A work item that goes on with an IRP in a system thread, one at a time. It is allocated
+/// beforehand, so that going on cannot fail for want of memory.
+pub struct IrpWorkItem<D: Device>(Shared<IrpState<D>>);
+
+struct IrpState<D: Device> {
+    item: NonNull<_IO_WORKITEM>,
+    /// The IRP that the queued item is for.
+    irp: AtomicPtr<IRP>,
+    routine: IrpRoutine<D>,
+    _device: DeviceReference,
+}
+
+// SAFETY: the kernel synchronises access to the work item.
+unsafe impl<D: Device> Send for IrpState<D> {}
+// SAFETY: likewise.
+unsafe impl<D: Device> Sync for IrpState<D> {}
+
+impl<D: Device> IrpWorkItem<D> {
+    /// A work item for this device.
+    ///
+    /// Source: nf-wdm-ioallocateworkitem.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
+    pub fn new(tag: Tag, device: &Fdo<D>, routine: IrpRoutine<D>) -> Result<Self> {
+        let device = device.reference();
+        // SAFETY: a device object of this driver.
+        let item = unsafe { IoAllocateWorkItem(device.as_ptr()) };
+        let state = IrpState {
+            item: NonNull::new(item).ok_or(Status::INSUFFICIENT_RESOURCES)?,
+            irp: AtomicPtr::new(core::ptr::null_mut()),
+            routine,
+            _device: device,
+        };
+        Shared::new(tag, state).map(Self)
+    }
+
+    /// Has the routine called with the IRP, whose remove lock keeps the device until it is
+    /// completed.
+    ///
+    /// Source: nf-wdm-ioqueueworkitem.
+    ///
+    /// # Errors
+    ///
+    /// The IRP, if another one is waiting for its call.
+    pub fn queue<I: AtOrBelowDispatch>(
+        &self,
+        irp: Irp<Pending>,
+        _irql: &I,
+    ) -> core::result::Result<(), Irp<Pending>> {
+        let raw = irp.into_raw();
+        // AcqRel: the call sees the IRP as it is now; and the last call has begun.
+        let free = self.0.irp.compare_exchange(
+            core::ptr::null_mut(),
+            raw.as_ptr(),
+            Ordering::AcqRel,
+            Ordering::Relaxed,
+        );
+        if free.is_err() {
+            // SAFETY: given up just above, and nobody took it.
+            return Err(unsafe { Irp::from_raw(raw) });
+        }
+        let context = self.0.clone().into_raw();
+        // SAFETY: not queued: there was no IRP. The context is an owner of its own, which the
+        // routine drops.
+        unsafe {
+            IoQueueWorkItem(
+                self.0.item.as_ptr(),
+                Some(irp_work_item::<D>),
+                DelayedWorkQueue,
+                context,
+            );
+        }
+        Ok(())
+    }
+}
+
+impl<D: Device> Drop for IrpState<D> {
+    fn drop(&mut self) {
+        // SAFETY: allocated by `new`, and not queued: a queued item is an owner.
+        unsafe { IoFreeWorkItem(self.item.as_ptr()) };
+    }
+}
+
+unsafe extern "C" fn irp_work_item<D: Device>(device: *mut DEVICE_OBJECT, context: PVOID) {
+    // SAFETY: given up by `queue` for this one call.
+    let state = unsafe { Shared::<IrpState<D>>::from_raw(context) };
+    // Acquire: pairs with `queue`.
+    let irp = state.irp.swap(core::ptr::null_mut(), Ordering::AcqRel);
+    let Some(irp) = NonNull::new(irp) else {
+        return;
+    };
+    let routine = state.routine;
+    // From here on only the IRP keeps the device.
+    drop(state);
+    // SAFETY: the I/O manager passes the device of the work item, which is of this kind.
+    let device: &Fdo<D> = unsafe { &*device.cast() };
+    // SAFETY: given up by `queue`, taken once; it was marked pending before.
+    let irp = unsafe { Irp::from_raw(irp) };
+    // SAFETY: work items run at PASSIVE_LEVEL.
+    let irql = &mut unsafe { Passive::assume() };
+    routine(device, irp, irql);
 }
