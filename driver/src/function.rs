@@ -4,7 +4,7 @@
 use eduwdm_abi::InterfaceClass;
 use wdm::{
     Result, Status,
-    device::{Device, Fdo, Io, PhysicalDevice},
+    device::{Device, Fdo, Io, PhysicalDevice, StartIo},
     driver::DriverObject,
     guid::Guid,
     interface::DeviceInterface,
@@ -27,6 +27,8 @@ pub trait Function: Send + Sync + Sized + 'static {
     const INTERFACE: InterfaceClass;
     /// What IRP_MN_START_DEVICE acquires.
     type Hardware: Send;
+    /// StartIo, if the system queues its requests.
+    const START_IO: Option<StartIo<FunctionDevice<Self>>> = None;
 
     /// Acquires the hardware and lets waiting requests run.
     ///
@@ -35,16 +37,32 @@ pub trait Function: Send + Sync + Sized + 'static {
     /// The start fails; everything acquired so far is given back.
     fn start(
         &self,
-        physical: PhysicalDevice<'_>,
+        device: &Fdo<FunctionDevice<Self>>,
         resources: Resources<'_>,
         irql: &mut Passive,
     ) -> Result<Self::Hardware>;
 
     /// Holds new requests back and waits until the device is idle, without giving anything back.
-    fn pause(&self, hardware: &mut Self::Hardware, irql: &mut Passive);
+    fn pause(
+        &self,
+        device: &Fdo<FunctionDevice<Self>>,
+        hardware: &mut Self::Hardware,
+        irql: &mut Passive,
+    );
 
     /// Lets requests run again after [`Self::pause`].
-    fn resume(&self, hardware: &mut Self::Hardware, irql: &mut Passive);
+    fn resume(
+        &self,
+        device: &Fdo<FunctionDevice<Self>>,
+        hardware: &mut Self::Hardware,
+        irql: &mut Passive,
+    );
+
+    /// The paused device is about to lose its power: it must not be touched any more.
+    fn power_down(&self, hardware: &mut Self::Hardware, irql: &mut Passive);
+
+    /// The paused device has its power back.
+    fn power_up(&self, hardware: &mut Self::Hardware, irql: &mut Passive);
 
     /// Waits until the device is idle and gives everything back. New requests go on waiting.
     fn stop(&self, hardware: Self::Hardware, irql: &mut Passive);
@@ -54,25 +72,48 @@ pub trait Function: Send + Sync + Sized + 'static {
     fn unplugged(&self, hardware: Self::Hardware, irql: &mut Passive);
 
     /// Ends all waiting requests, and those that may still come, with this status.
-    fn refuse_requests(&self, status: Status, irql: &mut Passive);
+    fn refuse_requests(
+        &self,
+        device: &Fdo<FunctionDevice<Self>>,
+        status: Status,
+        irql: &mut Passive,
+    );
 
     /// Ends the waiting requests of a handle that was closed.
-    fn cleanup(&self, irp: &Irp<Fresh>, irql: &mut Passive);
+    fn cleanup(&self, device: &Fdo<FunctionDevice<Self>>, irp: &Irp<Fresh>, irql: &mut Passive);
 
     /// IRP_MJ_READ.
-    fn read(&self, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched;
+    fn read(
+        &self,
+        device: &Fdo<FunctionDevice<Self>>,
+        irp: Irp<Fresh>,
+        irql: &mut Passive,
+    ) -> Dispatched;
+
     /// IRP_MJ_WRITE.
-    fn write(&self, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched;
+    fn write(
+        &self,
+        device: &Fdo<FunctionDevice<Self>>,
+        irp: Irp<Fresh>,
+        irql: &mut Passive,
+    ) -> Dispatched;
+
     /// IRP_MJ_DEVICE_CONTROL.
-    fn device_control(&self, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched;
+    fn device_control(
+        &self,
+        device: &Fdo<FunctionDevice<Self>>,
+        irp: Irp<Fresh>,
+        irql: &mut Passive,
+    ) -> Dispatched;
 }
 
 /// The device extension.
 pub struct FunctionDevice<F: Function> {
     pub function: F,
     pub interface: DeviceInterface,
-    /// What PnP and power change, one at a time.
+    /// What PnP, power and the reset change, one at a time. Taken before all other locks.
     pub state: Mutex<PnpState<F::Hardware>>,
+    pub power: power::PowerState<F>,
 }
 
 /// AddDevice for one kind of device.
@@ -93,19 +134,27 @@ pub fn add_device<F: Function>(
             function: make(irql)?,
             interface: DeviceInterface::register(physical, &class, irql)?,
             state: Mutex::new(tags::PNP, PnpState::default())?,
+            power: power::PowerState::new(),
         })
     };
     Fdo::create(driver, physical, Io::Direct, make, irql)
 }
 
 impl<F: Function> Device for FunctionDevice<F> {
+    const START_IO: Option<StartIo<Self>> = F::START_IO;
+
     fn create(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
-        let status = device.state.acquire(irql).open_status();
+        // The device has no namespace: only the device itself can be opened.
+        let status = if irp.opens_a_name() {
+            Status::OBJECT_NAME_NOT_FOUND
+        } else {
+            device.state.acquire(irql).open_status()
+        };
         irp.complete(status, 0, irql)
     }
 
     fn cleanup(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
-        device.function.cleanup(&irp, irql);
+        device.function.cleanup(device, &irp, irql);
         irp.complete(Status::SUCCESS, 0, irql)
     }
 
@@ -114,15 +163,15 @@ impl<F: Function> Device for FunctionDevice<F> {
     }
 
     fn read(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
-        device.function.read(irp, irql)
+        device.function.read(device, irp, irql)
     }
 
     fn write(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
-        device.function.write(irp, irql)
+        device.function.write(device, irp, irql)
     }
 
     fn device_control(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
-        device.function.device_control(irp, irql)
+        device.function.device_control(device, irp, irql)
     }
 
     fn power(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {

@@ -16,15 +16,20 @@
 //! handles it first: a start or a cancel comes up from the bus, so the lower drivers go first;
 //! a stop or a removal goes down to it, so this driver does.
 
+use bitflags::bitflags;
 use wdm::{
     Result, Status,
     device::Fdo,
     irp::{Dispatched, Fresh, Irp},
     irql::Passive,
     pnp::Minor,
+    power::DeviceState,
 };
 
-use crate::function::{Function, FunctionDevice};
+use crate::{
+    function::{Function, FunctionDevice},
+    trace,
+};
 
 /// Where the device is in its life.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -43,11 +48,23 @@ enum Life {
     SurpriseRemoved,
 }
 
-/// What PnP keeps of a device.
+bitflags! {
+    /// Why requests are held back.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct Hold: u8 {
+        /// The PnP manager may stop the device.
+        const STOP = 1 << 0;
+        /// The device has no power.
+        const POWER = 1 << 1;
+    }
+}
+
+/// What PnP and power keep of a device.
 pub struct PnpState<H> {
     life: Life,
     /// What the last start acquired.
-    pub hardware: Option<H>,
+    hardware: Option<H>,
+    hold: Hold,
     interface_enabled: bool,
 }
 
@@ -56,6 +73,7 @@ impl<H> Default for PnpState<H> {
         Self {
             life: Life::NotStarted,
             hardware: None,
+            hold: Hold::empty(),
             interface_enabled: false,
         }
     }
@@ -69,6 +87,57 @@ impl<H> PnpState<H> {
             Life::NotStarted => Status::DEVICE_NOT_READY,
             Life::RemovePending => Status::DELETE_PENDING,
             Life::SurpriseRemoved => Status::NO_SUCH_DEVICE,
+        }
+    }
+
+    /// The hardware, if the device works now.
+    pub const fn working_hardware(&mut self) -> Option<&mut H> {
+        if self.hold.is_empty() {
+            self.hardware.as_mut()
+        } else {
+            None
+        }
+    }
+
+    /// Holds requests back for one more reason. Gives the hardware, which is paused then.
+    pub fn hold<F>(
+        &mut self,
+        device: &Fdo<FunctionDevice<F>>,
+        hold: Hold,
+        irql: &mut Passive,
+    ) -> Option<&mut H>
+    where
+        F: Function<Hardware = H>,
+    {
+        let hardware = self.hardware.as_mut()?;
+        if self.hold.is_empty() {
+            device.function.pause(device, hardware, irql);
+        }
+        self.hold |= hold;
+        Some(hardware)
+    }
+
+    /// One reason less to hold requests back. They run again after the last.
+    pub fn release<F>(&mut self, device: &Fdo<FunctionDevice<F>>, hold: Hold, irql: &mut Passive)
+    where
+        F: Function<Hardware = H>,
+    {
+        let was_held = self.hold.contains(hold);
+        self.hold -= hold;
+        if let Some(hardware) = &mut self.hardware
+            && was_held
+            && self.hold.is_empty()
+        {
+            device.function.resume(device, hardware, irql);
+        }
+    }
+
+    /// The paused hardware, if the device has no power.
+    pub fn unpowered_hardware(&mut self) -> Option<&mut H> {
+        if self.hold.contains(Hold::POWER) {
+            self.hardware.as_mut()
+        } else {
+            None
         }
     }
 }
@@ -87,42 +156,47 @@ pub fn dispatch<F: Function>(
             }
             let status = match start(device, &irp, irql) {
                 Ok(()) => Status::SUCCESS,
-                Err(status) => {
-                    wdk::println!("eduwdm: {}: start failed: {status}", F::NAME);
-                    status
-                }
+                Err(status) => status,
             };
+            trace::start(F::NAME, status);
             irp.complete(status, 0, irql)
         }
         Minor::QueryStopDevice => {
-            set_paused(device, true, Life::StopPending, irql);
+            query_stop(device, irql);
             forward_with_success(device, irp, irql)
         }
         Minor::StopDevice => {
             stop(device, irql);
+            trace::stop(F::NAME, "stopped");
             forward_with_success(device, irp, irql)
         }
         Minor::QueryRemoveDevice => {
-            set_life(device, Life::Started, Life::RemovePending, irql);
+            change_life(device, Life::Started, Life::RemovePending, irql);
             forward_with_success(device, irp, irql)
         }
         Minor::CancelStopDevice => {
             let irp = irp.forward_synchronously(device.lower(), irql);
-            set_paused(device, false, Life::Started, irql);
+            cancel_stop(device, irql);
             irp.complete(Status::SUCCESS, 0, irql)
         }
         Minor::CancelRemoveDevice => {
             let irp = irp.forward_synchronously(device.lower(), irql);
-            set_life(device, Life::RemovePending, Life::Started, irql);
+            change_life(device, Life::RemovePending, Life::Started, irql);
             irp.complete(Status::SUCCESS, 0, irql)
         }
         Minor::SurpriseRemoval => {
             surprise_removal(device, irql);
+            trace::stop(F::NAME, "unplugged");
             forward_with_success(device, irp, irql)
         }
-        Minor::QueryCapabilities | Minor::QueryPnpDeviceState | Minor::Other(_) => {
-            irp.forward(device.lower(), irql)
+        Minor::QueryCapabilities => {
+            let irp = irp.forward_synchronously(device.lower(), irql);
+            if let Some(map) = irp.power_map() {
+                device.power.set_map(map, irql);
+            }
+            irp.complete_as_is(irql)
         }
+        Minor::QueryPnpDeviceState | Minor::Other(_) => irp.forward(device.lower(), irql),
     }
 }
 
@@ -136,7 +210,7 @@ fn forward_with_success<F: Function>(
 }
 
 /// IRP_MN_START_DEVICE, after the drivers below: the first, or one after a stop, perhaps with
-/// other resources.
+/// other resources. The device has power then.
 fn start<F: Function>(
     device: &Fdo<FunctionDevice<F>>,
     irp: &Irp<Fresh>,
@@ -146,7 +220,9 @@ fn start<F: Function>(
     let mut state = device.state.acquire(irql);
     let (state, irql) = state.parts();
     state.life = Life::NotStarted;
-    let hardware = device.function.start(device.physical(), resources, irql)?;
+    state.hold = Hold::empty();
+    device.power.prepare(device, irql)?;
+    let hardware = device.function.start(device, resources, irql)?;
     if !state.interface_enabled {
         if let Err(status) = device.interface.set_enabled(true, irql) {
             device.function.stop(hardware, irql);
@@ -156,32 +232,31 @@ fn start<F: Function>(
     }
     state.hardware = Some(hardware);
     state.life = Life::Started;
+    device.set_power_state(DeviceState::D0, irql);
     Ok(())
 }
 
-/// Holds requests back, or lets them run again, and notes the new state.
-fn set_paused<F: Function>(
-    device: &Fdo<FunctionDevice<F>>,
-    paused: bool,
-    life: Life,
-    irql: &mut Passive,
-) {
+/// IRP_MN_QUERY_STOP_DEVICE: from here on the device is idle.
+fn query_stop<F: Function>(device: &Fdo<FunctionDevice<F>>, irql: &mut Passive) {
     let mut state = device.state.acquire(irql);
     let (state, irql) = state.parts();
-    // A query may fail further up before it gets here, and its cancellation still comes.
-    if let Some(hardware) = &mut state.hardware
-        && state.life != life
-    {
-        if paused {
-            device.function.pause(hardware, irql);
-        } else {
-            device.function.resume(hardware, irql);
-        }
-        state.life = life;
+    if state.life == Life::Started {
+        state.hold(device, Hold::STOP, irql);
+        state.life = Life::StopPending;
     }
 }
 
-fn set_life<F: Function>(
+/// IRP_MN_CANCEL_STOP_DEVICE. It also comes if the query failed before it got here.
+fn cancel_stop<F: Function>(device: &Fdo<FunctionDevice<F>>, irql: &mut Passive) {
+    let mut state = device.state.acquire(irql);
+    let (state, irql) = state.parts();
+    if state.life == Life::StopPending {
+        state.life = Life::Started;
+        state.release(device, Hold::STOP, irql);
+    }
+}
+
+fn change_life<F: Function>(
     device: &Fdo<FunctionDevice<F>>,
     from: Life,
     to: Life,
@@ -211,7 +286,7 @@ fn surprise_removal<F: Function>(device: &Fdo<FunctionDevice<F>>, irql: &mut Pas
     disable_interface(device, state, irql);
     device
         .function
-        .refuse_requests(Status::DEVICE_REMOVED, irql);
+        .refuse_requests(device, Status::DEVICE_REMOVED, irql);
     if let Some(hardware) = state.hardware.take() {
         device.function.unplugged(hardware, irql);
     }
@@ -219,16 +294,18 @@ fn surprise_removal<F: Function>(device: &Fdo<FunctionDevice<F>>, irql: &mut Pas
 
 /// IRP_MN_REMOVE_DEVICE, up to where the device object goes: from any state.
 pub fn remove<F: Function>(device: &Fdo<FunctionDevice<F>>, irql: &mut Passive) {
-    let mut state = device.state.acquire(irql);
-    let (state, irql) = state.parts();
-    disable_interface(device, state, irql);
-    device
-        .function
-        .refuse_requests(Status::DELETE_PENDING, irql);
-    if let Some(hardware) = state.hardware.take() {
-        device.function.stop(hardware, irql);
+    {
+        let mut state = device.state.acquire(irql);
+        let (state, irql) = state.parts();
+        disable_interface(device, state, irql);
+        device
+            .function
+            .refuse_requests(device, Status::DELETE_PENDING, irql);
+        if let Some(hardware) = state.hardware.take() {
+            device.function.stop(hardware, irql);
+        }
     }
-    wdk::println!("eduwdm: {}: removed", F::NAME);
+    trace::stop(F::NAME, "removed");
 }
 
 fn disable_interface<F: Function>(
@@ -239,6 +316,6 @@ fn disable_interface<F: Function>(
     if core::mem::take(&mut state.interface_enabled)
         && let Err(status) = device.interface.set_enabled(false, irql)
     {
-        wdk::println!("eduwdm: {}: interface not disabled: {status}", F::NAME);
+        trace::error(F::NAME, "the interface was not disabled", status);
     }
 }

@@ -9,7 +9,15 @@ pub const PNP: Tag = Tag::new(*b"EduP");
 pub const DEVICE: Tag = Tag::new(*b"EduD");
 /// A queue: its cancel-safe queue and what it waits with.
 pub const QUEUE: Tag = Tag::new(*b"EduQ");
+/// The timer of a request with a time-out.
+pub const TIMEOUT: Tag = Tag::new(*b"EduT");
 /// The interrupt and its DPC.
 pub const INTERRUPT: Tag = Tag::new(*b"EduI");
 /// Mapped registers.
 pub const REGISTERS: Tag = Tag::new(*b"EduR");
+/// The DMA adapter, and what maps for it.
+pub const DMA: Tag = Tag::new(*b"EduM");
+/// Where the counters of each processor are.
+pub const STATISTICS: Tag = Tag::new(*b"EduS");
+/// Work items.
+pub const WORK: Tag = Tag::new(*b"EduW");

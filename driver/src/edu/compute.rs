@@ -1,4 +1,7 @@
 //! Factorials: one on the device at a time.
+//!
+//! A factorial costs four accesses to registers: n is written, the ISR reads and acknowledges
+//! the interrupt status, and the result is read.
 
 use eduwdm_abi::{
     Header,
@@ -6,7 +9,7 @@ use eduwdm_abi::{
 };
 use wdm::{
     Status,
-    csq::{Csq, Request},
+    csq::Request,
     irp::{Irp, Pending},
     irql::{Dispatch, UpToDispatch},
     mmio::Registers,
@@ -16,7 +19,8 @@ use wdm::{
 use zerocopy::IntoBytes;
 
 use super::{
-    queue::{Ended, EndedList, Engine},
+    Edu,
+    queue::{Counted, DEVICE_DONE, Ended, EndedList, Engine, Queue, QueuedRequest, Turn},
     registers::{ComputeBlock, Factorial},
 };
 
@@ -36,9 +40,23 @@ impl FactorialRequest {
     }
 }
 
+impl QueuedRequest for FactorialRequest {
+    fn arrived(&self) -> Instant {
+        self.arrived
+    }
+}
+
 impl Request for FactorialRequest {
-    fn canceled(self, irp: Irp<Pending>, irql: &mut UpToDispatch) {
-        irp.complete(Status::CANCELLED, 0, irql);
+    type Context = Counted;
+
+    fn canceled(self, irp: Irp<Pending>, counted: &Counted, irql: &mut UpToDispatch) {
+        let ended = Ended {
+            irp,
+            arrived: self.arrived,
+            status: Status::CANCELLED,
+            information: 0,
+        };
+        ended.complete(counted, irql);
     }
 }
 
@@ -52,26 +70,15 @@ impl Compute {
     pub const fn new() -> Self {
         Self { running: None }
     }
-}
 
-impl Engine for Compute {
-    type Request = FactorialRequest;
-    type Registers = Registers<ComputeBlock>;
-
-    fn device_done(
-        &mut self,
-        registers: &mut Self::Registers,
-        interrupt_processor: u32,
-        ended: &mut EndedList,
-    ) {
-        let Some((mut irp, request)) = self.running.take() else {
-            return;
-        };
+    /// The device has computed the running factorial: reads the result.
+    fn finish(&mut self, registers: &Registers<ComputeBlock>, edu: &Edu) -> Option<Ended> {
+        let (mut irp, request) = self.running.take()?;
         let output = FactorialOutput {
             header: Header::of::<FactorialOutput>(),
             n: request.n,
             result: registers.read(Factorial),
-            interrupt_processor,
+            interrupt_processor: edu.factorial_interrupt.take().processor,
             dpc_processor: numa::current_processor_index(),
             elapsed_100ns: request.arrived.elapsed_100ns(),
         };
@@ -80,36 +87,51 @@ impl Engine for Compute {
             Ok(length) => (Status::SUCCESS, length),
             Err(status) => (status, 0),
         };
-        ended.push(Ended {
+        Some(Ended {
             irp,
+            arrived: request.arrived,
             status,
             information,
-        });
+        })
     }
+}
 
-    fn start_next(
-        &mut self,
-        registers: &mut Self::Registers,
-        waiting: &Csq<FactorialRequest>,
-        _ended: &mut EndedList,
-        irql: &Dispatch,
-    ) {
-        if self.running.is_none()
-            && let Some((irp, request)) = waiting.remove_next(irql)
+impl Engine for Compute {
+    type Request = FactorialRequest;
+    type Registers = Registers<ComputeBlock>;
+    type After = core::convert::Infallible;
+
+    fn turn(&mut self, turn: Turn<'_, Self>, irql: &mut Dispatch) -> Option<Self::After> {
+        if turn.work & DEVICE_DONE != 0
+            && let Some(ended) = self.finish(turn.registers, turn.edu)
         {
-            registers.write(Factorial, request.n);
+            turn.ended.push(ended);
+        }
+        // Before the one that is done is completed, so that the device does not idle meanwhile.
+        if turn.open
+            && self.running.is_none()
+            && let Some((irp, request)) = turn.waiting.remove_next(irql)
+        {
+            turn.registers.write(Factorial, request.n);
             self.running = Some((irp, request));
         }
+        None
     }
 
-    fn abandon(&mut self, status: Status, ended: &mut EndedList) {
-        if let Some((irp, _)) = self.running.take() {
+    fn after(_queue: &Queue<Self>, _edu: &Edu, after: Self::After, _irql: &mut Dispatch) {
+        match after {}
+    }
+
+    fn abandon(&mut self, status: Status, ended: &mut EndedList) -> Option<Self::After> {
+        if let Some((irp, request)) = self.running.take() {
             ended.push(Ended {
                 irp,
+                arrived: request.arrived,
                 status,
                 information: 0,
             });
         }
+        None
     }
 
     fn is_idle(&self) -> bool {

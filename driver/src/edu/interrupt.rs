@@ -8,15 +8,12 @@ use wdm::{
     interrupt::{Claim, InterruptService},
     irql::Dirql,
     mmio::Registers,
-    numa,
     pool::Shared,
 };
 
 use super::{
     Edu,
-    registers::{
-        InterruptAcknowledge, InterruptBlock, InterruptStatus, InterruptStatusBits, NO_ANSWER,
-    },
+    registers::{InterruptAcknowledge, InterruptBits, InterruptBlock, InterruptStatus, NO_ANSWER},
 };
 
 /// What the ISR shares with those who hold the interrupt spin lock.
@@ -54,24 +51,26 @@ impl Isr {
     }
 
     /// The device must not be touched any more.
-    pub fn power_down(&mut self) {
+    pub const fn power_down(&mut self) {
         self.powered = false;
     }
 }
 
 impl InterruptService for Isr {
     fn service(&mut self, irql: &mut Dirql) -> Claim {
-        if !self.powered {
-            return Claim::NotOurs;
-        }
-        let status = self.registers.read(InterruptStatus);
-        if status.is_empty() || status == InterruptStatusBits::from_bits_retain(NO_ANSWER) {
+        let (here, processor) = self.edu.statistics.here();
+        let status = if self.powered {
+            self.registers.read(InterruptStatus)
+        } else {
+            InterruptBits::empty()
+        };
+        if status.is_empty() || status == InterruptBits::from_bits_retain(NO_ANSWER) {
+            here.foreign_interrupts.increment();
             return Claim::NotOurs;
         }
         self.registers.write(InterruptAcknowledge, status);
-        self.edu
-            .interrupt_bits
-            .save(status.bits(), numa::current_processor_index());
+        here.interrupts.increment();
+        self.edu.interrupt_bits.save(status.bits(), processor);
         // If it is queued already, the run that is coming takes these bits too.
         self.dpc.queue(irql);
         Claim::Ours

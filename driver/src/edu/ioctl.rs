@@ -1,132 +1,141 @@
 //! IRP_MJ_DEVICE_CONTROL: each request is validated whole before anything is done for it.
 
 use eduwdm_abi::{
-    Header, Ioctl,
+    Ioctl,
     edu::{
-        DEVICE_BUFFER_LENGTH, FactorialInput, FactorialOutput, Identity, InterruptKind, Liveness,
+        DmaSelfTestInput, DmaSelfTestOutput, EVENT_USER_MASK, FactorialInput, FactorialOutput,
+        Identity, Liveness, LockedTransfer, RaiseEvent, WaitEventInput, WaitEventOutput,
     },
+    topology::Topology,
 };
-use eduwdm_logic::request;
+use eduwdm_logic::{
+    request::{self, Refusal, Versioned},
+    transfer::DeviceRange,
+};
 use wdm::{
     Result, Status,
-    interrupt::Kind,
+    device::Fdo,
     irp::{Dispatched, Fresh, Irp},
     irql::Passive,
 };
-use zerocopy::IntoBytes;
+use zerocopy::{Immutable, IntoBytes};
 
 use super::{
-    Edu,
+    Edu, EduFunction,
     compute::FactorialRequest,
-    registers::{Identification, Liveness as LivenessRegister},
+    transfer::{Memory, TransferRequest},
 };
-use crate::status;
+use crate::{function::FunctionDevice, status};
 
-/// The driver's version as the interface carries it: major, minor, patch, zero.
-const DRIVER_VERSION: u32 = u32::from_be_bytes([
-    version(env!("CARGO_PKG_VERSION_MAJOR")),
-    version(env!("CARGO_PKG_VERSION_MINOR")),
-    version(env!("CARGO_PKG_VERSION_PATCH")),
-    0,
-]);
-
-const fn version(number: &str) -> u8 {
-    match u8::from_str_radix(number, 10) {
-        Ok(number) => number,
-        Err(_) => panic!("a part of the version is above 255"),
-    }
-}
-
-impl Edu {
-    /// The dispatch routine.
-    pub fn device_control(&self, mut irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
-        let Some(control) = irp.device_control() else {
-            return irp.complete(Status::INVALID_DEVICE_REQUEST, 0, irql);
-        };
-        let output = control.output_length;
-        let answer = match Ioctl::from_code(control.code) {
-            Some(Ioctl::Identify) => self.identify(irp.input(), output, irql).map(Answer::from),
-            Some(Ioctl::Liveness) => self.liveness(irp.input(), output, irql).map(Answer::from),
-            Some(Ioctl::Factorial) => {
-                let input = request::input::<FactorialInput>(
-                    irp.input(),
-                    output,
-                    size_of::<FactorialOutput>(),
-                );
-                match input {
-                    Ok(input) => {
-                        return self.compute.submit(irp, FactorialRequest::new(input), irql);
-                    }
-                    Err(refusal) => Err(status::of(refusal)),
-                }
-            }
-            _ => Err(Status::INVALID_DEVICE_REQUEST),
-        };
-        let written = answer.and_then(|answer| irp.write_output(answer.as_bytes()));
-        match written {
-            Ok(length) => irp.complete(Status::SUCCESS, length, irql),
+/// The dispatch routine.
+pub fn dispatch(
+    edu: &Edu,
+    device: &Fdo<FunctionDevice<EduFunction>>,
+    irp: Irp<Fresh>,
+    irql: &mut Passive,
+) -> Dispatched {
+    let code = irp.device_control().map_or(0, |control| control.code);
+    match Ioctl::from_code(code) {
+        Some(Ioctl::Identify) => match no_input::<Identity>(&irp) {
+            Ok(()) => answer(edu.identify(irql), irp, irql),
             Err(status) => irp.complete(status, 0, irql),
+        },
+        Some(Ioctl::Liveness) => match input::<Liveness, Liveness>(&irp) {
+            Ok(request) => answer(edu.liveness(request, irql), irp, irql),
+            Err(status) => irp.complete(status, 0, irql),
+        },
+        Some(Ioctl::Factorial) => match input::<FactorialInput, FactorialOutput>(&irp) {
+            Ok(request) => edu
+                .compute
+                .submit(edu, irp, FactorialRequest::new(request), irql),
+            Err(status) => irp.complete(status, 0, irql),
+        },
+        Some(Ioctl::RaiseEvent) => {
+            let raised = input::<RaiseEvent, ()>(&irp).and_then(|request| {
+                check_events(request.bits)?;
+                edu.raise_event(&request, irql)
+            });
+            done(raised, irp, irql)
+        }
+        Some(Ioctl::WaitEvent) => {
+            let request = input::<WaitEventInput, WaitEventOutput>(&irp).and_then(|request| {
+                check_events(request.mask)?;
+                Ok(request)
+            });
+            match request {
+                Ok(request) => edu.wait_event(irp, &request, irql),
+                Err(status) => irp.complete(status, 0, irql),
+            }
+        }
+        Some(Ioctl::LockedTransfer) => match input::<LockedTransfer, ()>(&irp) {
+            Ok(request) => edu.locked_transfer(irp, &request, irql),
+            Err(status) => irp.complete(status, 0, irql),
+        },
+        Some(Ioctl::DmaSelfTest) => {
+            let range = input::<DmaSelfTestInput, DmaSelfTestOutput>(&irp).and_then(|request| {
+                DeviceRange::exact(request.device_offset, request.length, edu.buffer_length)
+                    .map_err(status::of)
+            });
+            match range {
+                Ok(range) => {
+                    let request = TransferRequest::new(Memory::SelfTest, range);
+                    edu.write.submit(edu, irp, request, irql)
+                }
+                Err(status) => irp.complete(status, 0, irql),
+            }
+        }
+        Some(Ioctl::Statistics) => edu.answer_statistics(irp, irql),
+        Some(Ioctl::Topology) => match no_input::<Topology>(&irp) {
+            Ok(()) => answer(edu.topology(irql), irp, irql),
+            Err(status) => irp.complete(status, 0, irql),
+        },
+        Some(Ioctl::Reset) => {
+            let reset = no_input::<()>(&irp).and_then(|()| edu.reset(device, irql));
+            done(reset, irp, irql)
+        }
+        Some(Ioctl::TestdevInfo | Ioctl::TestdevRun) | None => {
+            irp.complete(Status::INVALID_DEVICE_REQUEST, 0, irql)
         }
     }
+}
 
-    fn identify(&self, input: &[u8], output: usize, irql: &mut Passive) -> Result<Identity> {
-        request::no_input(input, output, size_of::<Identity>()).map_err(status::of)?;
-        let identification = self.identification.acquire(irql);
-        let this = identification.as_ref().ok_or(Status::DEVICE_NOT_READY)?;
-        let register = this.registers.read(Identification);
-        let [major, minor, _, _] = register.to_be_bytes();
-        let (kind, count) = match this.interrupt {
-            Kind::LineBased => (InterruptKind::LineBased, 1),
-            Kind::MessageSignaled { messages } => (InterruptKind::MessageSignaled, messages),
-        };
-        Ok(Identity {
-            header: Header::of::<Identity>(),
-            identification: register,
-            major_version: major.into(),
-            minor_version: minor.into(),
-            interrupt_kind: kind.to_wire(),
-            interrupt_count: count,
-            buffer_length: DEVICE_BUFFER_LENGTH,
-            driver_version: DRIVER_VERSION,
-        })
+/// The validated input of a request whose answer is an `A`.
+fn input<T: Versioned, A>(irp: &Irp<Fresh>) -> Result<T> {
+    request::input(irp.input(), output_length(irp), size_of::<A>()).map_err(status::of)
+}
+
+/// Validates a request without input whose answer is an `A`.
+fn no_input<A>(irp: &Irp<Fresh>) -> Result<()> {
+    request::no_input(irp.input(), output_length(irp), size_of::<A>()).map_err(status::of)
+}
+
+fn output_length(irp: &Irp<Fresh>) -> usize {
+    irp.device_control()
+        .map_or(0, |control| control.output_length)
+}
+
+/// Bits that clients may raise and wait for, and at least one of them.
+fn check_events(bits: u32) -> Result<()> {
+    if bits == 0 || bits & !EVENT_USER_MASK != 0 {
+        return Err(status::of(Refusal::InvalidParameter));
     }
+    Ok(())
+}
 
-    fn liveness(&self, input: &[u8], output: usize, irql: &mut Passive) -> Result<Liveness> {
-        let request: Liveness =
-            request::input(input, output, size_of::<Liveness>()).map_err(status::of)?;
-        let mut identification = self.identification.acquire(irql);
-        let this = identification.as_mut().ok_or(Status::DEVICE_NOT_READY)?;
-        this.registers.write(LivenessRegister, request.value);
-        Ok(Liveness {
-            inverse: this.registers.read(LivenessRegister),
-            ..request
-        })
+/// Completes a request with its answer.
+fn answer<A: IntoBytes + Immutable>(
+    answer: Result<A>,
+    mut irp: Irp<Fresh>,
+    irql: &Passive,
+) -> Dispatched {
+    match answer.and_then(|answer| irp.write_output(answer.as_bytes())) {
+        Ok(length) => irp.complete(Status::SUCCESS, length, irql),
+        Err(status) => irp.complete(status, 0, irql),
     }
 }
 
-/// An answer that is known at once.
-enum Answer {
-    Identity(Identity),
-    Liveness(Liveness),
-}
-
-impl Answer {
-    fn as_bytes(&self) -> &[u8] {
-        match self {
-            Self::Identity(answer) => answer.as_bytes(),
-            Self::Liveness(answer) => answer.as_bytes(),
-        }
-    }
-}
-
-impl From<Identity> for Answer {
-    fn from(answer: Identity) -> Self {
-        Self::Identity(answer)
-    }
-}
-
-impl From<Liveness> for Answer {
-    fn from(answer: Liveness) -> Self {
-        Self::Liveness(answer)
-    }
+/// Completes a request without an answer.
+fn done(result: Result<()>, irp: Irp<Fresh>, irql: &Passive) -> Dispatched {
+    let status = result.err().unwrap_or(Status::SUCCESS);
+    irp.complete(status, 0, irql)
 }

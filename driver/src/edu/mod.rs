@@ -1,21 +1,31 @@
-//! The `edu` device: interrupts, and queues that the driver manages itself.
+//! The `edu` device: interrupts, DMA, and queues that the driver manages itself.
 //!
 //! [`Edu`] is what all of its routines share, on every processor. It has no lock of its own: each
-//! part says what protects it.
+//! part says what protects it. The order in which locks are taken, and which routines can run at
+//! the same time, is in [`crate::concurrency`].
 
-mod cleanup;
 mod compute;
+mod dma;
 mod dpc;
+mod events;
+mod identification;
 mod interrupt;
 mod ioctl;
+mod locked;
 mod queue;
+mod read_write;
 mod registers;
+mod reset;
+mod selftest;
 mod start;
+mod topology;
+mod transfer;
 
+use eduwdm_abi::statistics::QueueKind;
 use eduwdm_logic::interrupt_bits::InterruptBits;
 use wdm::{
     Result, Status,
-    device::PhysicalDevice,
+    device::{Fdo, PhysicalDevice},
     driver::DriverObject,
     irp::{Dispatched, Fresh, Irp},
     irql::Passive,
@@ -25,27 +35,46 @@ use wdm::{
     spinlock::SpinLock,
 };
 
-use self::{compute::Compute, queue::Queue, start::Hardware};
+use self::{
+    compute::Compute, dma::DmaSlot, events::Events, identification::Identification, queue::Queue,
+    start::Hardware, topology::Placement, transfer::Transfer,
+};
 use crate::{
-    function::{self, Function},
+    function::{self, Function, FunctionDevice},
+    statistics::Statistics,
     tags,
 };
 
 /// What the routines of one device share.
 pub struct Edu {
-    /// From the ISR to the DPC. Atomic.
+    /// From the ISR to the DPC: all bits. Atomic.
     interrupt_bits: InterruptBits,
+    /// From the DPC to the compute queue: where the last factorial's interrupt was. Atomic.
+    factorial_interrupt: InterruptBits,
+    /// From the DPC to the events queue: what clients raised. Atomic.
+    raised: InterruptBits,
     /// Factorials. Its own lock.
     compute: Queue<Compute>,
-    /// What identifies the device, while it is started. The lock makes the write and the read of
-    /// the liveness register one.
+    /// Transfers from memory to the device. Its own lock.
+    write: Queue<Transfer>,
+    /// Transfers from the device to memory. Its own lock.
+    read: Queue<Transfer>,
+    /// Waits for events. Its own lock.
+    events: Queue<Events>,
+    /// The DMA engine between requests. Its own locks.
+    dma: DmaSlot,
+    /// What the device can be asked about itself while it works. The lock makes the write and the
+    /// read of the liveness register one.
     identification: SpinLock<Option<Identification>>,
-}
-
-/// What a started device can be asked about itself.
-struct Identification {
-    registers: Registers<registers::IdentificationBlock>,
-    interrupt: wdm::interrupt::Kind,
+    /// What makes the device interrupt, while it works. The lock protects nothing else.
+    raise: SpinLock<Option<Registers<registers::RaiseBlock>>>,
+    /// Where the device, its interrupt and its buffers are, while it is started. The lock
+    /// protects nothing else.
+    placement: SpinLock<Option<Placement>>,
+    /// Each processor its own. Atomic.
+    statistics: Shared<Statistics>,
+    /// Bytes of the device's buffer that requests may use. Never changes.
+    buffer_length: u32,
 }
 
 /// The kind of device that [`crate::function`] knows.
@@ -61,19 +90,97 @@ pub struct EduFunction {
 pub fn add_device(
     driver: &DriverObject,
     physical: PhysicalDevice<'_>,
+    buffer_length: u32,
     irql: &mut Passive,
 ) -> Result<()> {
-    let make = |_irql: &mut Passive| {
-        let edu = Edu {
-            interrupt_bits: InterruptBits::new(),
-            compute: Queue::new(Compute::new())?,
-            identification: SpinLock::new(None),
-        };
+    let make = |irql: &mut Passive| {
+        let edu = Edu::new(buffer_length, irql)?;
         Ok(EduFunction {
             edu: Shared::new(tags::DEVICE, edu)?,
         })
     };
     function::add_device(driver, physical, make, irql)
+}
+
+impl Edu {
+    fn new(buffer_length: u32, irql: &Passive) -> Result<Self> {
+        let statistics = Shared::new(tags::STATISTICS, Statistics::new(irql)?)?;
+        let of = || statistics.clone();
+        let (write, read) = (QueueKind::Write, QueueKind::Read);
+        Ok(Self {
+            interrupt_bits: InterruptBits::new(),
+            factorial_interrupt: InterruptBits::new(),
+            raised: InterruptBits::new(),
+            compute: Queue::new(Compute::new(), QueueKind::Compute, of())?,
+            write: Queue::new(Transfer::new(write), write, of())?,
+            read: Queue::new(Transfer::new(read), read, of())?,
+            events: Queue::new(Events::new(), QueueKind::Events, of())?,
+            dma: DmaSlot::new(),
+            identification: SpinLock::new(None),
+            raise: SpinLock::new(None),
+            placement: SpinLock::new(None),
+            statistics,
+            buffer_length,
+        })
+    }
+
+    /// The queue that shares the DMA engine with this one.
+    const fn other_direction(&self, kind: QueueKind) -> &Queue<Transfer> {
+        match kind {
+            QueueKind::Read => &self.write,
+            _ => &self.read,
+        }
+    }
+
+    /// Does the same to each queue.
+    fn for_each_queue(&self, mut act: impl FnMut(&dyn AnyQueue)) {
+        act(&self.compute);
+        act(&self.write);
+        act(&self.read);
+        act(&self.events);
+    }
+}
+
+/// What is done to all queues alike.
+trait AnyQueue {
+    /// See [`Queue::close`].
+    fn close(&self, edu: &Edu, irql: &mut Passive);
+    /// See [`Queue::reopen`].
+    fn reopen(&self, edu: &Edu, irql: &mut Passive);
+    /// See [`Queue::abandon`].
+    fn abandon(&self, edu: &Edu, status: Status, irql: &mut Passive);
+    /// See [`Queue::refuse`].
+    fn refuse(&self, status: Status, irql: &Passive);
+    /// See [`Queue::end_all_waiting`].
+    fn end_all_waiting(&self, status: Status, irql: &Passive);
+    /// See [`Queue::cancel_of`].
+    fn cancel_of(&self, file_object: wdm::irp::FileObject, irql: &Passive);
+}
+
+impl<E: queue::Engine> AnyQueue for Queue<E> {
+    fn close(&self, edu: &Edu, irql: &mut Passive) {
+        Self::close(self, edu, irql);
+    }
+
+    fn reopen(&self, edu: &Edu, irql: &mut Passive) {
+        Self::reopen(self, edu, irql);
+    }
+
+    fn abandon(&self, edu: &Edu, status: Status, irql: &mut Passive) {
+        Self::abandon(self, edu, status, irql);
+    }
+
+    fn refuse(&self, status: Status, irql: &Passive) {
+        Self::refuse(self, status, irql);
+    }
+
+    fn end_all_waiting(&self, status: Status, irql: &Passive) {
+        Self::end_all_waiting(self, status, irql);
+    }
+
+    fn cancel_of(&self, file_object: wdm::irp::FileObject, irql: &Passive) {
+        Self::cancel_of(self, file_object, irql);
+    }
 }
 
 impl Function for EduFunction {
@@ -83,19 +190,37 @@ impl Function for EduFunction {
 
     fn start(
         &self,
-        physical: PhysicalDevice<'_>,
+        device: &Fdo<FunctionDevice<Self>>,
         resources: Resources<'_>,
         irql: &mut Passive,
     ) -> Result<Hardware> {
-        Hardware::start(&self.edu, physical, resources, irql)
+        Hardware::start(&self.edu, device, resources, irql)
     }
 
-    fn pause(&self, hardware: &mut Hardware, irql: &mut Passive) {
+    fn pause(
+        &self,
+        _device: &Fdo<FunctionDevice<Self>>,
+        hardware: &mut Hardware,
+        irql: &mut Passive,
+    ) {
         hardware.pause(irql);
     }
 
-    fn resume(&self, hardware: &mut Hardware, irql: &mut Passive) {
+    fn resume(
+        &self,
+        _device: &Fdo<FunctionDevice<Self>>,
+        hardware: &mut Hardware,
+        irql: &mut Passive,
+    ) {
         hardware.resume(irql);
+    }
+
+    fn power_down(&self, hardware: &mut Hardware, irql: &mut Passive) {
+        hardware.power_down(irql);
+    }
+
+    fn power_up(&self, hardware: &mut Hardware, irql: &mut Passive) {
+        hardware.power_up(irql);
     }
 
     fn stop(&self, hardware: Hardware, irql: &mut Passive) {
@@ -106,23 +231,46 @@ impl Function for EduFunction {
         hardware.unplugged(irql);
     }
 
-    fn refuse_requests(&self, status: Status, irql: &mut Passive) {
-        self.edu.compute.refuse(status, irql);
+    fn refuse_requests(
+        &self,
+        _device: &Fdo<FunctionDevice<Self>>,
+        status: Status,
+        irql: &mut Passive,
+    ) {
+        self.edu.for_each_queue(|queue| queue.refuse(status, irql));
     }
 
-    fn cleanup(&self, irp: &Irp<Fresh>, irql: &mut Passive) {
-        self.edu.cleanup(irp.file_object(), irql);
+    fn cleanup(&self, _device: &Fdo<FunctionDevice<Self>>, irp: &Irp<Fresh>, irql: &mut Passive) {
+        // What is on the device is completed when the device is done with it.
+        let file_object = irp.file_object();
+        self.edu
+            .for_each_queue(|queue| queue.cancel_of(file_object, irql));
     }
 
-    fn read(&self, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
-        irp.complete(Status::INVALID_DEVICE_REQUEST, 0, irql)
+    fn read(
+        &self,
+        _device: &Fdo<FunctionDevice<Self>>,
+        irp: Irp<Fresh>,
+        irql: &mut Passive,
+    ) -> Dispatched {
+        self.edu.read_or_write(irp, QueueKind::Read, irql)
     }
 
-    fn write(&self, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
-        irp.complete(Status::INVALID_DEVICE_REQUEST, 0, irql)
+    fn write(
+        &self,
+        _device: &Fdo<FunctionDevice<Self>>,
+        irp: Irp<Fresh>,
+        irql: &mut Passive,
+    ) -> Dispatched {
+        self.edu.read_or_write(irp, QueueKind::Write, irql)
     }
 
-    fn device_control(&self, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
-        self.edu.device_control(irp, irql)
+    fn device_control(
+        &self,
+        device: &Fdo<FunctionDevice<Self>>,
+        irp: Irp<Fresh>,
+        irql: &mut Passive,
+    ) -> Dispatched {
+        ioctl::dispatch(&self.edu, device, irp, irql)
     }
 }

@@ -5,65 +5,106 @@
 //! registers without the lock, or while the queue is closed.
 //!
 //! Nobody waits for the lock but those who open and close the queue: a thread that has queued a
-//! request, and the DPC, both post what they know and try; see [`eduwdm_logic::handoff`].
-//! Requests are completed after the lock was released, since completion calls out of the driver.
-
-use core::sync::atomic::{AtomicU32, Ordering};
+//! request, and the DPC, both post what they know and try; see [`eduwdm_logic::handoff`]. What
+//! calls out of the driver, such as completing a request, is done after the lock was released.
 
 use arrayvec::ArrayVec;
+use eduwdm_abi::statistics::QueueKind;
 use eduwdm_logic::handoff::{Attempt, Work};
 use wdm::{
     Result, Status,
     csq::{Csq, Refused, Request},
     event::Event,
     irp::{Dispatched, FileObject, Fresh, Irp, Pending},
-    irql::{self, Dispatch, Passive},
+    irql::{self, AtOrBelowDispatch, Dispatch, Passive},
+    pool::Shared,
     spinlock::SpinLock,
+    time::Instant,
 };
 
-use crate::tags;
+use super::Edu;
+use crate::{
+    statistics::{Outcome, Statistics},
+    tags, trace,
+};
 
-/// Requests were queued, or the queue was opened.
+/// There may be something to start: requests were queued, or the queue was opened.
 const LOOK: u32 = 1 << 0;
 /// The device is done with the running request.
-const DEVICE_DONE: u32 = 1 << 1;
+pub const DEVICE_DONE: u32 = 1 << 1;
+/// The first of the bits that mean something to the engine alone.
+pub const ENGINE: u32 = 1 << 8;
+
+/// What all requests of a queue share: where they are counted.
+pub struct Counted {
+    pub kind: QueueKind,
+    pub statistics: Shared<Statistics>,
+}
 
 /// A request that is over.
 pub struct Ended {
     pub irp: Irp<Pending>,
+    pub arrived: Instant,
     pub status: Status,
     pub information: usize,
 }
 
+impl Ended {
+    /// Counts the request and completes it.
+    pub fn complete<I: AtOrBelowDispatch>(self, counted: &Counted, irql: &I) {
+        let elapsed = self.arrived.elapsed_100ns();
+        let outcome = match self.status {
+            Status::CANCELLED => Outcome::Canceled,
+            status if status.is_success() => Outcome::Completed,
+            _ => Outcome::Failed,
+        };
+        counted.statistics.ended(counted.kind, outcome, elapsed);
+        trace::request_ended(counted.kind, outcome, self.status, elapsed);
+        self.irp.complete(self.status, self.information, irql);
+    }
+}
+
 /// The requests that ended in one turn, to be completed without the lock.
-pub type EndedList = ArrayVec<Ended, 4>;
+pub type EndedList = ArrayVec<Ended, 8>;
 
-/// What runs the requests of a queue. All of it is called with the queue's lock held.
-pub trait Engine: Send {
+/// What an engine gets for one turn.
+pub struct Turn<'a, E: Engine> {
+    pub edu: &'a Edu,
+    /// What was posted.
+    pub work: u32,
+    /// Whether waiting requests may be started.
+    pub open: bool,
+    pub registers: &'a mut E::Registers,
+    pub waiting: &'a Csq<E::Request>,
+    pub ended: &'a mut EndedList,
+    /// Work that this turn leaves for another.
+    pub left: &'a mut u32,
+}
+
+/// A request of this driver's queues.
+pub trait QueuedRequest: Request<Context = Counted> {
+    /// When it arrived.
+    fn arrived(&self) -> Instant;
+}
+
+/// What runs the requests of a queue.
+pub trait Engine: Send + Sized + 'static {
     /// What is remembered for a request.
-    type Request: Request;
-    /// The registers that the engine works with.
+    type Request: QueuedRequest;
+    /// What the engine works with while the device is started.
     type Registers: Send;
+    /// What is left to do when the lock has been released.
+    type After;
 
-    /// The device is done with the running request.
-    fn device_done(
-        &mut self,
-        registers: &mut Self::Registers,
-        interrupt_processor: u32,
-        ended: &mut EndedList,
-    );
+    /// One turn, with the queue's lock held: deals with what was posted, and starts the next
+    /// request if it may and none is running.
+    fn turn(&mut self, turn: Turn<'_, Self>, irql: &mut Dispatch) -> Option<Self::After>;
 
-    /// Starts the next waiting request, if the engine is idle and there is one.
-    fn start_next(
-        &mut self,
-        registers: &mut Self::Registers,
-        waiting: &Csq<Self::Request>,
-        ended: &mut EndedList,
-        irql: &Dispatch,
-    );
+    /// The rest of a turn, without the lock.
+    fn after(queue: &Queue<Self>, edu: &Edu, after: Self::After, irql: &mut Dispatch);
 
-    /// Gives up the running request: the device will not answer any more.
-    fn abandon(&mut self, status: Status, ended: &mut EndedList);
+    /// Gives up the running request, with the lock held: the device will not answer any more.
+    fn abandon(&mut self, status: Status, ended: &mut EndedList) -> Option<Self::After>;
 
     /// Whether no request is running.
     fn is_idle(&self) -> bool;
@@ -75,8 +116,6 @@ pub struct Queue<E: Engine> {
     waiting: Csq<E::Request>,
     /// What is left to do. Atomic.
     work: Work,
-    /// The processor of the interrupt that said that the device is done, for information only.
-    interrupt_processor: AtomicU32,
     /// The queue's lock: protects the engine, its registers, and whether the queue is open.
     active: SpinLock<Active<E>>,
     /// Set when the queue is closed and its engine idle.
@@ -97,11 +136,10 @@ impl<E: Engine> Queue<E> {
     /// # Errors
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`.
-    pub fn new(engine: E) -> Result<Self> {
+    pub fn new(engine: E, kind: QueueKind, statistics: Shared<Statistics>) -> Result<Self> {
         Ok(Self {
-            waiting: Csq::new(tags::QUEUE)?,
+            waiting: Csq::new(tags::QUEUE, Counted { kind, statistics })?,
             work: Work::new(),
-            interrupt_processor: AtomicU32::new(0),
             active: SpinLock::new(Active {
                 engine,
                 registers: None,
@@ -111,157 +149,242 @@ impl<E: Engine> Queue<E> {
         })
     }
 
-    /// Queues a request and starts it if nothing else is running.
-    pub fn submit(&self, irp: Irp<Fresh>, request: E::Request, irql: &mut Passive) -> Dispatched {
-        match self.waiting.insert(irp, request, irql) {
+    /// The queue of waiting requests, for who inserts in a way of their own; see
+    /// [`Self::inserted`].
+    pub const fn waiting(&self) -> &Csq<E::Request> {
+        &self.waiting
+    }
+
+    /// Where this queue is counted.
+    pub fn counted(&self) -> &Counted {
+        self.waiting.context()
+    }
+
+    /// Queues a request, and starts it if nothing else is running.
+    pub fn submit(
+        &self,
+        edu: &Edu,
+        irp: Irp<Fresh>,
+        request: E::Request,
+        irql: &mut Passive,
+    ) -> Dispatched {
+        self.count_inserted();
+        let inserted = self.waiting.insert(irp, request, irql);
+        self.inserted(edu, inserted, irql)
+    }
+
+    /// To be called before an insertion: by when it returns, the request may be over.
+    pub fn count_inserted(&self) {
+        let counted = self.counted();
+        counted.statistics.queue(counted.kind).inserted.increment();
+    }
+
+    /// What follows an insertion: the start, or the completion of what was refused.
+    pub fn inserted(
+        &self,
+        edu: &Edu,
+        inserted: core::result::Result<Dispatched, Refused<E::Request>>,
+        irql: &mut Passive,
+    ) -> Dispatched {
+        match inserted {
             Ok(dispatched) => {
-                self.look(irql);
+                self.look(edu, irql);
                 dispatched
             }
             Err(Refused {
                 irp,
+                request,
                 status,
                 dispatched,
-                ..
             }) => {
-                irp.complete(status, 0, irql);
+                self.end_waiting(irp, request, status, irql);
                 dispatched
             }
         }
     }
 
-    /// For the DPC: the device is done with the running request.
-    pub fn device_done(&self, interrupt_processor: u32, irql: &mut Dispatch) {
-        // Relaxed: published by the post.
-        self.interrupt_processor
-            .store(interrupt_processor, Ordering::Relaxed);
-        self.work.post(DEVICE_DONE);
-        self.visit(irql);
+    /// Posts work and does it, unless somebody else has the lock, who will.
+    pub fn post(&self, edu: &Edu, work: u32, irql: &mut Dispatch) {
+        self.work.post(work);
+        self.visit(edu, irql);
     }
 
-    /// Gives the engine its registers and lets waiting requests run.
-    pub fn open(&self, registers: E::Registers, irql: &mut Passive) {
-        {
-            let mut active = self.active.acquire(irql);
-            active.registers = Some(registers);
-            active.open = true;
-        }
-        self.look(irql);
+    /// Posts work to the visit that calls this, which does it when the call returns.
+    pub fn leave(&self, work: u32) {
+        self.work.post(work);
     }
 
-    /// Lets waiting requests run again after [`Self::close`].
-    pub fn reopen(&self, irql: &mut Passive) {
+    /// Gives the engine its registers. The queue stays closed.
+    pub fn install(&self, registers: E::Registers, irql: &mut Passive) {
+        self.active.acquire(irql).registers = Some(registers);
+    }
+
+    /// Lets waiting requests run, at first and after [`Self::close`].
+    pub fn reopen(&self, edu: &Edu, irql: &mut Passive) {
         self.active.acquire(irql).open = true;
-        self.look(irql);
+        self.look(edu, irql);
     }
 
     /// Lets no waiting request run any more, and waits until the running one is done. The queue
     /// still takes requests.
-    pub fn close(&self, irql: &mut Passive) {
+    pub fn close(&self, edu: &Edu, irql: &mut Passive) {
         {
             let mut active = self.active.acquire(irql);
             let (active, irql) = active.parts();
             active.open = false;
+            // A turn sets the event when the engine has become idle.
             if active.engine.is_idle() {
                 self.quiet.set(irql);
             } else {
                 self.quiet.clear(irql);
             }
         }
-        // Somebody may have missed the lock meanwhile.
-        self.look(irql);
+        self.look(edu, irql);
         self.quiet.wait(irql);
     }
 
-    /// Takes the registers away from a closed queue whose engine is idle.
-    pub fn take_registers(&self, irql: &mut Passive) -> Option<E::Registers> {
+    /// Takes the registers away from a queue that was closed.
+    pub fn take_registers(&self, edu: &Edu, irql: &mut Passive) -> Option<E::Registers> {
         let registers = self.active.acquire(irql).registers.take();
-        self.look(irql);
+        self.look(edu, irql);
         registers
     }
 
-    /// Ends the running request: the device will not answer any more.
-    pub fn abandon(&self, status: Status, irql: &mut Passive) {
-        let mut ended = EndedList::new();
-        {
-            let mut active = self.active.acquire(irql);
-            let (active, irql) = active.parts();
-            active.open = false;
-            active.engine.abandon(status, &mut ended);
-            self.quiet.set(irql);
+    /// Does something with the registers of a queue that was closed.
+    pub fn with_registers(
+        &self,
+        edu: &Edu,
+        act: impl FnOnce(&mut E::Registers),
+        irql: &mut Passive,
+    ) {
+        if let Some(registers) = &mut self.active.acquire(irql).registers {
+            act(registers);
         }
-        complete(ended, irql);
-        self.look(irql);
+        self.look(edu, irql);
+    }
+
+    /// Ends the running request: the device will not answer any more. [`Self::close`] follows.
+    pub fn abandon(&self, edu: &Edu, status: Status, irql: &mut Passive) {
+        let mut ended = EndedList::new();
+        let after = {
+            let mut active = self.active.acquire(irql);
+            active.open = false;
+            active.engine.abandon(status, &mut ended)
+        };
+        self.complete(ended, irql);
+        let mut raised = irql::raise_to_dispatch(irql);
+        if let Some(after) = after {
+            E::after(self, edu, after, raised.irql());
+        }
+        self.post(edu, LOOK, raised.irql());
     }
 
     /// Ends all waiting requests, and those that may still come, with this status.
     pub fn refuse(&self, status: Status, irql: &Passive) {
         // In this order, so that none is left behind.
         self.waiting.close(status, irql);
-        while let Some((irp, _)) = self.waiting.remove_next(irql) {
-            irp.complete(status, 0, irql);
+        self.end_all_waiting(status, irql);
+    }
+
+    /// Ends all waiting requests with this status.
+    pub fn end_all_waiting(&self, status: Status, irql: &Passive) {
+        while let Some((irp, request)) = self.waiting.remove_next(irql) {
+            self.end_waiting(irp, request, status, irql);
         }
     }
 
-    /// Ends the waiting requests of a handle.
+    /// Cancels the waiting requests of a handle.
     pub fn cancel_of(&self, file_object: FileObject, irql: &Passive) {
-        while let Some((irp, _)) = self.waiting.remove_next_if(|_, of| of == file_object, irql) {
-            irp.complete(Status::CANCELLED, 0, irql);
+        while let Some((irp, request)) =
+            self.waiting.remove_next_if(|_, of| of == file_object, irql)
+        {
+            self.end_waiting(irp, request, Status::CANCELLED, irql);
         }
+    }
+
+    fn end_waiting(&self, irp: Irp<Pending>, request: E::Request, status: Status, irql: &Passive) {
+        let arrived = request.arrived();
+        // What the request holds, such as locked pages, is given back before it is completed.
+        drop(request);
+        let ended = Ended {
+            irp,
+            arrived,
+            status,
+            information: 0,
+        };
+        ended.complete(self.counted(), irql);
     }
 
     /// Posts that there may be something to start, and visits.
-    fn look(&self, irql: &mut Passive) {
-        self.work.post(LOOK);
+    fn look(&self, edu: &Edu, irql: &mut Passive) {
         let mut raised = irql::raise_to_dispatch(irql);
-        self.visit(raised.irql());
+        self.post(edu, LOOK, raised.irql());
+    }
+
+    /// As [`Self::look`], for another queue's engine.
+    pub fn look_at_dispatch(&self, edu: &Edu, irql: &mut Dispatch) {
+        self.post(edu, LOOK, irql);
     }
 
     /// Does what is left to do, unless somebody else has the lock, who will.
-    fn visit(&self, irql: &mut Dispatch) {
-        self.work.visit(|| {
+    fn visit(&self, edu: &Edu, irql: &mut Dispatch) {
+        let visit = self.work.visit(|| {
             let mut ended = EndedList::new();
-            {
+            let mut left = 0;
+            let after = {
                 let Some(mut active) = self.active.try_acquire_at_dpc_level(irql) else {
                     return Attempt::Missed;
                 };
                 let work = self.work.take();
                 let (active, irql) = active.parts();
-                self.turn(active, work, &mut ended, irql);
+                self.turn(edu, active, work, &mut ended, &mut left, irql)
+            };
+            self.complete(ended, irql);
+            if let Some(after) = after {
+                E::after(self, edu, after, irql);
             }
-            complete(ended, irql);
+            if left != 0 {
+                self.work.post(left);
+            }
             Attempt::Served
         });
+        if visit == Attempt::Missed {
+            let counted = self.counted();
+            let queue = counted.statistics.queue(counted.kind);
+            queue.try_lock_misses.increment();
+        }
     }
 
-    /// One turn, with the lock held. The next request is started before the one that is done is
-    /// completed, so that the device does not idle meanwhile.
-    fn turn(&self, active: &mut Active<E>, work: u32, ended: &mut EndedList, irql: &Dispatch) {
-        let Some(registers) = &mut active.registers else {
-            return;
+    /// One turn, with the lock held.
+    fn turn(
+        &self,
+        edu: &Edu,
+        active: &mut Active<E>,
+        work: u32,
+        ended: &mut EndedList,
+        left: &mut u32,
+        irql: &mut Dispatch,
+    ) -> Option<E::After> {
+        let registers = active.registers.as_mut()?;
+        let turn = Turn {
+            edu,
+            work,
+            open: active.open,
+            registers,
+            waiting: &self.waiting,
+            ended,
+            left,
         };
-        if work & DEVICE_DONE != 0 {
-            // Relaxed: ordered by taking the work.
-            let processor = self.interrupt_processor.load(Ordering::Relaxed);
-            active.engine.device_done(registers, processor, ended);
-        }
-        if active.open {
-            active
-                .engine
-                .start_next(registers, &self.waiting, ended, irql);
-        } else if active.engine.is_idle() {
+        let after = active.engine.turn(turn, irql);
+        if !active.open && active.engine.is_idle() {
             self.quiet.set(irql);
         }
+        after
     }
-}
 
-fn complete<I: wdm::irql::AtOrBelowDispatch>(ended: EndedList, irql: &I) {
-    for Ended {
-        irp,
-        status,
-        information,
-    } in ended
-    {
-        irp.complete(status, information, irql);
+    fn complete<I: AtOrBelowDispatch>(&self, ended: EndedList, irql: &I) {
+        for ended in ended {
+            ended.complete(self.counted(), irql);
+        }
     }
 }

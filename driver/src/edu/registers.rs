@@ -15,18 +15,30 @@ bitflags! {
         const INTERRUPT_WHEN_DONE = 1 << 7;
     }
 
-    /// The interrupt status register, and what acknowledges it. Bits without a name are those
-    /// that a client raised.
+    /// The interrupt status register, and what raises and acknowledges it.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct InterruptStatusBits: u32 {
+    pub struct InterruptBits: u32 {
         /// A factorial is done.
-        const FACTORIAL = 1 << 0;
+        const FACTORIAL = eduwdm_abi::edu::EVENT_FACTORIAL;
         /// A DMA transfer is done.
-        const DMA = 1 << 8;
+        const DMA = eduwdm_abi::edu::EVENT_DMA;
+        /// All others: whatever a client raised.
+        const RAISED = eduwdm_abi::edu::EVENT_USER_MASK;
+    }
+
+    /// The DMA command register.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    pub struct CommandBits: u64 {
+        /// Write: start. Read: a transfer is running.
+        const START = 1 << 0;
+        /// From the device to memory; otherwise from memory to the device.
+        const FROM_DEVICE = 1 << 1;
+        /// Interrupt when the transfer is done.
+        const INTERRUPT_WHEN_DONE = 1 << 2;
     }
 }
 
-wdm::register_flags!(StatusBits: u32, InterruptStatusBits: u32);
+wdm::register_flags!(StatusBits: u32, InterruptBits: u32, CommandBits: u64);
 
 /// What the identification register has in its lowest byte on every `edu` device.
 pub const IDENTIFICATION_LOW: u32 = 0xed;
@@ -57,9 +69,27 @@ wdm::registers! {
         /// What the ISR needs.
         interrupt: pub block InterruptBlock {
             /// Why the device interrupts.
-            InterruptStatus(0x24): InterruptStatusBits, read;
+            InterruptStatus(0x24): InterruptBits, read;
             /// Clears these bits of the status.
-            InterruptAcknowledge(0x64): InterruptStatusBits, write;
+            InterruptAcknowledge(0x64): InterruptBits, write;
+        }
+
+        /// What makes the device interrupt.
+        raise: pub block RaiseBlock {
+            /// Adds these bits to the interrupt status.
+            InterruptRaise(0x60): InterruptBits, write;
+        }
+
+        /// DMA between memory and the device's buffer. Writes while a transfer runs are ignored.
+        dma: pub block DmaBlock {
+            /// Where from.
+            DmaSource(0x80): u64, write;
+            /// Where to.
+            DmaDestination(0x88): u64, write;
+            /// How many bytes.
+            DmaCount(0x90): u64, write;
+            /// Starts a transfer.
+            DmaCommand(0x98): CommandBits, read, write;
         }
     }
 }

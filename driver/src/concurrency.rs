@@ -1,0 +1,1 @@
+//! Which routines can run at the same time, and what protects what they share.

@@ -1,0 +1,195 @@
+//! Requests that wait for an event: for interrupt bits that a client has the device raise.
+//!
+//! Three can want to end such a request at the same time: the event, its time-out, and a
+//! cancellation. The cancel-safe queue gives the IRP to one of them.
+
+use eduwdm_abi::{
+    Header,
+    edu::{WAIT_INFINITE, WaitEventInput, WaitEventOutput},
+};
+use eduwdm_logic::interrupt_bits::Taken;
+use wdm::{
+    Result, Status,
+    csq::{Csq, Request},
+    irp::{Dispatched, Fresh, Irp, Pending},
+    irql::{AtOrBelowDispatch, Dispatch, Passive, UpToDispatch},
+    time::Instant,
+    timeout::{Arm, TimedRequest, Timeout},
+};
+use zerocopy::IntoBytes;
+
+use super::{
+    Edu,
+    queue::{Counted, ENGINE, Ended, EndedList, Engine, Queue, QueuedRequest, Turn},
+};
+use crate::tags;
+
+/// Events were raised.
+pub const RAISED: u32 = ENGINE;
+
+/// A wait.
+pub struct WaitRequest {
+    mask: u32,
+    arrived: Instant,
+    /// Disarmed when the wait is over.
+    timeout: Option<Timeout<Self>>,
+}
+
+impl WaitRequest {
+    /// A wait that arrives now, with what arms its time-out, if it has one.
+    fn new(mask: u32, timeout_ms: u32, queue: &Csq<Self>) -> Result<(Self, Option<Arm<Self>>)> {
+        let (timeout, arm) = if timeout_ms == WAIT_INFINITE {
+            (None, None)
+        } else {
+            let (timeout, arm) = Timeout::new(tags::TIMEOUT, queue)?;
+            (Some(timeout), Some(arm))
+        };
+        let request = Self {
+            mask,
+            arrived: Instant::now(),
+            timeout,
+        };
+        Ok((request, arm))
+    }
+
+    /// One of its events was raised.
+    fn raised(self, mut irp: Irp<Pending>, bits: u32, interrupt_processor: u32) -> Ended {
+        let output = WaitEventOutput {
+            header: Header::of::<WaitEventOutput>(),
+            bits: self.mask & bits,
+            interrupt_processor,
+        };
+        // That the answer fits was checked when the request came.
+        let (status, information) = match irp.write_output(output.as_bytes()) {
+            Ok(length) => (Status::SUCCESS, length),
+            Err(status) => (status, 0),
+        };
+        Ended {
+            irp,
+            arrived: self.arrived,
+            status,
+            information,
+        }
+    }
+
+    fn end<I: AtOrBelowDispatch>(
+        self,
+        irp: Irp<Pending>,
+        status: Status,
+        counted: &Counted,
+        irql: &I,
+    ) {
+        let arrived = self.arrived;
+        drop(self.timeout);
+        let ended = Ended {
+            irp,
+            arrived,
+            status,
+            information: 0,
+        };
+        ended.complete(counted, irql);
+    }
+}
+
+impl QueuedRequest for WaitRequest {
+    fn arrived(&self) -> Instant {
+        self.arrived
+    }
+}
+
+impl Request for WaitRequest {
+    type Context = Counted;
+
+    fn canceled(self, irp: Irp<Pending>, counted: &Counted, irql: &mut UpToDispatch) {
+        self.end(irp, Status::CANCELLED, counted, irql);
+    }
+}
+
+impl TimedRequest for WaitRequest {
+    fn timed_out(self, irp: Irp<Pending>, counted: &Counted, irql: &mut Dispatch) {
+        self.end(irp, Status::IO_TIMEOUT, counted, irql);
+    }
+}
+
+impl Edu {
+    /// [`eduwdm_abi::Ioctl::WaitEvent`], validated.
+    pub fn wait_event(
+        &self,
+        irp: Irp<Fresh>,
+        input: &WaitEventInput,
+        irql: &mut Passive,
+    ) -> Dispatched {
+        if input.timeout_ms == 0 {
+            return irp.complete(Status::IO_TIMEOUT, 0, irql);
+        }
+        let waiting = self.events.waiting();
+        let (request, arm) = match WaitRequest::new(input.mask, input.timeout_ms, waiting) {
+            Ok(made) => made,
+            Err(status) => return irp.complete(status, 0, irql),
+        };
+        self.events.count_inserted();
+        let inserted = match arm {
+            Some(arm) => waiting.insert_with_timeout(irp, request, arm, input.timeout_ms, irql),
+            None => waiting.insert(irp, request, irql),
+        };
+        self.events.inserted(self, inserted, irql)
+    }
+}
+
+/// The engine: nothing of it is ever on the device.
+pub struct Events {
+    /// What was raised, as far as not all waits have been looked at for it.
+    raised: Taken,
+}
+
+impl Events {
+    /// No event.
+    pub const fn new() -> Self {
+        Self {
+            raised: Taken {
+                bits: 0,
+                processor: 0,
+            },
+        }
+    }
+}
+
+impl Engine for Events {
+    type Request = WaitRequest;
+    type Registers = ();
+    type After = core::convert::Infallible;
+
+    fn turn(&mut self, turn: Turn<'_, Self>, irql: &mut Dispatch) -> Option<Self::After> {
+        if turn.work & RAISED != 0 {
+            let taken = turn.edu.raised.take();
+            self.raised.bits |= taken.bits;
+            self.raised.processor = taken.processor;
+        }
+        let Taken { bits, processor } = self.raised;
+        if bits != 0 {
+            let matches = |request: &WaitRequest, _| request.mask & bits != 0;
+            while let Some((irp, request)) = turn.waiting.remove_next_if(matches, irql) {
+                turn.ended.push(request.raised(irp, bits, processor));
+                if turn.ended.is_full() {
+                    // The rest after these have been completed.
+                    *turn.left |= RAISED;
+                    return None;
+                }
+            }
+        }
+        self.raised.bits = 0;
+        None
+    }
+
+    fn after(_queue: &Queue<Self>, _edu: &Edu, after: Self::After, _irql: &mut Dispatch) {
+        match after {}
+    }
+
+    fn abandon(&mut self, _status: Status, _ended: &mut EndedList) -> Option<Self::After> {
+        None
+    }
+
+    fn is_idle(&self) -> bool {
+        true
+    }
+}

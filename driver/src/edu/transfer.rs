@@ -1,0 +1,434 @@
+//! Transfers between memory and the device's buffer: the write queue and the read queue.
+//!
+//! Each has this engine. The device has one DMA engine for both, which is a value of its own
+//! ([`super::dma::Dma`]): a request that runs owns it, along with its IRP and its mapped memory,
+//! until the device is done with all of its steps. So the device is never told two things at
+//! once, and memory that it may touch stays locked and mapped, even if the request is cancelled
+//! or its process ends meanwhile.
+//!
+//! ```text
+//!     Idle --> Elsewhere (being mapped) --> Running --> Elsewhere (being unmapped) --> Idle
+//! ```
+//!
+//! Mapping and unmapping call the adapter, so both are done without the lock; what comes of them
+//! is posted to the queue as work.
+
+use eduwdm_abi::statistics::QueueKind;
+use eduwdm_logic::transfer::{DeviceRange, Direction, Element, Progress, Step};
+use wdm::{
+    Status,
+    csq::Request,
+    dma::{Channel, Mapped, NotMapped, TransferMemory},
+    irp::{Irp, Pending},
+    irql::{Dispatch, UpToDispatch},
+    mdl::UserPages,
+    time::Instant,
+};
+
+use super::{
+    Edu,
+    dma::{Dma, IdleDma},
+    queue::{Counted, DEVICE_DONE, ENGINE, Ended, EndedList, Engine, Queue, QueuedRequest, Turn},
+    selftest::SelfTest,
+};
+
+/// The memory of the request has been mapped, or could not be.
+pub const MAPPED: u32 = ENGINE;
+/// The request is over, and the DMA engine free.
+const ENDED: u32 = ENGINE << 1;
+
+/// What memory a transfer is about.
+pub enum Memory {
+    /// The buffer of a ReadFile or WriteFile, locked by the I/O manager.
+    Direct,
+    /// A buffer that the client named, locked by this driver.
+    User(UserPages),
+    /// The driver's own pages, for a self-test.
+    SelfTest,
+}
+
+/// A transfer that was asked for, in the three words that an IRP has room for.
+pub struct TransferRequest {
+    arrived: Instant,
+    /// For [`Memory::User`].
+    pages: Option<UserPages>,
+    range: DeviceRange,
+    self_test: bool,
+}
+
+impl TransferRequest {
+    /// One that arrives now.
+    pub fn new(memory: Memory, range: DeviceRange) -> Self {
+        let (pages, self_test) = match memory {
+            Memory::Direct => (None, false),
+            Memory::User(pages) => (Some(pages), false),
+            Memory::SelfTest => (None, true),
+        };
+        Self {
+            arrived: Instant::now(),
+            pages,
+            range,
+            self_test,
+        }
+    }
+
+    /// What memory it is about.
+    fn into_memory(self) -> Memory {
+        match self.pages {
+            Some(pages) => Memory::User(pages),
+            None if self.self_test => Memory::SelfTest,
+            None => Memory::Direct,
+        }
+    }
+}
+
+impl QueuedRequest for TransferRequest {
+    fn arrived(&self) -> Instant {
+        self.arrived
+    }
+}
+
+impl Request for TransferRequest {
+    type Context = Counted;
+
+    fn canceled(self, irp: Irp<Pending>, counted: &Counted, irql: &mut UpToDispatch) {
+        let arrived = self.arrived;
+        // Locked pages are given back before the request is completed.
+        drop(self.pages);
+        let ended = Ended {
+            irp,
+            arrived,
+            status: Status::CANCELLED,
+            information: 0,
+        };
+        ended.complete(counted, irql);
+    }
+}
+
+/// A request with the DMA engine: everything about it but its IRP and memory.
+pub struct Job {
+    pub dma: Dma,
+    pub arrived: Instant,
+    pub direction: Direction,
+    pub progress: Progress,
+    pub self_test: Option<SelfTest>,
+}
+
+impl Job {
+    /// Starts the next step, if one is left.
+    fn start_next_step(&mut self, mapped: &Mapped<Edu>) -> Next {
+        let element = |index| {
+            let (address, length) = mapped.element(index)?;
+            Some(Element { address, length })
+        };
+        match self.progress.next_step(element) {
+            Ok(None) => Next::End(Status::SUCCESS),
+            // Between two steps is where a cancelled request can end: the device is not at it.
+            Ok(Some(_)) if mapped.irp().is_canceled() => Next::End(Status::CANCELLED),
+            Ok(Some(step)) => {
+                self.dma.start(step, self.direction);
+                Next::Step(step)
+            }
+            // The adapter was told what the device can address, and what was to be mapped.
+            Err(_) => Next::End(Status::DEVICE_CONFIGURATION_ERROR),
+        }
+    }
+}
+
+enum Next {
+    Step(Step),
+    End(Status),
+}
+
+/// Where the running request is.
+#[expect(
+    clippy::large_enum_variant,
+    reason = "there is one for each queue, and a box would be an allocation for each request"
+)]
+enum State {
+    /// There is none.
+    Idle,
+    /// Being mapped or unmapped, without the lock.
+    Elsewhere,
+    /// On the device.
+    Running(Running),
+}
+
+struct Running {
+    job: Job,
+    mapped: Mapped<Edu>,
+    step: Step,
+}
+
+/// The engine of one direction.
+pub struct Transfer {
+    kind: QueueKind,
+    state: State,
+    /// Why the running request is to end as soon as it comes back from elsewhere.
+    abandoned: Option<Status>,
+}
+
+/// What is left to do without the lock.
+pub enum After {
+    /// Have the memory of a new request mapped.
+    Map {
+        irp: Irp<Pending>,
+        request: TransferRequest,
+        idle: IdleDma,
+    },
+    /// Unmap the memory of a request that is over, and complete it.
+    End {
+        job: Job,
+        memory: Ending,
+        status: Status,
+    },
+}
+
+/// The memory of a request that is over.
+pub enum Ending {
+    Mapped(Mapped<Edu>),
+    NotMapped(TransferMemory, Channel<Edu>),
+}
+
+impl Transfer {
+    /// An idle engine for the write or the read queue.
+    pub const fn new(kind: QueueKind) -> Self {
+        Self {
+            kind,
+            state: State::Idle,
+            abandoned: None,
+        }
+    }
+
+    /// Puts a mapped request on the device, or ends it.
+    fn run(&mut self, mut job: Job, mapped: Mapped<Edu>) -> Option<After> {
+        let next = self
+            .abandoned
+            .map_or_else(|| job.start_next_step(&mapped), Next::End);
+        match next {
+            Next::Step(step) => {
+                self.state = State::Running(Running { job, mapped, step });
+                None
+            }
+            Next::End(status) => {
+                self.state = State::Elsewhere;
+                Some(After::End {
+                    job,
+                    memory: Ending::Mapped(mapped),
+                    status,
+                })
+            }
+        }
+    }
+}
+
+impl Engine for Transfer {
+    type Request = TransferRequest;
+    /// The DMA registers are not the queue's: they are in the engine that both queues share.
+    type Registers = ();
+    type After = After;
+
+    fn turn(&mut self, turn: Turn<'_, Self>, irql: &mut Dispatch) -> Option<After> {
+        if turn.work & MAPPED != 0
+            && let Some((job, result)) = turn.edu.dma.take_mapping(irql)
+        {
+            match result {
+                Ok(mapped) => return self.run(job, mapped),
+                Err(NotMapped {
+                    channel,
+                    memory,
+                    status,
+                }) => {
+                    return Some(After::End {
+                        job,
+                        memory: Ending::NotMapped(memory, channel),
+                        status,
+                    });
+                }
+            }
+        }
+        if turn.work & DEVICE_DONE != 0
+            && let State::Running(_) = self.state
+            && let State::Running(Running {
+                mut job,
+                mapped,
+                step,
+            }) = core::mem::replace(&mut self.state, State::Elsewhere)
+        {
+            job.progress.advance(step);
+            return self.run(job, mapped);
+        }
+        if turn.work & ENDED != 0 {
+            self.state = State::Idle;
+            self.abandoned = None;
+        }
+        if turn.open
+            && self.is_idle()
+            && let Some((idle, (irp, request))) =
+                turn.edu
+                    .dma
+                    .claim(self.kind, |irql| turn.waiting.remove_next(irql), irql)
+        {
+            self.state = State::Elsewhere;
+            return Some(After::Map { irp, request, idle });
+        }
+        None
+    }
+
+    fn after(queue: &Queue<Self>, edu: &Edu, after: After, irql: &mut Dispatch) {
+        match after {
+            After::Map { irp, request, idle } => map(queue, edu, irp, request, idle, irql),
+            After::End {
+                job,
+                memory,
+                status,
+            } => end(queue, edu, job, memory, status, irql),
+        }
+    }
+
+    fn abandon(&mut self, status: Status, _ended: &mut EndedList) -> Option<After> {
+        match core::mem::replace(&mut self.state, State::Elsewhere) {
+            State::Idle => {
+                self.state = State::Idle;
+                None
+            }
+            State::Elsewhere => {
+                self.abandoned = Some(status);
+                None
+            }
+            State::Running(Running { job, mapped, .. }) => Some(After::End {
+                job,
+                memory: Ending::Mapped(mapped),
+                status,
+            }),
+        }
+    }
+
+    fn is_idle(&self) -> bool {
+        matches!(self.state, State::Idle)
+    }
+}
+
+/// The direction in which a queue moves bytes.
+const fn direction_of(kind: QueueKind) -> Direction {
+    match kind {
+        QueueKind::Read => Direction::FromDevice,
+        _ => Direction::ToDevice,
+    }
+}
+
+/// Has the memory of a request mapped.
+fn map(
+    queue: &Queue<Transfer>,
+    edu: &Edu,
+    irp: Irp<Pending>,
+    request: TransferRequest,
+    idle: IdleDma,
+    irql: &mut Dispatch,
+) {
+    let TransferRequest { arrived, range, .. } = request;
+    let IdleDma { dma, channel } = idle;
+    let (memory, self_test) = match request.into_memory() {
+        Memory::Direct => match TransferMemory::direct(irp) {
+            Ok(memory) => (memory, None),
+            Err(irp) => {
+                // Never for what the read and write routines let in: they look for the MDL.
+                give_back(queue, edu, IdleDma { dma, channel }, irql);
+                let ended = Ended {
+                    irp,
+                    arrived,
+                    status: Status::INVALID_PARAMETER,
+                    information: 0,
+                };
+                ended.complete(queue.counted(), irql);
+                return;
+            }
+        },
+        Memory::User(pages) => (TransferMemory::user(irp, pages), None),
+        Memory::SelfTest => {
+            let test = SelfTest::begin(&irp, range, &dma);
+            (TransferMemory::pages(irp, dma.write_pages()), Some(test))
+        }
+    };
+    let job = Job {
+        dma,
+        arrived,
+        direction: direction_of(queue.counted().kind),
+        progress: Progress::new(range),
+        self_test,
+    };
+    map_for(queue, edu, job, memory, channel, range.length(), irql);
+}
+
+/// Has memory mapped for a job, which waits for it in [`super::dma::DmaSlot`].
+fn map_for(
+    queue: &Queue<Transfer>,
+    edu: &Edu,
+    job: Job,
+    memory: TransferMemory,
+    channel: Channel<Edu>,
+    length: u32,
+    irql: &mut Dispatch,
+) {
+    let direction = match job.direction {
+        Direction::ToDevice => wdm::dma::Direction::ToDevice,
+        Direction::FromDevice => wdm::dma::Direction::FromDevice,
+    };
+    edu.dma.put_job(job, irql);
+    if let Err(not_mapped) = channel.map(memory, length, direction, irql) {
+        edu.dma.put_mapping(Err(not_mapped), irql);
+        queue.leave(MAPPED);
+    }
+}
+
+/// Unmaps the memory of a request that is over, and completes it; or goes on with the second half
+/// of a self-test.
+fn end(
+    queue: &Queue<Transfer>,
+    edu: &Edu,
+    mut job: Job,
+    memory: Ending,
+    status: Status,
+    irql: &mut Dispatch,
+) {
+    let (memory, channel) = match memory {
+        Ending::Mapped(mapped) => mapped.unmap(irql),
+        Ending::NotMapped(memory, channel) => (memory, channel),
+    };
+    let mut irp = memory.into_irp();
+    let mut information = job.progress.done() as usize;
+    let mut status = status;
+    if let Some(test) = &mut job.self_test
+        && status.is_success()
+    {
+        if let Some((direction, range)) = test.second_half() {
+            job.direction = direction;
+            job.progress = Progress::new(range);
+            let memory = TransferMemory::pages(irp, job.dma.read_pages());
+            map_for(queue, edu, job, memory, channel, range.length(), irql);
+            return;
+        }
+        match test.finish(&mut irp, &job.dma) {
+            Ok(length) => information = length,
+            Err(error) => status = error,
+        }
+    }
+    let Job { dma, arrived, .. } = job;
+    give_back(queue, edu, IdleDma { dma, channel }, irql);
+    let ended = Ended {
+        irp,
+        arrived,
+        status,
+        information: if status.is_success() { information } else { 0 },
+    };
+    ended.complete(queue.counted(), irql);
+}
+
+/// Gives the DMA engine back, first to the other direction, so that both get their turn.
+fn give_back(queue: &Queue<Transfer>, edu: &Edu, idle: IdleDma, irql: &mut Dispatch) {
+    edu.dma.release(idle, irql);
+    // This queue's own next request is started when this returns to its visit.
+    queue.leave(ENDED);
+    edu.other_direction(queue.counted().kind)
+        .look_at_dispatch(edu, irql);
+}

@@ -1,0 +1,121 @@
+//! StartIo: requests one after the other, at DISPATCH_LEVEL.
+//!
+//! While the device is stopped or has no power, StartIo parks the request that it is given and
+//! does not go on to the next, so that the system queues those behind it. A request that has been
+//! given to StartIo cannot be cancelled by the system's means any more (that is what the
+//! attribute NonCancelable is for), and a parked one may have to wait long: so it is parked in a
+//! cancel-safe queue.
+
+use eduwdm_abi::testdev::RunInput;
+use wdm::{
+    Status,
+    csq::{Csq, Refused, Request},
+    device::Fdo,
+    irp::{FileObject, Irp, Pending},
+    irql::{self, Dispatch, Passive, UpToDispatch},
+};
+use zerocopy::{FromBytes, IntoBytes};
+
+use super::Testdev;
+use crate::function::FunctionDevice;
+
+type Device = Fdo<FunctionDevice<Testdev>>;
+
+/// A request that StartIo could not run yet. What it asks for is in its buffer.
+pub struct Parked;
+
+impl Request for Parked {
+    type Context = ();
+
+    fn canceled(self, irp: Irp<Pending>, (): &(), irql: &mut UpToDispatch) {
+        irp.complete(Status::CANCELLED, 0, irql);
+    }
+}
+
+/// StartIo.
+pub fn start_io(device: &Device, irp: Irp<Pending>, irql: &mut Dispatch) {
+    let testdev = &device.function;
+    let (open, refused) = {
+        let active = testdev.active.acquire_at_dpc_level(irql);
+        (active.open, active.refused)
+    };
+    if open || refused.is_some() {
+        finish(device, irp, irql);
+        device.start_next(irql);
+        return;
+    }
+    // Parked first and counted as busy then: whoever opens the device in between finds it not
+    // busy, and leaves the rest to what follows.
+    park(&testdev.parked, irp, irql);
+    testdev.active.acquire_at_dpc_level(irql).busy = true;
+    unpark(device, irql);
+}
+
+fn park(parked: &Csq<Parked>, irp: Irp<Pending>, irql: &Dispatch) {
+    if let Err(Refused { irp, status, .. }) = parked.insert_pending(irp, Parked, irql) {
+        // The queue is never closed.
+        irp.complete(status, 0, irql);
+    }
+}
+
+/// Runs the parked request, if there is one and the device may, and goes on to the next.
+fn unpark(device: &Device, irql: &mut Dispatch) {
+    let testdev = &device.function;
+    {
+        let mut active = testdev.active.acquire_at_dpc_level(irql);
+        if !active.busy || !(active.open || active.refused.is_some()) {
+            return;
+        }
+        active.busy = false;
+    }
+    // Nothing is there if it was cancelled.
+    if let Some((irp, Parked)) = testdev.parked.remove_next(irql) {
+        finish(device, irp, irql);
+    }
+    device.start_next(irql);
+}
+
+/// Runs a request to its end, and completes it.
+fn finish(device: &Device, mut irp: Irp<Pending>, irql: &mut Dispatch) {
+    let output = {
+        let mut active = device.function.active.acquire_at_dpc_level(irql);
+        // Validated by the dispatch routine; the I/O manager's copy has not changed since.
+        let input = RunInput::read_from_prefix(irp.input());
+        match (active.refused, &mut active.bars, input) {
+            (Some(status), _, _) => Err(status),
+            (None, Some(bars), Ok((input, _))) => bars.run(&input),
+            _ => Err(Status::DEVICE_NOT_READY),
+        }
+    };
+    let written = output.and_then(|output| irp.write_output(output.as_bytes()));
+    match written {
+        Ok(length) => irp.complete(Status::SUCCESS, length, irql),
+        Err(status) => irp.complete(status, 0, irql),
+    }
+}
+
+/// Lets requests run.
+pub fn open(device: &Device, irql: &mut Passive) {
+    {
+        let mut active = device.function.active.acquire(irql);
+        active.open = true;
+        active.refused = None;
+    }
+    unpark(device, irql::raise_to_dispatch(irql).irql());
+}
+
+/// Ends the waiting requests, and those that may still come.
+pub fn refuse(device: &Device, status: Status, irql: &mut Passive) {
+    device.function.active.acquire(irql).refused = Some(status);
+    unpark(device, irql::raise_to_dispatch(irql).irql());
+    device.cancel_waiting(None, status, irql);
+}
+
+/// Cancels the waiting requests of a handle.
+pub fn cancel_of(device: &Device, file_object: FileObject, irql: &mut Passive) {
+    device.cancel_waiting(Some(file_object), Status::CANCELLED, irql);
+    let parked = &device.function.parked;
+    if let Some((irp, Parked)) = parked.remove_next_if(|_, of| of == file_object, irql) {
+        irp.complete(Status::CANCELLED, 0, irql);
+    }
+}
