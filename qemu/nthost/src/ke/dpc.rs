@@ -185,6 +185,12 @@ fn is_idle(processor: &Pcr) -> bool {
         == processor.idle_thread.load(Ordering::Relaxed)
 }
 
+/// Whether a DPC waits for this processor.
+#[must_use]
+pub fn is_waiting(processor: &Pcr) -> bool {
+    !processor.dpcs.lock().first.is_null()
+}
+
 /// A DPC that is in a queue and lies in these bytes.
 #[must_use]
 pub fn queued_in(address: u64, size: u64) -> Option<u64> {

@@ -213,11 +213,22 @@ pub fn adopt_idle(stack_limit: u64, stack_base: u64) {
         .store(thread, Ordering::Relaxed);
 }
 
-/// What an idle thread does: it waits for interrupts.
+/// What an idle thread does: it waits for interrupts, unless a DPC waits for it.
+///
+/// A DPC that may wait until its processor looks at its queue gets no interrupt while a thread
+/// runs there: the idle thread is who looks. Whoever queues one after this look finds the
+/// processor idle, and interrupts it; the halt begins with interrupts still held back, so that
+/// this interrupt ends it.
 pub fn idle() -> ! {
     super::irql::set(crate::export::PASSIVE_LEVEL);
     loop {
-        x86_64::instructions::interrupts::enable_and_hlt();
+        x86_64::instructions::interrupts::disable();
+        if super::dpc::is_waiting(super::pcr::current()) {
+            x86_64::instructions::interrupts::enable();
+            super::dispatcher::interrupt_processor(super::pcr::current());
+        } else {
+            x86_64::instructions::interrupts::enable_and_hlt();
+        }
     }
 }
 
