@@ -6,9 +6,9 @@
 //! DPC Objects", nf-wdm-keinsertqueuedpc.)
 
 use wdk_sys::{
-    KDPC, PKDPC, PROCESSOR_NUMBER, PVOID,
+    _KDPC_IMPORTANCE, KDPC, PKDPC, PROCESSOR_NUMBER, PVOID,
     ntddk::{
-        KeFlushQueuedDpcs, KeInitializeDpc, KeInsertQueueDpc, KeRemoveQueueDpc,
+        KeFlushQueuedDpcs, KeInitializeDpc, KeInsertQueueDpc, KeRemoveQueueDpc, KeSetImportanceDpc,
         KeSetTargetProcessorDpcEx,
     },
 };
@@ -59,7 +59,12 @@ impl<C: DeferredRoutine> Dpc<C> {
     /// Has the DPC run on one processor, wherever it is queued. To be set before it is first
     /// queued.
     ///
-    /// Source: nf-wdm-kesettargetprocessordpcex.
+    /// A DPC of medium importance that is queued from another processor is left until its target
+    /// looks at its queue for some other reason, which may be a clock tick away; of medium-high
+    /// importance, it interrupts the target at once. So this makes it that.
+    ///
+    /// Source: nf-wdm-kesettargetprocessordpcex, nf-wdm-kesetimportancedpc, "Organization of DPC
+    /// Queues".
     ///
     /// # Errors
     ///
@@ -68,7 +73,10 @@ impl<C: DeferredRoutine> Dpc<C> {
         let mut number: PROCESSOR_NUMBER = processor.to_raw();
         // SAFETY: initialised, and not queued: `&mut self`, so nobody else has it yet.
         let status = unsafe { KeSetTargetProcessorDpcEx(self.dpc.get(), &raw mut number) };
-        Status::check(status)
+        Status::check(status)?;
+        // SAFETY: as above.
+        unsafe { KeSetImportanceDpc(self.dpc.get(), _KDPC_IMPORTANCE::MediumHighImportance) };
+        Ok(())
     }
 
     /// Queues the DPC, unless it is queued already: then this returns false, and the call that is
