@@ -42,18 +42,36 @@ fn bad_count(reference: *mut EX_RUNDOWN_REF) -> ! {
     )
 }
 
+/// Changes the count to what `new` makes of it, unless that is nothing; gives what it was, as an
+/// error if it was left as it is.
+fn update(
+    reference: *mut EX_RUNDOWN_REF,
+    changed: Ordering,
+    mut new: impl FnMut(usize) -> Option<usize>,
+) -> Result<usize, usize> {
+    let word = word(reference);
+    // Acquire: a value that is not to be changed may be the address of a waiter's record.
+    let mut value = word.load(Ordering::Acquire);
+    while let Some(next) = new(value) {
+        match word.compare_exchange_weak(value, next, changed, Ordering::Acquire) {
+            Ok(before) => return Ok(before),
+            Err(other) => value = other,
+        }
+    }
+    Err(value)
+}
+
 fn acquire(reference: *mut EX_RUNDOWN_REF, count: usize) -> bool {
     // Acquire: the object is seen as its owner made it.
-    word(reference)
-        .fetch_update(Ordering::Acquire, Ordering::Relaxed, |value| {
-            (value & ACTIVE == 0).then(|| value + count * ONE)
-        })
-        .is_ok()
+    update(reference, Ordering::Acquire, |value| {
+        (value & ACTIVE == 0).then(|| value + count * ONE)
+    })
+    .is_ok()
 }
 
 fn release(reference: *mut EX_RUNDOWN_REF, count: usize) {
     // Release: what was done to the object comes before its owner goes on.
-    let released = word(reference).fetch_update(Ordering::Release, Ordering::Acquire, |value| {
+    let released = update(reference, Ordering::Release, |value| {
         (value & ACTIVE == 0).then(|| {
             value
                 .checked_sub(count * ONE)
@@ -86,7 +104,7 @@ fn wait(reference: *mut EX_RUNDOWN_REF) {
     let address = (&raw mut waiter).expose_provenance();
     // Release: whoever sees the record sees its event. Acquire: if nobody is left, what they did
     // to the object is seen.
-    let begun = word(reference).fetch_update(Ordering::AcqRel, Ordering::Acquire, |value| {
+    let begun = update(reference, Ordering::AcqRel, |value| {
         if value & ACTIVE != 0 {
             return None;
         }

@@ -47,9 +47,14 @@ fn next_random() -> u64 {
 pub fn strikes(_caller: u64) -> bool {
     CALLS.fetch_add(1, Ordering::Relaxed);
     // Each caller takes one off; whoever takes the last fails.
-    let nth = COUNTDOWN.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |left| {
-        left.checked_sub(1)
-    }) == Ok(1);
+    let mut left = COUNTDOWN.load(Ordering::Relaxed);
+    while let Some(fewer) = left.checked_sub(1) {
+        match COUNTDOWN.compare_exchange_weak(left, fewer, Ordering::Relaxed, Ordering::Relaxed) {
+            Ok(_) => break,
+            Err(other) => left = other,
+        }
+    }
+    let nth = left == 1;
     let one_in = ONE_IN.load(Ordering::Relaxed);
     let random = one_in != 0 && next_random().is_multiple_of(one_in);
     if nth || random {
