@@ -186,7 +186,7 @@ fn errors_have_words_and_exit_codes_for_people_and_for_machines() {
         3,
         &["STATUS_INVALID_DEVICE_REQUEST (0xc0000010)", "What to do"],
     );
-    assert!(output.stdout.is_empty());
+    assert_eq!(output.stdout, b"");
     let output = with(&double, &["raise", "2", "--json"]);
     check(&output, 3, &[]);
     let error = &json(&output)["error"];

@@ -159,6 +159,7 @@ impl TransferMemory {
     }
 
     /// The request.
+    #[must_use = "to look at the request changes nothing"]
     pub const fn irp(&self) -> &Irp<Pending> {
         &self.irp
     }
@@ -420,6 +421,7 @@ impl<C: ListControl> Mapped<C> {
     }
 
     /// The request.
+    #[must_use = "to look at the request changes nothing"]
     pub const fn irp(&self) -> &Irp<Pending> {
         self.memory.irp()
     }

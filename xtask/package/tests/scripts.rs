@@ -194,7 +194,7 @@ fn every_function_that_is_called_is_defined() {
             text,
             &mut commands,
         );
-        assert!(!commands.is_empty());
+        assert_ne!(commands, Vec::<String>::new(), "no command was found");
         for command in commands {
             let known = own.contains(&command)
                 || shared.contains(&command)

@@ -271,7 +271,9 @@ impl Module {
         let function = self.function(address)?;
         let table = self.image().get(self.exceptions.0 as usize..)?;
         let index = table
-            .chunks_exact(12)
+            .as_chunks::<12>()
+            .0
+            .iter()
             .position(|entry| entry.first_chunk() == Some(&function.begin.to_le_bytes()))?;
         Some(self.base + u64::from(self.exceptions.0) + 12 * index as u64)
     }

@@ -41,8 +41,10 @@ pub fn decode(bytes: &[u8]) -> Result<String, EncodingError> {
                 return Err(EncodingError::Utf16);
             }
             let units: Vec<u16> = rest
-                .chunks_exact(2)
-                .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+                .as_chunks()
+                .0
+                .iter()
+                .map(|&pair| u16::from_le_bytes(pair))
                 .collect();
             String::from_utf16(&units).map_err(|_| EncodingError::Utf16)
         }

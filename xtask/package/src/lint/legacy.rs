@@ -52,10 +52,9 @@ const INTRODUCED: &[(Kind, &str, u32)] = &[
 pub fn check(walk: &mut Walk<'_>) {
     operations(walk);
     since(walk);
-    for name in ["InterfaceInstall32"] {
-        if let Some(section) = walk.document.section(name) {
-            walk.find(&DISCOURAGED, section.line, format!("[{name}]"));
-        }
+    let name = "InterfaceInstall32";
+    if let Some(section) = walk.document.section(name) {
+        walk.find(&DISCOURAGED, section.line, format!("[{name}]"));
     }
     for (rule, suffix) in [
         (&SECTION, "LogConfigOverride"),

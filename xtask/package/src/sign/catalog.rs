@@ -92,8 +92,10 @@ impl NameValue {
         let units: Vec<u16> = self
             .value
             .as_bytes()
-            .chunks_exact(2)
-            .map(|pair| u16::from_le_bytes([pair[0], pair[1]]))
+            .as_chunks()
+            .0
+            .iter()
+            .map(|&pair| u16::from_le_bytes(pair))
             .collect();
         let value = String::from_utf16_lossy(&units);
         (
