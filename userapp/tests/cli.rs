@@ -10,6 +10,7 @@ use std::{
 };
 
 use double::{Double, ENDLESS};
+use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 const COMMANDS: &[&str] = &[
@@ -225,10 +226,7 @@ fn ctrl_c_cancels_what_is_outstanding_and_waits_for_it() {
     while double.seen().outstanding < 2 {
         std::thread::yield_now();
     }
-    let kill = Command::new("kill")
-        .args(["-INT", &child.id().to_string()])
-        .status();
-    assert!(kill.unwrap().success());
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
     let output = child.wait_with_output().unwrap();
     check(&output, 130, &["interrupted"]);
     let seen = double.seen();
