@@ -24,7 +24,6 @@ pub mod export;
 #[macro_use]
 pub mod log;
 
-#[cfg(target_os = "none")]
 pub mod boot;
 pub mod etw;
 pub mod ex;

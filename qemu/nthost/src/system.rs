@@ -5,7 +5,7 @@ use alloc::sync::Arc;
 use nthost_protocol::{PROTOCOL_VERSION, ToGuest, ToHost, manifest::Role};
 
 use crate::{
-    boot::start_info::BootInfo,
+    boot::{start_info::BootInfo, switches::Switches},
     ex::worker::{self, Queue},
     hal::{exit, time},
     host,
@@ -31,11 +31,12 @@ pub fn main(info: &BootInfo) {
     ob::object::initialize();
     worker::initialize();
     io::fault::initialize();
+    let switches = Switches::new(&info.command_line);
     let archive = physical(info.archive.start).cast_const();
     // SAFETY: the loader's archive, whose pages are reserved.
     let archive = unsafe { core::slice::from_raw_parts(archive, info.archive.length as usize) };
     match Archive::read(archive) {
-        Ok(archive) => load(&archive),
+        Ok(archive) => load(&archive, switches),
         Err(fault) => {
             // Without a manifest there is nothing to run, and nobody to ask for one.
             log!("system", "{fault}");
@@ -49,9 +50,13 @@ pub fn main(info: &BootInfo) {
 }
 
 /// Loads the drivers of the manifest, in its order, and starts the devices that have one.
-fn load(archive: &Archive<'_>) {
+fn load(archive: &Archive<'_>, switches: Switches<'_>) {
     host::set_manifest(archive.manifest.clone());
     verifier::options::set(archive.manifest.verifier_options());
+    if let Some(seed) = switches.noise().or(archive.manifest.noise) {
+        log!("system", "scheduling noise from seed {seed:#x}");
+        ke::noise::start(seed);
+    }
     pnp::manager::initialize();
     BOOT_US.set(time::microseconds_since_reset());
     for image in &archive.manifest.drivers {

@@ -180,3 +180,118 @@ pub struct KMUTANT {
     /// Its owner gets no normal kernel APCs.
     pub ApcDisable: u8,
 }
+
+/// A processor by its group and its number in the group (ns-miniport-_processor_number).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct PROCESSOR_NUMBER {
+    /// The group.
+    pub Group: u16,
+    /// The number in the group.
+    pub Number: u8,
+    /// Zero.
+    pub Reserved: u8,
+}
+
+/// Processors of a group (ns-miniport-_group_affinity).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct GROUP_AFFINITY {
+    /// A bit for each processor.
+    pub Mask: u64,
+    /// The group.
+    pub Group: u16,
+    /// Zero.
+    pub Reserved: [u16; 3],
+}
+
+/// A processor's place in the queue for a spin lock (opaque in the reference).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct KSPIN_LOCK_QUEUE {
+    /// Who comes next.
+    pub Next: *mut Self,
+    /// The lock; its lowest bit is set as long as the processor waits.
+    pub Lock: usize,
+}
+
+/// What the holder of a queued spin lock has on its stack (ns-wdm-klock_queue_handle).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct KLOCK_QUEUE_HANDLE {
+    /// The place in the queue.
+    pub LockQueue: KSPIN_LOCK_QUEUE,
+    /// The IRQL before the lock was taken.
+    pub OldIrql: KIRQL,
+}
+
+/// A routine that is called at a bug check (nc-wdm-kbugcheck_callback_routine).
+pub type KBUGCHECK_CALLBACK_ROUTINE = unsafe extern "win64" fn(buffer: *mut c_void, length: u32);
+
+/// The registration of such a routine (ns-wdm-_kbugcheck_callback_record).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct KBUGCHECK_CALLBACK_RECORD {
+    /// Its place among the registrations.
+    pub Entry: LIST_ENTRY,
+    /// The routine.
+    pub CallbackRoutine: Option<KBUGCHECK_CALLBACK_ROUTINE>,
+    /// The buffer.
+    pub Buffer: *mut c_void,
+    /// Bytes of the buffer.
+    pub Length: u32,
+    /// Whose it is: a string of bytes.
+    pub Component: *const u8,
+    /// The sum of what was registered.
+    pub Checksum: usize,
+    /// `KBUGCHECK_BUFFER_DUMP_STATE`.
+    pub State: u8,
+}
+
+/// As [`KBUGCHECK_CALLBACK_RECORD`], for one reason (ns-wdm-_kbugcheck_reason_callback_record).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct KBUGCHECK_REASON_CALLBACK_RECORD {
+    /// Its place among the registrations.
+    pub Entry: LIST_ENTRY,
+    /// The routine.
+    pub CallbackRoutine: *mut c_void,
+    /// Whose it is: a string of bytes.
+    pub Component: *const u8,
+    /// The sum of what was registered.
+    pub Checksum: usize,
+    /// `KBUGCHECK_CALLBACK_REASON`.
+    pub Reason: i32,
+    /// `KBUGCHECK_BUFFER_DUMP_STATE`.
+    pub State: u8,
+}
+
+/// How long DPCs may run on (ns-wdm-_kdpc_watchdog_information).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct KDPC_WATCHDOG_INFORMATION {
+    /// The limit for a single one; zero if there is none.
+    pub DpcTimeLimit: u32,
+    /// What is left of it.
+    pub DpcTimeCount: u32,
+    /// The limit for several in a row; zero if there is none.
+    pub DpcWatchdogLimit: u32,
+    /// What is left of it.
+    pub DpcWatchdogCount: u32,
+    /// The system's.
+    pub Reserved: u32,
+}
+
+/// What a processor-change callback is told (ns-wdm-_ke_processor_change_notify_context).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct KE_PROCESSOR_CHANGE_NOTIFY_CONTEXT {
+    /// `KE_PROCESSOR_CHANGE_NOTIFY_STATE`.
+    pub State: i32,
+    /// The processor's index over all groups.
+    pub NtNumber: u32,
+    /// Why the processor could not be added.
+    pub Status: i32,
+    /// The processor's number.
+    pub ProcNumber: PROCESSOR_NUMBER,
+}

@@ -8,7 +8,8 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use crate::{
     hal::{acpi, apic, time},
     ke::{
-        pcr::{self, GROUP_SIZE, Pcr},
+        group::{self, Place},
+        pcr::{self, Pcr},
         thread::{self, STACK_SIZE},
         trap,
     },
@@ -56,18 +57,24 @@ pub fn start_all() {
         .map(|processor| processor.id)
         .filter(|&id| id != boot_apic)
         .collect();
-    // Processors of a node get neighbouring numbers, so that a group has whole nodes.
-    others.sort_by_key(|&id| (tables.srat.node_of_processor(id), id));
-    for (number, id) in (1..).zip(others) {
-        start(number, id);
+    // Processors of a node get neighbouring numbers, the boot processor's node the first.
+    let node_of = |id| tables.srat.node_of_processor(id);
+    let boot_node = node_of(boot_apic);
+    others.sort_by_key(|&id| (node_of(id) != boot_node, node_of(id), id));
+    let nodes: alloc::vec::Vec<_> = core::iter::once(boot_apic)
+        .chain(others.iter().copied())
+        .map(node_of)
+        .collect();
+    let places = group::assign(&nodes).into_iter().skip(1);
+    for ((number, id), place) in (1..).zip(others).zip(places) {
+        start(number, id, place);
     }
     paging::forget_identity_map();
 }
 
-fn start(number: u32, id: u32) {
+fn start(number: u32, id: u32, place: Place) {
     let node = acpi::tables().srat.node_of_processor(id);
-    let (group, group_number) = (number / GROUP_SIZE, number % GROUP_SIZE);
-    let pcr = pcr::create(number, id, node, group as u16, group_number as u8);
+    let pcr = pcr::create(number, id, node, place);
     let stack = thread::allocate_stack().expect("memory for a processor's stack");
     let offset = &raw const ap_mailbox as usize - &raw const ap_start as usize;
     let mailbox = physical((TRAMPOLINE + offset) as u64).cast::<Mailbox>();

@@ -112,7 +112,7 @@ fn release(mutex: *mut FAST_MUTEX) -> u8 {
 fn guard_region(change: i32) {
     let thread: *mut Thread = thread::current();
     // SAFETY: the thread that runs; only it changes the field.
-    unsafe { (*thread).kernel_apc_disable += change };
+    unsafe { (*thread).special_apc_disable += change };
 }
 
 nt_export! {

@@ -111,9 +111,9 @@ fn with<T>(resource: u64, operation: impl FnOnce(&mut State) -> T) -> T {
 /// for ever by another.
 fn check_apcs(subcode: u64, resource: u64) {
     // SAFETY: the thread that runs; only it changes the field.
-    let disabled = unsafe { (*thread::current()).kernel_apc_disable };
+    let disabled = unsafe { (*thread::current()).holds_apcs_back() };
     let level = irql::current();
-    if disabled == 0 && level < APC_LEVEL {
+    if !disabled && level < APC_LEVEL {
         violation([subcode, u64::from(level), 0, resource]);
     }
 }

@@ -15,7 +15,7 @@ use core::{
 use super::{apic, ioapic};
 use crate::{
     export::{DIRQL_MAX, DIRQL_MIN},
-    ke::{irql, lock::HighLock, pcr, spinlock},
+    ke::{irql, lock::HighLock, noise, pcr, spinlock},
 };
 
 /// The routine of a line (nc-wdm-kservice_routine).
@@ -188,6 +188,7 @@ pub unsafe fn call(interrupt: *mut Interrupt) -> bool {
 pub fn dispatch(vector: u8) {
     let index = usize::from(vector);
     let mut claimed = false;
+    noise::at_interrupt();
     // The count keeps `disconnect` waiting; the list itself may change between two routines.
     SERVING[index].fetch_add(1, Ordering::AcqRel);
     let mut position = 0;

@@ -43,10 +43,16 @@ pub fn microseconds_since_reset() -> u64 {
     scaled(counter(), 1_000_000)
 }
 
+/// Counts of [`counter`] in units of 100 ns.
+#[must_use]
+pub fn units_of(counts: u64) -> u64 {
+    scaled(counts, 10_000_000)
+}
+
 /// Units of 100 ns since the machine's reset.
 #[must_use]
 pub fn interrupt_time() -> u64 {
-    scaled(counter(), 10_000_000)
+    units_of(counter())
 }
 
 /// Measures the counters against the power-management timer.

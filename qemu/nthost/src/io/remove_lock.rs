@@ -20,8 +20,9 @@ use nthost_nt::{
 use super::verify;
 use crate::ke::{
     bugcheck,
-    event::{KeInitializeEvent, KeSetEvent, KeWaitForSingleObject},
+    event::{KeInitializeEvent, KeSetEvent},
     lock::SpinLock,
+    wait_for::KeWaitForSingleObject,
 };
 
 /// DRIVER_VERIFIER_DETECTED_VIOLATION.

@@ -98,6 +98,7 @@ fn report(code: u32, parameters: [u64; 4], start: Start) {
         let _ = writeln!(port, "frame {index} {module} +{offset:#x}");
     });
     crate::verifier::call::report(&mut port);
+    super::bugcheck_callback::run();
     let _ = writeln!(port, "*** end");
 }
 
@@ -151,6 +152,8 @@ pub mod code {
     pub const PAGE_FAULT_IN_NONPAGED_AREA: u32 = 0x50;
     /// An exception in a system thread.
     pub const SYSTEM_THREAD_EXCEPTION_NOT_HANDLED: u32 = 0x7e;
+    /// A nonmaskable interrupt that nobody handled.
+    pub const NMI_HARDWARE_FAILURE: u32 = 0x80;
     /// A trap that the kernel cannot continue from.
     pub const UNEXPECTED_KERNEL_MODE_TRAP: u32 = 0x7f;
     /// A wait, or a switch of threads, from a DPC or with the dispatcher off.
@@ -183,6 +186,8 @@ pub mod code {
     pub const RESOURCE_NOT_OWNED: u32 = 0xe3;
     /// A work item is used in a way that it cannot be.
     pub const WORKER_INVALID: u32 = 0xe4;
+    /// A thread ends that owns a mutex.
+    pub const THREAD_TERMINATE_HELD_MUTEX: u32 = 0x4000_008a;
     /// A structure of the kernel's is damaged.
     pub const KERNEL_SECURITY_CHECK_FAILURE: u32 = 0x139;
 }
@@ -199,6 +204,7 @@ fn name(code: u32) -> &'static str {
         code::PFN_LIST_CORRUPT => "PFN_LIST_CORRUPT",
         code::PAGE_FAULT_IN_NONPAGED_AREA => "PAGE_FAULT_IN_NONPAGED_AREA",
         code::SYSTEM_THREAD_EXCEPTION_NOT_HANDLED => "SYSTEM_THREAD_EXCEPTION_NOT_HANDLED",
+        code::NMI_HARDWARE_FAILURE => "NMI_HARDWARE_FAILURE",
         code::UNEXPECTED_KERNEL_MODE_TRAP => "UNEXPECTED_KERNEL_MODE_TRAP",
         code::ATTEMPTED_SWITCH_FROM_DPC => "ATTEMPTED_SWITCH_FROM_DPC",
         code::DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS => {
@@ -219,6 +225,7 @@ fn name(code: u32) -> &'static str {
         code::MANUALLY_INITIATED_CRASH1 => "MANUALLY_INITIATED_CRASH1",
         code::RESOURCE_NOT_OWNED => "RESOURCE_NOT_OWNED",
         code::WORKER_INVALID => "WORKER_INVALID",
+        code::THREAD_TERMINATE_HELD_MUTEX => "THREAD_TERMINATE_HELD_MUTEX",
         code::KERNEL_SECURITY_CHECK_FAILURE => "KERNEL_SECURITY_CHECK_FAILURE",
         _ => "",
     }
@@ -267,6 +274,7 @@ pub fn from_trap(frame: &TrapFrame) -> ! {
                 frame,
             )
         }
+        2 => bugcheck_at(code::NMI_HARDWARE_FAILURE, [0x4f_4454, 0, 0, 0], frame),
         8 => bugcheck_at(
             code::UNEXPECTED_KERNEL_MODE_TRAP,
             [8, 0, frame.rip, address],
@@ -296,6 +304,16 @@ pub fn spin_lock_not_owned(lock: u64) -> ! {
     bugcheck(code::SPIN_LOCK_NOT_OWNED, [lock, 0, 0, 0])
 }
 
+/// A lock is taken (or else released) as an ordinary spin lock and as a queued one: subcodes
+/// 0x1008 and 0x1009 of bug check 0xC4.
+pub fn lock_mismatch(taken: bool, lock: u64) -> ! {
+    let subcode = if taken { 0x1008 } else { 0x1009 };
+    bugcheck(
+        code::DRIVER_VERIFIER_DETECTED_VIOLATION,
+        [subcode, lock, 0, 0],
+    )
+}
+
 /// The IRQL is raised to a lower one. Parameters as of bug check 0xC4, subcode 0x30.
 pub fn irql_not_greater_or_equal(current: u8, new: u8) -> ! {
     let parameters = [0x30, u64::from(current), u64::from(new), 0];
@@ -321,22 +339,6 @@ pub fn wait_at_raised_irql(level: u8) -> ! {
 /// More objects in a wait than there can be.
 pub fn maximum_wait_objects_exceeded() -> ! {
     bugcheck(code::MAXIMUM_WAIT_OBJECTS_EXCEEDED, [0; 4])
-}
-
-/// A mutex is released by a thread that does not own it.
-pub fn mutant_not_owned(mutex: u64) -> ! {
-    bugcheck(
-        code::KMODE_EXCEPTION_NOT_HANDLED,
-        [0xc000_0046, mutex, 0, 0],
-    )
-}
-
-/// A semaphore is released beyond its limit.
-pub fn semaphore_limit(semaphore: u64) -> ! {
-    bugcheck(
-        code::KMODE_EXCEPTION_NOT_HANDLED,
-        [0xc000_0047, semaphore, 0, 0],
-    )
 }
 
 /// Whether an address can be read without a fault.

@@ -18,6 +18,7 @@ use core::{
 use super::{
     clock, dpc,
     irql::{self, Raised},
+    noise,
     pcr::{self, Pcr},
     ready::ReadyQueues,
     thread::{State, Thread},
@@ -25,7 +26,7 @@ use super::{
 };
 use crate::{
     export::{DISPATCH_LEVEL, PASSIVE_LEVEL},
-    hal::apic,
+    hal::{apic, time as counter},
 };
 
 /// What the dispatcher lock protects.
@@ -111,7 +112,8 @@ impl Guard {
             .ready
             .insert(ThreadPointer(thread), priority, preempted);
         let mut target: Option<(&Pcr, usize)> = None;
-        for processor in pcr::all() {
+        let first = noise::first_processor();
+        for processor in pcr::all_from(first) {
             if !affinity.contains(processor.group, processor.group_number) {
                 continue;
             }
@@ -135,6 +137,26 @@ impl Guard {
         }
         if let Some((processor, _)) = target {
             request(processor);
+        }
+    }
+
+    /// Changes how urgent a thread is, whatever it does.
+    pub fn set_priority(&mut self, thread: *mut Thread, priority: usize, base: usize) {
+        // SAFETY: the caller has a reference to the thread; the lock is held.
+        let fields = unsafe { &mut *thread };
+        let before = fields.priority;
+        (fields.priority, fields.base_priority) = (priority, base);
+        match fields.state {
+            State::Ready => {
+                self.dispatcher()
+                    .ready
+                    .remove(&ThreadPointer(thread), before);
+                fields.state = State::Initialized;
+                self.make_ready(thread, false);
+            }
+            // Another may be more urgent now.
+            State::Running if priority < before => request(pcr::of(fields.last_processor)),
+            _ => {}
         }
     }
 
@@ -195,6 +217,12 @@ fn switch_to(pcr: &Pcr, old: *mut Thread, new: *mut Thread) {
     unsafe { (*new).state = State::Running };
     // SAFETY: likewise.
     unsafe { (*new).last_processor = pcr.number };
+    let now = counter::counter();
+    // SAFETY: likewise.
+    unsafe { (*new).running_since = now };
+    // SAFETY: likewise.
+    let left = unsafe { &mut *old };
+    left.cycles += now.saturating_sub(left.running_since);
     pcr.current_thread.store(new, Ordering::Relaxed);
     // SAFETY: a thread that is chosen exists.
     unsafe { (*new).enter_address_space() };
@@ -260,19 +288,28 @@ pub fn interrupt() {
     let idle = pcr.idle_thread.load(Ordering::Relaxed);
     // SAFETY: the thread that runs exists, and the lock is held.
     let running = unsafe { &mut *old };
-    // At the end of its quantum a thread gives way to its equals, else only to its betters.
-    let lowest = match (old == idle, running.quantum_ended) {
-        (true, _) => 0,
-        (false, true) => running.priority,
-        (false, false) => running.priority + 1,
-    };
+    let misplaced = old != idle && !running.affinity.contains(pcr.group, pcr.group_number);
     let ended = core::mem::take(&mut running.quantum_ended);
+    if ended {
+        running.decay();
+    }
+    // At the end of its quantum a thread gives way to its equals, else only to its betters; one
+    // that may not run here any more gives way to all.
+    let lowest = match ended {
+        _ if old == idle || misplaced => 0,
+        true => running.priority,
+        false => running.priority + 1,
+    };
     if lowest >= super::ready::PRIORITIES {
         return;
     }
-    let Some(new) = guard.choose(pcr, lowest) else {
-        clock::arm(old == idle);
-        return;
+    let new = match guard.choose(pcr, lowest) {
+        Some(new) => new,
+        None if misplaced => idle,
+        None => {
+            clock::arm(old == idle);
+            return;
+        }
     };
     if old == idle {
         running.state = State::Idle;

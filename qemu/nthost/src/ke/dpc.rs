@@ -9,16 +9,23 @@ use core::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use nthost_nt::ke::{KDEFERRED_ROUTINE, KDPC, SINGLE_LIST_ENTRY};
+use nthost_nt::{
+    ke::{KDEFERRED_ROUTINE, KDPC, KDPC_WATCHDOG_INFORMATION, PROCESSOR_NUMBER, SINGLE_LIST_ENTRY},
+    status::{NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_SUCCESS, STATUS_UNSUCCESSFUL},
+};
 
 use super::{
     dispatcher,
     lock::HighLock,
+    noise,
     pcr::{self, Pcr},
+    processor, threaded_dpc,
 };
 
 /// `KDPC.Type` of a normal DPC.
-const DPC_OBJECT: u8 = 0x13;
+pub(super) const DPC_OBJECT: u8 = 0x13;
+/// `KDPC.Type` of a threaded DPC.
+pub(super) const THREADED_DPC_OBJECT: u8 = 0x1a;
 /// `KDPC_IMPORTANCE`.
 const LOW_IMPORTANCE: u8 = 0;
 const MEDIUM_IMPORTANCE: u8 = 1;
@@ -116,6 +123,33 @@ impl Default for DpcQueue {
     }
 }
 
+/// Makes a DPC of a type.
+///
+/// # Safety
+///
+/// `dpc` is memory for a DPC that is in no queue.
+pub(super) unsafe fn initialize(
+    dpc: *mut KDPC,
+    kind: u8,
+    routine: Option<KDEFERRED_ROUTINE>,
+    context: *mut c_void,
+) {
+    let new = KDPC {
+        Type: kind,
+        Importance: MEDIUM_IMPORTANCE,
+        Number: 0,
+        DpcListEntry: SINGLE_LIST_ENTRY { Next: null_mut() },
+        ProcessorHistory: 0,
+        DeferredRoutine: routine,
+        DeferredContext: context,
+        SystemArgument1: null_mut(),
+        SystemArgument2: null_mut(),
+        DpcData: null_mut(),
+    };
+    // SAFETY: the caller's promise.
+    unsafe { dpc.write(new) };
+}
+
 /// Makes the decision to queue a DPC one for all processors: it is in one queue at the most.
 static QUEUED: HighLock<()> = HighLock::new(());
 /// DPCs that have been run, on all processors.
@@ -160,8 +194,13 @@ pub unsafe fn insert(dpc: *mut KDPC, argument1: *mut c_void, argument2: *mut c_v
     };
     fields.DpcData = (&raw const *target).cast_mut().cast();
     let importance = fields.Importance;
+    let threaded = fields.Type == THREADED_DPC_OBJECT;
     let here = target.number == pcr::current().number;
-    let mut queue = target.dpcs.lock();
+    let mut queue = if threaded {
+        target.threaded_dpcs.lock()
+    } else {
+        target.dpcs.lock()
+    };
     queue.insert(dpc, importance == HIGH_IMPORTANCE);
     let depth = queue.depth;
     drop(queue);
@@ -171,10 +210,10 @@ pub unsafe fn insert(dpc: *mut KDPC, argument1: *mut c_void, argument2: *mut c_v
     // short: "Organization of DPC Queues".
     let at_once = match importance {
         LOW_IMPORTANCE => depth > 4,
-        MEDIUM_IMPORTANCE => here || depth > 4 || is_idle(target),
+        MEDIUM_IMPORTANCE => here || depth > 4,
         _ => true,
     };
-    if at_once || is_idle(target) {
+    if at_once || threaded || is_idle(target) {
         dispatcher::interrupt_processor(target);
     }
     true
@@ -195,8 +234,9 @@ pub fn is_waiting(processor: &Pcr) -> bool {
 #[must_use]
 pub fn queued_in(address: u64, size: u64) -> Option<u64> {
     let _guard = QUEUED.lock();
-    pcr::all().find_map(|pcr| {
-        let mut entry = pcr.dpcs.lock().first;
+    let queues = pcr::all().flat_map(|pcr| [&pcr.dpcs, &pcr.threaded_dpcs]);
+    queues.into_iter().find_map(|queue| {
+        let mut entry = queue.lock().first;
         while !entry.is_null() {
             if (address..address + size).contains(&(entry as u64)) {
                 return Some(entry as u64);
@@ -220,7 +260,8 @@ pub unsafe fn remove(dpc: *mut KDPC) -> bool {
         return false;
     }
     // SAFETY: regions live for ever.
-    let removed = unsafe { &*queue }.dpcs.lock().remove(dpc);
+    let pcr = unsafe { &*queue };
+    let removed = pcr.dpcs.lock().remove(dpc) || pcr.threaded_dpcs.lock().remove(dpc);
     if removed {
         // SAFETY: the DPC is in no queue any more.
         unsafe { (*dpc).DpcData = null_mut() };
@@ -228,35 +269,72 @@ pub unsafe fn remove(dpc: *mut KDPC) -> bool {
     removed
 }
 
-/// Runs what is in this processor's queue. DISPATCH_LEVEL.
-pub fn drain(pcr: &Pcr) {
-    loop {
-        let guard = QUEUED.lock();
-        let dpc = pcr.dpcs.lock().take_first();
+/// A DPC that is about to run, out of its queue.
+struct Call {
+    dpc: *mut KDPC,
+    fields: KDPC,
+}
+
+impl Call {
+    fn take(queue: &HighLock<DpcQueue>) -> Option<Self> {
+        let _guard = QUEUED.lock();
+        let dpc = queue.lock().take_first();
         if dpc.is_null() {
-            return;
+            return None;
         }
         // The object may be queued again, or freed, as soon as its routine runs: copied before.
         // SAFETY: a DPC in a queue exists.
+        let fields = unsafe { dpc.read() };
+        // SAFETY: as above.
+        unsafe { (*dpc).DpcData = null_mut() };
+        Some(Self { dpc, fields })
+    }
+
+    fn run(self) {
+        COUNT.fetch_add(1, Ordering::Relaxed);
         let KDPC {
             DeferredRoutine: routine,
             DeferredContext: context,
             SystemArgument1: argument1,
             SystemArgument2: argument2,
             ..
-        } = unsafe { dpc.read() };
-        // SAFETY: as above.
-        unsafe { (*dpc).DpcData = null_mut() };
-        drop(guard);
-        COUNT.fetch_add(1, Ordering::Relaxed);
-        pcr.in_dpc.store(true, Ordering::Relaxed);
+        } = self.fields;
         if let Some(routine) = routine {
             // SAFETY: the routine that was registered, with what was registered for it.
-            unsafe { routine(dpc, context, argument1, argument2) };
+            unsafe { routine(self.dpc, context, argument1, argument2) };
         }
-        pcr.in_dpc.store(false, Ordering::Relaxed);
         crate::verifier::call::after_dpc(routine.map_or(0, |routine| routine as usize as u64));
     }
+}
+
+/// Runs what is in this processor's queue. DISPATCH_LEVEL.
+pub fn drain(pcr: &Pcr) {
+    threaded_dpc::wake(pcr);
+    loop {
+        if pcr.dpcs.lock().depth != 0 && noise::postpones_dpcs(pcr) {
+            return;
+        }
+        let Some(call) = Call::take(&pcr.dpcs) else {
+            return;
+        };
+        pcr.in_dpc.store(true, Ordering::Relaxed);
+        call.run();
+        pcr.in_dpc.store(false, Ordering::Relaxed);
+    }
+}
+
+/// Runs the first threaded DPC of this processor; whether there was one. PASSIVE_LEVEL.
+pub(super) fn run_threaded(pcr: &Pcr) -> bool {
+    let call = Call::take(&pcr.threaded_dpcs);
+    call.is_some_and(|call| {
+        call.run();
+        true
+    })
+}
+
+/// Whether threaded DPCs wait for this processor.
+pub(super) fn has_threaded(pcr: &Pcr) -> bool {
+    pcr.threaded_dpcs.lock().depth != 0
 }
 
 nt_export! {
@@ -273,20 +351,25 @@ nt_export! {
         routine: Option<KDEFERRED_ROUTINE>,
         context: *mut c_void,
     ) {
-        let new = KDPC {
-            Type: DPC_OBJECT,
-            Importance: MEDIUM_IMPORTANCE,
-            Number: 0,
-            DpcListEntry: SINGLE_LIST_ENTRY { Next: null_mut() },
-            ProcessorHistory: 0,
-            DeferredRoutine: routine,
-            DeferredContext: context,
-            SystemArgument1: null_mut(),
-            SystemArgument2: null_mut(),
-            DpcData: null_mut(),
-        };
         // SAFETY: the caller's promise.
-        unsafe { dpc.write(new) };
+        unsafe { initialize(dpc, DPC_OBJECT, routine, context) };
+    }
+
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// Makes a threaded DPC of medium importance for whatever processor queues it.
+    ///
+    /// Source: KeInitializeThreadedDpc.
+    ///
+    /// # Safety
+    ///
+    /// As KeInitializeDpc.
+    pub unsafe fn KeInitializeThreadedDpc(
+        dpc: *mut KDPC,
+        routine: Option<KDEFERRED_ROUTINE>,
+        context: *mut c_void,
+    ) {
+        // SAFETY: the caller's promise.
+        unsafe { initialize(dpc, THREADED_DPC_OBJECT, routine, context) };
     }
 
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;
@@ -339,7 +422,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;
-    /// Has a DPC run on a processor of group 0.
+    /// Has a DPC run on a processor of group 0, if there is one with this number.
     ///
     /// Source: KeSetTargetProcessorDpc.
     ///
@@ -347,8 +430,78 @@ nt_export! {
     ///
     /// The DPC is initialized.
     pub unsafe fn KeSetTargetProcessorDpc(dpc: *mut KDPC, number: i8) {
+        let number = PROCESSOR_NUMBER { Group: 0, Number: number.cast_unsigned(), Reserved: 0 };
+        if let Some(target) = processor::find(number) {
+            // SAFETY: the caller's promise.
+            unsafe { set_target(dpc, target.number) };
+        }
+    }
+
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// Has a DPC run on a processor; STATUS_INVALID_PARAMETER if there is none such.
+    ///
+    /// Source: KeSetTargetProcessorDpcEx.
+    ///
+    /// # Safety
+    ///
+    /// The DPC is initialized; `number` is a processor's number.
+    pub unsafe fn KeSetTargetProcessorDpcEx(
+        dpc: *mut KDPC,
+        number: *const PROCESSOR_NUMBER,
+    ) -> NTSTATUS {
         // SAFETY: the caller's promise.
-        unsafe { (*dpc).Number = TARGETED + u16::from(number.cast_unsigned()) };
+        let Some(target) = processor::find(unsafe { number.read() }) else {
+            return STATUS_INVALID_PARAMETER;
+        };
+        // SAFETY: the caller's promise.
+        unsafe { set_target(dpc, target.number) };
+        STATUS_SUCCESS
+    }
+
+    irql: DISPATCH_LEVEL..=DISPATCH_LEVEL;
+    /// Whether this processor runs a DPC.
+    ///
+    /// Source: KeIsExecutingDpc.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn KeIsExecutingDpc() -> u32 {
+        u32::from(pcr::current().in_dpc.load(Ordering::Relaxed))
+    }
+
+    irql: DISPATCH_LEVEL..=HIGH_LEVEL;
+    /// Whether the caller should let others have the processor: a DPC or a thread waits for it.
+    ///
+    /// Source: KeShouldYieldProcessor.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn KeShouldYieldProcessor() -> u32 {
+        let pcr = pcr::current();
+        let waits = pcr.dpcs.lock().depth != 0 || pcr.reschedule.load(Ordering::Relaxed);
+        u32::from(waits)
+    }
+
+    irql: DISPATCH_LEVEL..=HIGH_LEVEL;
+    /// The limits of the DPC that runs: there are none here, since how long it takes says little
+    /// in an emulator. STATUS_UNSUCCESSFUL if none runs.
+    ///
+    /// Source: KeQueryDpcWatchdogInformation.
+    ///
+    /// # Safety
+    ///
+    /// `information` is where they go.
+    pub unsafe fn KeQueryDpcWatchdogInformation(
+        information: *mut KDPC_WATCHDOG_INFORMATION,
+    ) -> NTSTATUS {
+        if !pcr::current().in_dpc.load(Ordering::Relaxed) {
+            return STATUS_UNSUCCESSFUL;
+        }
+        // SAFETY: the caller's promise.
+        unsafe { information.write(KDPC_WATCHDOG_INFORMATION::default()) };
+        STATUS_SUCCESS
     }
 }
 

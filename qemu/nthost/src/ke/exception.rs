@@ -195,9 +195,9 @@ fn read_vector_registers(xmm: &mut [[u64; 2]; 16]) {
     }
 }
 
-/// Defines a routine that drivers can import and that may raise an exception. It has three
-/// arguments (those that it does not need are ignored), and gets its caller's registers, which
-/// [`raise_from`] takes.
+/// Defines a routine that drivers can import and that may raise an exception. It has three or
+/// four arguments (those that it does not need are ignored), and gets its caller's registers,
+/// which [`raise_from`] takes.
 #[macro_export]
 macro_rules! raising_export {
     ($(
@@ -205,7 +205,7 @@ macro_rules! raising_export {
         $(#[$meta:meta])*
         pub unsafe fn $name:ident(
             $first:ident: $first_type:ty, $second:ident: $second_type:ty,
-            $third:ident: $third_type:ty; $caller:ident
+            $third:ident: $third_type:ty $(, $fourth:ident: $fourth_type:ty)?; $caller:ident
         ) $(-> $return:ty)? $body:block
     )*) => { $(
         $(#[$meta])*
@@ -213,15 +213,17 @@ macro_rules! raising_export {
         #[allow(non_snake_case, reason = "the kernel's own name")]
         pub unsafe extern "win64" fn $name(
             $first: $first_type, $second: $second_type, $third: $third_type,
+            $($fourth: $fourth_type,)?
         ) $(-> $return)? {
             core::arch::naked_asm!(
                 "push rbp", "push rbx", "push rsi", "push rdi",
                 "push r12", "push r13", "push r14", "push r15",
-                // The fourth argument: the registers just pushed.
-                "mov r9, rsp",
+                // The last argument: the registers just pushed.
+                $crate::raising_export!(@caller $($fourth)?),
                 "lea rbp, [rsp + 56]",
-                // Shadow space, and a word that aligns the stack.
+                // Shadow space, and a fifth argument, which aligns the stack too.
                 "sub rsp, 40",
+                "mov [rsp + 32], rax",
                 "call {body}",
                 "add rsp, 40",
                 "pop r15", "pop r14", "pop r13", "pop r12",
@@ -237,6 +239,7 @@ macro_rules! raising_export {
         impl $name {
             unsafe extern "win64" fn body(
                 $first: $first_type, $second: $second_type, $third: $third_type,
+                $($fourth: $fourth_type,)?
                 $caller: &$crate::ke::exception::CallerFrame,
             ) $(-> $return)? {
                 static ROUTINE: $crate::export::Routine = $crate::export::Routine {
@@ -251,6 +254,9 @@ macro_rules! raising_export {
 
         $crate::nt_export_data!($name = $name);
     )* };
+    // Which register has the body's last argument, or holds it until the stack does.
+    (@caller) => { "mov r9, rsp" };
+    (@caller $fourth:ident) => { "mov rax, rsp" };
 }
 
 /// Raises a status in the driver that called a routine of nthost's. Does not return there: a

@@ -10,10 +10,11 @@ use nthost_nt::ke::{KDPC, KTIMER};
 use super::{
     dispatcher::{self, Guard},
     dpc,
-    event::{due_at, initialize_header},
+    event::initialize_header,
     lock::HighLock,
-    time,
+    noise, time,
     wait::{self, object},
+    wait_for::due_at,
 };
 
 /// Timers that are set, by their address: their keys among what is due. Changed with the
@@ -35,36 +36,24 @@ fn cancel(guard: &mut Guard, timer: *mut KTIMER) -> bool {
 }
 
 fn set(guard: &mut Guard, timer: *mut KTIMER, due: u64) {
-    let key = guard
-        .dispatcher()
-        .timers
-        .set_call(due, expire, timer as usize);
+    let due = due.saturating_add(noise::timer_delay());
+    let key = guard.dispatcher().timers.set_timer(due, timer);
     SET.lock().insert(timer as u64, key);
 }
 
-/// A timer is due. DISPATCH_LEVEL.
-fn expire(timer: usize) {
-    let timer = core::ptr::with_exposed_provenance_mut::<KTIMER>(timer);
-    let mut guard = dispatcher::lock();
-    // It may have been cancelled, or set again, since it was found due.
-    let due = SET
-        .lock()
-        .get(&(timer as u64))
-        .is_some_and(|&(due, _)| due <= time::interrupt_time());
-    if !due {
-        return;
-    }
+/// A timer is due, and no longer among what will be. The dispatcher lock stays held, so that
+/// nobody finds the timer neither set nor signalled.
+pub(super) fn expire(guard: &mut Guard, timer: *mut KTIMER) {
     SET.lock().remove(&(timer as u64));
     // SAFETY: a timer that is set exists; the dispatcher lock is held.
     let fields = unsafe { &mut *timer };
     if fields.Period != 0 {
         let period = u64::from(fields.Period) * 10_000;
         fields.DueTime = (fields.DueTime + period).max(time::interrupt_time());
-        set(&mut guard, timer, fields.DueTime);
+        set(guard, timer, fields.DueTime);
     }
     let dpc = fields.Dpc;
-    wait::signal(&mut guard, timer.cast(), 1);
-    drop(guard);
+    wait::signal(guard, timer.cast(), 1);
     if !dpc.is_null() {
         // SAFETY: the DPC of a timer that is set stays.
         unsafe { dpc::insert(dpc, core::ptr::null_mut(), core::ptr::null_mut()) };

@@ -13,12 +13,10 @@ use core::{
 
 use x86_64::{VirtAddr, registers::model_specific::GsBase};
 
-use super::{dpc::DpcQueue, lock::HighLock, thread::Thread, trap::Tables};
+use super::{dpc::DpcQueue, group::Place, lock::HighLock, thread::Thread, trap::Tables};
 
 /// The most processors that nthost starts.
 pub const MAXIMUM_PROCESSORS: usize = 256;
-/// Processors in a group (the documentation's "Processor Groups").
-pub const GROUP_SIZE: u32 = 64;
 
 /// A processor control region.
 #[derive(Debug)]
@@ -54,12 +52,20 @@ pub struct Pcr {
     pub group_number: u8,
     /// The DPCs that wait for it.
     pub dpcs: HighLock<DpcQueue>,
+    /// The threaded DPCs that wait for it.
+    pub threaded_dpcs: HighLock<DpcQueue>,
+    /// The thread that runs those; null before there were any.
+    pub dpc_thread: AtomicPtr<Thread>,
+    /// The state of this processor's scheduling noise.
+    pub noise: AtomicU64,
     /// A DPC runs: the stack must not be left.
     pub in_dpc: AtomicBool,
     /// The dispatcher is to choose again.
     pub reschedule: AtomicBool,
     /// The TLB was flushed at this generation.
     pub tlb_generation: AtomicU64,
+    /// The last call on all processors that was made here.
+    pub call_generation: AtomicU64,
     /// How many interrupts are being served, one inside the other.
     pub interrupt_depth: AtomicU32,
     /// Ticks of the clock here.
@@ -95,9 +101,13 @@ impl Pcr {
             group: 0,
             group_number: 0,
             dpcs: HighLock::new(DpcQueue::new()),
+            threaded_dpcs: HighLock::new(DpcQueue::new()),
+            dpc_thread: AtomicPtr::new(null_mut()),
+            noise: AtomicU64::new(0),
             in_dpc: AtomicBool::new(false),
             reschedule: AtomicBool::new(false),
             tlb_generation: AtomicU64::new(0),
+            call_generation: AtomicU64::new(0),
             interrupt_depth: AtomicU32::new(0),
             clock_ticks: AtomicU32::new(1),
             tables: Tables::new(),
@@ -122,9 +132,10 @@ pub fn initialize_boot_processor() {
 
 /// Makes the region of another processor; it is seen by others after [`register`].
 #[must_use]
-pub fn create(number: u32, apic_id: u32, node: u16, group: u16, group_number: u8) -> *mut Pcr {
+pub fn create(number: u32, apic_id: u32, node: u16, place: Place) -> *mut Pcr {
     let mut pcr = Box::new(Pcr::new(number));
-    (pcr.apic_id, pcr.node, pcr.group, pcr.group_number) = (apic_id, node, group, group_number);
+    (pcr.apic_id, pcr.node) = (apic_id, node);
+    (pcr.group, pcr.group_number) = (place.group, place.number);
     Box::into_raw(pcr)
 }
 
@@ -204,4 +215,10 @@ pub fn of(number: u32) -> &'static Pcr {
 /// The regions of all processors.
 pub fn all() -> impl Iterator<Item = &'static Pcr> {
     (0..count()).map(of)
+}
+
+/// The regions of all processors, from one on, round to the one before it.
+pub fn all_from(first: u32) -> impl Iterator<Item = &'static Pcr> {
+    let count = count();
+    (0..count).map(move |index| of((first + index) % count))
 }

@@ -1,98 +1,104 @@
-//! Processors, groups and nodes as drivers see them; flushing DPCs; time; stalling.
+//! Processors and groups as drivers see them.
 //!
 //! Sources: the pages of the routines, "Supporting Systems That Have More Than 64 Processors".
+//! No processor is added while nthost runs: what can be and what is are the same.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::{
+    ffi::c_void,
+    ptr::null_mut,
+    sync::atomic::{AtomicI8, Ordering},
+};
+
+use alloc::boxed::Box;
 
 use nthost_nt::{
-    ke::KDPC,
+    ke::{KE_PROCESSOR_CHANGE_NOTIFY_CONTEXT, PROCESSOR_NUMBER},
     status::{NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_SUCCESS},
 };
 
-use super::{dispatcher, dpc, pcr, thread};
-use crate::{hal::time as counter, mm::phys};
+use super::pcr::{self, Pcr};
 
 /// `ALL_PROCESSOR_GROUPS`.
 const ALL_GROUPS: u16 = 0xffff;
 
-/// A processor by group and number (ns-wdm-_processor_number).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
-pub struct ProcessorNumber {
-    group: u16,
-    number: u8,
-    reserved: u8,
+/// How many groups there are.
+pub(super) fn groups() -> u16 {
+    pcr::all().map(|pcr| pcr.group + 1).max().unwrap_or(1)
 }
 
-/// Processors of a group (ns-wdm-_group_affinity).
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-#[repr(C)]
-pub struct GroupAffinity {
-    mask: u64,
-    group: u16,
-    reserved: [u16; 3],
+/// The active processors of a group, a bit each.
+pub(super) fn mask_of(group: u16) -> u64 {
+    pcr::all()
+        .filter(|pcr| pcr.group == group)
+        .fold(0, |mask, pcr| mask | 1 << pcr.group_number)
 }
 
-fn groups() -> u16 {
-    (pcr::count().div_ceil(pcr::GROUP_SIZE)) as u16
+/// A processor's group and number.
+pub(super) const fn number_of(pcr: &Pcr) -> PROCESSOR_NUMBER {
+    PROCESSOR_NUMBER {
+        Group: pcr.group,
+        Number: pcr.group_number,
+        Reserved: 0,
+    }
+}
+
+/// The processor with this group and number.
+pub(super) fn find(number: PROCESSOR_NUMBER) -> Option<&'static Pcr> {
+    let suits = |pcr: &&Pcr| (pcr.group, pcr.group_number) == (number.Group, number.Number);
+    pcr::all().find(suits).filter(|_| number.Reserved == 0)
 }
 
 fn of_group(group: u16) -> impl Iterator<Item = &'static pcr::Pcr> {
     pcr::all().filter(move |pcr| group == ALL_GROUPS || pcr.group == group)
 }
 
-/// Waits until every DPC that is queued on any processor now has run. PASSIVE_LEVEL.
-pub fn flush_queued_dpcs() {
-    // A DPC of the lowest urgency on each processor runs after those that are queued there.
-    static LEFT: AtomicU32 = AtomicU32::new(0);
-    static FLUSHING: super::lock::HighLock<bool> = super::lock::HighLock::new(false);
-    unsafe extern "win64" fn arrived(
-        _dpc: *mut KDPC,
-        _context: *mut core::ffi::c_void,
-        _argument1: *mut core::ffi::c_void,
-        _argument2: *mut core::ffi::c_void,
-    ) {
-        // Release: what the DPCs before this one did is seen by who waits.
-        LEFT.fetch_sub(1, Ordering::Release);
-    }
-    while core::mem::replace(&mut *FLUSHING.lock(), true) {
-        dispatcher::yield_now();
-    }
-    let count = pcr::count();
-    LEFT.store(count, Ordering::Relaxed);
-    let mut dpcs: alloc::vec::Vec<core::mem::MaybeUninit<KDPC>> = (0..count)
-        .map(|_| core::mem::MaybeUninit::uninit())
-        .collect();
-    for (processor, place) in (0..count).zip(&mut dpcs) {
-        let dpc = place.as_mut_ptr();
-        // SAFETY: the place is memory for a DPC, and stays until all have run.
-        unsafe { dpc::KeInitializeDpc(dpc, Some(arrived), core::ptr::null_mut()) };
-        // SAFETY: it is initialized.
-        unsafe { dpc::set_target(dpc, processor) };
-        // SAFETY: it is initialized, and stays.
-        unsafe { dpc::insert(dpc, core::ptr::null_mut(), core::ptr::null_mut()) };
-        dispatcher::interrupt_processor(pcr::of(processor));
-    }
-    // Acquire: pairs with the DPCs.
-    while LEFT.load(Ordering::Acquire) != 0 {
-        dispatcher::yield_now();
-    }
-    *FLUSHING.lock() = false;
+/// `KeNumberProcessors`, which old drivers read: the processors of group 0.
+static NUMBER_PROCESSORS: AtomicI8 = AtomicI8::new(1);
+nt_export_data!(KeNumberProcessors = NUMBER_PROCESSORS.as_ptr());
+
+/// Tells old drivers how many processors there are. Called once all run.
+pub fn publish_count() {
+    NUMBER_PROCESSORS.store(of_group(0).count() as i8, Ordering::Relaxed);
+}
+
+/// A processor-change callback.
+type ProcessorCallback = unsafe extern "win64" fn(
+    context: *mut c_void,
+    change: *mut KE_PROCESSOR_CHANGE_NOTIFY_CONTEXT,
+    status: *mut NTSTATUS,
+);
+/// `KE_PROCESSOR_CHANGE_ADD_EXISTING`.
+const ADD_EXISTING: u32 = 1;
+/// `KeProcessorAddStartNotify`, `KeProcessorAddCompleteNotify`, `KeProcessorAddFailureNotify`.
+const ADD_START: i32 = 0;
+const ADD_COMPLETE: i32 = 1;
+const ADD_FAILURE: i32 = 2;
+
+/// Tells a callback of a processor; gives the status that the callback leaves.
+///
+/// # Safety
+///
+/// It is a callback, with its context.
+unsafe fn notify(
+    callback: ProcessorCallback,
+    context: *mut c_void,
+    pcr: &Pcr,
+    state: i32,
+    why: NTSTATUS,
+) -> NTSTATUS {
+    let mut change = KE_PROCESSOR_CHANGE_NOTIFY_CONTEXT {
+        State: state,
+        NtNumber: pcr.number,
+        Status: why,
+        ProcNumber: number_of(pcr),
+    };
+    let mut status = STATUS_SUCCESS;
+    // SAFETY: the caller's promise.
+    unsafe { callback(context, &raw mut change, &raw mut status) };
+    status
 }
 
 nt_export! {
-    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
-    /// Returns when the DPCs that were queued on any processor have run.
-    ///
-    /// Source: KeFlushQueuedDpcs.
-    ///
-    /// # Safety
-    ///
-    /// None.
-    pub unsafe fn KeFlushQueuedDpcs() {
-        flush_queued_dpcs();
-    }
-
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;
     /// Active processors of a group, or of all (0xffff).
     ///
@@ -149,10 +155,10 @@ nt_export! {
     /// # Safety
     ///
     /// `number` is null or where it goes.
-    pub unsafe fn KeGetCurrentProcessorNumberEx(number: *mut ProcessorNumber) -> u32 {
+    pub unsafe fn KeGetCurrentProcessorNumberEx(number: *mut PROCESSOR_NUMBER) -> u32 {
         let pcr = pcr::current();
         if !number.is_null() {
-            let value = ProcessorNumber { group: pcr.group, number: pcr.group_number, reserved: 0 };
+            let value = number_of(pcr);
             // SAFETY: the caller's promise.
             unsafe { number.write(value) };
         }
@@ -167,12 +173,10 @@ nt_export! {
     /// # Safety
     ///
     /// `number` is a processor's number.
-    pub unsafe fn KeGetProcessorIndexFromNumber(number: *const ProcessorNumber) -> u32 {
+    pub unsafe fn KeGetProcessorIndexFromNumber(number: *const PROCESSOR_NUMBER) -> u32 {
         // SAFETY: the caller's promise.
         let number = unsafe { number.read() };
-        pcr::all()
-            .find(|pcr| (pcr.group, pcr.group_number) == (number.group, number.number))
-            .map_or(u32::MAX, |pcr| pcr.number)
+        find(number).map_or(u32::MAX, |pcr| pcr.number)
     }
 
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;
@@ -186,37 +190,15 @@ nt_export! {
     /// `number` is where it goes.
     pub unsafe fn KeGetProcessorNumberFromIndex(
         index: u32,
-        number: *mut ProcessorNumber,
+        number: *mut PROCESSOR_NUMBER,
     ) -> NTSTATUS {
         if index >= pcr::count() {
             return STATUS_INVALID_PARAMETER;
         }
         let pcr = pcr::of(index);
-        let value = ProcessorNumber { group: pcr.group, number: pcr.group_number, reserved: 0 };
+        let value = number_of(pcr);
         // SAFETY: the caller's promise.
         unsafe { number.write(value) };
-        STATUS_SUCCESS
-    }
-
-    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
-    /// Has a DPC run on a processor; STATUS_INVALID_PARAMETER if there is none such.
-    ///
-    /// Source: KeSetTargetProcessorDpcEx.
-    ///
-    /// # Safety
-    ///
-    /// The DPC is initialized; `number` is a processor's number.
-    pub unsafe fn KeSetTargetProcessorDpcEx(
-        dpc: *mut KDPC,
-        number: *const ProcessorNumber,
-    ) -> NTSTATUS {
-        // SAFETY: the caller's promise.
-        let index = unsafe { KeGetProcessorIndexFromNumber(number) };
-        if index == u32::MAX {
-            return STATUS_INVALID_PARAMETER;
-        }
-        // SAFETY: the caller's promise.
-        unsafe { dpc::set_target(dpc, index) };
         STATUS_SUCCESS
     }
 
@@ -229,178 +211,109 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn KeQueryGroupAffinity(group: u16) -> u64 {
-        pcr::all()
-            .filter(|pcr| pcr.group == group)
-            .fold(0, |mask, pcr| mask | 1 << pcr.group_number)
+        mask_of(group)
     }
 
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;
-    /// The highest node's number.
+    /// The active processors of group 0, a bit each.
     ///
-    /// Source: KeQueryHighestNodeNumber.
+    /// Source: KeQueryActiveProcessors.
     ///
     /// # Safety
     ///
     /// None.
-    pub unsafe fn KeQueryHighestNodeNumber() -> u16 {
-        (phys::node_count() - 1) as u16
+    pub unsafe fn KeQueryActiveProcessors() -> u64 {
+        mask_of(0)
     }
 
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;
-    /// The node of this processor.
+    /// Active processors of group 0, and, if wanted, a bit for each.
     ///
-    /// Source: KeGetCurrentNodeNumber.
+    /// Source: KeQueryActiveProcessorCount.
+    ///
+    /// # Safety
+    ///
+    /// `active` is null or where the bits go.
+    pub unsafe fn KeQueryActiveProcessorCount(active: *mut u64) -> u32 {
+        let mask = mask_of(0);
+        if !active.is_null() {
+            // SAFETY: the caller's promise.
+            unsafe { active.write(mask) };
+        }
+        mask.count_ones()
+    }
+
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// The most processors that group 0 can have.
+    ///
+    /// Source: KeQueryMaximumProcessorCount.
     ///
     /// # Safety
     ///
     /// None.
-    pub unsafe fn KeGetCurrentNodeNumber() -> u16 {
-        pcr::current().node
+    pub unsafe fn KeQueryMaximumProcessorCount() -> u32 {
+        of_group(0).count() as u32
     }
 
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;
-    /// The processors of a node, in the group that has most of them.
+    /// How structures that processors share are best aligned: to a cache line.
     ///
-    /// Source: KeQueryNodeActiveAffinity.
-    ///
-    /// # Safety
-    ///
-    /// Both are null or where the values go.
-    pub unsafe fn KeQueryNodeActiveAffinity(
-        node: u16,
-        affinity: *mut GroupAffinity,
-        count: *mut u16,
-    ) {
-        let of_node = |group| pcr::all().filter(move |pcr| pcr.node == node && pcr.group == group);
-        let group = (0..groups()).max_by_key(|&group| of_node(group).count()).unwrap_or(0);
-        let mask = of_node(group).fold(0, |mask, pcr| mask | 1 << pcr.group_number);
-        if !affinity.is_null() {
-            // SAFETY: the caller's promise.
-            unsafe { affinity.write(GroupAffinity { mask, group, reserved: [0; 3] }) };
-        }
-        if !count.is_null() {
-            // SAFETY: the caller's promise.
-            unsafe { count.write(of_node(group).count() as u16) };
-        }
-    }
-
-    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
-    /// The performance counter, and, if wanted, its counts in a second.
-    ///
-    /// Source: KeQueryPerformanceCounter.
-    ///
-    /// # Safety
-    ///
-    /// `frequency` is null or where it goes.
-    pub unsafe fn KeQueryPerformanceCounter(frequency: *mut u64) -> u64 {
-        // 10 MHz, as NT has it: the counter is scaled, not the processor's own.
-        if !frequency.is_null() {
-            // SAFETY: the caller's promise.
-            unsafe { frequency.write(10_000_000) };
-        }
-        counter::interrupt_time()
-    }
-
-    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
-    /// Interrupt time at the last tick.
-    ///
-    /// Source: KeQueryInterruptTime.
+    /// Source: KeGetRecommendedSharedDataAlignment.
     ///
     /// # Safety
     ///
     /// None.
-    pub unsafe fn KeQueryInterruptTime() -> u64 {
-        super::time::interrupt_time()
+    pub unsafe fn KeGetRecommendedSharedDataAlignment() -> u32 {
+        64
     }
 
-    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
-    /// Interrupt time now, and the performance counter at the same moment.
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Registers a callback for processors that are added. None are, but with
+    /// KE_PROCESSOR_CHANGE_ADD_EXISTING it is called for those that are there: first that each
+    /// is about to be added, and if one is refused, that those before it were not; then that
+    /// they are added. Null if one was refused.
     ///
-    /// Source: KeQueryInterruptTimePrecise.
+    /// Source: KeRegisterProcessorChangeCallback.
     ///
     /// # Safety
     ///
-    /// `counter_value` is where the counter goes.
-    pub unsafe fn KeQueryInterruptTimePrecise(counter_value: *mut u64) -> u64 {
-        let now = super::time::interrupt_time();
+    /// It is a callback, with its context.
+    pub unsafe fn KeRegisterProcessorChangeCallback(
+        callback: ProcessorCallback,
+        context: *mut c_void,
+        flags: u32,
+    ) -> *mut c_void {
+        if flags & ADD_EXISTING != 0 {
+            for (index, pcr) in pcr::all().enumerate() {
+                // SAFETY: the caller's promise.
+                let status = unsafe { notify(callback, context, pcr, ADD_START, STATUS_SUCCESS) };
+                if status < 0 {
+                    for pcr in pcr::all().take(index + 1) {
+                        // SAFETY: the caller's promise.
+                        unsafe { notify(callback, context, pcr, ADD_FAILURE, status) };
+                    }
+                    return null_mut();
+                }
+            }
+            for pcr in pcr::all() {
+                // SAFETY: the caller's promise.
+                unsafe { notify(callback, context, pcr, ADD_COMPLETE, STATUS_SUCCESS) };
+            }
+        }
+        // Nothing calls it again: the registration is but a handle.
+        Box::into_raw(Box::new(callback)).cast()
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Takes a registration back.
+    ///
+    /// Source: KeDeregisterProcessorChangeCallback.
+    ///
+    /// # Safety
+    ///
+    /// KeRegisterProcessorChangeCallback gave the handle.
+    pub unsafe fn KeDeregisterProcessorChangeCallback(handle: *mut c_void) {
         // SAFETY: the caller's promise.
-        unsafe { counter_value.write(now) };
-        now
-    }
-
-    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
-    /// Units of 100 ns in a clock tick.
-    ///
-    /// Source: KeQueryTimeIncrement.
-    ///
-    /// # Safety
-    ///
-    /// None.
-    pub unsafe fn KeQueryTimeIncrement() -> u32 {
-        super::time::TICK as u32
-    }
-
-    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
-    /// System time now.
-    ///
-    /// Source: KeQuerySystemTimePrecise.
-    ///
-    /// # Safety
-    ///
-    /// `time` is where it goes.
-    pub unsafe fn KeQuerySystemTimePrecise(time: *mut u64) {
-        // SAFETY: the caller's promise.
-        unsafe { time.write(super::time::system_time()) };
-    }
-
-    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
-    /// Keeps the processor for so many microseconds.
-    ///
-    /// Source: KeStallExecutionProcessor.
-    ///
-    /// # Safety
-    ///
-    /// None.
-    pub unsafe fn KeStallExecutionProcessor(microseconds: u32) {
-        counter::stall(u64::from(microseconds));
-    }
-
-    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
-    /// The thread that runs.
-    ///
-    /// Source: KeGetCurrentThread.
-    ///
-    /// # Safety
-    ///
-    /// None.
-    pub unsafe fn KeGetCurrentThread() -> *mut thread::Thread {
-        thread::current()
-    }
-
-    irql: PASSIVE_LEVEL..=APC_LEVEL;
-    /// Normal kernel APCs are held back from here on. There are none in nthost: the nesting is
-    /// kept, and checked.
-    ///
-    /// Source: KeEnterCriticalRegion.
-    ///
-    /// # Safety
-    ///
-    /// The caller leaves the region again.
-    pub unsafe fn KeEnterCriticalRegion() {
-        // SAFETY: the thread that runs; only it uses this field.
-        unsafe { (*thread::current()).kernel_apc_disable -= 1 };
-    }
-
-    irql: PASSIVE_LEVEL..=APC_LEVEL;
-    /// The end of KeEnterCriticalRegion's region.
-    ///
-    /// Source: KeLeaveCriticalRegion.
-    ///
-    /// # Safety
-    ///
-    /// The caller has entered the region.
-    pub unsafe fn KeLeaveCriticalRegion() {
-        // SAFETY: the thread that runs; only it uses this field.
-        unsafe { (*thread::current()).kernel_apc_disable += 1 };
+        drop(unsafe { Box::from_raw(handle.cast::<ProcessorCallback>()) });
     }
 }

@@ -53,6 +53,21 @@ impl<T> ReadyQueues<T> {
     }
 }
 
+impl<T: PartialEq> ReadyQueues<T> {
+    /// Takes a thread out; says whether it was there, at this priority.
+    pub fn remove(&mut self, thread: &T, priority: usize) -> bool {
+        let queue = &mut self.queues[priority];
+        let Some(index) = queue.iter().position(|other| other == thread) else {
+            return false;
+        };
+        queue.remove(index);
+        if queue.is_empty() {
+            self.occupied &= !(1 << priority);
+        }
+        true
+    }
+}
+
 impl<T> Default for ReadyQueues<T> {
     fn default() -> Self {
         Self::new()
@@ -72,6 +87,18 @@ mod tests {
         ready.insert("preempted", 8, true);
         let order: [_; 5] = core::array::from_fn(|_| ready.take(0, |_| true).unwrap());
         assert_eq!(order, ["high", "preempted", "first", "second", "low"]);
+        assert_eq!(ready.take(0, |_| true), None);
+    }
+
+    #[test]
+    fn a_thread_whose_priority_changes_is_found_at_its_old_one_alone() {
+        let mut ready = ReadyQueues::new();
+        ready.insert("moved", 8, false);
+        ready.insert("stays", 8, false);
+        assert!(!ready.remove(&"moved", 9));
+        assert!(ready.remove(&"moved", 8));
+        assert!(!ready.remove(&"moved", 8));
+        assert_eq!(ready.take(0, |_| true), Some("stays"));
         assert_eq!(ready.take(0, |_| true), None);
     }
 

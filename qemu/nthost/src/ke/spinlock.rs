@@ -1,7 +1,7 @@
 //! Drivers' spin locks.
 //!
-//! The lock is a word: zero when free. While it is held, it names its holder, so that the
-//! verifier can tell who has it, and who takes it twice.
+//! The lock is a word: zero when free. While it is held, it names its holder (and its lowest bit
+//! is set), so that the verifier can tell who has it, and who takes it twice.
 //!
 //! Sources: KeInitializeSpinLock, KeAcquireSpinLock, KeAcquireSpinLockAtDpcLevel,
 //! KeTryToAcquireSpinLockAtDpcLevel, KeTestSpinLock and their counterparts.
@@ -22,10 +22,20 @@ pub fn held() -> usize {
     HELD.load(Ordering::Relaxed)
 }
 
+/// A driver's lock was taken on this processor.
+pub(super) fn count_acquired() {
+    HELD.fetch_add(1, Ordering::Relaxed);
+}
+
+/// A driver's lock is released on this processor.
+pub(super) fn count_released() {
+    HELD.fetch_sub(1, Ordering::Relaxed);
+}
+
 /// # Safety
 ///
 /// It is an initialized lock.
-unsafe fn word<'a>(lock: *mut KSPIN_LOCK) -> &'a AtomicUsize {
+pub(super) unsafe fn word<'a>(lock: *mut KSPIN_LOCK) -> &'a AtomicUsize {
     // SAFETY: the caller's promise; a lock is only used through these routines.
     unsafe { AtomicUsize::from_ptr(lock) }
 }
@@ -49,12 +59,16 @@ pub unsafe fn acquire(lock: *mut KSPIN_LOCK) {
         .compare_exchange_weak(0, holder, Ordering::Acquire, Ordering::Relaxed)
         .is_err()
     {
-        if word.load(Ordering::Relaxed) == holder {
+        let now = word.load(Ordering::Relaxed);
+        if now == holder {
             super::bugcheck::spin_lock_already_owned(lock as u64);
+        }
+        if now != 0 && now & 1 == 0 {
+            super::bugcheck::lock_mismatch(true, lock as u64);
         }
         core::hint::spin_loop();
     }
-    HELD.fetch_add(1, Ordering::Relaxed);
+    count_acquired();
 }
 
 /// Releases a lock.
@@ -65,10 +79,14 @@ pub unsafe fn acquire(lock: *mut KSPIN_LOCK) {
 pub unsafe fn release(lock: *mut KSPIN_LOCK) {
     // SAFETY: the caller's promise.
     let word = unsafe { word(lock) };
-    if word.load(Ordering::Relaxed) != holder() {
+    let now = word.load(Ordering::Relaxed);
+    if now != 0 && now & 1 == 0 {
+        super::bugcheck::lock_mismatch(false, lock as u64);
+    }
+    if now != holder() {
         super::bugcheck::spin_lock_not_owned(lock as u64);
     }
-    HELD.fetch_sub(1, Ordering::Relaxed);
+    count_released();
     // Release: the next holder sees what was written.
     word.store(0, Ordering::Release);
 }
@@ -156,7 +174,7 @@ nt_export! {
         // Acquire: what the last holder wrote is seen.
         let taken = word.compare_exchange(0, holder(), Ordering::Acquire, Ordering::Relaxed);
         if taken.is_ok() {
-            HELD.fetch_add(1, Ordering::Relaxed);
+            count_acquired();
         }
         u8::from(taken.is_ok())
     }

@@ -6,18 +6,25 @@ use core::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use nthost_nt::ke::{DISPATCHER_HEADER, LIST_ENTRY};
+use nthost_nt::{
+    ke::{DISPATCHER_HEADER, LIST_ENTRY},
+    status::{NTSTATUS, STATUS_PENDING, STATUS_SUCCESS},
+};
 
 use super::{
     dispatcher::{self, SWITCH_FRAME},
     pcr,
-    wait::{MAXIMUM_WAIT_OBJECTS, WaitBlock},
+    wait::{self, MAXIMUM_WAIT_OBJECTS, WaitBlock, WaitMode},
 };
-use crate::mm::{
-    PAGE_SIZE,
-    address_space::{self, AddressSpace},
-    paging::{self, Access},
-    phys::{self, Request},
+use crate::{
+    export::DISPATCH_LEVEL,
+    mm::{
+        PAGE_SIZE,
+        address_space::{self, AddressSpace},
+        paging::{self, Access},
+        phys::{self, Request},
+    },
+    ob::object::{self, Kind},
 };
 
 /// Bytes of a thread's stack. NT's have 24 KiB on amd64, which the verifier checks; the rest is
@@ -25,6 +32,10 @@ use crate::mm::{
 pub const STACK_SIZE: u64 = 64 << 10;
 /// The priority that threads begin with (`LOW_PRIORITY` is 0, `HIGH_PRIORITY` 31).
 pub const NORMAL_PRIORITY: usize = 8;
+/// The lowest priority of those that are never boosted (`LOW_REALTIME_PRIORITY`).
+pub const LOW_REALTIME_PRIORITY: usize = 16;
+/// The highest priority (`HIGH_PRIORITY`).
+pub const HIGH_PRIORITY: usize = 31;
 /// The type of a thread in its dispatcher header.
 const THREAD_OBJECT: u8 = 6;
 
@@ -86,10 +97,14 @@ pub struct Thread {
     pub stack_base: u64,
     /// What it does.
     pub state: State,
-    /// How urgent it is.
+    /// How urgent it is at this moment.
     pub priority: usize,
+    /// How urgent it is when no wait has just ended.
+    pub base_priority: usize,
     /// Where it may run.
     pub affinity: Affinity,
+    /// Where it could run before a driver restricted it; none, if none has.
+    pub original_affinity: Option<Affinity>,
     /// Where it ran last.
     pub last_processor: u32,
     /// Its turn is over.
@@ -102,8 +117,24 @@ pub struct Thread {
     pub wait_count: usize,
     /// It waits for all of the objects, not for any.
     pub wait_all: bool,
-    /// It can be alerted out of its wait.
-    pub alertable: bool,
+    /// What may end its wait early.
+    pub wait_mode: WaitMode,
+    /// The IRQL before a signal that a wait is to follow: the wait restores it.
+    pub wait_next: Option<u8>,
+    /// It has been alerted, by mode: kernel, user.
+    pub alerted: [bool; 2],
+    /// It is to end: waits in the name of user mode end.
+    pub terminating: bool,
+    /// The mutexes that it owns.
+    pub mutants: LIST_ENTRY,
+    /// Counts of the time-stamp counter that it ran for, up to when it was last switched to.
+    pub cycles: u64,
+    /// The time-stamp counter when it was last switched to.
+    pub running_since: u64,
+    /// When it was made, in system time.
+    pub created: u64,
+    /// How it ended; `STATUS_PENDING` as long as it has not.
+    pub exit_status: NTSTATUS,
     /// When its wait ends without the objects: a key of the timers; none, if zero.
     pub wait_timer: (u64, u64),
     /// A number for people.
@@ -114,8 +145,10 @@ pub struct Thread {
     pub address_space: *const AddressSpace,
     /// Whom it works for, as the I/O manager sees it.
     pub process: *mut u8,
-    /// Nesting of `KeEnterCriticalRegion`, of guarded regions.
+    /// Nesting of `KeEnterCriticalRegion`, counted down.
     pub kernel_apc_disable: i32,
+    /// Nesting of guarded regions, counted down.
+    pub special_apc_disable: i32,
     /// The exception that is being dispatched on it.
     pub dispatch: *mut super::exception::Dispatch,
     entry: Option<Box<dyn FnOnce() + Send>>,
@@ -142,29 +175,63 @@ impl Thread {
             stack_base,
             state: State::Initialized,
             priority: NORMAL_PRIORITY,
+            base_priority: NORMAL_PRIORITY,
             affinity: Affinity::ANY,
+            original_affinity: None,
             last_processor: 0,
             quantum_ended: false,
             wait_status: 0,
             wait_blocks: [const { WaitBlock::new() }; MAXIMUM_WAIT_OBJECTS + 1],
             wait_count: 0,
             wait_all: false,
-            alertable: false,
+            wait_mode: WaitMode::default(),
+            wait_next: None,
+            alerted: [false; 2],
+            terminating: false,
+            mutants: LIST_ENTRY {
+                Flink: null_mut(),
+                Blink: null_mut(),
+            },
+            cycles: 0,
+            running_since: 0,
+            created: super::time::system_time(),
+            exit_status: STATUS_PENDING,
             wait_timer: (0, 0),
             id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
             name: name.into(),
             address_space: core::ptr::null(),
             process: null_mut(),
             kernel_apc_disable: 0,
+            special_apc_disable: 0,
             dispatch: null_mut(),
             entry: None,
         });
-        let head = &raw mut thread.header.WaitListHead;
-        thread.header.WaitListHead = LIST_ENTRY {
-            Flink: head,
-            Blink: head,
-        };
+        wait::initialize_list(&raw mut thread.header.WaitListHead);
+        wait::initialize_list(&raw mut thread.mutants);
         thread
+    }
+
+    /// A wait has ended: for a while the thread is more urgent by this much, unless it has a
+    /// priority that is never boosted ("Priority Boosts" of the SDK's scheduling pages).
+    pub fn boost(&mut self, increment: i32) {
+        if self.base_priority < LOW_REALTIME_PRIORITY {
+            let increment = usize::try_from(increment).unwrap_or(0);
+            let boosted = (self.base_priority + increment).min(LOW_REALTIME_PRIORITY - 1);
+            self.priority = self.priority.max(boosted);
+        }
+    }
+
+    /// A turn has ended: a boost wears off, a level with each turn.
+    pub fn decay(&mut self) {
+        if self.base_priority < LOW_REALTIME_PRIORITY && self.priority > self.base_priority {
+            self.priority -= 1;
+        }
+    }
+
+    /// Whether user APCs, and with them the thread's termination, are held back.
+    #[must_use]
+    pub const fn holds_apcs_back(&self) -> bool {
+        self.kernel_apc_disable != 0 || self.special_apc_disable != 0
     }
 
     /// Switches the processor to the thread's addresses.
@@ -204,9 +271,11 @@ pub fn initialize_boot_processor() {
 pub fn adopt_idle(stack_limit: u64, stack_base: u64) {
     let mut thread = Thread::new("idle", stack_limit, stack_base);
     thread.state = State::Running;
-    thread.priority = 0;
+    (thread.priority, thread.base_priority) = (0, 0);
     thread.last_processor = pcr::current().number;
     let thread = Box::into_raw(thread);
+    // What a driver's DPC that interrupts it takes for the current thread.
+    object::insert(thread.cast(), Kind::Thread, delete);
     pcr::current().idle_thread.store(thread, Ordering::Relaxed);
     pcr::current()
         .current_thread
@@ -295,8 +364,8 @@ pub fn spawn(name: &str, entry: impl FnOnce() + Send + 'static) -> *mut Thread {
     spawn_with(name, &Attributes::default(), entry).expect("memory for a thread's stack")
 }
 
-/// Starts a thread; `None` if there is no memory for its stack. The thread object is freed by
-/// [`release`], once it has ended.
+/// Starts a thread; `None` if there is no memory for its stack. The caller has a reference to
+/// the thread object, to be given back by [`release`]; another goes when the thread ends.
 pub fn spawn_with(
     name: &str,
     attributes: &Attributes,
@@ -305,7 +374,7 @@ pub fn spawn_with(
     let limit = allocate_stack()?;
     let base = limit + STACK_SIZE;
     let mut thread = Thread::new(name, limit, base);
-    thread.priority = attributes.priority;
+    (thread.priority, thread.base_priority) = (attributes.priority, attributes.priority);
     thread.affinity = attributes.affinity;
     thread.address_space = attributes.address_space;
     thread.process = attributes.process;
@@ -325,6 +394,9 @@ pub fn spawn_with(
     unsafe { ((saved + 160) as *mut u32).write(0x1f80) };
     thread.stack_pointer = saved;
     let thread = Box::into_raw(thread);
+    object::insert(thread.cast(), Kind::Thread, delete);
+    // The thread's own, until it ends.
+    object::reference(thread.cast());
     dispatcher::lock().make_ready(thread, false);
     Some(thread)
 }
@@ -337,28 +409,50 @@ extern "C" fn thread_start() -> ! {
     if let Some(entry) = entry {
         entry();
     }
-    exit()
+    exit(STATUS_SUCCESS)
 }
 
-/// Ends the thread that runs. PASSIVE_LEVEL.
-pub fn exit() -> ! {
+/// Ends the thread that runs. PASSIVE_LEVEL. A thread that still owns a mutex ends in bug check
+/// 0x4000008A, as on Windows.
+pub fn exit(status: NTSTATUS) -> ! {
     let thread = current();
-    let mut guard = dispatcher::lock();
-    // SAFETY: the dispatcher lock is held; it is the thread that runs.
-    unsafe { (*thread).state = State::Terminated };
+    // SAFETY: the thread that runs exists.
+    let mutants = unsafe { (*thread).mutants };
     // SAFETY: as above.
-    let header = unsafe { &raw mut (*thread).header };
-    super::wait::signal(&mut guard, header, 1);
+    if mutants.Flink != unsafe { &raw mut (*thread).mutants } {
+        super::bugcheck::bugcheck(
+            super::bugcheck::code::THREAD_TERMINATE_HELD_MUTEX,
+            [thread as u64, mutants.Flink as u64, 0, 0],
+        );
+    }
+    // The thread's own reference goes here. If it is the last, the object is deleted by a thread
+    // of its own, because of the raised IRQL, and not before this one has left its stack.
+    let raised = super::irql::Raised::to(DISPATCH_LEVEL);
+    object::dereference(thread.cast());
+    let mut guard = dispatcher::lock();
+    // SAFETY: the deletion waits for the state that is set below.
+    let ended = unsafe { &mut *thread };
+    ended.exit_status = status;
+    wait::signal(&mut guard, &raw mut ended.header, 1);
+    ended.state = State::Terminated;
     guard.switch();
+    drop(raised);
     unreachable!("a thread that has ended was chosen to run")
 }
 
-/// Frees a thread that has ended and been waited for. IRQL below DISPATCH_LEVEL.
+/// Gives a reference to a thread object back. It is freed with the last, when the thread has
+/// ended: at PASSIVE_LEVEL this may wait for the end. IRQL up to DISPATCH_LEVEL.
 ///
 /// # Safety
 ///
-/// Nobody refers to it any more.
+/// The caller has a reference, and does not use it any more.
 pub unsafe fn release(thread: *mut Thread) {
+    object::dereference(thread.cast());
+}
+
+/// Frees a thread object that nobody refers to. PASSIVE_LEVEL.
+fn delete(thread: *mut core::ffi::c_void) {
+    let thread = thread.cast::<Thread>();
     loop {
         let guard = dispatcher::lock();
         // SAFETY: the thread exists until it is freed below.
@@ -370,7 +464,7 @@ pub unsafe fn release(thread: *mut Thread) {
         }
         dispatcher::yield_now();
     }
-    // SAFETY: the caller's promise.
+    // SAFETY: nobody refers to it any more.
     let thread = unsafe { Box::from_raw(thread) };
     // SAFETY: the thread has left its stack: it ended, and another runs on its processor.
     unsafe { free_stack(thread.stack_limit) };

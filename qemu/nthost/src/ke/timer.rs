@@ -3,13 +3,17 @@
 use alloc::collections::BTreeMap;
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::{dispatcher, thread::Thread, time, wait};
+use nthost_nt::ke::KTIMER;
+
+use super::{dispatcher, ktimer, thread::Thread, time, wait};
 
 /// Something that happens at a time.
 #[derive(Clone, Copy, Debug)]
 enum Expiry {
     /// A thread's wait ends.
     Wait(*mut Thread),
+    /// A driver's timer is due.
+    Timer(*mut KTIMER),
     /// A routine of nthost's is called, with the dispatcher lock free, at DISPATCH_LEVEL.
     Call(fn(usize), usize),
 }
@@ -23,9 +27,9 @@ pub struct Timers {
 
 #[expect(
     clippy::non_send_fields_in_send_ty,
-    reason = "threads are known by their addresses"
+    reason = "threads and timers are known by their addresses"
 )]
-// SAFETY: the threads are reached through the dispatcher lock alone.
+// SAFETY: threads and timers are reached through the dispatcher lock alone.
 unsafe impl Send for Timers {}
 
 /// When the first is due, for the clock to look at without the lock.
@@ -52,6 +56,11 @@ impl Timers {
     /// Ends a thread's wait at this time.
     pub fn set_wait(&mut self, due: u64, thread: *mut Thread) -> (u64, u64) {
         self.set(due, Expiry::Wait(thread))
+    }
+
+    /// A driver's timer is due at this time.
+    pub fn set_timer(&mut self, due: u64, timer: *mut KTIMER) -> (u64, u64) {
+        self.set(due, Expiry::Timer(timer))
     }
 
     /// Calls a routine at this time.
@@ -108,6 +117,7 @@ pub fn expire() {
     while let Some(expiry) = guard.dispatcher().timers.take(now) {
         match expiry {
             Expiry::Wait(thread) => wait::time_out(&mut guard, thread),
+            Expiry::Timer(timer) => ktimer::expire(&mut guard, timer),
             Expiry::Call(routine, argument) => {
                 drop(guard);
                 routine(argument);

@@ -12,7 +12,7 @@ use x86_64::{
     structures::DescriptorTablePointer,
 };
 
-use super::{bugcheck, clock, dispatcher, ipi, irql, pcr};
+use super::{bugcheck, clock, dispatcher, ipi, irql, nmi, pcr};
 use crate::hal::{apic, interrupt};
 
 /// Bytes of the stacks for faults that may have no good stack.
@@ -328,6 +328,9 @@ extern "C" fn trap_dispatch(frame: &mut TrapFrame) {
 }
 
 fn exception(frame: &mut TrapFrame) {
+    if frame.vector == NON_MASKABLE as u64 && nmi::interrupt() {
+        return;
+    }
     if crate::verifier::call::handle_exception(frame) {
         return;
     }

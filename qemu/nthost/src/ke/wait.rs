@@ -1,20 +1,22 @@
 //! Waiting for objects, and what a signal does for those who wait.
 //!
-//! Sources: KeWaitForSingleObject, KeWaitForMultipleObjects, "Introduction to Kernel Dispatcher
-//! Objects". All of it happens under the dispatcher lock.
+//! Sources: "Introduction to Kernel Dispatcher Objects", "Waits and APCs". All of it happens
+//! under the dispatcher lock. The routines that drivers wait by are in [`super::wait_for`].
 
 use core::ptr::null_mut;
 
 use nthost_nt::{
     ke::{DISPATCHER_HEADER, LIST_ENTRY},
-    status::{NTSTATUS, STATUS_TIMEOUT},
+    status::{NTSTATUS, STATUS_ALERTED, STATUS_TIMEOUT, STATUS_USER_APC},
 };
 
 use super::{
     dispatcher::{self, Guard},
+    irql, mutex,
     thread::{self, State, Thread},
     time,
 };
+use crate::export::DISPATCH_LEVEL;
 
 /// The most objects that a wait takes (`MAXIMUM_WAIT_OBJECTS`).
 pub const MAXIMUM_WAIT_OBJECTS: usize = 64;
@@ -81,6 +83,15 @@ pub enum WaitType {
     Any,
 }
 
+/// What may end a wait early.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct WaitMode {
+    /// The thread waits in the name of user mode (`UserMode`): its termination ends the wait.
+    pub user: bool,
+    /// An alert ends the wait.
+    pub alertable: bool,
+}
+
 /// Empties a list.
 pub fn initialize_list(head: *mut LIST_ENTRY) {
     // SAFETY: the caller owns the list head.
@@ -95,7 +106,7 @@ pub fn initialize_list(head: *mut LIST_ENTRY) {
 /// # Safety
 ///
 /// Both belong to lists that the dispatcher lock protects.
-unsafe fn insert_tail(head: *mut LIST_ENTRY, entry: *mut LIST_ENTRY) {
+pub(super) unsafe fn insert_tail(head: *mut LIST_ENTRY, entry: *mut LIST_ENTRY) {
     // SAFETY: the caller's promise.
     let last = unsafe { (*head).Blink };
     // SAFETY: likewise.
@@ -114,7 +125,7 @@ unsafe fn insert_tail(head: *mut LIST_ENTRY, entry: *mut LIST_ENTRY) {
 /// # Safety
 ///
 /// It is in a list that the dispatcher lock protects.
-unsafe fn remove(entry: *mut LIST_ENTRY) {
+pub(super) unsafe fn remove(entry: *mut LIST_ENTRY) {
     // SAFETY: the caller's promise.
     let LIST_ENTRY {
         Flink: next,
@@ -135,29 +146,29 @@ unsafe fn is_signaled(object: *mut DISPATCHER_HEADER, thread: *mut Thread) -> bo
     // SAFETY: the caller's promise.
     let header = unsafe { &*object };
     if header.Type == object::MUTANT {
-        return super::event::mutant_available(object, thread);
+        return mutex::is_available(object, thread);
     }
     header.SignalState > 0
 }
 
-/// What the end of a wait does to the object.
+/// What the end of a wait does to the object. The thread's IRQL is `level`.
 ///
 /// # Safety
 ///
 /// As [`is_signaled`], which said yes.
-unsafe fn satisfy(object: *mut DISPATCHER_HEADER, thread: *mut Thread) {
+unsafe fn satisfy(object: *mut DISPATCHER_HEADER, thread: *mut Thread, level: u8) {
     // SAFETY: the caller's promise.
     let header = unsafe { &mut *object };
     match header.Type {
         object::SYNCHRONIZATION_EVENT | object::SYNCHRONIZATION_TIMER => header.SignalState = 0,
         object::SEMAPHORE => header.SignalState -= 1,
-        object::MUTANT => super::event::mutant_acquire(object, thread),
+        object::MUTANT => mutex::acquire(object, thread, level >= DISPATCH_LEVEL),
         _ => {}
     }
 }
 
-/// Ends a thread's wait.
-fn end_wait(guard: &mut Guard, thread: *mut Thread, status: NTSTATUS) {
+/// Ends a thread's wait, and makes it more urgent for a while.
+fn end_wait(guard: &mut Guard, thread: *mut Thread, status: NTSTATUS, increment: i32) {
     // SAFETY: the dispatcher lock is held; a thread that waits exists.
     let waiting = unsafe { &mut *thread };
     debug_assert_eq!(waiting.state, State::Waiting);
@@ -172,21 +183,32 @@ fn end_wait(guard: &mut Guard, thread: *mut Thread, status: NTSTATUS) {
     }
     waiting.wait_status = status;
     waiting.state = State::Initialized;
+    waiting.boost(increment);
     guard.make_ready(thread, false);
 }
 
 /// Sets an object's signal state, and ends the waits that it can end. Gives the state before.
 pub fn signal(guard: &mut Guard, object: *mut DISPATCHER_HEADER, state: i32) -> i32 {
+    signal_with(guard, object, state, 0)
+}
+
+/// As [`signal`]; the threads whose waits end are more urgent by `increment` for a while.
+pub fn signal_with(
+    guard: &mut Guard,
+    object: *mut DISPATCHER_HEADER,
+    state: i32,
+    increment: i32,
+) -> i32 {
     // SAFETY: the caller owns the object; the guard stands for the lock.
     let before = unsafe { (*object).SignalState };
     // SAFETY: as above.
     unsafe { (*object).SignalState = state };
-    wake(guard, object);
+    wake(guard, object, increment);
     before
 }
 
 /// Ends the waits that an object in its present state can end, oldest first.
-pub fn wake(guard: &mut Guard, object: *mut DISPATCHER_HEADER) {
+pub fn wake(guard: &mut Guard, object: *mut DISPATCHER_HEADER, increment: i32) {
     // SAFETY: the caller owns the object.
     let head = unsafe { &raw mut (*object).WaitListHead };
     // SAFETY: the list is protected by the lock that the guard stands for.
@@ -213,13 +235,13 @@ pub fn wake(guard: &mut Guard, object: *mut DISPATCHER_HEADER) {
             }
             for block in blocks {
                 // SAFETY: all of them are signalled.
-                unsafe { satisfy(block.object, thread) };
+                unsafe { satisfy(block.object, thread, 0) };
             }
-            end_wait(guard, thread, 0);
+            end_wait(guard, thread, 0, increment);
         } else {
             // SAFETY: it is signalled.
-            unsafe { satisfy(object, thread) };
-            end_wait(guard, thread, i32::from(index));
+            unsafe { satisfy(object, thread, 0) };
+            end_wait(guard, thread, i32::from(index), increment);
         }
     }
 }
@@ -228,47 +250,148 @@ pub fn wake(guard: &mut Guard, object: *mut DISPATCHER_HEADER) {
 pub fn time_out(guard: &mut Guard, thread: *mut Thread) {
     // SAFETY: the timer was set by a thread that waits; ending the wait cancels the timer.
     unsafe { (*thread).wait_timer = (0, 0) };
-    end_wait(guard, thread, STATUS_TIMEOUT);
+    end_wait(guard, thread, STATUS_TIMEOUT, 0);
 }
 
-/// Waits for objects. `due` is when the wait ends without them, in interrupt time; zero means
-/// not to wait at all. IRQL below DISPATCH_LEVEL, or `due` is zero.
+/// What ends a wait of this kind before it begins.
+fn interruption(thread: &mut Thread, mode: WaitMode) -> Option<NTSTATUS> {
+    if mode.alertable {
+        // An alert for kernel mode ends a wait in either mode, one for user mode only in that.
+        for alerted in thread.alerted.iter_mut().take(1 + usize::from(mode.user)) {
+            if core::mem::take(alerted) {
+                return Some(STATUS_ALERTED);
+            }
+        }
+    }
+    (mode.user && thread.terminating && !thread.holds_apcs_back()).then_some(STATUS_USER_APC)
+}
+
+/// Ends the thread's wait if it is one of a kind that something ends early.
+fn interrupt(guard: &mut Guard, thread: *mut Thread) {
+    // SAFETY: the callers have a reference to the thread; the guard stands for the lock.
+    let waiting = unsafe { &mut *thread };
+    if waiting.state == State::Waiting
+        && let Some(status) = interruption(waiting, waiting.wait_mode)
+    {
+        end_wait(guard, thread, status, 0);
+    }
+}
+
+/// Alerts a thread, in user mode or kernel mode: an alertable wait of its ends, the present one
+/// or the next. IRQL up to DISPATCH_LEVEL.
 ///
 /// # Safety
 ///
-/// The objects are initialized and stay so.
+/// The thread exists.
+pub unsafe fn alert(thread: *mut Thread, user: bool) {
+    let mut guard = dispatcher::lock();
+    // SAFETY: the caller's promise; the lock is held.
+    unsafe { (*thread).alerted[usize::from(user)] = true };
+    interrupt(&mut guard, thread);
+}
+
+/// Waits until the thread is alerted in kernel mode. IRQL below DISPATCH_LEVEL.
+pub fn wait_for_alert() {
+    let mode = WaitMode {
+        user: false,
+        alertable: true,
+    };
+    // SAFETY: there are no objects.
+    unsafe { wait_in(&[], WaitType::Any, None, mode) };
+}
+
+/// A thread is to end: its waits in the name of user mode end from now on. IRQL up to
+/// DISPATCH_LEVEL. Source: "Waits and APCs".
+///
+/// # Safety
+///
+/// The thread exists.
+pub unsafe fn terminate(thread: *mut Thread) {
+    let mut guard = dispatcher::lock();
+    // SAFETY: the caller's promise; the lock is held.
+    unsafe { (*thread).terminating = true };
+    interrupt(&mut guard, thread);
+}
+
+/// Waits for objects in kernel mode, not alertably; see [`wait_in`].
+///
+/// # Safety
+///
+/// As [`wait_in`].
 pub unsafe fn wait(
     objects: &[*mut DISPATCHER_HEADER],
     kind: WaitType,
     due: Option<u64>,
 ) -> NTSTATUS {
+    // SAFETY: the caller's promise.
+    unsafe { wait_in(objects, kind, due, WaitMode::default()) }
+}
+
+/// Waits for objects. `due` is when the wait ends without them, in interrupt time; zero means
+/// not to wait at all. IRQL below DISPATCH_LEVEL, or `due` is zero, or a signal has announced
+/// the wait.
+///
+/// # Safety
+///
+/// The objects are initialized and stay so.
+pub unsafe fn wait_in(
+    objects: &[*mut DISPATCHER_HEADER],
+    kind: WaitType,
+    due: Option<u64>,
+    mode: WaitMode,
+) -> NTSTATUS {
     let thread = thread::current();
+    // SAFETY: the thread that runs, whose own field this is.
+    let before = unsafe { (*thread).wait_next.take() };
+    // SAFETY: the caller's promise.
+    let status = unsafe { wait_locked(thread, objects, kind, due, mode) };
+    if let Some(before) = before {
+        irql::set(before);
+    }
+    status
+}
+
+/// # Safety
+///
+/// As [`wait_in`]; it is the thread that runs.
+unsafe fn wait_locked(
+    thread: *mut Thread,
+    objects: &[*mut DISPATCHER_HEADER],
+    kind: WaitType,
+    due: Option<u64>,
+    mode: WaitMode,
+) -> NTSTATUS {
+    let level = irql::current();
     let mut guard = dispatcher::lock();
     // SAFETY: the caller's promise; the lock is held.
-    let signaled = |&&object: &&*mut DISPATCHER_HEADER| unsafe { is_signaled(object, thread) };
+    let signaled = |object| unsafe { is_signaled(object, thread) };
     match kind {
         WaitType::Any => {
-            if let Some(index) = objects.iter().position(|object| signaled(&object)) {
+            if let Some(index) = objects.iter().position(|&object| signaled(object)) {
                 // SAFETY: it is signalled.
-                unsafe { satisfy(objects[index], thread) };
+                unsafe { satisfy(objects[index], thread, level) };
                 return index as NTSTATUS;
             }
         }
+        // A wait for nothing is a delay.
         WaitType::All => {
-            if objects.iter().all(|object| signaled(&object)) {
+            if !objects.is_empty() && objects.iter().all(|&object| signaled(object)) {
                 for &object in objects {
                     // SAFETY: all of them are signalled.
-                    unsafe { satisfy(object, thread) };
+                    unsafe { satisfy(object, thread, level) };
                 }
                 return 0;
             }
         }
     }
+    // SAFETY: the lock is held; it is the thread that runs.
+    let waiting = unsafe { &mut *thread };
+    if let Some(status) = interruption(waiting, mode) {
+        return status;
+    }
     if due.is_some_and(|due| due <= time::interrupt_time()) {
         return STATUS_TIMEOUT;
     }
-    // SAFETY: the lock is held; it is the thread that runs.
-    let waiting = unsafe { &mut *thread };
     for (index, &object) in objects.iter().enumerate() {
         let block = &mut waiting.wait_blocks[index];
         (block.thread, block.object, block.index) = (thread, object, index as u16);
@@ -279,6 +402,7 @@ pub unsafe fn wait(
     }
     waiting.wait_count = objects.len();
     waiting.wait_all = kind == WaitType::All;
+    waiting.wait_mode = mode;
     waiting.state = State::Waiting;
     if let Some(due) = due {
         waiting.wait_timer = guard.dispatcher().timers.set_wait(due, thread);

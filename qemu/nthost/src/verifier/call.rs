@@ -10,7 +10,7 @@ use crate::{
     hal::serial::Port,
     ke::{
         bugcheck::{self, code},
-        irql,
+        irql, noise,
         trap::TrapFrame,
     },
     mm::paging::KERNEL_BASE,
@@ -53,6 +53,7 @@ pub fn enter(routine: &'static Routine) {
         let parameters = [routine.name.as_ptr() as u64, u64::from(level), 0, 0];
         bugcheck::bugcheck(code::IRQL_NOT_DISPATCH_LEVEL, parameters);
     }
+    noise::at_call();
 }
 
 /// Where the routine that calls this one returns to: the driver that called it.
@@ -97,4 +98,7 @@ pub fn walk_stack(rip: u64, rsp: u64, rbp: u64, visit: &mut dyn FnMut(usize, u64
 /// What else a bugcheck tells.
 pub fn report(port: &mut Port) {
     let _ = writeln!(port, "{} calls were checked", count());
+    if let Some(seed) = noise::seed() {
+        let _ = writeln!(port, "noise seed {seed:#x}");
+    }
 }
