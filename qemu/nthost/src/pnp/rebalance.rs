@@ -14,8 +14,8 @@ use super::{
     resource::{Resources, free_place},
 };
 
-/// Where the firmware of this machine puts the memory of devices: between the end of low memory
-/// (or the configuration window) and the interrupt controllers.
+/// What reaches the devices of this machine's root buses: from the end of the configuration
+/// window, below which low memory ends, to the interrupt controllers.
 const MEMORY: (u64, u64) = (0xc000_0000, 0xfec0_0000);
 /// Where it puts their ports.
 const PORTS: (u64, u64) = (0xc000, 0x1_0000);
@@ -86,7 +86,7 @@ fn window(node: &Node) -> (u64, u64) {
         .into_iter()
         .find(|other| other.function.header.secondary_bus == Some(bus));
     bridge.map_or_else(
-        || (low_end(), MEMORY.1),
+        || MEMORY,
         |bridge| {
             use crate::pnp::pci::config::Config;
             // Memory base and limit, in units of 1 MiB, in the upper bits of 16.
@@ -96,16 +96,4 @@ fn window(node: &Node) -> (u64, u64) {
             (base, limit + 1)
         },
     )
-}
-
-/// Where the lowest device of a root bus begins: what lies below may be memory.
-fn low_end() -> u64 {
-    let ranges = node::all()
-        .into_iter()
-        .flat_map(|node| node.function.bars.clone());
-    ranges
-        .filter(|bar| bar.space != Space::Io && (MEMORY.0..MEMORY.1).contains(&bar.address))
-        .map(|bar| bar.address)
-        .min()
-        .unwrap_or(MEMORY.0)
 }
