@@ -27,7 +27,8 @@ pub struct Isr {
 }
 
 impl Isr {
-    /// An ISR that claims nothing yet.
+    /// An ISR for a device that has power, and so may interrupt as soon as it is connected: a
+    /// line that is asserted then has to be claimed and acknowledged, or it interrupts for ever.
     pub const fn new(
         registers: Registers<InterruptBlock>,
         edu: Shared<Edu>,
@@ -37,7 +38,7 @@ impl Isr {
             registers,
             edu,
             dpc,
-            powered: false,
+            powered: true,
         }
     }
 
@@ -53,6 +54,11 @@ impl Isr {
     /// The device must not be touched any more.
     pub const fn power_down(&mut self) {
         self.powered = false;
+    }
+
+    /// Whether the device may be touched.
+    pub const fn is_powered(&self) -> bool {
+        self.powered
     }
 }
 

@@ -176,14 +176,19 @@ impl Hardware {
         self.unpark(irql);
     }
 
-    /// Waits until the device is idle and gives everything back.
+    /// Waits until the device is idle and gives everything back. A device with power can still
+    /// interrupt, until its interrupt is disconnected: the ISR takes care of that.
     pub fn stop(self, irql: &mut Passive) {
         self.pause(irql);
-        self.edu.compute.with_registers(
-            &self.edu,
-            |compute| compute.write(StatusRegister, StatusBits::empty()),
-            irql,
-        );
+        // It may be removed while it has no power.
+        let powered = self.interrupt.acquire(irql).is_powered();
+        if powered {
+            self.edu.compute.with_registers(
+                &self.edu,
+                |compute| compute.write(StatusRegister, StatusBits::empty()),
+                irql,
+            );
+        }
         self.give_back(irql);
     }
 
@@ -200,7 +205,6 @@ impl Hardware {
     /// Takes from the routines of the device what they work with, and drops it.
     fn give_back(mut self, irql: &mut Passive) {
         self.park(irql);
-        self.interrupt.acquire(irql).power_down();
         let edu = &self.edu;
         drop(edu.compute.take_registers(edu, irql));
         edu.write.take_registers(edu, irql);
