@@ -5,7 +5,7 @@ use core::sync::atomic::{AtomicU16, Ordering};
 
 use nthost_nt::status::{NTSTATUS, STATUS_SUCCESS};
 use nthost_protocol::{
-    Fault, HostAnswer, HostRequest, Manifest,
+    BreakpointRequest, Fault, HostAnswer, HostRequest, Manifest,
     host::{Driver, Machine, Node, Processor, Verifier},
 };
 
@@ -55,6 +55,18 @@ pub fn answer(request: HostRequest) -> HostAnswer {
         }
         HostRequest::SystemPower { state } => HostAnswer::Status(po::host::system_power(state)),
         HostRequest::Fault(fault) => HostAnswer::Status(add_fault(fault)),
+        HostRequest::Breakpoint(BreakpointRequest::List) => {
+            HostAnswer::Stops(verifier::breakpoint::stops())
+        }
+        HostRequest::Breakpoint(request) => {
+            HostAnswer::Status(verifier::breakpoint::request(&request))
+        }
+        HostRequest::WriteRegister {
+            device,
+            bar,
+            offset,
+            value,
+        } => HostAnswer::Status(pnp::poke::write_register(&device, bar, offset, value)),
         HostRequest::ClearFaults => {
             fault::clear();
             verifier::fault::fail_nth(0);

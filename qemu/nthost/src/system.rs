@@ -2,7 +2,7 @@
 
 use alloc::sync::Arc;
 
-use nthost_protocol::{PROTOCOL_VERSION, ToGuest, ToHost, manifest::Role};
+use nthost_protocol::{HostRequest, PROTOCOL_VERSION, ToGuest, ToHost, manifest::Role};
 
 use crate::{
     boot::{start_info::BootInfo, switches::Switches},
@@ -57,6 +57,9 @@ fn load(archive: &Archive<'_>, switches: Switches<'_>) {
         log!("system", "scheduling noise from seed {seed:#x}");
         ke::noise::start(seed);
     }
+    if archive.manifest.breakpoints {
+        verifier::breakpoint::enable();
+    }
     pnp::manager::initialize();
     BOOT_US.set(time::microseconds_since_reset());
     for image in &archive.manifest.drivers {
@@ -87,6 +90,14 @@ fn serve(message: ToGuest) {
             transport::send(&ToHost::Hello(PROTOCOL_VERSION));
         }
         ToGuest::Process { process, request } => ps::dispatch(process, request),
+        // Whoever is stopped at a breakpoint may be a worker: this is quick, and waits for nobody.
+        ToGuest::Host {
+            id,
+            request: request @ HostRequest::Breakpoint(_),
+        } => {
+            let answer = host::answer(request);
+            transport::send(&ToHost::Answer { id, answer });
+        }
         ToGuest::Host { id, request } => worker::queue(Queue::Delayed, move || {
             let answer = host::answer(request);
             transport::send(&ToHost::Answer { id, answer });

@@ -5,7 +5,7 @@ use alloc::{string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Fault, NtStatus};
+use crate::{BreakpointRequest, Fault, NtStatus, breakpoint::Stop};
 
 /// Something done to the machine. `device` is an instance path, as in [`Device::instance`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -53,6 +53,20 @@ pub enum HostRequest {
         /// Zero when all is well.
         code: u8,
     },
+    /// See [`BreakpointRequest`]; answered by [`HostAnswer::Status`], or [`HostAnswer::Stops`].
+    Breakpoint(BreakpointRequest),
+    /// Writes to a register of a started device behind its driver's back, as if the device had
+    /// something to say of its own; answered by [`HostAnswer::Status`].
+    WriteRegister {
+        /// Which device.
+        device: String,
+        /// Which of its base address registers: one for memory.
+        bar: u8,
+        /// Bytes from the beginning of that, a multiple of 4.
+        offset: u32,
+        /// What is written, little-endian.
+        value: u32,
+    },
 }
 
 /// A plug-and-play transition.
@@ -95,6 +109,8 @@ pub enum HostAnswer {
     Verifier(Verifier),
     /// The events, oldest first, one line each.
     Events(Vec<String>),
+    /// The processors that are stopped at breakpoints.
+    Stops(Vec<Stop>),
 }
 
 /// Processors, nodes and memory, as nthost found them in the firmware's tables.

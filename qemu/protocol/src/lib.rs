@@ -8,6 +8,7 @@
 #![no_std]
 extern crate alloc;
 
+pub mod breakpoint;
 pub mod fault;
 pub mod frame;
 pub mod host;
@@ -16,6 +17,7 @@ pub mod process;
 
 use serde::{Deserialize, Serialize};
 
+pub use breakpoint::BreakpointRequest;
 pub use fault::{Fault, IrpEffect};
 pub use frame::{Decoder, FrameError, MAX_FRAME, encode};
 pub use host::{HostAnswer, HostRequest};

@@ -26,6 +26,10 @@ pub struct Manifest {
     /// Leaves the devices that were found without a driver until the host asks for one with
     /// [`PnpOperation::Add`](crate::host::PnpOperation::Add).
     pub hold_devices: bool,
+    /// Breakpoints can be set. The first processor is kept for timers then, one of each device's
+    /// for its interrupts, and the last one for the host: of these no thread runs on any, so
+    /// that none is under what stops there. It takes four processors.
+    pub breakpoints: bool,
 }
 
 /// A driver, and what its INF would have written into the registry.
@@ -232,6 +236,7 @@ mod tests {
             verifier: None,
             noise: Some(7),
             hold_devices: false,
+            breakpoints: false,
         }
     }
 

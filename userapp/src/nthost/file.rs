@@ -93,6 +93,27 @@ impl NtFile {
     }
 }
 
+impl NtFile {
+    /// As [`File::cancel`], and waits until nthost has done it. The request itself may end later,
+    /// if what has it cannot be cancelled; that there was none is no error.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disconnected`].
+    pub fn cancel_and_wait(&self, request: &RequestKey) -> Result<(), Error> {
+        let handle = self.handle;
+        let target = Some(nthost_protocol::RequestId(request.0));
+        self.connection
+            .call("cancelling", CALL_LIMIT, |id| ProcessRequest::Cancel {
+                id,
+                thread: this_thread(),
+                handle,
+                target,
+            })
+            .map(drop)
+    }
+}
+
 impl File for NtFile {
     fn submit(&self, request: Request, completion: Arc<Completion>) -> Result<RequestKey, Error> {
         let handle = self.handle;

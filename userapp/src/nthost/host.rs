@@ -4,7 +4,8 @@
 use std::time::Duration;
 
 use nthost_protocol::{
-    HostAnswer, HostRequest,
+    BreakpointRequest, HostAnswer, HostRequest,
+    breakpoint::Stop,
     host::{Device, Driver, Machine, PnpOperation, Verifier},
 };
 
@@ -50,6 +51,19 @@ impl NtHost {
     ask! {
         /// Takes the events written so far.
         drain_events: DrainEvents => Events(Vec<String>)
+    }
+
+    /// The processors that are stopped at breakpoints.
+    ///
+    /// # Errors
+    ///
+    /// [`Error::Disconnected`], [`Error::Malformed`].
+    pub fn stops(&self) -> Result<Vec<Stop>, Error> {
+        let request = HostRequest::Breakpoint(BreakpointRequest::List);
+        match self.connection.ask(request, LIMIT)? {
+            HostAnswer::Stops(stops) => Ok(stops),
+            other => Err(unexpected("Breakpoint", &other)),
+        }
     }
 
     /// Does something to the machine that ends in a status.

@@ -13,11 +13,11 @@ use std::{path::Path, sync::Arc, time::Duration};
 use eduwdm_abi::InterfaceClass;
 use nthost_protocol::ProcessRequest;
 
-use self::{
-    connection::Connection,
-    file::{NtFile, NtMemory},
+use self::{connection::Connection, file::NtMemory};
+pub use self::{
+    file::{Access, NtFile},
+    locate::locate,
 };
-pub use self::{file::Access, locate::locate};
 use crate::{
     device::success,
     error::Error,

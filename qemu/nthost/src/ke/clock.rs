@@ -31,15 +31,13 @@ pub fn interrupt() {
     let pcr = pcr::current();
     let thread = pcr.current_thread.load(Ordering::Relaxed);
     let idle = thread == pcr.idle_thread.load(Ordering::Relaxed);
-    let mut dispatch = false;
     if pcr.number == 0 {
         time::update();
-        dispatch = timer::is_due();
+        if timer::is_due() {
+            dispatcher::interrupt_processor(timer_processor());
+        }
         let ticks = pcr.clock_ticks.fetch_add(1, Ordering::Relaxed);
         if !ticks.is_multiple_of(QUANTUM_MS) {
-            if dispatch {
-                apic::interrupt_self(apic::DISPATCH_VECTOR);
-            }
             return;
         }
     }
@@ -47,9 +45,13 @@ pub fn interrupt() {
         // SAFETY: it is the thread that runs here; only its own processor touches this field.
         unsafe { (*thread).quantum_ended = true };
         pcr.reschedule.store(true, Ordering::Release);
-        dispatch = true;
-    }
-    if dispatch {
         dispatcher::interrupt_processor(pcr);
     }
+}
+
+/// Whose dispatch interrupt sees to timers: that of the boot processor, which has the clock,
+/// unless it is stopped at a breakpoint and so holds its dispatch interrupt back.
+pub fn timer_processor() -> &'static pcr::Pcr {
+    let stopped = |pcr: &&'static pcr::Pcr| !pcr.stopped.load(Ordering::Relaxed);
+    pcr::all().find(stopped).unwrap_or_else(pcr::current)
 }

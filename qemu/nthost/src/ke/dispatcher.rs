@@ -114,7 +114,7 @@ impl Guard {
         let mut target: Option<(&Pcr, usize)> = None;
         let first = noise::first_processor();
         for processor in pcr::all_from(first) {
-            if !affinity.contains(processor.group, processor.group_number) {
+            if !processor.suits(affinity) || processor.stopped.load(Ordering::Relaxed) {
                 continue;
             }
             let running = processor.current_thread.load(Ordering::Relaxed);
@@ -177,10 +177,9 @@ impl Guard {
     }
 
     fn choose(&mut self, pcr: &Pcr, lowest: usize) -> Option<*mut Thread> {
-        let (group, number) = (pcr.group, pcr.group_number);
         let suits = |thread: &ThreadPointer| {
             // SAFETY: a thread that is ready exists, and the lock is held.
-            unsafe { &*thread.0 }.affinity.contains(group, number)
+            pcr.suits(unsafe { (*thread.0).affinity })
         };
         self.dispatcher()
             .ready
@@ -277,7 +276,9 @@ pub fn begin_thread() {
 /// The dispatch interrupt: expired timers, DPCs, and another thread if one is due. IRQL 2.
 pub fn interrupt() {
     let pcr = pcr::current();
-    timer::expire();
+    if core::ptr::eq(pcr, clock::timer_processor()) {
+        timer::expire();
+    }
     dpc::drain(pcr);
     // Acquire: what made the request (a thread that is ready) is seen.
     if !pcr.reschedule.swap(false, Ordering::Acquire) {

@@ -13,7 +13,13 @@ use core::{
 
 use x86_64::{VirtAddr, registers::model_specific::GsBase};
 
-use super::{dpc::DpcQueue, group::Place, lock::HighLock, thread::Thread, trap::Tables};
+use super::{
+    dpc::DpcQueue,
+    group::Place,
+    lock::HighLock,
+    thread::{Affinity, Thread},
+    trap::Tables,
+};
 
 /// The most processors that nthost starts.
 pub const MAXIMUM_PROCESSORS: usize = 256;
@@ -62,6 +68,11 @@ pub struct Pcr {
     pub in_dpc: AtomicBool,
     /// The dispatcher is to choose again.
     pub reschedule: AtomicBool,
+    /// It runs no threads but those that may run nowhere else.
+    pub reserved: AtomicBool,
+    /// It is stopped at a breakpoint, at DISPATCH_LEVEL or above: no thread and no timer of
+    /// others is to wait for it.
+    pub stopped: AtomicBool,
     /// The TLB was flushed at this generation.
     pub tlb_generation: AtomicU64,
     /// The last call on all processors that was made here.
@@ -82,6 +93,22 @@ const _: () = {
 };
 
 impl Pcr {
+    /// Whether a thread with this affinity may run here.
+    #[must_use]
+    pub fn suits(&self, affinity: Affinity) -> bool {
+        let here_alone = Affinity {
+            group: Some(self.group),
+            mask: 1 << self.group_number,
+        };
+        affinity.contains(self.group, self.group_number)
+            && (!self.reserved.load(Ordering::Relaxed) || affinity == here_alone)
+    }
+
+    /// Lets no thread run here any more, but those that may run nowhere else.
+    pub fn reserve(&self) {
+        self.reserved.store(true, Ordering::Relaxed);
+    }
+
     const fn new(number: u32) -> Self {
         Self {
             reserved0: [0; 0x18],
@@ -106,6 +133,8 @@ impl Pcr {
             noise: AtomicU64::new(0),
             in_dpc: AtomicBool::new(false),
             reschedule: AtomicBool::new(false),
+            reserved: AtomicBool::new(false),
+            stopped: AtomicBool::new(false),
             tlb_generation: AtomicU64::new(0),
             call_generation: AtomicU64::new(0),
             interrupt_depth: AtomicU32::new(0),

@@ -412,6 +412,20 @@ extern "C" fn thread_start() -> ! {
     exit(STATUS_SUCCESS)
 }
 
+/// Has the thread that runs run on these processors only, from when this returns.
+/// PASSIVE_LEVEL.
+pub fn bind(affinity: Affinity) {
+    {
+        let _guard = dispatcher::lock();
+        // SAFETY: the dispatcher lock is held; it is the thread that runs.
+        unsafe { (*current()).affinity = affinity };
+    }
+    // Whoever comes out of a wait goes where it may run.
+    let due = super::time::interrupt_time() + 1;
+    // SAFETY: there are no objects.
+    let _ = unsafe { super::wait::wait(&[], super::wait::WaitType::Any, Some(due)) };
+}
+
 /// Ends the thread that runs. PASSIVE_LEVEL. A thread that still owns a mutex ends in bug check
 /// 0x4000008A, as on Windows.
 pub fn exit(status: NTSTATUS) -> ! {

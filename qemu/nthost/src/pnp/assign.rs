@@ -20,6 +20,7 @@ use super::{
 use crate::{
     hal::interrupt,
     ke::{lock::SpinLock, pcr},
+    verifier::breakpoint,
 };
 
 /// A line in use.
@@ -58,8 +59,17 @@ fn affinity(node: &Node) -> Affinity {
         "AssignmentSetOverride",
     );
     let policy = Policy::from_registry(policy.unwrap_or(0), set.unwrap_or(0));
-    let turn = TURN.fetch_add(1, Ordering::Relaxed);
-    choose(&processors(), policy, node.numa_node, turn)
+    let fixed = breakpoint::are_enabled();
+    let turn = if fixed {
+        0
+    } else {
+        TURN.fetch_add(1, Ordering::Relaxed)
+    };
+    let affinity = choose(&processors(), policy, node.numa_node, turn);
+    if fixed {
+        pcr::of(affinity.target).reserve();
+    }
+    affinity
 }
 
 fn new_vector(node: &Node) -> Result<Vector, NTSTATUS> {

@@ -30,6 +30,9 @@ pub fn count() -> u64 {
 
 /// A routine is called. A wrong IRQL ends in bug check 0xC4 with the documented subcode for
 /// rules of the reference pages (0x2000 and up are rules by name; this is the general one).
+///
+/// Never inlined: its own frame leads to that of the routine.
+#[inline(never)]
 pub fn enter(routine: &'static Routine) {
     CALLS.fetch_add(1, Ordering::Relaxed);
     let level = irql::current();
@@ -54,6 +57,23 @@ pub fn enter(routine: &'static Routine) {
         bugcheck::bugcheck(code::IRQL_NOT_DISPATCH_LEVEL, parameters);
     }
     noise::at_call();
+    if super::breakpoint::any() {
+        super::breakpoint::reached(routine.name, callers_caller());
+    }
+}
+
+/// Where the routine that called the one that calls this returns to.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "the frame read is the caller's own")]
+fn callers_caller() -> u64 {
+    let address: u64;
+    // SAFETY: reads the frame pointer of the caller's caller, and the return address that it
+    // leads to; nthost is built with frame pointers.
+    unsafe {
+        core::arch::asm!("mov {0}, [rbp]", "mov {0}, [{0} + 8]", out(reg) address,
+            options(nostack, readonly, preserves_flags));
+    };
+    address
 }
 
 /// Where the routine that calls this one returns to: the driver that called it.

@@ -1,6 +1,7 @@
 //! The verifier: what Driver Verifier checks, with its bug checks.
 
 pub mod account;
+pub mod breakpoint;
 pub mod call;
 pub mod fault;
 pub mod freed;
