@@ -5,8 +5,10 @@
 //! time as the test harness runs threads.
 #![cfg(unix)]
 
+mod breakpoint;
 mod machine;
 mod pe;
 
+pub use breakpoint::InFlight;
 pub use machine::{Booted, artifacts, boot, manifest, options, out};
 pub use pe::{checksum, rename_import};
