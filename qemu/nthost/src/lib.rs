@@ -46,6 +46,8 @@ pub mod ps;
 pub mod registry;
 pub mod rtl;
 #[cfg(target_os = "none")]
+pub mod selftest;
+#[cfg(target_os = "none")]
 pub mod system;
 #[cfg(target_os = "none")]
 pub mod transport;

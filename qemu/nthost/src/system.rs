@@ -32,6 +32,9 @@ pub fn main(info: &BootInfo) {
     worker::initialize();
     io::fault::initialize();
     let switches = Switches::new(&info.command_line);
+    if switches.has("selftest") {
+        crate::selftest::run(switches);
+    }
     let archive = physical(info.archive.start).cast_const();
     // SAFETY: the loader's archive, whose pages are reserved.
     let archive = unsafe { core::slice::from_raw_parts(archive, info.archive.length as usize) };

@@ -24,6 +24,8 @@ pub mod exit_code {
     pub const BUGCHECK: u8 = 0x20;
     /// nthost itself is at fault.
     pub const INTERNAL: u8 = 0x21;
+    /// A test of nthost's own kernel failed.
+    pub const SELFTEST: u8 = 0x22;
 }
 
 /// Only the first bugcheck is reported.

@@ -1,0 +1,99 @@
+//! nthost tests its own kernel, on the machine that it booted on: the switch `selftest`, or
+//! `selftest=WORD` for the tests whose names hold the word.
+//!
+//! The tests call the routines as drivers do. Each has a line in the log, `ok` or `FAILED`; the
+//! emulator's exit status says whether all passed. Nothing is timed: a test that would not end
+//! is ended by whoever started the machine.
+
+mod affinity;
+mod dpc;
+mod interrupt;
+mod lock;
+mod object;
+mod priority;
+mod registers;
+mod timer;
+mod wait;
+
+use alloc::string::String;
+
+use crate::{
+    boot::switches::Switches,
+    hal::exit,
+    ke::{bugcheck::exit_code, noise, pcr},
+};
+
+/// What a test ends with: what was wrong, if anything was.
+type Outcome = Result<(), String>;
+
+/// A test's name, which says the rule that it checks, and its routine.
+type Test = (&'static str, fn() -> Outcome);
+
+/// Ends the test if something is not as it should be.
+macro_rules! ensure {
+    ($condition:expr, $($why:tt)*) => {
+        if !$condition {
+            return Err(alloc::format!($($why)*));
+        }
+    };
+}
+
+/// Ends the test if two values differ.
+macro_rules! ensure_eq {
+    ($left:expr, $right:expr $(,)?) => {{
+        let (left, right) = (&$left, &$right);
+        if left != right {
+            return Err(alloc::format!(
+                "{} is {left:?}, and should be {right:?}",
+                stringify!($left)
+            ));
+        }
+    }};
+}
+
+use {ensure, ensure_eq};
+
+/// Runs the tests, and ends the machine.
+pub fn run(switches: Switches<'_>) -> ! {
+    if let Some(seed) = switches.noise() {
+        log!("selftest", "scheduling noise from seed {seed:#x}");
+        noise::start(seed);
+    }
+    let word = switches.value("selftest").unwrap_or("");
+    let suites = [
+        wait::TESTS,
+        dpc::TESTS,
+        timer::TESTS,
+        lock::TESTS,
+        interrupt::TESTS,
+        affinity::TESTS,
+        priority::TESTS,
+        registers::TESTS,
+    ];
+    let (mut passed, mut failed) = (0, 0);
+    for &(name, test) in suites.into_iter().flatten() {
+        if !name.contains(word) {
+            continue;
+        }
+        match test() {
+            Ok(()) => {
+                passed += 1;
+                log!("selftest", "ok {name}");
+            }
+            Err(why) => {
+                failed += 1;
+                log!("selftest", "FAILED {name}: {why}");
+            }
+        }
+    }
+    log!(
+        "selftest",
+        "{passed} passed, {failed} failed, {} processors",
+        pcr::count()
+    );
+    exit::exit(if failed == 0 && passed > 0 {
+        exit_code::SUCCESS
+    } else {
+        exit_code::SELFTEST
+    })
+}
