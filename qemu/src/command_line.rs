@@ -3,11 +3,12 @@
 use std::{
     collections::BTreeSet,
     ffi::{OsStr, OsString},
-    path::Path,
+    path::{Path, PathBuf},
 };
 
 use crate::{
     accelerator::Accelerator,
+    device_trace,
     machine::{Device, Machine},
 };
 
@@ -40,6 +41,9 @@ pub struct Extras {
     /// Time counted in instructions (2^n ns each) rather than measured: with it, the same seed
     /// of scheduling noise gives the same run again. TCG only.
     pub instruction_count: Option<u8>,
+    /// The file to which QEMU writes each access to a register of an emulated device, a line
+    /// each: see [`crate::device_trace`].
+    pub device_trace: Option<PathBuf>,
 }
 
 /// The arguments, program name excluded.
@@ -88,6 +92,10 @@ pub fn arguments(
     devices(&mut line, machine);
     if let Some(shift) = extras.instruction_count {
         line.option("-icount", format!("shift={shift},sleep=off"));
+    }
+    if let Some(file) = &extras.device_trace {
+        line.option("-d", device_trace::EVENTS);
+        line.option("-D", file);
     }
     if let Some(port) = extras.debugger {
         line.option("-gdb", format!("tcp:127.0.0.1:{port}"));

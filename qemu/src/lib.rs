@@ -21,6 +21,8 @@ pub mod command_line;
 #[cfg(unix)]
 pub mod demo;
 #[cfg(unix)]
+pub mod device_trace;
+#[cfg(unix)]
 pub mod guest;
 #[cfg(unix)]
 pub mod qmp;
