@@ -18,8 +18,8 @@ pub mod manager;
 #[cfg(target_os = "none")]
 pub mod node;
 #[cfg(target_os = "none")]
-#[cfg(target_os = "none")]
 pub mod poke;
+#[cfg(target_os = "none")]
 mod rebalance;
 #[cfg(target_os = "none")]
 mod remove;
