@@ -6,6 +6,7 @@
 #![cfg(unix)]
 
 mod breakpoint;
+mod leak;
 mod machine;
 mod pe;
 

@@ -5,6 +5,7 @@ use std::{
     path::{Path, PathBuf},
     process,
     sync::atomic::{AtomicU32, Ordering},
+    thread,
     time::Duration,
 };
 
@@ -161,5 +162,15 @@ impl Booted {
     #[must_use]
     pub fn log(&self) -> String {
         self.session.guest.log.lines().join("\n")
+    }
+}
+
+impl Drop for Booted {
+    /// A test that fails tells what the machine said.
+    fn drop(&mut self) {
+        if thread::panicking() {
+            let told = self.session.fault().map(|fault| fault.to_string());
+            eprintln!("{}", told.unwrap_or_else(|| self.log()));
+        }
     }
 }

@@ -248,6 +248,13 @@ impl Connection {
         }
     }
 
+    /// Hangs up, with whatever is open or outstanding left as it is.
+    pub fn hang_up(&self) {
+        let writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
+        // Wakes the reader, which tells whoever waits. One that is gone already is no loss.
+        let _ = writer.shutdown(Shutdown::Both);
+    }
+
     /// The other side is gone: everything outstanding ends.
     fn lose(&self, why: &str) {
         let (requests, why) = {

@@ -49,6 +49,12 @@ impl NtHost {
         Ok(Self { connection })
     }
 
+    /// Ends the process as if it had been killed: what it has open is closed, and what is
+    /// outstanding cancelled, by the kernel alone.
+    pub fn hang_up(&self) {
+        self.connection.hang_up();
+    }
+
     /// Makes a system call and waits for its end.
     fn call(
         &self,

@@ -158,8 +158,8 @@ pub fn lock(mdl: *mut MDL, user: bool, operation: i32, caller: u64) -> Result<()
         violation([0xb0, mdl as u64, flags, mapping::bits(unexpected)]);
     }
     let start = fields.StartVa as u64 + u64::from(fields.ByteOffset);
-    let end = start + u64::from(fields.ByteCount);
-    if user && (end > USER_PROBE_ADDRESS || end < start) {
+    let end = start.checked_add(u64::from(fields.ByteCount));
+    if user && end.is_none_or(|end| end > USER_PROBE_ADDRESS) {
         return Err(STATUS_ACCESS_VIOLATION);
     }
     if fault::strikes(caller) {
