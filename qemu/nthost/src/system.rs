@@ -29,6 +29,7 @@ pub fn boot_us() -> u64 {
 pub fn main(info: &BootInfo) {
     ke::clock::initialize();
     ob::object::initialize();
+    ps::identity::initialize();
     worker::initialize();
     io::fault::initialize();
     let switches = Switches::new(&info.command_line);

@@ -22,3 +22,13 @@ pub struct OBJECT_ATTRIBUTES {
 
 /// The handle is the kernel's own, and valid in every process's context.
 pub const OBJ_KERNEL_HANDLE: u32 = 0x200;
+
+/// The ids of a thread (the reference leaves them opaque).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct CLIENT_ID {
+    /// Its process's.
+    pub UniqueProcess: u64,
+    /// Its own.
+    pub UniqueThread: u64,
+}

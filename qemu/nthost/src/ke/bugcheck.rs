@@ -152,6 +152,8 @@ pub mod code {
     pub const PFN_LIST_CORRUPT: u32 = 0x4e;
     /// A page fault in memory that cannot be paged.
     pub const PAGE_FAULT_IN_NONPAGED_AREA: u32 = 0x50;
+    /// A thread ends in a region that holds APCs back.
+    pub const KERNEL_APC_PENDING_DURING_EXIT: u32 = 0x20;
     /// An exception in a system thread.
     pub const SYSTEM_THREAD_EXCEPTION_NOT_HANDLED: u32 = 0x7e;
     /// A nonmaskable interrupt that nobody handled.
@@ -205,6 +207,7 @@ fn name(code: u32) -> &'static str {
         code::KMODE_EXCEPTION_NOT_HANDLED => "KMODE_EXCEPTION_NOT_HANDLED",
         code::PFN_LIST_CORRUPT => "PFN_LIST_CORRUPT",
         code::PAGE_FAULT_IN_NONPAGED_AREA => "PAGE_FAULT_IN_NONPAGED_AREA",
+        code::KERNEL_APC_PENDING_DURING_EXIT => "KERNEL_APC_PENDING_DURING_EXIT",
         code::SYSTEM_THREAD_EXCEPTION_NOT_HANDLED => "SYSTEM_THREAD_EXCEPTION_NOT_HANDLED",
         code::NMI_HARDWARE_FAILURE => "NMI_HARDWARE_FAILURE",
         code::UNEXPECTED_KERNEL_MODE_TRAP => "UNEXPECTED_KERNEL_MODE_TRAP",

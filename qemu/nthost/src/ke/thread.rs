@@ -1,10 +1,7 @@
 //! Threads: what runs, with a stack of its own.
 
 use alloc::{boxed::Box, string::String};
-use core::{
-    ptr::null_mut,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use core::{ptr::null_mut, sync::atomic::Ordering};
 
 use nthost_nt::{
     ke::{DISPATCHER_HEADER, LIST_ENTRY},
@@ -24,7 +21,10 @@ use crate::{
         paging::{self, Access},
         phys::{self, Request},
     },
-    ob::object::{self, Kind},
+    ob::{
+        client_id,
+        object::{self, Kind},
+    },
 };
 
 /// Bytes of a thread's stack. NT's have 24 KiB on amd64, which the verifier checks; the rest is
@@ -137,14 +137,18 @@ pub struct Thread {
     pub exit_status: NTSTATUS,
     /// When its wait ends without the objects: a key of the timers; none, if zero.
     pub wait_timer: (u64, u64),
-    /// A number for people.
-    pub id: u32,
+    /// Its id; zero for idle threads.
+    pub id: u64,
     /// A name for people.
     pub name: String,
     /// The process whose addresses it uses; none, for a system thread.
     pub address_space: *const AddressSpace,
     /// Whom it works for, as the I/O manager sees it.
     pub process: *mut u8,
+    /// A driver made it, and ends it. It has a reference to its process.
+    pub of_driver: bool,
+    /// Nesting of calls on stack segments other than its own.
+    pub expansions: u32,
     /// Nesting of `KeEnterCriticalRegion`, counted down.
     pub kernel_apc_disable: i32,
     /// Nesting of guarded regions, counted down.
@@ -153,8 +157,6 @@ pub struct Thread {
     pub dispatch: *mut super::exception::Dispatch,
     entry: Option<Box<dyn FnOnce() + Send>>,
 }
-
-static NEXT_ID: AtomicU32 = AtomicU32::new(1);
 
 impl Thread {
     fn new(name: &str, stack_limit: u64, stack_base: u64) -> Box<Self> {
@@ -197,10 +199,12 @@ impl Thread {
             created: super::time::system_time(),
             exit_status: STATUS_PENDING,
             wait_timer: (0, 0),
-            id: NEXT_ID.fetch_add(1, Ordering::Relaxed),
+            id: 0,
             name: name.into(),
             address_space: core::ptr::null(),
             process: null_mut(),
+            of_driver: false,
+            expansions: 0,
             kernel_apc_disable: 0,
             special_apc_disable: 0,
             dispatch: null_mut(),
@@ -342,6 +346,8 @@ pub struct Attributes {
     pub address_space: *const AddressSpace,
     /// Whom it works for.
     pub process: *mut u8,
+    /// A driver makes it. It takes over a reference to the process, if there is one.
+    pub of_driver: bool,
 }
 
 impl Default for Attributes {
@@ -351,6 +357,7 @@ impl Default for Attributes {
             affinity: Affinity::ANY,
             address_space: core::ptr::null(),
             process: null_mut(),
+            of_driver: false,
         }
     }
 }
@@ -378,6 +385,11 @@ pub fn spawn_with(
     thread.affinity = attributes.affinity;
     thread.address_space = attributes.address_space;
     thread.process = attributes.process;
+    thread.of_driver = attributes.of_driver;
+    // A driver's thread begins in a critical region (PsCreateSystemThread).
+    thread.kernel_apc_disable = -i32::from(attributes.of_driver);
+    thread.id = client_id::allocate();
+    let id = thread.id;
     thread.entry = Some(Box::new(entry));
     // The registers that `swap_stacks` restores are zero but for the floating-point control,
     // and it returns to `thread_start`, with the stack aligned as after a call: drivers rely on
@@ -397,6 +409,7 @@ pub fn spawn_with(
     object::insert(thread.cast(), Kind::Thread, delete);
     // The thread's own, until it ends.
     object::reference(thread.cast());
+    client_id::insert(id, thread.cast());
     dispatcher::lock().make_ready(thread, false);
     Some(thread)
 }
@@ -439,6 +452,8 @@ pub fn exit(status: NTSTATUS) -> ! {
             [thread as u64, mutants.Flink as u64, 0, 0],
         );
     }
+    // SAFETY: the thread that runs exists.
+    client_id::remove(unsafe { (*thread).id });
     // The thread's own reference goes here. If it is the last, the object is deleted by a thread
     // of its own, because of the raised IRQL, and not before this one has left its stack.
     let raised = super::irql::Raised::to(DISPATCH_LEVEL);
@@ -482,4 +497,7 @@ fn delete(thread: *mut core::ffi::c_void) {
     let thread = unsafe { Box::from_raw(thread) };
     // SAFETY: the thread has left its stack: it ended, and another runs on its processor.
     unsafe { free_stack(thread.stack_limit) };
+    if thread.of_driver && !thread.process.is_null() {
+        object::dereference(thread.process.cast());
+    }
 }

@@ -1,6 +1,8 @@
 //! The object manager: objects, handles, names, and who may open them.
 
 #[cfg(target_os = "none")]
+pub mod client_id;
+#[cfg(target_os = "none")]
 mod exports;
 #[cfg(target_os = "none")]
 pub use exports::reference_handle;

@@ -2,8 +2,11 @@
 //! table of handles and threads that make its system calls; no code of it runs here.
 
 mod buffer;
+pub mod identity;
 mod irp;
 pub mod process;
+pub mod query;
 mod syscall;
+pub mod system_thread;
 
 pub use process::{Process, current, dispatch};

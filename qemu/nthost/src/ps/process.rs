@@ -9,7 +9,10 @@ use alloc::{
     sync::Arc,
     vec::Vec,
 };
-use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use core::{
+    ffi::c_void,
+    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+};
 
 use nthost_nt::{
     io::{file::FILE_OBJECT, irp::IRP},
@@ -17,7 +20,7 @@ use nthost_nt::{
 };
 use nthost_protocol::{Completion, Handle, ProcessId, ProcessRequest, RequestId, ThreadId, ToHost};
 
-use super::{irp::Request, syscall};
+use super::{identity::Identity, irp::Request, syscall};
 use crate::{
     io::{cancel, event::Event},
     ke::{
@@ -26,7 +29,11 @@ use crate::{
         time,
     },
     mm::address_space::AddressSpace,
-    ob::handle::HandleTable,
+    ob::{
+        client_id,
+        handle::HandleTable,
+        object::{self, Kind},
+    },
     transport,
 };
 
@@ -47,7 +54,10 @@ struct Outstanding {
 unsafe impl Send for Outstanding {}
 
 /// A process.
+#[repr(C)]
 pub struct Process {
+    /// What drivers can ask of it. The first field: their pointers lead to it.
+    pub identity: Identity,
     /// As the host knows it.
     pub id: ProcessId,
     /// Its memory.
@@ -150,6 +160,7 @@ pub fn dispatch(id: ProcessId, request: ProcessRequest) {
     let known = PROCESSES.lock().get(&id).cloned();
     let process = known.or_else(|| {
         let process = Arc::new(Process {
+            identity: Identity::new(client_id::allocate()),
             id,
             space: AddressSpace::new()?,
             handles: HandleTable::new(0),
@@ -157,6 +168,9 @@ pub fn dispatch(id: ProcessId, request: ProcessRequest) {
             exiting: AtomicBool::new(false),
             clients: SpinLock::new(BTreeMap::new()),
         });
+        let object = Arc::into_raw(process.clone()).cast_mut().cast();
+        object::insert(object, Kind::Process, delete);
+        client_id::insert(process.identity.id, object);
         PROCESSES.lock().insert(id, process.clone());
         Some(process)
     });
@@ -171,6 +185,12 @@ pub fn dispatch(id: ProcessId, request: ProcessRequest) {
         return;
     };
     client.call(request);
+}
+
+/// No driver refers to a process any more, and it has ended.
+fn delete(process: *mut c_void) {
+    // SAFETY: the reference that was made a pointer when the object was.
+    drop(unsafe { Arc::from_raw(process.cast::<Process>()) });
 }
 
 impl Process {
@@ -313,6 +333,7 @@ impl Process {
         self.cancel(|_, _, _| true);
         self.wait_for_requests(client, None);
         self.handles.close_all();
+        self.identity.exit(STATUS_SUCCESS);
         let others: Vec<_> = self.clients.lock().values().cloned().collect();
         for other in others {
             if other.id != client.id {
@@ -339,7 +360,8 @@ fn reap(thread: *mut Thread, process: Arc<Process>) {
         // SAFETY: the thread ends, and nobody else refers to it.
         unsafe { thread::release(last.0) };
         process.clients.lock().clear();
-        drop(process);
+        client_id::remove(process.identity.id);
+        object::dereference(Arc::as_ptr(&process).cast_mut().cast());
     });
 }
 

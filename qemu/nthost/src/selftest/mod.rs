@@ -12,6 +12,7 @@ mod lock;
 mod object;
 mod priority;
 mod registers;
+mod thread;
 mod timer;
 mod wait;
 
@@ -68,6 +69,7 @@ pub fn run(switches: Switches<'_>) -> ! {
         interrupt::TESTS,
         affinity::TESTS,
         priority::TESTS,
+        thread::TESTS,
         registers::TESTS,
     ];
     let (mut passed, mut failed) = (0, 0);

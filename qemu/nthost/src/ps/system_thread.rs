@@ -1,0 +1,171 @@
+//! Threads that drivers make and end.
+//!
+//! Sources: PsCreateSystemThread, PsTerminateSystemThread, the KSTART_ROUTINE page, and bug check
+//! 0x20 (KERNEL_APC_PENDING_DURING_EXIT) for a thread that ends in a region that it has entered.
+
+use core::ffi::c_void;
+
+use nthost_nt::{
+    ob::{CLIENT_ID, OBJECT_ATTRIBUTES},
+    status::{
+        NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER,
+        STATUS_PROCESS_IS_TERMINATING, STATUS_SUCCESS,
+    },
+};
+
+use super::{
+    identity::{self, Identity},
+    process::Process,
+};
+use crate::{
+    ke::{
+        bugcheck::{self, code},
+        irql,
+        thread::{self, Attributes, Thread},
+    },
+    ob::{
+        handle,
+        object::{self, Kind},
+        reference_handle,
+    },
+};
+
+/// `NtCurrentProcess()`.
+const CURRENT_PROCESS: u64 = u64::MAX;
+
+/// What a driver's thread runs (nc-wdm-kstart_routine).
+type StartRoutine = unsafe extern "win64" fn(context: *mut c_void);
+
+/// What a thread is started with.
+struct Start {
+    routine: StartRoutine,
+    context: *mut c_void,
+}
+
+// SAFETY: the driver gives both to the thread.
+unsafe impl Send for Start {}
+
+impl Start {
+    fn run(self) {
+        // SAFETY: the driver's routine, with what was given for it.
+        unsafe { (self.routine)(self.context) };
+    }
+}
+
+/// Ends a driver's thread. It must have left every region but the one in which it began.
+fn terminate(status: NTSTATUS) -> ! {
+    // SAFETY: the thread that runs; only it changes these fields.
+    let thread = unsafe { &mut *thread::current() };
+    let disabled = thread.kernel_apc_disable + thread.special_apc_disable;
+    if disabled != -1 || thread.expansions != 0 {
+        let count = u64::from(disabled.cast_unsigned());
+        let parameters = [0, count, u64::from(irql::current()), 0];
+        bugcheck::bugcheck(code::KERNEL_APC_PENDING_DURING_EXIT, parameters)
+    }
+    thread.kernel_apc_disable = 0;
+    thread::exit(status)
+}
+
+/// The process that a handle, or none, stands for; with a reference.
+fn process_of(handle: u64) -> Result<*mut c_void, NTSTATUS> {
+    let process = match handle {
+        0 => identity::system(),
+        // SAFETY: the thread that runs exists.
+        CURRENT_PROCESS => unsafe { identity::of_thread(thread::current()) },
+        _ => return reference_handle(handle, Some(Kind::Process), 0, 0).map(|entry| entry.object),
+    };
+    object::reference(process);
+    Ok(process)
+}
+
+/// Makes a thread in a process, of which there is a reference; gives the thread with one.
+fn create(process: *mut c_void, start: Start) -> Result<*mut Thread, NTSTATUS> {
+    // SAFETY: the caller's reference.
+    let exited = unsafe { &*process.cast::<Identity>() }.exit_time() != 0;
+    if exited {
+        object::dereference(process);
+        return Err(STATUS_PROCESS_IS_TERMINATING);
+    }
+    let mut attributes = Attributes {
+        of_driver: true,
+        ..Attributes::default()
+    };
+    if process == identity::system() {
+        object::dereference(process);
+    } else {
+        attributes.process = process.cast();
+        // SAFETY: it is no system process, and so a client's.
+        attributes.address_space = unsafe { &raw const (*process.cast::<Process>()).space };
+    }
+    let run = move || {
+        start.run();
+        // A routine that returns ends its thread as PsTerminateSystemThread does.
+        terminate(STATUS_SUCCESS)
+    };
+    thread::spawn_with("driver", &attributes, run).ok_or_else(|| {
+        if !attributes.process.is_null() {
+            object::dereference(process);
+        }
+        STATUS_INSUFFICIENT_RESOURCES
+    })
+}
+
+nt_export! {
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Makes a thread that runs in kernel mode, in the system's process or another, within a
+    /// critical region. The handle is a kernel handle, to be closed by ZwClose.
+    ///
+    /// Source: PsCreateSystemThread.
+    ///
+    /// # Safety
+    ///
+    /// `opened` can be written; `client_id` is null or can be; the routine may be called so.
+    pub unsafe fn PsCreateSystemThread(
+        opened: *mut u64,
+        access: u32,
+        _attributes: *const OBJECT_ATTRIBUTES,
+        process: u64,
+        client_id: *mut CLIENT_ID,
+        routine: StartRoutine,
+        context: *mut c_void,
+    ) -> NTSTATUS {
+        let start = Start { routine, context };
+        match process_of(process).and_then(|process| create(process, start)) {
+            Ok(thread) => {
+                if !client_id.is_null() {
+                    // SAFETY: there is a reference to the thread.
+                    let process = unsafe { identity::of_thread(thread) };
+                    // SAFETY: the thread's process exists.
+                    let process = unsafe { (*process.cast::<Identity>()).id };
+                    // SAFETY: there is a reference to the thread.
+                    let thread = unsafe { (*thread).id };
+                    let ids = CLIENT_ID { UniqueProcess: process, UniqueThread: thread };
+                    // SAFETY: the caller's promise.
+                    unsafe { client_id.write(ids) };
+                }
+                // The handle takes the reference over.
+                let handle = handle::KERNEL.insert(thread.cast(), access);
+                // SAFETY: the caller's promise.
+                unsafe { opened.write(handle) };
+                STATUS_SUCCESS
+            }
+            Err(status) => status,
+        }
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Ends the thread that runs, if a driver made it; else STATUS_INVALID_PARAMETER.
+    ///
+    /// Source: PsTerminateSystemThread.
+    ///
+    /// # Safety
+    ///
+    /// Nobody needs what is on the thread's stack.
+    pub unsafe fn PsTerminateSystemThread(status: NTSTATUS) -> NTSTATUS {
+        // SAFETY: the thread that runs exists.
+        if unsafe { (*thread::current()).of_driver } {
+            terminate(status)
+        }
+        STATUS_INVALID_PARAMETER
+    }
+}
