@@ -1,4 +1,4 @@
-//! Strings.
+//! Strings, bitmaps and times.
 
 /// A counted string of UTF-16 (ns-ntdef-_unicode_string).
 #[repr(C)]
@@ -51,4 +51,24 @@ pub struct RTL_OSVERSIONINFOEXW {
     pub wProductType: u8,
     /// The system's.
     pub wReserved: u8,
+}
+
+/// A bitmap (ns-wdm-_rtl_bitmap).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct RTL_BITMAP {
+    /// How many bits there are.
+    pub SizeOfBitMap: u32,
+    /// The words that they are in.
+    pub Buffer: *mut u32,
+}
+
+/// A range of bits (ns-wdm-_rtl_bitmap_run).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct RTL_BITMAP_RUN {
+    /// The first.
+    pub StartingIndex: u32,
+    /// How many.
+    pub NumberOfBits: u32,
 }

@@ -1,5 +1,6 @@
 //! The run-time library: strings, memory, formatted output.
 
+pub mod bitmap;
 #[cfg(target_os = "none")]
 pub mod convert;
 #[cfg(target_os = "none")]
