@@ -1,7 +1,10 @@
 //! `cargo xtask demo`: boots a machine and shows what the driver does there, checked step by
 //! step.
 
-use std::{fmt, io, path::Path};
+use std::{
+    fmt, io,
+    path::{Path, PathBuf},
+};
 
 use clap::Args;
 use eductl::demonstration::FaultKind;
@@ -32,6 +35,9 @@ pub struct MachineOptions {
     /// What executes its processors: auto, tcg or kvm
     #[arg(long, default_value = "auto")]
     pub accelerator: Choice,
+    /// What is loaded: a manifest in TOML, with its images beside it; eduwdm's if none is given
+    #[arg(long, value_name = "FILE")]
+    pub manifest: Option<PathBuf>,
     /// Show what nthost logs
     #[arg(long)]
     pub log: bool,
@@ -70,7 +76,7 @@ impl std::error::Error for Failed {}
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let machine = Machine::load(&options.machine.machine)?;
     build::run(&options.setup)?;
-    let artifacts = artifacts();
+    let artifacts = options.machine.artifacts();
     let session = options.machine.prepare(&machine, &artifacts)?;
     let log = options.machine.log;
     let watch = move |line: &str| {
@@ -83,16 +89,20 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     fault.map_or(Ok(()), |fault| Err(Failed(fault.kind).into()))
 }
 
-/// Where the build has left what machines run.
-pub fn artifacts() -> Artifacts {
-    Artifacts {
-        kernel: paths::out().join("nthost"),
-        drivers: vec![paths::out()],
-        directory: paths::target().join("nthost"),
-    }
-}
-
 impl MachineOptions {
+    /// Where what machines run is: beside the manifest, if one was given, and where the build
+    /// has left it.
+    pub fn artifacts(&self) -> Artifacts {
+        let beside = self.manifest.as_deref().and_then(Path::parent);
+        let mut drivers: Vec<_> = beside.map(Path::to_owned).into_iter().collect();
+        drivers.push(paths::out());
+        Artifacts {
+            kernel: paths::out().join("nthost"),
+            drivers,
+            directory: paths::target().join("nthost"),
+        }
+    }
+
     /// What a session with the driver is started with; the accelerator has been found out.
     ///
     /// # Errors
@@ -103,7 +113,8 @@ impl MachineOptions {
         machine: &Machine,
         artifacts: &Artifacts,
     ) -> anyhow::Result<session::Options> {
-        let manifest = manifest::load(Path::new(manifest::EDUWDM))?;
+        let path = self.manifest.as_deref();
+        let manifest = manifest::load(path.unwrap_or_else(|| Path::new(manifest::EDUWDM)))?;
         let mut options = session::Options::new(manifest);
         options.accelerator = self.accelerator;
         progress::step("choosing the accelerator", || {

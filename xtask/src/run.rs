@@ -4,11 +4,7 @@
 use clap::Args;
 use eduwdm_qemu::{Ending, Machine, Session};
 
-use crate::{
-    build,
-    demo::{self, MachineOptions},
-    paths, setup,
-};
+use crate::{build, demo::MachineOptions, paths, setup};
 
 /// What it can be told.
 #[derive(Args, Clone, Debug)]
@@ -27,7 +23,7 @@ pub struct Options {
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let machine = Machine::load(&options.machine.machine)?;
     build::run(&options.setup)?;
-    let artifacts = demo::artifacts();
+    let artifacts = options.machine.artifacts();
     let session = options.machine.prepare(&machine, &artifacts)?;
     let mut session = Session::start(&machine, &artifacts, &session, |line| println!("{line}"))?;
     session.wait_ready()?;

@@ -84,9 +84,14 @@ fn driver(stage: &mut Stage<'_>) -> Result<(), Trouble> {
         if !driver.fault.is_empty() {
             stage.line(&driver.fault)?;
         }
-        if driver.service == service {
-            found += 1;
-            stage.check("DriverEntry's status", &status, &Status::SUCCESS);
+        if driver.service != service {
+            continue;
+        }
+        found += 1;
+        if !status.is_success() {
+            let fault = format!("{service} was not loaded: {status} {}", driver.fault);
+            stage.fault(FaultKind::Failure, fault);
+            return Err(Trouble::Over);
         }
     }
     stage.check("the number of drivers of that name", &found, &1);

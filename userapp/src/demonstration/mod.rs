@@ -124,6 +124,7 @@ pub fn run(host: &NtHost, expected: &Expected, out: &mut dyn Write) -> io::Resul
         match act(&mut stage) {
             Ok(()) => {}
             Err(Trouble::Print(error)) => return Err(error),
+            Err(Trouble::Over) => break,
             Err(Trouble::Fault(error)) => {
                 stage.fault(kind(&error), error.to_string());
                 // Without a machine there is nothing more to show.
@@ -148,6 +149,8 @@ const fn kind(error: &Error) -> FaultKind {
 enum Trouble {
     Print(io::Error),
     Fault(Error),
+    /// There is nothing to go on with; why, is in the report.
+    Over,
 }
 
 impl From<io::Error> for Trouble {
