@@ -95,13 +95,7 @@ fn latency<B: DrawingBackend>(
     area: &DrawingArea<B, Shift>,
     measurement: &Measurement,
 ) -> DrawResult<B> {
-    let microseconds: Vec<f64> = measurement
-        .latencies
-        .iter()
-        .map(|time| time.as_secs_f64() * 1e6)
-        .collect();
-    let end = microseconds.last().copied().unwrap_or(1.0).max(1.0);
-    let classes = classes(&microseconds, end);
+    let Histogram { end, classes } = Histogram::of(measurement);
     let highest = classes.iter().copied().max().unwrap_or(1).max(1);
     area.fill(&WHITE)?;
     let caption = format!("Latency of factorials, {} outstanding", measurement.depth);
@@ -162,6 +156,28 @@ fn throughput<B: DrawingBackend>(
     area.present()
 }
 
+/// How many requests took how long.
+pub struct Histogram {
+    /// Where the last class ends, in microseconds; the first begins at 0, and all are as wide.
+    pub end: f64,
+    /// How many requests are in each class.
+    pub classes: Vec<u32>,
+}
+
+impl Histogram {
+    /// That of a measurement.
+    pub fn of(measurement: &Measurement) -> Self {
+        let microseconds: Vec<f64> = measurement
+            .latencies
+            .iter()
+            .map(|time| time.as_secs_f64() * 1e6)
+            .collect();
+        let end = microseconds.last().copied().unwrap_or(1.0).max(1.0);
+        let classes = classes(&microseconds, end);
+        Self { end, classes }
+    }
+}
+
 fn class_width(end: f64) -> f64 {
     end / to_f64(CLASSES)
 }
@@ -211,6 +227,18 @@ mod tests {
         let classes = classes(&[0.0, 1.0, 39.9, 40.0], 40.0);
         assert_eq!((classes[0], classes[1], classes[39]), (1, 1, 2));
         assert_eq!(classes.iter().sum::<u32>(), 4);
+    }
+
+    #[test]
+    fn a_histogram_counts_every_request_once() {
+        for measurement in measurements() {
+            let histogram = Histogram::of(&measurement);
+            let counted: u32 = histogram.classes.iter().sum();
+            assert_eq!(counted as usize, measurement.latencies.len());
+            assert!((histogram.end - 100.0).abs() < 1e-9);
+            // 1 to 100 µs in classes of 2.5 µs.
+            assert_eq!(histogram.classes[..4], [2, 2, 3, 2]);
+        }
     }
 
     #[test]

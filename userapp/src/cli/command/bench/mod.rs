@@ -4,16 +4,20 @@ mod figure;
 mod measure;
 
 use std::{
-    fs,
+    fs::{self, File},
     io::{self, Write},
     path::{Path, PathBuf},
+    process,
 };
 
 use clap::Args;
 use eductl::Error;
 use serde_json::{Value, json};
 
-use self::measure::{Measurement, measure};
+use self::{
+    figure::Histogram,
+    measure::{Measurement, measure},
+};
 use crate::cli::{context::Context, file, number::number};
 
 /// Measures latency and throughput at growing numbers of outstanding requests, prints the
@@ -47,9 +51,8 @@ impl Arguments {
             ));
         }
         // Before anything is measured: it takes a while.
-        if let Some(directory) = &self.output {
-            writable(directory)?;
-        }
+        let made = self.output.as_deref().map(Figures::in_directory);
+        let figures = made.transpose()?;
         let edu = context.edu()?;
         let length = self.requests * self.depths.len() as u64;
         let bar = context.progress(length, "bench");
@@ -60,9 +63,9 @@ impl Arguments {
             .collect();
         bar.finish_and_clear();
         let measurements = measurements?;
-        let figures = match &self.output {
+        let figures = match &figures {
             None => Vec::new(),
-            Some(directory) => draw(directory, &measurements)?,
+            Some(figures) => figures.draw(&measurements)?,
         };
         context.print(&json(&measurements, &figures), |out| {
             table(out, &measurements)?;
@@ -74,31 +77,57 @@ impl Arguments {
     }
 }
 
-/// Makes the directory, and tries whether files can be made in it.
-fn writable(directory: &Path) -> Result<(), Error> {
-    let probe = directory.join(".eductl");
-    fs::create_dir_all(directory)
-        .and_then(|()| fs::write(&probe, []))
-        .and_then(|()| fs::remove_file(&probe))
-        .map_err(|error| Error::File {
-            path: directory.to_owned(),
-            error,
-        })
+/// Where the figures go. Dropping it removes the directory if it was made for them and none is
+/// in it.
+struct Figures<'a> {
+    directory: &'a Path,
+    made: bool,
 }
 
-/// Draws all figures before any is saved, so that there are all or none.
-fn draw(directory: &Path, measurements: &[Measurement]) -> Result<Vec<PathBuf>, Error> {
-    let drawn = figure::all(measurements).map_err(|fault| Error::File {
-        path: directory.to_owned(),
-        error: io::Error::other(fault),
-    })?;
-    let mut paths = Vec::new();
-    for (name, content) in drawn {
-        let path = directory.join(name);
-        file::write(&path, &content)?;
-        paths.push(path);
+impl<'a> Figures<'a> {
+    /// Makes the directory, and tries whether files can be made in it.
+    fn in_directory(directory: &'a Path) -> Result<Self, Error> {
+        let made = !directory.exists();
+        let probe = directory.join(format!(".eductl.{}", process::id()));
+        let figures = Self { directory, made };
+        fs::create_dir_all(directory)
+            .and_then(|()| File::create_new(&probe))
+            .and_then(|_| fs::remove_file(&probe))
+            .map_err(|error| figures.fault(error))?;
+        Ok(figures)
     }
-    Ok(paths)
+
+    /// Draws all figures before any is saved, so that there are all or none.
+    fn draw(&self, measurements: &[Measurement]) -> Result<Vec<PathBuf>, Error> {
+        let drawn =
+            figure::all(measurements).map_err(|fault| self.fault(io::Error::other(fault)))?;
+        let drawn: Vec<_> = drawn
+            .into_iter()
+            .map(|(name, content)| (self.directory.join(name), content))
+            .collect();
+        let files: Vec<_> = drawn
+            .iter()
+            .map(|(path, content)| (path.as_path(), content.as_slice()))
+            .collect();
+        file::write_all(&files)?;
+        Ok(drawn.into_iter().map(|(path, _)| path).collect())
+    }
+
+    fn fault(&self, error: io::Error) -> Error {
+        Error::File {
+            path: self.directory.to_owned(),
+            error,
+        }
+    }
+}
+
+impl Drop for Figures<'_> {
+    fn drop(&mut self) {
+        if self.made {
+            // One with something in it is not removed, nor is one that could not be made.
+            let _ = fs::remove_dir(self.directory);
+        }
+    }
 }
 
 fn table(out: &mut dyn Write, measurements: &[Measurement]) -> io::Result<()> {
@@ -127,6 +156,7 @@ fn json(measurements: &[Measurement], figures: &[PathBuf]) -> Value {
     let rows: Vec<_> = measurements
         .iter()
         .map(|measurement| {
+            let histogram = Histogram::of(measurement);
             json!({
                 "depth": measurement.depth,
                 "requests": measurement.latencies.len(),
@@ -137,6 +167,7 @@ fn json(measurements: &[Measurement], figures: &[PathBuf]) -> Value {
                 "p90_us": measurement.quantile(0.9).as_secs_f64() * 1e6,
                 "p99_us": measurement.quantile(0.99).as_secs_f64() * 1e6,
                 "longest_us": measurement.quantile(1.0).as_secs_f64() * 1e6,
+                "histogram": { "end_us": histogram.end, "counts": histogram.classes },
             })
         })
         .collect();
