@@ -37,17 +37,18 @@ macro_rules! operations {
 
 operations! {
     /// A factorial.
-    Factorial "factorial" 80,
+    Factorial "factorial" 800,
     /// A factorial that is cancelled at once: done or not, but never wrong.
-    Cancel "cancel" 10,
+    Cancel "cancel" 100,
     /// A wait, and the event that ends it.
-    Event "event" 6,
+    Event "event" 60,
     /// A wait that nobody ends, cancelled.
-    CancelWait "cancel-wait" 2,
-    /// A write to the device and a read of the same place.
-    Transfer "transfer" 1,
-    /// The driver's own transfer between its buffers.
-    SelfTest "self-test" 1,
+    CancelWait "cancel-wait" 34,
+    /// A write to the device and a read of the same place. Seldom, as all transfers: each takes
+    /// the device 100 ms, in which it could have computed many factorials.
+    Transfer "transfer" 4,
+    /// The driver's own transfer between its buffers, which is a write and a read too.
+    SelfTest "self-test" 2,
 }
 
 /// How an operation ended, when it ended well.
