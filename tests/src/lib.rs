@@ -6,10 +6,12 @@
 #![cfg(unix)]
 
 mod breakpoint;
+mod edu;
 mod leak;
 mod machine;
 mod pe;
 
 pub use breakpoint::InFlight;
+pub use edu::InEachQueue;
 pub use machine::{Booted, artifacts, boot, manifest, options, out};
 pub use pe::{checksum, rename_import};

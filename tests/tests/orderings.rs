@@ -38,31 +38,7 @@ fn start_with(machine: &str, index: usize) -> (Booted, Arc<NtFile>) {
 
 /// The device answers, and nothing is left of what was done before.
 fn works(booted: &Booted, what: &str) {
-    device_works(booted, 0, what);
-}
-
-fn device_works(booted: &Booted, index: usize, what: &str) {
-    let edu = booted.edu(index).unwrap();
-    let answer = edu.factorial(5).unwrap().wait();
-    assert_eq!(
-        answer
-            .unwrap_or_else(|fault| panic!("{what}: {fault}\n{}", booted.log()))
-            .result,
-        120,
-        "{what}"
-    );
-    let counters = edu.statistics().unwrap();
-    for (index, queue) in counters.fixed.queues.iter().enumerate() {
-        assert_eq!(queue.depth, 0, "{what}: queue {index}: {queue:?}");
-        let ended = queue.completed + queue.failed + queue.canceled;
-        assert_eq!(
-            queue.inserted, ended,
-            "{what}: each request ends once: {queue:?}"
-        );
-    }
-    drop(edu);
-    let report = booted.host.verifier().unwrap();
-    assert_eq!((report.irps, report.locks), (0, 0), "{what}: {report:?}");
+    booted.assert_edu_works(0, what);
 }
 
 fn check(ended: &IoStatus, expected: u32, what: &str) {
@@ -441,7 +417,7 @@ fn an_event_a_time_out_and_a_cancellation_are_never_two_of_them() {
     // The timers' processor is another than that of this device's DPC.
     let (booted, file) = start_with("numa", 1);
     let device = booted.instance(EDU, 1);
-    let works = |what| device_works(&booted, 1, what);
+    let works = |what| booted.assert_edu_works(1, what);
 
     let what = "the event comes while the time-out is being taken care of";
     booted.break_at("IoCsqRemoveIrp");

@@ -92,6 +92,8 @@ pub enum PnpOperation {
     SurpriseRemoval,
     /// `AddDevice` and start for a device that was removed.
     Add,
+    /// `AddDevice` alone, for a device that was removed.
+    AddDevice,
 }
 
 /// The answer to a [`HostRequest`].

@@ -1,6 +1,9 @@
 //! Files and memory of the process.
 
-use std::sync::Arc;
+use std::sync::{
+    Arc,
+    atomic::{AtomicBool, Ordering},
+};
 
 use nthost_protocol::{Buffer, Handle, ProcessRequest, Token};
 
@@ -41,6 +44,8 @@ impl Default for Access {
 pub struct NtFile {
     connection: Arc<Connection>,
     handle: Handle,
+    /// Whether the handle is closed, and may be another file's.
+    closed: AtomicBool,
 }
 
 impl NtFile {
@@ -63,7 +68,26 @@ impl NtFile {
         Ok(Arc::new(Self {
             connection: Arc::clone(connection),
             handle,
+            closed: AtomicBool::new(false),
         }))
+    }
+
+    /// Closes the handle (`CloseHandle`), whatever is outstanding on it: the kernel sees to that.
+    /// Nothing can be asked of the file any more.
+    pub fn close(&self) {
+        // Relaxed: only one must close, and nothing else depends on it.
+        if self.closed.swap(true, Ordering::Relaxed) {
+            return;
+        }
+        let handle = self.handle;
+        // A machine that has ended has closed it already.
+        let _ = self
+            .connection
+            .call("closing a handle", CALL_LIMIT, |id| ProcessRequest::Close {
+                id,
+                thread: this_thread(),
+                handle,
+            });
     }
 
     /// Sends a device-control request with any buffers, valid or not.
@@ -168,15 +192,7 @@ impl File for NtFile {
 
 impl Drop for NtFile {
     fn drop(&mut self) {
-        let handle = self.handle;
-        // A machine that has ended has closed it already.
-        let _ = self
-            .connection
-            .call("closing a handle", CALL_LIMIT, |id| ProcessRequest::Close {
-                id,
-                thread: this_thread(),
-                handle,
-            });
+        self.close();
     }
 }
 

@@ -118,6 +118,7 @@ fn transition(node: &'static Node, operation: PnpOperation) -> Result<(), NTSTAT
             add::add(node)?;
             add::start(node)
         }
+        (O::AddDevice, S::NoDriver | S::Removed | S::Failed) => add::add(node),
         _ => Err(STATUS_INVALID_DEVICE_STATE),
     }
 }

@@ -96,6 +96,8 @@ enum Operation {
     SurpriseRemoval,
     /// AddDevice and start for a device that was removed
     Add,
+    /// AddDevice alone, for a device that was removed
+    AddDevice,
 }
 
 impl From<Operation> for PnpOperation {
@@ -111,6 +113,7 @@ impl From<Operation> for PnpOperation {
             Operation::Remove => Self::Remove,
             Operation::SurpriseRemoval => Self::SurpriseRemoval,
             Operation::Add => Self::Add,
+            Operation::AddDevice => Self::AddDevice,
         }
     }
 }
