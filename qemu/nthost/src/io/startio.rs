@@ -234,6 +234,8 @@ unsafe fn start_packet(
         core::mem::forget(lock);
         // SAFETY: the driver's own routine.
         unsafe { routine(device, irp) };
+    } else {
+        drop(lock);
     }
     drop(raised);
 }
