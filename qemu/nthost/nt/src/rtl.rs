@@ -72,3 +72,25 @@ pub struct RTL_BITMAP_RUN {
     /// How many.
     pub NumberOfBits: u32,
 }
+
+/// A date (ns-wdm-time_fields).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct TIME_FIELDS {
+    /// 1601 to 30827.
+    pub Year: i16,
+    /// 1 to 12.
+    pub Month: i16,
+    /// From 1 on.
+    pub Day: i16,
+    /// 0 to 23.
+    pub Hour: i16,
+    /// 0 to 59.
+    pub Minute: i16,
+    /// 0 to 59.
+    pub Second: i16,
+    /// 0 to 999.
+    pub Milliseconds: i16,
+    /// 0, a Sunday, to 6.
+    pub Weekday: i16,
+}

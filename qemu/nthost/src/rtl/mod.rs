@@ -11,3 +11,4 @@ pub mod number;
 pub mod printf;
 #[cfg(target_os = "none")]
 pub mod string;
+pub mod time;
