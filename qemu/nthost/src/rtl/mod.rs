@@ -1,6 +1,9 @@
 //! The run-time library: strings, memory, formatted output.
 
+#[cfg(target_os = "none")]
+pub mod ansi;
 pub mod bitmap;
+pub mod case;
 #[cfg(target_os = "none")]
 pub mod convert;
 #[cfg(target_os = "none")]
@@ -8,7 +11,9 @@ pub mod debug_print;
 #[cfg(target_os = "none")]
 pub mod memory;
 pub mod number;
-pub mod printf;
 #[cfg(target_os = "none")]
+pub mod owned;
+pub mod printf;
 pub mod string;
 pub mod time;
+pub mod utf8;

@@ -53,7 +53,7 @@ pub fn parse(text: &[u16], base: u32) -> Option<u32> {
 /// A number as text, with letters in upper case; ten for a base of zero. `None` for another
 /// base than 0, 2, 8, 10 and 16.
 #[must_use]
-pub fn text(mut value: u32, base: u32) -> Option<String> {
+pub fn text(mut value: u64, base: u32) -> Option<String> {
     let base = match base {
         0 => 10,
         2 | 8 | 10 | 16 => base,
@@ -61,8 +61,8 @@ pub fn text(mut value: u32, base: u32) -> Option<String> {
     };
     let mut digits = Vec::new();
     loop {
-        digits.extend(char::from_digit(value % base, base));
-        value /= base;
+        digits.extend(char::from_digit((value % u64::from(base)) as u32, base));
+        value /= u64::from(base);
         if value == 0 {
             break;
         }
@@ -136,12 +136,13 @@ mod tests {
     fn a_number_reads_back_as_it_was_written() {
         for value in [0, 1, 7, 8, 255, 0x8000_0000, u32::MAX] {
             for base in [2, 8, 10, 16] {
-                let written = text(value, base).unwrap();
+                let written = text(value.into(), base).unwrap();
                 assert_eq!(parse(&wide(&written), base), Some(value), "{written}");
             }
         }
         assert_eq!(text(48879, 16).as_deref(), Some("BEEF"));
         assert_eq!(text(0, 10).as_deref(), Some("0"));
+        assert_eq!(text(u64::MAX, 16).as_deref(), Some("FFFFFFFFFFFFFFFF"));
     }
 
     #[test]

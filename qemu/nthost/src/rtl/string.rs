@@ -1,8 +1,8 @@
 //! Counted strings.
 //!
-//! Sources: RtlInitUnicodeString, RtlCopyUnicodeString, RtlFreeUnicodeString,
+//! Sources: RtlInitUnicodeString, RtlCopyUnicodeString,
 //! RtlCompareUnicodeString, RtlEqualUnicodeString, RtlAppendUnicodeStringToString,
-//! RtlAppendUnicodeToString, RtlInitAnsiString.
+//! RtlAppendUnicodeToString.
 
 use core::cmp::Ordering;
 
@@ -11,7 +11,7 @@ use nthost_nt::{
     status::{NTSTATUS, STATUS_BUFFER_TOO_SMALL, STATUS_SUCCESS},
 };
 
-use crate::mm::pool;
+use super::case::upcase;
 
 /// A string's characters.
 ///
@@ -37,7 +37,8 @@ pub unsafe fn units<'a>(string: *const UNICODE_STRING) -> &'a [u16] {
 /// # Safety
 ///
 /// It is null or such a string.
-unsafe fn terminated<'a>(text: *const u16) -> &'a [u16] {
+#[must_use]
+pub unsafe fn terminated<'a>(text: *const u16) -> &'a [u16] {
     if text.is_null() {
         return &[];
     }
@@ -50,18 +51,6 @@ unsafe fn terminated<'a>(text: *const u16) -> &'a [u16] {
     let length = (0..0x7ffe).take_while(|&index| unit_at(index) != 0).count();
     // SAFETY: as above.
     unsafe { core::slice::from_raw_parts(text, length) }
-}
-
-/// Upper case, for the characters that have one in a single unit.
-fn upcase(unit: u16) -> u16 {
-    let upper = char::from_u32(u32::from(unit)).map(char::to_uppercase);
-    match upper {
-        Some(mut upper) if upper.len() == 1 => upper
-            .next()
-            .and_then(|char| u16::try_from(u32::from(char)).ok())
-            .unwrap_or(unit),
-        _ => unit,
-    }
 }
 
 fn compare(first: &[u16], second: &[u16], ignore_case: bool) -> i32 {
@@ -140,23 +129,6 @@ nt_export! {
         unsafe { (*to).Length = 0 };
         // SAFETY: the caller's promise; it fits.
         let _ = unsafe { append(to, &units[..units.len().min(maximum)]) };
-    }
-
-    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
-    /// Frees the buffer of a string that the kernel allocated, and empties it.
-    ///
-    /// Source: RtlFreeUnicodeString.
-    ///
-    /// # Safety
-    ///
-    /// The buffer is null or came from a routine that says so.
-    pub unsafe fn RtlFreeUnicodeString(string: *mut UNICODE_STRING) {
-        // SAFETY: the caller's promise.
-        let string = unsafe { &mut *string };
-        if !string.Buffer.is_null() {
-            pool::free(string.Buffer as u64, None);
-        }
-        *string = UNICODE_STRING { Length: 0, MaximumLength: 0, Buffer: core::ptr::null_mut() };
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
