@@ -25,7 +25,10 @@ use super::{
     record::Origin,
     verify,
 };
-use crate::{ke::event::KeSetEvent, mm::mdl};
+use crate::{
+    ke::event::KeSetEvent,
+    mm::{mdl, pool},
+};
 
 /// Takes an IRP off whoever made it.
 ///
@@ -44,13 +47,7 @@ pub unsafe fn finish(irp: *mut IRP) {
     }
     match origin {
         // SAFETY: the caller's promise.
-        Origin::Synchronous => unsafe { finish_synchronous(irp) },
-        Origin::Asynchronous => {
-            // SAFETY: the caller's promise.
-            unsafe { release_buffers(irp) };
-            // SAFETY: as above.
-            unsafe { free(irp) };
-        }
+        Origin::Synchronous | Origin::Asynchronous => unsafe { finish_built(irp) },
         Origin::Allocated | Origin::DriverMemory | Origin::Associated | Origin::System => {
             // Nobody waits for it: the driver that made it had to keep it.
             verify::io_violation(verify::UNKNOWN, irp.addr(), 0, 0);
@@ -61,7 +58,7 @@ pub unsafe fn finish(irp: *mut IRP) {
 /// # Safety
 ///
 /// As [`finish`].
-unsafe fn finish_synchronous(irp: *mut IRP) {
+unsafe fn finish_built(irp: *mut IRP) {
     // SAFETY: the caller's promise.
     let packet = unsafe { &mut *irp };
     let status = packet.IoStatus.status();
@@ -120,7 +117,10 @@ pub unsafe fn release_buffers(irp: *mut IRP) {
             packet.AssociatedIrp.system_buffer_mut(),
             core::ptr::null_mut(),
         );
-        guarded::free(buffer.cast());
+        // The builders of drivers' IRPs take it from pool.
+        if !guarded::free(buffer.cast()) {
+            pool::free(buffer as u64, None);
+        }
         packet.Flags &= !IRP_DEALLOCATE_BUFFER;
     }
     let mut next: *mut MDL = core::mem::replace(&mut packet.MdlAddress, core::ptr::null_mut());

@@ -7,11 +7,15 @@ pub mod dispatch_rules;
 pub mod record;
 
 #[cfg(target_os = "none")]
+pub mod build;
+#[cfg(target_os = "none")]
 pub mod call;
 #[cfg(target_os = "none")]
 pub mod cancel;
 #[cfg(target_os = "none")]
 pub mod complete;
+#[cfg(target_os = "none")]
+pub mod completion;
 #[cfg(target_os = "none")]
 pub mod csq;
 #[cfg(target_os = "none")]
@@ -44,6 +48,8 @@ pub mod irp;
 pub mod leak;
 #[cfg(target_os = "none")]
 pub mod notify;
+#[cfg(target_os = "none")]
+pub mod pointer;
 #[cfg(target_os = "none")]
 pub mod property;
 #[cfg(target_os = "none")]

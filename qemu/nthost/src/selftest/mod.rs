@@ -8,10 +8,12 @@
 mod affinity;
 mod dpc;
 mod interrupt;
+mod irp;
 mod lock;
 mod object;
 mod priority;
 mod registers;
+mod target;
 mod thread;
 mod timer;
 mod wait;
@@ -71,6 +73,7 @@ pub fn run(switches: Switches<'_>) -> ! {
         priority::TESTS,
         thread::TESTS,
         registers::TESTS,
+        irp::TESTS,
     ];
     let (mut passed, mut failed) = (0, 0);
     for &(name, test) in suites.into_iter().flatten() {

@@ -1,0 +1,77 @@
+//! Devices by their names and files.
+//!
+//! Sources: IoGetDeviceObjectPointer, IoGetRelatedDeviceObject.
+
+use core::ptr::null_mut;
+
+use nthost_nt::{
+    io::{device::DEVICE_OBJECT, file::FILE_OBJECT},
+    rtl::UNICODE_STRING,
+    status::{NTSTATUS, STATUS_OBJECT_NAME_INVALID, STATUS_SUCCESS},
+};
+
+use super::{
+    device,
+    file::{self, Open},
+};
+use crate::ob::{self, handle, object};
+
+/// `FILE_NON_DIRECTORY_FILE`.
+const NON_DIRECTORY: u32 = 0x40;
+
+nt_export! {
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Opens a device by its name for the kernel; gives the topmost device of its stack, and a
+    /// file object, of which alone the caller gets a reference: it keeps the device. The handle
+    /// is closed again, so the driver has seen IRP_MJ_CLEANUP.
+    ///
+    /// Source: IoGetDeviceObjectPointer.
+    ///
+    /// # Safety
+    ///
+    /// `name` is a string; `file` and `device` can be written.
+    pub unsafe fn IoGetDeviceObjectPointer(
+        name: *const UNICODE_STRING,
+        access: u32,
+        file: *mut *mut FILE_OBJECT,
+        device: *mut *mut DEVICE_OBJECT,
+    ) -> NTSTATUS {
+        // SAFETY: the caller's promise.
+        let name = unsafe { ob::units(name) }.ok_or(STATUS_OBJECT_NAME_INVALID);
+        let how = Open { access, share: 0, options: NON_DIRECTORY, token: None };
+        let opened = name.and_then(|name| file::open(name, &how));
+        let (opened, granted) = match opened {
+            Ok(opened) => opened,
+            Err(status) => {
+                // SAFETY: the caller's promise.
+                unsafe { file.write(null_mut()) };
+                // SAFETY: as above.
+                unsafe { device.write(null_mut()) };
+                return status;
+            }
+        };
+        // SAFETY: the reference that was just made keeps the file, and that its device.
+        let top = device::highest(unsafe { (*opened).DeviceObject });
+        object::reference(opened.cast());
+        let handle = handle::KERNEL.insert(opened.cast(), granted);
+        handle::KERNEL.close(handle);
+        // SAFETY: the caller's promise.
+        unsafe { file.write(opened) };
+        // SAFETY: as above.
+        unsafe { device.write(top) };
+        STATUS_SUCCESS
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// The topmost device of the stack that a file was opened on.
+    ///
+    /// Source: IoGetRelatedDeviceObject.
+    ///
+    /// # Safety
+    ///
+    /// The caller has a reference to the file.
+    pub unsafe fn IoGetRelatedDeviceObject(file: *mut FILE_OBJECT) -> *mut DEVICE_OBJECT {
+        // SAFETY: the caller's promise.
+        device::highest(unsafe { (*file).DeviceObject })
+    }
+}
