@@ -154,12 +154,15 @@ fn check_return(
     record: &Arc<RecordLock>,
     status: NTSTATUS,
 ) {
-    let guard = record.lock();
+    let mut guard = record.lock();
     let mut seen = guard.seen(index);
     if seen.completed.is_none() {
         // SAFETY: an IRP that was not completed at this location exists, and completing it
         // takes the lock that is held.
         seen.marked = unsafe { is_marked(irp, index) };
+        if status == STATUS_PENDING && !seen.marked && guard.owe_mark(index, routine) {
+            return;
+        }
     }
     drop(guard);
     report_return(routine, irp, seen, status);

@@ -18,6 +18,7 @@ use nthost_nt::{
 };
 
 use super::{
+    dispatch_rules::Violation,
     finish, irp,
     verify::{self, io_violation},
 };
@@ -114,8 +115,13 @@ unsafe fn walk_up(irp: *mut IRP, caller: usize) {
         let marked = location.Control & SL_PENDING_RETURNED != 0;
         let index = packet.CurrentLocation as usize;
         let status = packet.IoStatus.status();
-        if let Some(record) = &record {
-            record.lock().complete(index, status, marked);
+        let forgot = record
+            .as_ref()
+            .and_then(|record| record.lock().complete(index, status, marked));
+        if let Some(routine) = forgot {
+            let pending = STATUS_PENDING.cast_unsigned() as usize;
+            let code = Violation::PendingNotMarked.code();
+            io_violation(code, routine, irp.addr(), pending);
         }
         packet.PendingReturned = marked.into();
         packet.CurrentLocation += 1;

@@ -29,6 +29,9 @@ pub enum Origin {
 struct Location {
     device: usize,
     seen: Seen,
+    /// The dispatch routine that returned `STATUS_PENDING` because a lower driver did: its
+    /// completion routine owes the mark.
+    owes_mark: Option<usize>,
 }
 
 /// One IRP.
@@ -58,22 +61,42 @@ impl Record {
     /// The IRP goes to `device`, whose location this is (counted from 1).
     pub fn send(&mut self, location: usize, device: usize) {
         self.sent = true;
+        // Nobody below has it yet, whoever had it when it was used before.
+        let below = location.checked_sub(1);
+        if let Some(slot) = below.and_then(|below| self.locations.get_mut(below)) {
+            *slot = Location::default();
+        }
         if let Some(slot) = self.locations.get_mut(location) {
             *slot = Location {
                 device,
-                seen: Seen::default(),
+                ..Location::default()
             };
         }
     }
 
-    /// The IRP leaves this location upwards.
-    pub fn complete(&mut self, location: usize, status: NTSTATUS, marked: bool) {
-        if let Some(slot) = self.locations.get_mut(location) {
-            slot.seen = Seen {
-                completed: Some(status),
-                marked,
-            };
+    /// The IRP leaves this location upwards. Gives the dispatch routine that had returned
+    /// `STATUS_PENDING` for a location that has not been marked so.
+    pub fn complete(&mut self, location: usize, status: NTSTATUS, marked: bool) -> Option<usize> {
+        let slot = self.locations.get_mut(location)?;
+        slot.seen = Seen {
+            completed: Some(status),
+            marked,
+        };
+        slot.owes_mark.take().filter(|_| !marked)
+    }
+
+    /// A dispatch routine has returned `STATUS_PENDING` without a mark at its location. Whether
+    /// that may still be made up for: it has passed the IRP to a lower driver, and its
+    /// completion routine marks the IRP when that completes it.
+    pub fn owe_mark(&mut self, location: usize, routine: usize) -> bool {
+        let below = location
+            .checked_sub(1)
+            .and_then(|at| self.locations.get(at));
+        let passed = below.is_some_and(|slot| slot.device != 0);
+        if let Some(slot) = self.locations.get_mut(location).filter(|_| passed) {
+            slot.owes_mark = Some(routine);
         }
+        passed
     }
 
     /// What is known of a location; nothing of one that does not exist.
@@ -151,6 +174,19 @@ mod tests {
         assert_eq!(record.holders().collect::<Vec<_>>(), [0xd1, 0xd2]);
         record.complete(1, STATUS_SUCCESS, false);
         assert_eq!(record.holders().collect::<Vec<_>>(), [0xd2]);
+    }
+
+    #[test]
+    fn who_returned_pending_for_a_lower_driver_owes_the_mark_at_completion() {
+        let mut record = Record::new(Origin::System, 0, 2);
+        record.send(2, 0xd2);
+        assert!(!record.owe_mark(2, 0xf2), "nothing was passed down");
+        record.send(1, 0xd1);
+        assert!(record.owe_mark(2, 0xf2));
+        assert!(!record.owe_mark(1, 0xf1), "there is no driver below");
+        let mut forgetful = record.clone();
+        assert_eq!(record.complete(2, STATUS_SUCCESS, true), None);
+        assert_eq!(forgetful.complete(2, STATUS_SUCCESS, false), Some(0xf2));
     }
 
     #[test]
