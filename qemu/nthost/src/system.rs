@@ -6,7 +6,10 @@ use nthost_protocol::{HostRequest, PROTOCOL_VERSION, ToGuest, ToHost, manifest::
 
 use crate::{
     boot::{start_info::BootInfo, switches::Switches},
-    ex::worker::{self, Queue},
+    ex::{
+        callback,
+        worker::{self, Queue},
+    },
     hal::{exit, time},
     host,
     io::{self, driver},
@@ -31,6 +34,7 @@ pub fn main(info: &BootInfo) {
     ob::object::initialize();
     ps::identity::initialize();
     worker::initialize();
+    callback::initialize();
     io::fault::initialize();
     let switches = Switches::new(&info.command_line);
     if switches.has("selftest") {

@@ -98,3 +98,32 @@ pub struct WORK_QUEUE_ITEM {
     /// Its parameter.
     pub Parameter: *mut c_void,
 }
+
+/// What a timer is set with (ns-wdm-_ext_set_parameters_v0).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct EXT_SET_PARAMETERS {
+    /// Zero.
+    pub Version: u32,
+    /// The system's.
+    pub Reserved: u32,
+    /// How late a no-wake timer may be, in steps of 100 nanoseconds.
+    pub NoWakeTolerance: i64,
+}
+
+/// A driver's routine for a timer that is deleted (nc-wdm-ext_delete_callback).
+pub type EXT_DELETE_CALLBACK = unsafe extern "win64" fn(context: *mut c_void);
+
+/// What a timer is deleted with (ns-wdm-_ext_delete_parameters).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct EXT_DELETE_PARAMETERS {
+    /// Zero.
+    pub Version: u32,
+    /// The system's.
+    pub Reserved: u32,
+    /// Called once the timer is deleted.
+    pub DeleteCallback: Option<EXT_DELETE_CALLBACK>,
+    /// Its context.
+    pub DeleteContext: *mut c_void,
+}

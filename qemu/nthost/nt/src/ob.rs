@@ -20,6 +20,8 @@ pub struct OBJECT_ATTRIBUTES {
     pub SecurityQualityOfService: *const core::ffi::c_void,
 }
 
+/// The object stays, with its name, until it is made temporary.
+pub const OBJ_PERMANENT: u32 = 0x10;
 /// The handle is the kernel's own, and valid in every process's context.
 pub const OBJ_KERNEL_HANDLE: u32 = 0x200;
 

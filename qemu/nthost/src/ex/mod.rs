@@ -1,6 +1,8 @@
 //! The executive: what the rest of the kernel and drivers share.
 
 #[cfg(target_os = "none")]
+pub mod callback;
+#[cfg(target_os = "none")]
 mod event;
 #[cfg(target_os = "none")]
 pub mod fast_mutex;
@@ -14,6 +16,8 @@ pub mod resource;
 pub mod rundown;
 #[cfg(target_os = "none")]
 pub mod slist;
+#[cfg(target_os = "none")]
+pub mod timer;
 #[cfg(target_os = "none")]
 pub mod worker;
 #[cfg(target_os = "none")]

@@ -75,6 +75,12 @@ impl Timers {
         found
     }
 
+    /// Whether something has not happened yet, and was not taken back.
+    #[must_use]
+    pub fn is_set(&self, key: (u64, u64)) -> bool {
+        self.due.contains_key(&key)
+    }
+
     fn publish(&self) {
         let first = self
             .due

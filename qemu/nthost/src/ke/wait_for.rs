@@ -35,7 +35,8 @@ unsafe fn due(timeout: *const i64) -> Option<u64> {
 }
 
 /// See [`due`].
-pub(super) fn due_at(timeout: i64) -> u64 {
+#[must_use]
+pub fn due_at(timeout: i64) -> u64 {
     match timeout {
         0 => 0,
         relative if relative < 0 => time::interrupt_time() + relative.unsigned_abs(),

@@ -17,7 +17,10 @@ use super::{
     exports,
     irp::{State, send},
 };
-use crate::pnp::node::{self, Node};
+use crate::{
+    ex::callback,
+    pnp::node::{self, Node},
+};
 
 /// Whether a device takes power requests.
 fn is_started(node: &Node) -> bool {
@@ -81,7 +84,14 @@ pub fn system_power(state: u8) -> NTSTATUS {
     if target == PowerSystemShutdown {
         exports::notify_shutdown();
     }
-    set_all(State::System(target, action))
+    if target != PowerSystemWorking {
+        callback::notify_power_state(false);
+    }
+    let status = set_all(State::System(target, action));
+    if target == PowerSystemWorking {
+        callback::notify_power_state(true);
+    }
+    status
 }
 
 /// Sends a state to all devices; the first error, if there is any.

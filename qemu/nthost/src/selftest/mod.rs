@@ -7,6 +7,7 @@
 
 mod affinity;
 mod dpc;
+mod executive;
 mod interrupt;
 mod irp;
 mod lock;
@@ -72,6 +73,7 @@ pub fn run(switches: Switches<'_>) -> ! {
         affinity::TESTS,
         priority::TESTS,
         thread::TESTS,
+        executive::TESTS,
         registers::TESTS,
         irp::TESTS,
     ];

@@ -3,7 +3,8 @@
 //!
 //! Sources: "Pool Tracking" and "Miscellaneous Checks" of Driver Verifier; bug check 0xC4,
 //! subcode 0x62, for what was not freed; bug check 0xCE
-//! (DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS) for lookaside lists and resources;
+//! (DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS) for lookaside lists, resources,
+//! timers and callbacks;
 //! bug check 0xC7 for DPCs and timers in the image itself.
 
 use core::ops::Range;
@@ -15,7 +16,7 @@ use super::{
     call, freed, is_on,
 };
 use crate::{
-    ex::{lookaside, resource},
+    ex::{callback, lookaside, resource, timer},
     ke::bugcheck::{self, code},
     mm::pool,
     pe::module::Module,
@@ -53,6 +54,20 @@ fn check_objects(image: &Range<u64>) {
             line(what, address, caller);
             first.get_or_insert(address);
         }
+    }
+    if let Some(address) = callback::calling_into(image) {
+        log!(
+            "verifier",
+            "a callback's registration of {address:#x} is left"
+        );
+        first.get_or_insert(address);
+    }
+    if let Some(address) = timer::calling_into(image) {
+        log!(
+            "verifier",
+            "timer {address:#x} is left, and calls into the driver"
+        );
+        first.get_or_insert(address);
     }
     if let Some(address) = first {
         // Parameter 1: what is referenced. 3: who would.
