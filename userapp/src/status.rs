@@ -164,6 +164,12 @@ impl Status {
             || self.is(0xc000_02b6)
     }
 
+    /// Whether the device is stopped for the moment, or has no power (`STATUS_DEVICE_NOT_READY`).
+    #[must_use]
+    pub const fn is_not_ready(self) -> bool {
+        self.is(0xc000_00a3)
+    }
+
     /// Whether this is the status with this NTSTATUS, by either code.
     #[must_use]
     pub const fn is(self, nt: u32) -> bool {

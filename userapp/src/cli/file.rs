@@ -2,7 +2,7 @@
 
 use std::{
     fs::{self, File},
-    io::{self, Write},
+    io::{self, Read, Write},
     path::{Path, PathBuf},
     process,
 };
@@ -15,19 +15,26 @@ pub fn read(path: &Path, limit: usize, place: &str) -> Result<Vec<u8>, Error> {
         path: path.to_owned(),
         error,
     };
-    let length = fs::metadata(path).map_err(fault)?.len();
-    // Before it is read: it may be very long.
-    if length > limit as u64 {
-        return Err(too_long(path, length, limit, place));
+    let known = fs::metadata(path).map_err(fault)?;
+    if known.is_dir() {
+        return Err(fault(io::ErrorKind::IsADirectory.into()));
     }
-    let data = fs::read(path).map_err(fault)?;
+    // Before it is read: it may be very long.
+    let length = known.len();
+    if length > limit as u64 {
+        return Err(too_long(path, &length.to_string(), limit, place));
+    }
+    // A device or a pipe has no length, and may have no end.
+    let mut data = Vec::new();
+    let mut file = File::open(path).map_err(fault)?.take(limit as u64 + 1);
+    file.read_to_end(&mut data).map_err(fault)?;
     if data.len() > limit {
-        return Err(too_long(path, data.len() as u64, limit, place));
+        return Err(too_long(path, "more", limit, place));
     }
     Ok(data)
 }
 
-fn too_long(path: &Path, length: u64, limit: usize, place: &str) -> Error {
+fn too_long(path: &Path, length: &str, limit: usize, place: &str) -> Error {
     Error::File {
         path: path.to_owned(),
         error: io::Error::new(
@@ -138,6 +145,16 @@ mod tests {
             "{fault}"
         );
         assert_eq!(fault.exit_code(), 7);
+    }
+
+    #[cfg(unix)]
+    #[test]
+    fn a_device_without_an_end_is_too_long_and_a_directory_is_no_file() {
+        let fault = read(Path::new("/dev/zero"), 3, "it").unwrap_err();
+        assert!(fault.to_string().contains("takes 3"), "{fault}");
+        assert!(read(Path::new("/dev/null"), 3, "it").unwrap().is_empty());
+        let fault = read(Path::new("/dev"), 3, "it").unwrap_err();
+        assert!(fault.to_string().contains("directory"), "{fault}");
     }
 
     #[test]

@@ -178,7 +178,7 @@ impl Operation {
                 let bit = event(rng);
                 let request = edu.wait_event(bit, Some(EVENT_LIMIT))?;
                 // Requests of one thread reach the driver in order, so the wait is queued.
-                edu.raise(bit)?;
+                raise_when_ready(edu, bit)?;
                 InFlight::Event(bit, request)
             }
             Self::CancelWait => {
@@ -204,6 +204,19 @@ fn event(rng: &mut Rng) -> u32 {
         let bit = 1 << rng.u32(0..32);
         if bit & EVENT_USER_MASK != 0 {
             return bit;
+        }
+    }
+}
+
+/// Raises an event, which a device that is stopped for the moment or has no power refuses. A
+/// factorial waits in its queue until the device is back, and ends too if it is gone for good.
+fn raise_when_ready(edu: &Edu, bit: u32) -> Result<(), Error> {
+    loop {
+        match edu.raise(bit) {
+            Err(Error::Refused { status, .. }) if status.is_not_ready() => {
+                edu.factorial(0)?.wait()?;
+            }
+            done => return done,
         }
     }
 }
