@@ -10,8 +10,10 @@ mod edu;
 mod leak;
 mod machine;
 mod pe;
+mod program;
 
 pub use breakpoint::InFlight;
 pub use edu::InEachQueue;
 pub use machine::{Booted, artifacts, boot, manifest, options, out};
 pub use pe::{checksum, rename_import};
+pub use program::{Program, Running};
