@@ -73,7 +73,8 @@ fn load(archive: &Archive<'_>, switches: Switches<'_>) {
     for image in &archive.manifest.drivers {
         // The archive was checked: it holds every image that its manifest names.
         let bytes = archive.file(&image.image).unwrap_or_default();
-        if image.role != Role::Export
+        // An export driver is no service, but it is told where its key would be.
+        if (image.role != Role::Export || !image.service_values.is_empty())
             && let Err(status) = pnp::keys::write_service(image)
         {
             log!("system", "the key of {}: {status:#010x}", image.service);

@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the C test drivers with mingw-w64's compiler and DDK headers: build.sh OUTPUT-DIRECTORY
-# A driver is one file here; each becomes a native-subsystem image of the same name.
+# A driver is one file here; each becomes a native-subsystem image of the same name. One that
+# says "Imports from: NAME" in a comment is linked against the export driver of that name.
 set -euo pipefail
 out=${1:?usage: build.sh OUTPUT-DIRECTORY}
 here=$(dirname "$(readlink -f "$0")")
@@ -11,13 +12,26 @@ while read -r directory; do
 done < <("$cc" -E -v -x c /dev/null 2>&1 | sed -n 's/^ //p')
 [ -n "$ddk" ] || { echo "build.sh: $cc has no DDK headers (ddk/ntddk.h)" >&2; exit 1; }
 mkdir -p "$out"
-for source in "$here"/*.c; do
-    image=$out/$(basename "$source" .c).sys
-    [ "$image" -nt "$source" ] && continue
+
+# build NAME: what it imports from is built before it.
+build() {
+    local source=$here/$1.c image=$out/$1.sys exports=()
+    local libraries library
+    libraries=$(sed -n 's/.*Imports from: \([a-z_]*\).*/\1/p' "$source")
+    for library in $libraries; do
+        build "$library"
+        exports+=("$out/$library.lib")
+    done
+    if [ "$image" -nt "$source" ] && [ "$image" -nt "$here/build.sh" ]; then return; fi
     # Multi-character constants are how the DDK writes pool tags.
     "$cc" -std=gnu11 -O2 -g -Wall -Wextra -Werror -Wno-multichar -fno-stack-protector \
         -mno-stack-arg-probe -I"$ddk" -shared -nostdlib \
         -Wl,--subsystem,native:10.0 -Wl,--entry,DriverEntry -Wl,--image-base,0x140000000 \
         -Wl,--dynamicbase -Wl,--nxcompat -Wl,--no-insert-timestamp \
-        -o "$image" "$source" -lntoskrnl -lhal
+        -Wl,--out-implib,"$out/$1.lib" \
+        -o "$image" "$source" "${exports[@]}" -lntoskrnl -lhal
+}
+
+for source in "$here"/*.c; do
+    build "$(basename "$source" .c)"
 done

@@ -19,12 +19,12 @@ use nthost_nt::{
     rtl::UNICODE_STRING,
     status::{
         NTSTATUS, STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_DEVICE_STATE, STATUS_NOT_FOUND,
-        STATUS_SUCCESS, nt_success,
+        nt_success,
     },
 };
 use nthost_protocol::manifest::{DriverImage, Role};
 
-use super::{complete, device, driver_extension, reinitialize};
+use super::{complete, device, driver_extension, export_driver, reinitialize};
 use crate::{
     export::PASSIVE_LEVEL,
     ke::{bugcheck, irql, lock::SpinLock},
@@ -68,6 +68,23 @@ impl Driver {
     pub fn placement(&self) -> Option<(u64, u32, usize)> {
         let module = *self.module.lock();
         module.map(|module| (module.base, module.size, module.imports.len()))
+    }
+
+    /// Its image, as long as it is in memory.
+    pub(super) fn module(&self) -> Option<&'static Module> {
+        *self.module.lock()
+    }
+
+    /// Its unload routine has returned: its image goes, and with it the export drivers that
+    /// nobody else imports from.
+    pub(super) fn finish_unload(&self, module: &'static Module) {
+        crate::verifier::unload::check(module);
+        let libraries = export_driver::libraries(module);
+        *self.module.lock() = None;
+        // SAFETY: the driver has returned from its unload routine and has left nothing behind.
+        unsafe { module.unload() };
+        log!("driver", "{} is unloaded", self.image.service);
+        export_driver::unload_unused(&libraries);
     }
 
     /// Whether it is loaded and was initialized.
@@ -245,9 +262,15 @@ fn try_load(image: &DriverImage, bytes: &[u8]) -> Driver {
         fault: String::new(),
     };
     if image.role == Role::Export {
-        // SAFETY: an export driver's own entry is not called; its init sections are not needed.
-        unsafe { module.discard_initialization() };
-        return loaded(null_mut(), STATUS_SUCCESS);
+        let status = export_driver::initialize(&image.service, module);
+        if nt_success(status) {
+            // SAFETY: its initialization is over; an export driver's own entry is never called.
+            unsafe { module.discard_initialization() };
+            return loaded(null_mut(), status);
+        }
+        // SAFETY: the driver has said that it does not run.
+        unsafe { module.unload() };
+        return failed(status, String::new());
     }
     let object = create_object(&image.service, Some(module));
     let status = enter(&image.service, object);
@@ -259,8 +282,10 @@ fn try_load(image: &DriverImage, bytes: &[u8]) -> Driver {
     reinitialize::forget(object);
     ob::remove_name_of(object.addr());
     object::dereference(object.cast());
+    let libraries = export_driver::libraries(module);
     // SAFETY: the driver has said that it does not run.
     unsafe { module.unload() };
+    export_driver::unload_unused(&libraries);
     failed(status, String::new())
 }
 
@@ -296,7 +321,7 @@ fn enter(service: &str, object: *mut DRIVER_OBJECT) -> NTSTATUS {
 /// # Errors
 ///
 /// `STATUS_NOT_FOUND` if it is not loaded, `STATUS_INVALID_DEVICE_REQUEST` if it has no unload
-/// routine, `STATUS_INVALID_DEVICE_STATE` while it has devices.
+/// routine, `STATUS_INVALID_DEVICE_STATE` while it has devices, or others import from it.
 pub fn unload(service: &str) -> Result<(), NTSTATUS> {
     let driver = of_service(service).ok_or(STATUS_NOT_FOUND)?;
     let module = (*driver.module.lock()).ok_or(STATUS_NOT_FOUND)?;
@@ -318,13 +343,11 @@ pub fn unload(service: &str) -> Result<(), NTSTATUS> {
         // SAFETY: the driver's own routine.
         unsafe { unload(object) };
         super::leak::check_unloaded(&driver, module);
-        crate::verifier::unload::check(module);
         ob::remove_name_of(object.addr());
         object::dereference(object.cast());
+    } else if export_driver::is_imported(module) {
+        return Err(STATUS_INVALID_DEVICE_STATE);
     }
-    *driver.module.lock() = None;
-    // SAFETY: the driver has returned from its unload routine and has left nothing behind.
-    unsafe { module.unload() };
-    log!("driver", "{service} is unloaded");
+    driver.finish_unload(module);
     Ok(())
 }
