@@ -296,6 +296,11 @@ fn load(
         let path = directory.join(name);
         match fs::read(&path) {
             Ok(bytes) => {
+                // One without any has nothing to say there; whether it is an image at all, the
+                // machine finds out.
+                if !symbols.knows(name) {
+                    let _ = symbols.add_dwarf(name, &path);
+                }
                 let name = name.to_owned();
                 return Ok(Image { name, bytes });
             }

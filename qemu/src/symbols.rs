@@ -1,5 +1,5 @@
-//! From a place in a module to functions, files and lines: by a driver's PDB, or by the debug
-//! information in nthost's own image.
+//! From a place in a module to functions, files and lines: by a driver's PDB, or by the DWARF in
+//! the image itself, as nthost has it and drivers that mingw-w64's tools have built.
 
 use std::{
     collections::HashMap,
@@ -59,9 +59,17 @@ pub enum SymbolError {
 #[derive(Default)]
 pub struct Symbols {
     kernel: Option<Loader>,
-    /// The bytes of each image's PDB, by the image's name. They are taken apart only when one
-    /// of its frames is looked up, which takes a bugcheck.
-    images: HashMap<String, Vec<u8>>,
+    /// By the image's name.
+    images: HashMap<String, Source>,
+}
+
+/// Where an image's symbols are.
+enum Source {
+    /// The bytes of its PDB. They are taken apart only when one of its frames is looked up,
+    /// which takes a bugcheck.
+    Pdb(Vec<u8>),
+    /// The image itself, and the address that its symbols take it to be loaded at.
+    Dwarf(Box<Loader>, u64),
 }
 
 impl fmt::Debug for Symbols {
@@ -102,8 +110,32 @@ impl Symbols {
             path: pdb.to_owned(),
             why: why.to_string(),
         })?;
-        self.images.insert(module.to_ascii_lowercase(), bytes);
+        let source = Source::Pdb(bytes);
+        self.images.insert(module.to_ascii_lowercase(), source);
         Ok(())
+    }
+
+    /// Takes the symbols of an image from the image itself, if it has any. `module` is its name
+    /// in stacks.
+    ///
+    /// # Errors
+    ///
+    /// [`SymbolError`].
+    pub fn add_dwarf(&mut self, module: &str, image: &Path) -> Result<(), SymbolError> {
+        let loader = Loader::new(image).map_err(|why| SymbolError::Format {
+            path: image.to_owned(),
+            why: why.to_string(),
+        })?;
+        let base = loader.relative_address_base();
+        let source = Source::Dwarf(Box::new(loader), base);
+        self.images.insert(module.to_ascii_lowercase(), source);
+        Ok(())
+    }
+
+    /// Whether a module has symbols.
+    #[must_use]
+    pub fn knows(&self, module: &str) -> bool {
+        self.images.contains_key(&module.to_ascii_lowercase())
     }
 
     /// The places that a frame stands for, innermost first: several where functions were
@@ -114,14 +146,16 @@ impl Symbols {
         let offset = frame.offset.saturating_sub(u64::from(returned_to));
         if frame.module == KERNEL {
             let loader = self.kernel.as_ref();
-            let locations = loader.and_then(|loader| kernel_locations(loader, offset));
+            let locations = loader.and_then(|loader| dwarf_locations(loader, offset));
             return locations.unwrap_or_default();
         }
         let module = frame.module.to_ascii_lowercase();
-        let Some(pdb) = self.images.get(&module) else {
-            return Vec::new();
+        let locations = match self.images.get(&module) {
+            Some(Source::Pdb(pdb)) => pdb_locations(pdb, offset),
+            Some(Source::Dwarf(loader, base)) => dwarf_locations(loader, base + offset),
+            None => None,
         };
-        image_locations(pdb, offset).unwrap_or_default()
+        locations.unwrap_or_default()
     }
 
     /// A bugcheck for a person: the stop line, and a line for each function on the stack.
@@ -164,7 +198,7 @@ impl Symbols {
     }
 }
 
-fn kernel_locations(loader: &Loader, address: u64) -> Option<Vec<Location>> {
+fn dwarf_locations(loader: &Loader, address: u64) -> Option<Vec<Location>> {
     let mut frames = loader.find_frames(address).ok()?;
     let mut locations = Vec::new();
     while let Ok(Some(frame)) = frames.next() {
@@ -190,7 +224,7 @@ fn kernel_locations(loader: &Loader, address: u64) -> Option<Vec<Location>> {
     Some(locations)
 }
 
-fn image_locations(pdb: &[u8], offset: u64) -> Option<Vec<Location>> {
+fn pdb_locations(pdb: &[u8], offset: u64) -> Option<Vec<Location>> {
     let offset = u32::try_from(offset).ok()?;
     let data = ContextPdbData::try_from_pdb(PDB::open(io::Cursor::new(pdb)).ok()?).ok()?;
     let context = data.make_context().ok()?;

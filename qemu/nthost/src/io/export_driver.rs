@@ -28,6 +28,7 @@ fn routine(module: &Module, name: &str) -> Option<*const ()> {
 
 /// Calls `DllInitialize`, if there is one. PASSIVE_LEVEL. The path of its service's key is gone
 /// when it returns.
+#[must_use]
 pub fn initialize(service: &str, module: &Module) -> NTSTATUS {
     let Some(address) = routine(module, "DllInitialize") else {
         return STATUS_SUCCESS;
@@ -51,6 +52,7 @@ pub fn initialize(service: &str, module: &Module) -> NTSTATUS {
 }
 
 /// The file names of what a module imports from.
+#[must_use]
 pub fn libraries(module: &Module) -> Vec<String> {
     let mut libraries: Vec<_> = module
         .imports
