@@ -81,9 +81,12 @@ impl Toolchain {
                 // Debian's compiler is a stable one; building the libraries is unstable.
                 cargo
                     .env("RUSTC_BOOTSTRAP", "1")
-                    .env("RUSTC", "/usr/bin/rustc");
+                    .env("RUSTC", "/usr/bin/rustc")
+                    .env("RUSTC_WRAPPER", paths::root().join("cross/debian-rustc"));
                 cargo.env_remove("RUSTUP_TOOLCHAIN");
-                cargo.arg(command);
+                // It is older than the packages say they need: what they need of a newer one
+                // are features that the wrapper switches on.
+                cargo.args([command, "--ignore-rust-version"]);
                 // Debian's compiler does not bring the linker that this target asks for by name.
                 if target == KERNEL
                     && let Ok(linker) = rust_lld()

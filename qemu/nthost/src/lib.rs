@@ -5,6 +5,7 @@
 //! it follows. What is simplified is listed in `README.md` with its consequence. Modules that
 //! need no hardware compile for the host too, where their unit tests run.
 #![cfg_attr(target_os = "none", no_std)]
+#![cfg_attr(naked_attribute_is_unstable, feature(naked_functions))]
 #![allow(
     clippy::cast_possible_truncation,
     clippy::cast_possible_wrap,
@@ -23,6 +24,9 @@ pub mod export;
 #[cfg(target_os = "none")]
 #[macro_use]
 pub mod log;
+#[cfg(target_os = "none")]
+#[macro_use]
+mod naked;
 
 pub mod boot;
 pub mod etw;

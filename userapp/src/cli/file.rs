@@ -94,7 +94,7 @@ impl Partial {
         }
         let mut name = target
             .file_name()
-            .ok_or(io::ErrorKind::InvalidFilename)?
+            .ok_or(io::ErrorKind::InvalidInput)?
             .to_owned();
         // Somebody's file of that name is not touched, and neither is that of another process.
         name.push(format!(".{}.partial", process::id()));

@@ -9,7 +9,6 @@
 //! Source: "Introduction to Thread Objects"; the documentation's rules for DISPATCH_LEVEL.
 
 use core::{
-    arch::naked_asm,
     cell::UnsafeCell,
     mem::offset_of,
     sync::atomic::{AtomicBool, Ordering},
@@ -230,15 +229,14 @@ fn switch_to(pcr: &Pcr, old: *mut Thread, new: *mut Thread) {
     unsafe { swap_stacks(old, new) };
 }
 
-/// Saves the nonvolatile registers (by the rules of both calling conventions) on the stack of
-/// one thread, and restores those of the other.
-///
-/// # Safety
-///
-/// The dispatcher lock is held. `old` runs, `new` was left by this routine or is new.
-#[unsafe(naked)]
-unsafe extern "C" fn swap_stacks(old: *mut Thread, new: *mut Thread) {
-    naked_asm!(
+naked! {
+    /// Saves the nonvolatile registers (by the rules of both calling conventions) on the stack of
+    /// one thread, and restores those of the other.
+    ///
+    /// # Safety
+    ///
+    /// The dispatcher lock is held. `old` runs, `new` was left by this routine or is new.
+    unsafe extern "C" fn swap_stacks(old: *mut Thread, new: *mut Thread) {
         "push rbp", "push rbx", "push rsi", "push rdi",
         "push r12", "push r13", "push r14", "push r15",
         "sub rsp, 168",
@@ -261,7 +259,7 @@ unsafe extern "C" fn swap_stacks(old: *mut Thread, new: *mut Thread) {
         "pop rdi", "pop rsi", "pop rbx", "pop rbp",
         "ret",
         stack = const offset_of!(Thread, stack_pointer),
-    )
+    }
 }
 
 /// Bytes that [`swap_stacks`] takes off a stack below the return address.

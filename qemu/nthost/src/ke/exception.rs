@@ -7,11 +7,7 @@
 //! Sources: "x64 exception handling", RtlUnwindEx, RtlVirtualUnwind, ExRaiseStatus,
 //! `__C_specific_handler`, "Handling Exceptions".
 
-use core::{
-    arch::{asm, naked_asm},
-    ffi::c_void,
-    mem::offset_of,
-};
+use core::{arch::asm, ffi::c_void, mem::offset_of};
 
 use super::{bugcheck, thread, trap::TrapFrame};
 use crate::pe::{
@@ -208,14 +204,13 @@ macro_rules! raising_export {
             $third:ident: $third_type:ty $(, $fourth:ident: $fourth_type:ty)?; $caller:ident
         ) $(-> $return:ty)? $body:block
     )*) => { $(
-        $(#[$meta])*
-        #[unsafe(naked)]
-        #[allow(non_snake_case, reason = "the kernel's own name")]
-        pub unsafe extern "win64" fn $name(
-            $first: $first_type, $second: $second_type, $third: $third_type,
-            $($fourth: $fourth_type,)?
-        ) $(-> $return)? {
-            core::arch::naked_asm!(
+        naked! {
+            $(#[$meta])*
+            #[allow(non_snake_case, reason = "the kernel's own name")]
+            pub unsafe extern "win64" fn $name(
+                $first: $first_type, $second: $second_type, $third: $third_type,
+                $($fourth: $fourth_type,)?
+            ) $(-> $return)? {
                 "push rbp", "push rbx", "push rsi", "push rdi",
                 "push r12", "push r13", "push r14", "push r15",
                 // The last argument: the registers just pushed.
@@ -230,7 +225,7 @@ macro_rules! raising_export {
                 "pop rdi", "pop rsi", "pop rbx", "pop rbp",
                 "ret",
                 body = sym <$name>::body,
-            )
+            }
         }
 
         /// Holds the body of the routine of the same name.
@@ -776,17 +771,16 @@ pub fn walk_stack(rip: u64, rsp: u64, rbp: u64, visit: &mut dyn FnMut(usize, u64
     }
 }
 
-/// Captures the registers of the caller.
-///
-/// Source: RtlCaptureContext.
-///
-/// # Safety
-///
-/// `context` is memory for a context.
-#[unsafe(naked)]
-#[allow(non_snake_case, reason = "the kernel's own name")]
-pub unsafe extern "win64" fn RtlCaptureContext(context: *mut Context) {
-    naked_asm!(
+naked! {
+    /// Captures the registers of the caller.
+    ///
+    /// Source: RtlCaptureContext.
+    ///
+    /// # Safety
+    ///
+    /// `context` is memory for a context.
+    #[allow(non_snake_case, reason = "the kernel's own name")]
+    pub unsafe extern "win64" fn RtlCaptureContext(context: *mut Context) {
         "mov dword ptr [rcx + 0x30], 0x10000b",
         "mov [rcx + 0x78], rax",
         "mov [rcx + 0x80], rcx",
@@ -829,6 +823,6 @@ pub unsafe extern "win64" fn RtlCaptureContext(context: *mut Context) {
         "movups [rcx + 0x290], xmm15",
         "mov rax, [rcx + 0x78]",
         "ret",
-    )
+    }
 }
 nt_export_data!(RtlCaptureContext = RtlCaptureContext);

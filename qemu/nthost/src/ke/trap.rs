@@ -4,7 +4,7 @@
 //! interrupts of higher classes let through. The volatile vector registers are saved: drivers
 //! are compiled to use them, in any routine.
 
-use core::arch::{global_asm, naked_asm};
+use core::arch::global_asm;
 
 use x86_64::{
     VirtAddr,
@@ -337,12 +337,13 @@ fn exception(frame: &mut TrapFrame) {
     bugcheck::from_trap(frame)
 }
 
-/// Restores the registers of a frame and goes on there: how an exception's handler resumes.
-///
-/// # Safety
-///
-/// The frame describes a place at which this thread can go on.
-#[unsafe(naked)]
-pub unsafe extern "C" fn resume(frame: *const TrapFrame) -> ! {
-    naked_asm!("cli", "mov rsp, rdi", "jmp trap_return")
+naked! {
+    /// Restores the registers of a frame and goes on there: how an exception's handler resumes.
+    ///
+    /// # Safety
+    ///
+    /// The frame describes a place at which this thread can go on.
+    pub unsafe extern "C" fn resume(frame: *const TrapFrame) -> ! {
+    "cli", "mov rsp, rdi", "jmp trap_return"
+    }
 }

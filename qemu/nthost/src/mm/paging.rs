@@ -69,7 +69,7 @@ static SYSTEM_SPACE: HighLock<Vec<(u64, u64)>> = HighLock::new(Vec::new());
 
 /// Where nthost sees a physical address.
 #[must_use]
-pub const fn physical(address: u64) -> *mut u8 {
+pub fn physical(address: u64) -> *mut u8 {
     core::ptr::with_exposed_provenance_mut((PHYSICAL_BASE + address) as usize)
 }
 

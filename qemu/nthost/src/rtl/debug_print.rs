@@ -3,11 +3,9 @@
 //! Sources: DbgPrint, DbgPrintEx, vDbgPrintExWithPrefix, "Reading and Filtering Debugging
 //! Messages". Every message is shown, whatever its component and level.
 
-use alloc::string::String;
-use core::arch::naked_asm;
-
 use super::printf::{Arguments, format_string};
 use crate::ke::bugcheck::is_readable;
+use alloc::string::String;
 
 /// The arguments of a call with a variable number of them: slots of 8 bytes, one after the
 /// other (`va_list` on x64).
@@ -92,17 +90,16 @@ unsafe extern "win64" fn print(format: *const u8, arguments: *const u64) -> i32 
     0
 }
 
-/// Prints to the debugger. IRQL up to DIRQL (the documentation's rule for DbgPrint).
-///
-/// # Safety
-///
-/// `format` is a C string whose arguments follow.
-#[unsafe(naked)]
-#[allow(non_snake_case, reason = "the kernel's own name")]
-#[must_use]
-pub unsafe extern "win64" fn DbgPrint(format: *const u8) -> i32 {
-    // The first four arguments are put where the caller left room for them, beside the others.
-    naked_asm!(
+naked! {
+    /// Prints to the debugger. IRQL up to DIRQL (the documentation's rule for DbgPrint).
+    ///
+    /// # Safety
+    ///
+    /// `format` is a C string whose arguments follow.
+    #[allow(non_snake_case, reason = "the kernel's own name")]
+    #[must_use]
+    pub unsafe extern "win64" fn DbgPrint(format: *const u8) -> i32 {
+        // The first four arguments are put where the caller left room for them, beside the others.
         "mov [rsp + 8], rcx",
         "mov [rsp + 16], rdx",
         "mov [rsp + 24], r8",
@@ -116,20 +113,19 @@ pub unsafe extern "win64" fn DbgPrint(format: *const u8) -> i32 {
         "pop rbp",
         "ret",
         print = sym print,
-    )
+    }
 }
 nt_export_data!(DbgPrint = DbgPrint);
 
-/// As [`DbgPrint`], with a component and a level before the format.
-///
-/// # Safety
-///
-/// As [`DbgPrint`].
-#[unsafe(naked)]
-#[allow(non_snake_case, reason = "the kernel's own name")]
-#[must_use]
-pub unsafe extern "win64" fn DbgPrintEx(component: u32, level: u32, format: *const u8) -> i32 {
-    naked_asm!(
+naked! {
+    /// As [`DbgPrint`], with a component and a level before the format.
+    ///
+    /// # Safety
+    ///
+    /// As [`DbgPrint`].
+    #[allow(non_snake_case, reason = "the kernel's own name")]
+    #[must_use]
+    pub unsafe extern "win64" fn DbgPrintEx(component: u32, level: u32, format: *const u8) -> i32 {
         "mov [rsp + 32], r9",
         "push rbp",
         "mov rbp, rsp",
@@ -141,7 +137,7 @@ pub unsafe extern "win64" fn DbgPrintEx(component: u32, level: u32, format: *con
         "pop rbp",
         "ret",
         print = sym print,
-    )
+    }
 }
 nt_export_data!(DbgPrintEx = DbgPrintEx);
 

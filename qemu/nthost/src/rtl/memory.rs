@@ -3,18 +3,15 @@
 //! The routines are a few instructions each, in the calling convention of drivers, and save
 //! what it says must be saved.
 
-use core::arch::naked_asm;
-
 macro_rules! naked_export {
     ($($(#[$meta:meta])* fn $name:ident($($argument:ident: $type:ty),*) -> $return:ty { $($code:tt)* })*) => { $(
-        $(#[$meta])*
-        ///
-        /// # Safety
-        ///
-        /// As C's routine of this name.
-        #[unsafe(naked)]
-        pub unsafe extern "win64" fn $name($($argument: $type),*) -> $return {
-            naked_asm!($($code)*)
+        naked! {
+            $(#[$meta])*
+            ///
+            /// # Safety
+            ///
+            /// As C's routine of this name.
+            pub unsafe extern "win64" fn $name($($argument: $type),*) -> $return { $($code)* }
         }
         nt_export_data!($name = $name);
     )* };
@@ -84,15 +81,14 @@ naked_export! {
     }
 }
 
-/// Touches the pages of a large frame, one by one, so that the guard page is met in order. RAX
-/// has the frame's size, and nothing is changed: the compiler's own convention.
-///
-/// # Safety
-///
-/// Called by a prolog.
-#[unsafe(naked)]
-pub unsafe extern "win64" fn __chkstk() {
-    naked_asm!(
+naked! {
+    /// Touches the pages of a large frame, one by one, so that the guard page is met in order. RAX
+    /// has the frame's size, and nothing is changed: the compiler's own convention.
+    ///
+    /// # Safety
+    ///
+    /// Called by a prolog.
+    pub unsafe extern "win64" fn __chkstk() {
         "push rcx",
         "push rax",
         "lea rcx, [rsp + 24]",
@@ -109,7 +105,7 @@ pub unsafe extern "win64" fn __chkstk() {
         "pop rax",
         "pop rcx",
         "ret",
-    )
+    }
 }
 nt_export_data!(__chkstk = __chkstk);
 
