@@ -1,6 +1,8 @@
 //! The executive: what the rest of the kernel and drivers share.
 
 #[cfg(target_os = "none")]
+pub mod cache_aware;
+#[cfg(target_os = "none")]
 pub mod callback;
 #[cfg(target_os = "none")]
 mod event;
@@ -11,11 +13,15 @@ pub mod interlocked;
 #[cfg(target_os = "none")]
 pub mod lookaside;
 #[cfg(target_os = "none")]
+pub mod push_lock;
+#[cfg(target_os = "none")]
 pub mod resource;
 #[cfg(target_os = "none")]
 pub mod rundown;
 #[cfg(target_os = "none")]
 pub mod slist;
+#[cfg(target_os = "none")]
+pub mod spin_lock;
 #[cfg(target_os = "none")]
 pub mod timer;
 #[cfg(target_os = "none")]

@@ -6,7 +6,8 @@
 //!
 //! Sources: ExInitializeRundownProtection, ExAcquireRundownProtection,
 //! ExReleaseRundownProtection, ExWaitForRundownProtectionRelease, ExRundownCompleted,
-//! ExReInitializeRundownProtection, "Run-Down Protection".
+//! ExReInitializeRundownProtection, "Run-Down Protection". The cache-aware form is
+//! [`super::cache_aware`].
 
 use core::sync::atomic::{AtomicUsize, Ordering};
 
@@ -61,7 +62,7 @@ fn update(
     Err(value)
 }
 
-fn acquire(reference: *mut EX_RUNDOWN_REF, count: usize) -> bool {
+pub(super) fn acquire(reference: *mut EX_RUNDOWN_REF, count: usize) -> bool {
     // Acquire: the object is seen as its owner made it.
     update(reference, Ordering::Acquire, |value| {
         (value & ACTIVE == 0).then(|| value + count * ONE)
@@ -69,7 +70,7 @@ fn acquire(reference: *mut EX_RUNDOWN_REF, count: usize) -> bool {
     .is_ok()
 }
 
-fn release(reference: *mut EX_RUNDOWN_REF, count: usize) {
+pub(super) fn release(reference: *mut EX_RUNDOWN_REF, count: usize) {
     // Release: what was done to the object comes before its owner goes on.
     let released = update(reference, Ordering::Release, |value| {
         (value & ACTIVE == 0).then(|| {
@@ -94,7 +95,7 @@ fn release(reference: *mut EX_RUNDOWN_REF, count: usize) {
     }
 }
 
-fn wait(reference: *mut EX_RUNDOWN_REF) {
+pub(super) fn wait(reference: *mut EX_RUNDOWN_REF) {
     let mut waiter = Waiter {
         left: AtomicUsize::new(0),
         event: event::new(),
@@ -115,6 +116,22 @@ fn wait(reference: *mut EX_RUNDOWN_REF) {
         // SAFETY: as above.
         unsafe { event::wait(&raw mut waiter.event) };
         word(reference).store(ACTIVE, Ordering::Relaxed);
+    }
+}
+
+/// Protects the next object.
+pub(super) fn reinitialize(reference: *mut EX_RUNDOWN_REF) {
+    // Release: whoever is protected from now on sees the new object.
+    if word(reference).swap(0, Ordering::Release) != ACTIVE {
+        bad_count(reference);
+    }
+}
+
+/// The run-down is over.
+pub(super) fn run_down(reference: *mut EX_RUNDOWN_REF) {
+    // Relaxed: whoever waited has seen everything already.
+    if word(reference).swap(ACTIVE, Ordering::Relaxed) & ACTIVE == 0 {
+        bad_count(reference);
     }
 }
 
@@ -141,10 +158,7 @@ nt_export! {
     ///
     /// It is an initialized reference.
     pub unsafe fn ExReInitializeRundownProtection(reference: *mut EX_RUNDOWN_REF) {
-        // Release: whoever is protected from now on sees the new object.
-        if word(reference).swap(0, Ordering::Release) != ACTIVE {
-            bad_count(reference);
-        }
+        reinitialize(reference);
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -219,9 +233,6 @@ nt_export! {
     ///
     /// ExWaitForRundownProtectionRelease has returned.
     pub unsafe fn ExRundownCompleted(reference: *mut EX_RUNDOWN_REF) {
-        // Relaxed: whoever waited has seen everything already.
-        if word(reference).swap(ACTIVE, Ordering::Relaxed) & ACTIVE == 0 {
-            bad_count(reference);
-        }
+        run_down(reference);
     }
 }

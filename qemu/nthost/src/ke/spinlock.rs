@@ -23,12 +23,12 @@ pub fn held() -> usize {
 }
 
 /// A driver's lock was taken on this processor.
-pub(super) fn count_acquired() {
+pub fn count_acquired() {
     HELD.fetch_add(1, Ordering::Relaxed);
 }
 
 /// A driver's lock is released on this processor.
-pub(super) fn count_released() {
+pub fn count_released() {
     HELD.fetch_sub(1, Ordering::Relaxed);
 }
 

@@ -8,6 +8,7 @@
 mod affinity;
 mod dpc;
 mod executive;
+mod executive_lock;
 mod interrupt;
 mod irp;
 mod lock;
@@ -74,6 +75,7 @@ pub fn run(switches: Switches<'_>) -> ! {
         priority::TESTS,
         thread::TESTS,
         executive::TESTS,
+        executive_lock::TESTS,
         registers::TESTS,
         irp::TESTS,
     ];
