@@ -4,6 +4,8 @@
 //! a leaf but where it says otherwise; no driver's routine is called with one of them held.
 
 pub mod dispatch_rules;
+pub mod error_code;
+pub mod error_text;
 pub mod record;
 
 #[cfg(target_os = "none")]
@@ -24,6 +26,8 @@ pub mod device;
 pub mod driver;
 #[cfg(target_os = "none")]
 pub mod driver_extension;
+#[cfg(target_os = "none")]
+pub mod error_log;
 #[cfg(target_os = "none")]
 pub mod event;
 #[cfg(target_os = "none")]

@@ -7,6 +7,7 @@
 
 mod affinity;
 mod dpc;
+mod error_log;
 mod executive;
 mod executive_lock;
 mod interrupt;
@@ -78,6 +79,7 @@ pub fn run(switches: Switches<'_>) -> ! {
         executive_lock::TESTS,
         registers::TESTS,
         irp::TESTS,
+        error_log::TESTS,
     ];
     let (mut passed, mut failed) = (0, 0);
     for &(name, test) in suites.into_iter().flatten() {

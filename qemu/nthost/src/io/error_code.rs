@@ -1,0 +1,109 @@
+//! The system's own codes for entries of the error log (`ntiologc.h`), by name.
+
+/// The codes, in order.
+const NAMES: &[(u32, &str)] = &[
+    (0x0004_0001, "IO_ERR_RETRY_SUCCEEDED"),
+    (0xc004_0002, "IO_ERR_INSUFFICIENT_RESOURCES"),
+    (0xc004_0003, "IO_ERR_CONFIGURATION_ERROR"),
+    (0xc004_0004, "IO_ERR_DRIVER_ERROR"),
+    (0xc004_0005, "IO_ERR_PARITY"),
+    (0xc004_0006, "IO_ERR_SEEK_ERROR"),
+    (0xc004_0007, "IO_ERR_BAD_BLOCK"),
+    (0xc004_0008, "IO_ERR_OVERRUN_ERROR"),
+    (0xc004_0009, "IO_ERR_TIMEOUT"),
+    (0xc004_000a, "IO_ERR_SEQUENCE"),
+    (0xc004_000b, "IO_ERR_CONTROLLER_ERROR"),
+    (0xc004_000c, "IO_ERR_INTERNAL_ERROR"),
+    (0xc004_000d, "IO_ERR_INCORRECT_IRQL"),
+    (0xc004_000e, "IO_ERR_INVALID_IOBASE"),
+    (0xc004_000f, "IO_ERR_NOT_READY"),
+    (0xc004_0010, "IO_ERR_INVALID_REQUEST"),
+    (0xc004_0011, "IO_ERR_VERSION"),
+    (0xc004_0012, "IO_ERR_LAYERED_FAILURE"),
+    (0xc004_0013, "IO_ERR_RESET"),
+    (0xc004_0014, "IO_ERR_PROTOCOL"),
+    (0xc004_0015, "IO_ERR_MEMORY_CONFLICT_DETECTED"),
+    (0xc004_0016, "IO_ERR_PORT_CONFLICT_DETECTED"),
+    (0xc004_0017, "IO_ERR_DMA_CONFLICT_DETECTED"),
+    (0xc004_0018, "IO_ERR_IRQ_CONFLICT_DETECTED"),
+    (0xc004_0019, "IO_ERR_BAD_FIRMWARE"),
+    (0x8004_001a, "IO_WRN_BAD_FIRMWARE"),
+    (0xc004_001b, "IO_ERR_DMA_RESOURCE_CONFLICT"),
+    (0xc004_001c, "IO_ERR_INTERRUPT_RESOURCE_CONFLICT"),
+    (0xc004_001d, "IO_ERR_MEMORY_RESOURCE_CONFLICT"),
+    (0xc004_001e, "IO_ERR_PORT_RESOURCE_CONFLICT"),
+    (0xc004_001f, "IO_BAD_BLOCK_WITH_NAME"),
+    (0x8004_0020, "IO_WRITE_CACHE_ENABLED"),
+    (0x8004_0021, "IO_RECOVERED_VIA_ECC"),
+    (0x8004_0022, "IO_WRITE_CACHE_DISABLED"),
+    (0x4004_0024, "IO_FILE_QUOTA_THRESHOLD"),
+    (0x4004_0025, "IO_FILE_QUOTA_LIMIT"),
+    (0x4004_0026, "IO_FILE_QUOTA_STARTED"),
+    (0x4004_0027, "IO_FILE_QUOTA_SUCCEEDED"),
+    (0x8004_0028, "IO_FILE_QUOTA_FAILED"),
+    (0xc004_0029, "IO_FILE_SYSTEM_CORRUPT"),
+    (0xc004_002a, "IO_FILE_QUOTA_CORRUPT"),
+    (0xc004_002b, "IO_SYSTEM_SLEEP_FAILED"),
+    (0xc004_002c, "IO_DUMP_POINTER_FAILURE"),
+    (0xc004_002d, "IO_DUMP_DRIVER_LOAD_FAILURE"),
+    (0xc004_002e, "IO_DUMP_INITIALIZATION_FAILURE"),
+    (0xc004_002f, "IO_DUMP_DUMPFILE_CONFLICT"),
+    (0xc004_0030, "IO_DUMP_DIRECT_CONFIG_FAILED"),
+    (0xc004_0031, "IO_DUMP_PAGE_CONFIG_FAILED"),
+    (0x8004_0032, "IO_LOST_DELAYED_WRITE"),
+    (0x8004_0033, "IO_WARNING_PAGING_FAILURE"),
+    (0x8004_0034, "IO_WRN_FAILURE_PREDICTED"),
+    (0x8004_0035, "IO_WARNING_INTERRUPT_STILL_PENDING"),
+    (0x8004_0036, "IO_DRIVER_CANCEL_TIMEOUT"),
+    (0xc004_0037, "IO_FILE_SYSTEM_CORRUPT_WITH_NAME"),
+    (0x8004_0038, "IO_WARNING_ALLOCATION_FAILED"),
+    (0x8004_0039, "IO_WARNING_LOG_FLUSH_FAILED"),
+    (0x8004_003a, "IO_WARNING_DUPLICATE_SIGNATURE"),
+    (0x8004_003b, "IO_WARNING_DUPLICATE_PATH"),
+    (0xc004_006c, "IO_ERR_THREAD_STUCK_IN_DEVICE_DRIVER"),
+    (0xc004_0075, "IO_ERR_PORT_TIMEOUT"),
+    (0x8004_0076, "IO_WARNING_BUS_RESET"),
+    (0x4004_0077, "IO_INFO_THROTTLE_COMPLETE"),
+    (0x8004_0081, "IO_WARNING_RESET"),
+    (0x8004_0082, "IO_FILE_SYSTEM_REPAIR_SUCCESS"),
+    (0xc004_0083, "IO_FILE_SYSTEM_REPAIR_FAILED"),
+    (0x8004_0084, "IO_WARNING_WRITE_FUA_PROBLEM"),
+    (0x4004_0085, "IO_CDROM_EXCLUSIVE_LOCK"),
+    (0x8004_0086, "IO_FILE_SYSTEM_TXF_RECOVERY_FAILURE"),
+    (0xc004_0087, "IO_FILE_SYSTEM_TXF_LOG_FULL_HANDLING_FAILED"),
+    (0x8004_0088, "IO_FILE_SYSTEM_TXF_RESOURCE_MANAGER_RESET"),
+    (
+        0xc004_0089,
+        "IO_FILE_SYSTEM_TXF_RESOURCE_MANAGER_START_FAILED",
+    ),
+    (0xc004_008a, "IO_FILE_SYSTEM_TXF_RESOURCE_MANAGER_SHUT_DOWN"),
+    (0x8004_008b, "IO_LOST_DELAYED_WRITE_NETWORK_DISCONNECTED"),
+    (0x8004_008c, "IO_LOST_DELAYED_WRITE_NETWORK_SERVER_ERROR"),
+    (
+        0x8004_008d,
+        "IO_LOST_DELAYED_WRITE_NETWORK_LOCAL_DISK_ERROR",
+    ),
+];
+
+/// The name of a code; none if it is a driver's own.
+#[must_use]
+pub fn name(code: u32) -> Option<&'static str> {
+    let known = NAMES.iter().find(|(known, _)| *known == code);
+    known.map(|(_, name)| *name)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn codes_are_those_of_the_io_facility_and_each_has_one_name() {
+        for (index, (code, text)) in NAMES.iter().enumerate() {
+            assert_eq!(code >> 16 & 0xfff, 4, "{text}");
+            assert_eq!(name(*code), Some(*text));
+            assert!(NAMES.iter().skip(index + 1).all(|(other, _)| other != code));
+        }
+        assert_eq!(name(0xc004_0004), Some("IO_ERR_DRIVER_ERROR"));
+        assert_eq!(name(0xc000_0001), None);
+    }
+}
