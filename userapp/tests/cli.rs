@@ -393,6 +393,15 @@ fn manual_pages_and_completions_know_every_command() {
         let page = directory.path().join(format!("eductl-{command}.1"));
         assert!(Path::new(&page).is_file(), "{command}");
     }
+    let nested = directory.path().join("eductl-host-fault-irp.1");
+    let nested = std::fs::read_to_string(nested).unwrap();
+    assert!(nested.contains("eductl\\-host\\-fault\\-irp") && nested.contains("Example"));
+    // All or none: a page's name is taken by a directory.
+    let taken = tempfile::tempdir().unwrap();
+    std::fs::create_dir(taken.path().join("eductl-write.1")).unwrap();
+    let output = eductl(&["man", "--output", taken.path().to_str().unwrap()]).output();
+    check(&output.unwrap(), 7, &["eductl-write.1"]);
+    assert_eq!(std::fs::read_dir(&taken).unwrap().count(), 1);
 }
 
 #[test]

@@ -6,7 +6,7 @@ mod file;
 mod number;
 mod workload;
 
-#[cfg(unix)]
+#[cfg(any(unix, test))]
 use std::path::PathBuf;
 use std::{process::ExitCode, time::Duration};
 
@@ -70,6 +70,123 @@ pub fn main() -> ExitCode {
         Err(error) => {
             context::print_error(&error, json);
             ExitCode::from(error.exit_code())
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    /// Calls `visit` with a command and all below it, and with what a person types for each.
+    fn walk(command: &clap::Command, typed: &str, visit: &mut dyn FnMut(&clap::Command, &str)) {
+        visit(command, typed);
+        for subcommand in command.get_subcommands() {
+            if subcommand.get_name() != "help" {
+                walk(
+                    subcommand,
+                    &format!("{typed} {}", subcommand.get_name()),
+                    visit,
+                );
+            }
+        }
+    }
+
+    /// The calls of eductl in a line of a shell's.
+    fn calls(line: &str) -> Vec<Vec<String>> {
+        let words = shlex::split(line).expect("quotes come in pairs");
+        words
+            .split(|word| ["&", "&&", "|"].contains(&word.as_str()))
+            .map(|call| call.split(|word| word == ">").next().unwrap_or_default())
+            .filter(|call| call.first().is_some_and(|program| program == "eductl"))
+            .map(<[String]>::to_vec)
+            .collect()
+    }
+
+    #[test]
+    fn the_command_line_is_consistent() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_has_examples_of_itself_that_parse() {
+        let mut seen = 0;
+        let mut command = Arguments::command();
+        command.build();
+        walk(&command, "eductl", &mut |command, typed| {
+            seen += 1;
+            let help = command.get_after_help().map(ToString::to_string);
+            let help = help.unwrap_or_else(|| panic!("{typed} has no example"));
+            let (_, examples) = help
+                .rsplit_once("Example")
+                .unwrap_or_else(|| panic!("{typed} has no example: {help}"));
+            let (_, examples) = examples.split_once(": ").expect("examples");
+            for line in examples.lines() {
+                let calls = calls(line);
+                let own = calls.iter().any(|call| call.join(" ").starts_with(typed));
+                assert!(own, "{typed}: {line}");
+                for call in calls {
+                    if let Err(fault) = Arguments::try_parse_from(call) {
+                        panic!("{typed}: {fault}");
+                    }
+                }
+            }
+        });
+        assert!(seen > 19, "only {seen} commands were seen");
+    }
+
+    #[test]
+    fn every_command_and_argument_says_what_it_is_for() {
+        let mut command = Arguments::command();
+        command.build();
+        walk(&command, "eductl", &mut |command, typed| {
+            assert!(command.get_about().is_some(), "{typed}");
+            for argument in command.get_arguments() {
+                assert!(argument.get_help().is_some(), "{typed} {argument}");
+            }
+        });
+    }
+
+    #[test]
+    fn the_exit_codes_that_the_help_names_are_those_of_the_errors() {
+        use eductl::Status;
+        let help = Arguments::command()
+            .get_after_help()
+            .map(ToString::to_string);
+        let help = help.expect("a help");
+        let file = || std::io::ErrorKind::NotFound.into();
+        let status = |nt| Error::Refused {
+            operation: String::new(),
+            status: Status::Nt(nt),
+        };
+        let late = |operation| Error::TimedOut {
+            operation,
+            limit: Duration::ZERO,
+        };
+        for (error, words) in [
+            (Error::NoDevice, "no such device"),
+            (Error::Usage(String::new()), "wrong arguments"),
+            (status(0xc000_000d), "refused by the driver"),
+            (Error::WrongAnswer(String::new()), "wrong answer"),
+            (late(String::new()), "too late"),
+            (status(0xc000_02b6), "the device or the machine is gone"),
+            (
+                Error::Disconnected(String::new()),
+                "the device or the machine is gone",
+            ),
+            (
+                Error::File {
+                    path: PathBuf::new(),
+                    error: file(),
+                },
+                "a file cannot be read",
+            ),
+            (Error::Interrupted, "interrupted"),
+        ] {
+            let line = format!("{} {words}", error.exit_code());
+            assert!(help.contains(&line), "“{line}” is not in: {help}");
         }
     }
 }

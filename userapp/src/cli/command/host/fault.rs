@@ -26,6 +26,7 @@ pub struct Arguments {
 #[derive(Debug, Subcommand)]
 enum Kind {
     /// Calls that may fail for lack of resources do.
+    #[command(after_help = "Example: eductl host fault call --routine ExAllocatePool2 --nth 3")]
     Call {
         /// The routine; any that may fail if nothing is said.
         #[arg(long, default_value = "")]
@@ -41,6 +42,7 @@ enum Kind {
         count: u32,
     },
     /// Calls that may fail for lack of resources do, at random.
+    #[command(after_help = "Example: eductl host fault random --seed 7 --per-mille 20")]
     Random {
         /// The service whose driver calls; any if nothing is said.
         #[arg(long, default_value = "")]
@@ -53,6 +55,9 @@ enum Kind {
         per_mille: u16,
     },
     /// An IRP that a driver sends down fails, or goes down later.
+    #[command(
+        after_help = "Example: eductl host fault irp --major 0x1b --minor 0 --status 0xc000009a"
+    )]
     Irp {
         /// `IRP_MJ_…`.
         #[arg(long, value_parser = byte)]
@@ -71,6 +76,7 @@ enum Kind {
         pend: Option<u32>,
     },
     /// Takes back all faults that have not happened.
+    #[command(after_help = "Example: eductl host fault clear")]
     Clear,
 }
 
