@@ -132,6 +132,8 @@ rows! {
 impl Status {
     /// `STATUS_SUCCESS`.
     pub const SUCCESS: Self = Self::Nt(0);
+    /// `STATUS_DEVICE_REMOVED`.
+    pub const DEVICE_REMOVED: Self = Self::Nt(0xc000_02b6);
 
     /// Whether it was done, wholly (`NT_SUCCESS`).
     #[must_use]

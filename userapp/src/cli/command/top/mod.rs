@@ -1,5 +1,5 @@
-//! `eductl top`: a live view of the devices. It asks each once a second for what the driver has
-//! counted anyway, and nothing else.
+//! `eductl top`: a live view of the devices. Once a second it asks which there are, and each for
+//! what the driver has counted anyway.
 
 mod model;
 mod view;
@@ -49,10 +49,10 @@ impl Arguments {
         }
         let system = context.system()?;
         let mut model = Model::new(watch(context, &system)?);
-        model.refresh(Instant::now())?;
+        model.refresh(&system, Instant::now())?;
         // It also restores the terminal should the program panic.
         let mut terminal = ratatui::try_init().map_err(output_fault)?;
-        let result = self.show(context, &mut terminal, &mut model);
+        let result = self.show(context, &system, &mut terminal, &mut model);
         ratatui::restore();
         result
     }
@@ -60,6 +60,7 @@ impl Arguments {
     fn show(
         &self,
         context: &Context,
+        system: &dyn IoSystem,
         terminal: &mut ratatui::DefaultTerminal,
         model: &mut Model,
     ) -> Result<(), Error> {
@@ -82,7 +83,7 @@ impl Arguments {
             }
             if Instant::now() >= next {
                 next += self.interval;
-                model.refresh(Instant::now())?;
+                model.refresh(system, Instant::now())?;
             }
         }
     }
@@ -104,7 +105,7 @@ fn watch(context: &Context, system: &dyn IoSystem) -> Result<Vec<Watched>, Error
         .into_iter()
         .map(|device| {
             let edu = Edu::new(context.open(system, &device)?);
-            Watched::new(device.index, edu)
+            Watched::new(device, edu)
         })
         .collect()
 }

@@ -2,7 +2,7 @@
 
 use std::time::Instant;
 
-use eductl::{Edu, Error, edu::Counters};
+use eductl::{Device, Edu, Error, IoSystem, Status, device, edu::Counters};
 use eduwdm_abi::{
     edu::InterruptKind,
     statistics::{Processor, Queue, QueueKind},
@@ -12,8 +12,10 @@ use eduwdm_abi::{
 /// What is known of a device that does not change.
 #[derive(Clone, Debug)]
 pub struct Facts {
-    /// Its index.
+    /// Its index when the view began.
     pub index: usize,
+    /// The path of its interface.
+    pub path: String,
     /// Its node.
     pub node: Option<u32>,
     /// How it interrupts.
@@ -41,16 +43,20 @@ pub struct Watched {
     pub now: Option<Snapshot>,
     /// A moment ago.
     pub before: Option<Snapshot>,
+    /// Why it is not asked any more. Its handle is closed then, for which a device that is gone
+    /// waits.
+    pub gone: Option<String>,
 }
 
 impl Watched {
-    pub fn new(index: usize, edu: Edu) -> Result<Self, Error> {
+    pub fn new(device: Device, edu: Edu) -> Result<Self, Error> {
         let identity = edu.identify()?;
         let topology = edu.topology()?;
         let node = topology.device_node;
         Ok(Self {
             facts: Facts {
-                index,
+                index: device.index,
+                path: device.path,
                 node: (node != NODE_UNKNOWN).then_some(node),
                 interrupt: match InterruptKind::from_wire(identity.interrupt_kind) {
                     Some(InterruptKind::LineBased) => "line-based",
@@ -62,6 +68,7 @@ impl Watched {
             edu: Some(edu),
             now: None,
             before: None,
+            gone: None,
         })
     }
 
@@ -73,12 +80,21 @@ impl Watched {
             edu: None,
             now: None,
             before: None,
+            gone: None,
         }
     }
 
     /// Takes a new snapshot.
     pub fn push(&mut self, snapshot: Snapshot) {
         self.before = self.now.replace(snapshot);
+    }
+
+    /// Asks the device no more.
+    fn lose(&mut self, why: String) {
+        self.edu = None;
+        self.gone = Some(why);
+        // What it has counted stays to be seen, but it counts no more.
+        self.before = None;
     }
 
     /// How often something has happened in a second, lately.
@@ -128,15 +144,40 @@ impl Model {
         }
     }
 
-    /// Asks each device for its counters.
-    pub fn refresh(&mut self, now: Instant) -> Result<(), Error> {
-        for device in &mut self.devices {
-            if let Some(edu) = &device.edu {
-                let counters = edu.statistics()?;
-                device.push(Snapshot { counters, at: now });
-            }
+    /// Asks each device for its counters. One that refuses or is not listed any more is not asked
+    /// again: a driver may well answer for a device that is gone, since it has counted itself.
+    ///
+    /// # Errors
+    ///
+    /// Whatever is not the fault of one device, and why the last one is not asked again when
+    /// none is left.
+    pub fn refresh(&mut self, system: &dyn IoSystem, now: Instant) -> Result<(), Error> {
+        let present = device::list(system)?;
+        let mut last = None;
+        for watched in &mut self.devices {
+            let Some(edu) = &watched.edu else {
+                continue;
+            };
+            let is_present = present
+                .iter()
+                .any(|device| device.path.eq_ignore_ascii_case(&watched.facts.path));
+            let fault = match edu.statistics() {
+                Ok(counters) if is_present => {
+                    watched.push(Snapshot { counters, at: now });
+                    continue;
+                }
+                Ok(_) => Error::Refused {
+                    operation: format!("watching device {}", watched.facts.index),
+                    status: Status::DEVICE_REMOVED,
+                },
+                Err(error @ Error::Refused { .. }) => error,
+                Err(error) => return Err(error),
+            };
+            watched.lose(fault.to_string());
+            last = Some(fault);
         }
-        Ok(())
+        let watching = self.devices.iter().any(|watched| watched.edu.is_some());
+        last.filter(|_| !watching).map_or(Ok(()), Err)
     }
 
     /// Shows another device.

@@ -24,10 +24,10 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model) {
         Constraint::Length(1),
     ])
     .areas(frame.area());
-    let names = model
-        .devices
-        .iter()
-        .map(|device| format!("device {}", device.facts.index));
+    let names = model.devices.iter().map(|device| {
+        let gone = if device.gone.is_some() { " (gone)" } else { "" };
+        format!("device {}{gone}", device.facts.index)
+    });
     frame.render_widget(
         Tabs::new(names)
             .select(model.selected)
@@ -45,6 +45,11 @@ pub fn draw(frame: &mut Frame<'_>, model: &Model) {
 }
 
 fn about(device: &Watched) -> Paragraph<'static> {
+    if let Some(why) = &device.gone {
+        // The first line says what; the others what to do.
+        let why = why.lines().next().unwrap_or_default().to_owned();
+        return Paragraph::new(Line::from(why).bold());
+    }
     let facts = &device.facts;
     let node = facts
         .node
@@ -194,6 +199,7 @@ mod tests {
     fn model() -> Model {
         let facts = |index| Facts {
             index,
+            path: String::new(),
             node: (index == 0).then_some(1),
             interrupt: "message-signaled",
             vector: (0x51, 5),
@@ -240,6 +246,51 @@ mod tests {
         assert!(
             has(&screen, &["│1 ", " 400 ", " 900 "]) || has(&screen, &[" 1 ", " 400 ", " 900 "])
         );
+    }
+
+    #[test]
+    fn a_device_that_is_gone_says_why_and_the_others_are_shown() {
+        let mut model = model();
+        model.devices[0].gone = Some("GetStatistics failed: gone\n  What to do".to_owned());
+        let first = screen(&model, 100, 30);
+        assert!(has(&first, &["device 0 (gone)", "device 1"]), "{first:#?}");
+        assert!(has(&first, &["GetStatistics failed: gone"]), "{first:#?}");
+        // What it had counted.
+        assert!(has(&first, &["compute", " 900 "]), "{first:#?}");
+        model.select(1);
+        let second = screen(&model, 100, 30);
+        assert!(has(&second, &["node unknown"]), "{second:#?}");
+    }
+
+    #[test]
+    fn a_terminal_that_changes_its_size_is_filled_anew() {
+        let model = model();
+        let mut terminal = Terminal::new(TestBackend::new(100, 30)).unwrap();
+        for (width, height, rows) in [(100, 30, 4), (60, 12, 0), (120, 40, 4), (100, 15, 2)] {
+            terminal.backend_mut().resize(width, height);
+            terminal.draw(|frame| draw(frame, &model)).unwrap();
+            let buffer = terminal.backend().buffer();
+            assert_eq!((buffer.area.width, buffer.area.height), (width, height));
+            let row = |y| {
+                (0..width)
+                    .map(|x| buffer[(x, y)].symbol())
+                    .collect::<String>()
+            };
+            let lines: Vec<_> = (0..height).map(row).collect();
+            // The last line is always the keys', and the processors have what is left.
+            assert!(
+                lines[usize::from(height) - 1].contains("q quit"),
+                "{lines:#?}"
+            );
+            let begin = lines
+                .iter()
+                .position(|line| line.contains("processors") && !line.contains("q quit"));
+            let begin = begin.expect("the processors") + 2;
+            let shown = lines[begin..]
+                .iter()
+                .take_while(|line| line.contains(" 0 ") || line.contains(" 900 "));
+            assert_eq!(shown.count(), rows, "{lines:#?}");
+        }
     }
 
     #[test]
