@@ -2,6 +2,7 @@
 //! or a script runs it.
 
 use std::{
+    path::PathBuf,
     process::{Child, Command, Output, Stdio},
     thread,
     time::{Duration, Instant},
@@ -41,8 +42,14 @@ impl Program {
         Self { booted }
     }
 
+    /// The program's file.
+    #[must_use]
+    pub fn executable(&self) -> PathBuf {
+        out().join("eductl")
+    }
+
     fn command(&self, arguments: &[&str]) -> Command {
-        let mut command = Command::new(out().join("eductl"));
+        let mut command = Command::new(self.executable());
         command
             .args(arguments)
             .arg("--socket")
