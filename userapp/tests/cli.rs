@@ -9,7 +9,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use double::{Double, ENDLESS};
+use double::{Double, ENDLESS, WRONG};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -332,6 +332,49 @@ fn work_is_checked_and_counted() {
     // The double has no events, so the first is a fault.
     let output = with(&double, &["cancel-storm", "--requests", "50"]);
     check(&output, 3, &["STATUS_INVALID_DEVICE_REQUEST"]);
+}
+
+#[test]
+fn a_wrong_answer_is_told_with_what_repeats_it_and_exits_with_4() {
+    let double = Double::start();
+    let number = WRONG.to_string();
+    let output = with(&double, &["factorial", "5", &number]);
+    check(
+        &output,
+        4,
+        &["998! = 1", "998! = 0 modulo 2^32 was asked for"],
+    );
+    assert_eq!(output.stdout, b"", "a part of the answers is no answer");
+    let lying = Double::lying();
+    let arguments = ["stress", "--mix", "factorial", "--seed", "7"];
+    check(&with(&lying, &arguments), 4, &["try again with --seed 0x7"]);
+    let output = with(&lying, &["stress", "--mix", "factorial", "--json"]);
+    check(&output, 4, &[]);
+    assert_eq!(json(&output)["error"]["kind"], "wrong-answer");
+    let directory = tempfile::tempdir().unwrap();
+    let figures = directory.path().join("figures");
+    let output = with(&lying, &["bench", "--output", figures.to_str().unwrap()]);
+    check(&output, 4, &["12! = 479001601"]);
+    assert!(!figures.exists());
+    assert_eq!(lying.seen().outstanding, 0);
+}
+
+#[test]
+fn the_guide_names_every_command_and_every_exit_code() {
+    let guide = include_str!("../../docs/src/eductl.md");
+    for command in COMMANDS {
+        assert!(guide.contains(&format!("`{command}`")), "{command}");
+    }
+    let help = text(&eductl(&["--help"]).output().unwrap().stdout);
+    let help = help.split_whitespace().collect::<Vec<_>>().join(" ");
+    let codes = help.split_once("Exit codes: ").expect("exit codes").1;
+    let codes = codes.split('.').next().unwrap_or_default();
+    let mut named = 0;
+    for code in codes.split("; ").filter_map(|code| code.split(' ').next()) {
+        assert!(guide.contains(&format!("\n| {code} | ")), "{code}");
+        named += 1;
+    }
+    assert_eq!(named, 9, "{codes}");
 }
 
 #[test]

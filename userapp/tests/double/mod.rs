@@ -32,6 +32,8 @@ use zerocopy::{FromBytes, FromZeros, IntoBytes};
 pub const ENDLESS: u32 = 1000;
 /// The factorial at which the machine ends.
 pub const FATAL: u32 = 999;
+/// The factorial whose result is wrong.
+pub const WRONG: u32 = 998;
 /// Factorials from this number on are done even though they are cancelled.
 pub const STUBBORN: u32 = 2000;
 
@@ -55,7 +57,16 @@ impl Double {
         Self::with_version(PROTOCOL_VERSION)
     }
 
+    /// All of its factorials are wrong.
+    pub fn lying() -> Self {
+        Self::with(PROTOCOL_VERSION, true)
+    }
+
     pub fn with_version(version: u32) -> Self {
+        Self::with(version, false)
+    }
+
+    fn with(version: u32, lies: bool) -> Self {
         let directory = tempfile::tempdir().unwrap();
         let socket = directory.path().join("double.sock");
         let listener = UnixListener::bind(&socket).unwrap();
@@ -64,7 +75,7 @@ impl Double {
         thread::spawn(move || {
             for stream in listener.incoming() {
                 let seen = Arc::clone(&shared);
-                thread::spawn(move || Process::new(stream.unwrap(), seen, version).serve());
+                thread::spawn(move || Process::new(stream.unwrap(), seen, version, lies).serve());
             }
         });
         Self {
@@ -123,15 +134,17 @@ struct Process {
     stream: UnixStream,
     seen: Arc<Mutex<Seen>>,
     version: u32,
+    lies: bool,
     held: HashMap<RequestId, u32>,
 }
 
 impl Process {
-    fn new(stream: UnixStream, seen: Arc<Mutex<Seen>>, version: u32) -> Self {
+    fn new(stream: UnixStream, seen: Arc<Mutex<Seen>>, version: u32, lies: bool) -> Self {
         Self {
             stream,
             seen,
             version,
+            lies,
             held: HashMap::new(),
         }
     }
@@ -242,7 +255,7 @@ impl Process {
         let output = FactorialOutput {
             header: Header::of::<FactorialOutput>(),
             n,
-            result: factorial_mod_2_32(n),
+            result: factorial_mod_2_32(n) + u32::from(self.lies || n == WRONG),
             interrupt_processor: 0,
             dpc_processor: 0,
             elapsed_100ns: 10,
