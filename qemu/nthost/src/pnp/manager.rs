@@ -12,7 +12,11 @@ use super::{
     add, eject,
     node::{self, Node},
     numa,
-    pci::{self, function},
+    pci::{
+        self,
+        config::{COMMAND, COMMAND_NO_INTX, Config},
+        function,
+    },
     rebalance, remove,
 };
 use crate::{
@@ -55,6 +59,9 @@ pub fn initialize() {
         if console::is_console(function.header.vendor, function.header.device) {
             continue;
         }
+        // Until it is started it asserts no line: that may be one of a device that is.
+        let config = &function.address;
+        config.write_command(config.read16(COMMAND) | COMMAND_NO_INTX);
         let numa_node = numa::node_of(function.address.bus);
         let node = Node::add(function, numa_node);
         // Without a device object it cannot be added, and that says why.

@@ -127,7 +127,10 @@ pub fn find() -> Result<Console, &'static str> {
             if !is_console(id as u16, (id >> 16) as u16) {
                 continue;
             }
-            root.set_command(function, Command::MEMORY_SPACE | Command::BUS_MASTER);
+            // Nobody acknowledges its interrupts, so it must not assert a line that a driver's
+            // device shares.
+            let command = Command::MEMORY_SPACE | Command::BUS_MASTER | Command::INTERRUPT_DISABLE;
+            root.set_command(function, command);
             let transport = PciTransport::new::<Pages, _>(&mut root, function)
                 .map_err(|_| "the console's registers make no sense")?;
             let device = VirtIOConsole::new(transport).map_err(|_| "the console does not start")?;
