@@ -37,7 +37,10 @@ fn a_wait_at_dispatch_level_is_a_bugcheck_with_its_file_and_line() {
     let SessionError::Bugcheck(text) = &fault else {
         panic!("{fault}");
     };
-    assert!(text.contains("ATTEMPTED_SWITCH_FROM_DPC"), "{text}");
+    assert!(
+        text.contains("DRIVER_VERIFIER_DETECTED_VIOLATION"),
+        "{text}"
+    );
     let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("drivers/waits/src/lib.rs");
     let source = fs::read_to_string(source).unwrap();
     let wrong = source

@@ -15,9 +15,9 @@ use nthost_protocol::Manifest;
 /// How long a machine may take: a test that would not end is one that fails.
 const LIMIT: Duration = Duration::from_mins(5);
 
-/// Boots a machine that tests itself, and checks what it says.
+/// Boots a machine with these switches; how it ended, and what it said.
 #[track_caller]
-fn passes(machine: &str, switches: &[&str]) {
+fn run(machine: &str, switches: &[&str]) -> (Ending, Vec<String>) {
     let machine = Machine::load(machine).unwrap_or_else(|fault| panic!("{fault}"));
     let artifacts = artifacts();
     let kernel = Kernel {
@@ -34,7 +34,13 @@ fn passes(machine: &str, switches: &[&str]) {
     let mut guest =
         Guest::start(&machine, &kernel, |_| ()).unwrap_or_else(|fault| panic!("{fault}"));
     let ending = guest.wait(LIMIT);
-    let log = guest.log.lines();
+    (ending, guest.log.lines())
+}
+
+/// Boots a machine that tests itself, and checks what it says.
+#[track_caller]
+fn passes(machine: &str, switches: &[&str]) {
+    let (ending, log) = run(machine, switches);
     let passed = log
         .iter()
         .filter(|line| line.contains("selftest: ok "))
@@ -64,4 +70,43 @@ fn the_kernel_keeps_its_rules_on_two_nodes() {
 #[test]
 fn the_kernel_keeps_its_rules_when_scheduling_is_noisy() {
     passes("smp4", &["selftest", "noise=0x5eed"]);
+}
+
+/// What a driver must not do, and the bug check that it ends in.
+const VIOLATIONS: &[(&str, &str)] = &[
+    ("0x32", "0x000000c4 (0x32, 0x0, "),
+    ("0x33", "0x000000c4 (0x33, 0x2, "),
+    ("0x34", "0x000000c4 (0x34, 0x0, 0x0, "),
+    ("0x39", "0x000000c4 (0x39, 0x0, 0x0, "),
+    ("0x3b", "0x000000c4 (0x3b, 0x2, "),
+    ("0x3b-delay", "0x000000c4 (0x3b, 0x2, 0x0, "),
+    ("0x3e", "0x000000c4 (0x3e, 0x0, "),
+    ("0x40", "0x000000c4 (0x40, 0x0, "),
+    ("0x41", "0x000000c4 (0x41, 0x0, "),
+    ("0x42", "0x000000c4 (0x42, 0x5, "),
+    ("0x80", "0x000000c4 (0x80, 0x5, "),
+    ("0xea", "0x000000c4 (0xea, 0x0, 0x0, "),
+    ("0x1007", "0x000000c4 (0x1007, "),
+    ("0x20011", "0x000000c4 (0x20011, "),
+    ("0x2001f", "0x000000c4 (0x2001f, "),
+    ("0x20023", "0x000000c4 (0x20023, "),
+    ("0x0f", "0x0000000f ("),
+    ("0x10", "0x00000010 ("),
+];
+
+#[test]
+fn a_call_that_is_not_allowed_ends_in_its_own_bug_check() {
+    for (name, expected) in VIOLATIONS {
+        let switch = format!("violation={name}");
+        let (ending, log) = run("up", &["selftest", &switch]);
+        let stop = log
+            .iter()
+            .find_map(|line| line.strip_prefix("*** STOP: "))
+            .unwrap_or_default();
+        assert!(
+            ending != Ending::Exit(0) && stop.starts_with(expected),
+            "{name}: {ending}, {stop:?} should be {expected:?}:\n{}",
+            log.join("\n")
+        );
+    }
 }

@@ -46,6 +46,21 @@ pub struct Routine {
     pub highest: u8,
 }
 
+/// An argument as a bug check shows it: its first eight bytes.
+pub const fn word<T>(argument: &T) -> u64 {
+    let mut bytes = [0; 8];
+    let count = if size_of::<T>() < 8 {
+        size_of::<T>()
+    } else {
+        8
+    };
+    let from = core::ptr::from_ref(argument).cast::<u8>();
+    let to = bytes.as_mut_ptr();
+    // SAFETY: both have so many bytes; arguments have no padding among their first eight.
+    unsafe { core::ptr::copy_nonoverlapping(from, to, count) };
+    u64::from_le_bytes(bytes)
+}
+
 /// Defines routines that drivers can import; see the [module](self).
 ///
 /// ```ignore
@@ -75,7 +90,9 @@ macro_rules! nt_export {
                 highest: $crate::export::$highest,
             };
             #[cfg(target_os = "none")]
-            $crate::verifier::call::enter(&ROUTINE);
+            if !$crate::verifier::call::enter(&ROUTINE) {
+                $crate::verifier::irql::refused(&ROUTINE, &[$($crate::export::word(&$argument)),*]);
+            }
             #[cfg(not(target_os = "none"))]
             let _ = &ROUTINE;
             $body

@@ -6,7 +6,8 @@
 //!
 //! Sources: ExAcquireFastMutex, ExTryToAcquireFastMutex, ExReleaseFastMutex and their unsafe
 //! counterparts, KeInitializeGuardedMutex, KeAcquireGuardedMutex, "Fast Mutexes and Guarded
-//! Mutexes"; bug check 0xC4, subcodes 0x1000, 0x1004 and 0x1007.
+//! Mutexes"; bug check 0xC4, subcodes 0x39, 0x3A, 0x1000, 0x1004 and
+//! 0x1007.
 
 use core::{
     ptr::null_mut,
@@ -23,6 +24,7 @@ use crate::{
         irql,
         thread::{self, Thread},
     },
+    verifier::irql as irql_rule,
 };
 
 /// The count of a free mutex.
@@ -108,6 +110,15 @@ fn release(mutex: *mut FAST_MUTEX) -> u8 {
     before
 }
 
+/// A mutex is taken or released "unsafe": APCs must be held back by the caller.
+fn check_apcs(name: &'static str, mutex: *mut FAST_MUTEX) {
+    // SAFETY: the thread that runs exists.
+    let held_back = unsafe { (*thread::current()).holds_apcs_back() };
+    if irql::current() < APC_LEVEL && !held_back {
+        irql_rule::violated(name, &[mutex as u64]);
+    }
+}
+
 /// Adds to what holds normal and special kernel APCs back.
 fn guard_region(change: i32) {
     let thread: *mut Thread = thread::current();
@@ -168,6 +179,7 @@ nt_export! {
     ///
     /// It is an initialized mutex.
     pub unsafe fn ExAcquireFastMutexUnsafe(mutex: *mut FAST_MUTEX) {
+        check_apcs("ExAcquireFastMutexUnsafe", mutex);
         acquire(mutex, irql::current());
     }
 
@@ -180,6 +192,7 @@ nt_export! {
     ///
     /// The thread took it so.
     pub unsafe fn ExReleaseFastMutexUnsafe(mutex: *mut FAST_MUTEX) {
+        check_apcs("ExReleaseFastMutexUnsafe", mutex);
         release(mutex);
     }
 

@@ -242,7 +242,14 @@ macro_rules! raising_export {
                     lowest: $crate::export::$lowest,
                     highest: $crate::export::$highest,
                 };
-                $crate::verifier::call::enter(&ROUTINE);
+                if !$crate::verifier::call::enter(&ROUTINE) {
+                    let arguments = [
+                        $crate::export::word(&$first),
+                        $crate::export::word(&$second),
+                        $crate::export::word(&$third),
+                    ];
+                    $crate::verifier::irql::refused(&ROUTINE, &arguments);
+                }
                 $body
             }
         }

@@ -13,7 +13,7 @@ use super::{
     irql, thread, time,
     wait::{self, WaitMode, WaitType},
 };
-use crate::export::DISPATCH_LEVEL;
+use crate::{export::DISPATCH_LEVEL, verifier::irql as irql_rule};
 
 /// `UserMode`.
 const USER_MODE: i8 = 1;
@@ -71,12 +71,12 @@ pub(super) fn withdraw() {
 
 /// At DISPATCH_LEVEL only a wait that does not wait is allowed. The IRQL that counts is the one
 /// before the signal that announced the wait.
-fn check_irql(due: Option<u64>) {
+fn check_irql(due: Option<u64>, name: &'static str, arguments: &[u64]) {
     // SAFETY: the thread that runs, whose own field this is.
     let announced = unsafe { (*thread::current()).wait_next };
     let level = announced.unwrap_or_else(irql::current);
     if level >= DISPATCH_LEVEL && due != Some(0) {
-        bugcheck::wait_at_raised_irql(level);
+        irql_rule::violated(name, arguments);
     }
 }
 
@@ -105,7 +105,8 @@ nt_export! {
     ) -> NTSTATUS {
         // SAFETY: the caller's promise.
         let due = unsafe { due(timeout) };
-        check_irql(due);
+        let words = [object as u64, 0, 0, 0, timeout as u64];
+        check_irql(due, "KeWaitForSingleObject", &words);
         // SAFETY: the caller's promise.
         unsafe { wait::wait_in(&[object.cast()], WaitType::Any, due, mode(wait_mode, alertable)) }
     }
@@ -161,7 +162,8 @@ nt_export! {
         let objects = unsafe { core::slice::from_raw_parts(objects.cast(), count) };
         // SAFETY: the caller's promise.
         let due = unsafe { due(timeout) };
-        check_irql(due);
+        let words = [0, objects.as_ptr() as u64, 0, 0, 0, 0, timeout as u64];
+        check_irql(due, "KeWaitForMultipleObjects", &words);
         // SAFETY: the caller's promise.
         unsafe { wait::wait_in(objects, kind, due, mode(wait_mode, alertable)) }
     }

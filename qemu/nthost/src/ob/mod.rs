@@ -5,7 +5,7 @@ pub mod client_id;
 #[cfg(target_os = "none")]
 mod exports;
 #[cfg(target_os = "none")]
-pub use exports::reference_handle;
+pub use exports::{ZwClose, reference_handle};
 #[cfg(target_os = "none")]
 pub mod handle;
 pub mod name;

@@ -1,6 +1,8 @@
 //! nthost tests its own kernel, on the machine that it booted on: the switch `selftest`, or
 //! `selftest=WORD` for the tests whose names hold the word.
 //!
+//! `violation=NAME` with it makes one call that a driver must not make.
+//!
 //! The tests call the routines as drivers do. Each has a line in the log, `ok` or `FAILED`; the
 //! emulator's exit status says whether all passed. Nothing is timed: a test that would not end
 //! is ended by whoever started the machine.
@@ -19,6 +21,7 @@ mod registers;
 mod target;
 mod thread;
 mod timer;
+mod violation;
 mod wait;
 
 use alloc::string::String;
@@ -64,6 +67,10 @@ pub fn run(switches: Switches<'_>) -> ! {
     if let Some(seed) = switches.noise() {
         log!("selftest", "scheduling noise from seed {seed:#x}");
         noise::start(seed);
+    }
+    if let Some(name) = switches.value("violation") {
+        violation::run(name);
+        exit::exit(exit_code::SELFTEST)
     }
     let word = switches.value("selftest").unwrap_or("");
     let suites = [

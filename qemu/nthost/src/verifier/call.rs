@@ -8,11 +8,7 @@ use core::{
 use crate::{
     export::Routine,
     hal::serial::Port,
-    ke::{
-        bugcheck::{self, code},
-        irql, noise,
-        trap::TrapFrame,
-    },
+    ke::{irql, noise, trap::TrapFrame},
     mm::paging::KERNEL_BASE,
 };
 
@@ -28,38 +24,23 @@ pub fn count() -> u64 {
     CALLS.load(Ordering::Relaxed)
 }
 
-/// A routine is called. A wrong IRQL ends in bug check 0xC4 with the documented subcode for
-/// rules of the reference pages (0x2000 and up are rules by name; this is the general one).
+/// A routine is called; whether its documentation allows that at this IRQL. If not, the caller
+/// goes on to [`super::irql::refused`], with the routine's arguments.
 ///
 /// Never inlined: its own frame leads to that of the routine.
 #[inline(never)]
-pub fn enter(routine: &'static Routine) {
+#[must_use]
+pub fn enter(routine: &'static Routine) -> bool {
     CALLS.fetch_add(1, Ordering::Relaxed);
     let level = irql::current();
-    if level > routine.highest {
-        log!(
-            "verifier",
-            "{} called at IRQL {level}; it may be called at up to {}",
-            routine.name,
-            routine.highest
-        );
-        let parameters = [routine.name.as_ptr() as u64, u64::from(level), 0, 0];
-        bugcheck::bugcheck(code::IRQL_NOT_LESS_OR_EQUAL, parameters);
-    }
-    if level < routine.lowest {
-        log!(
-            "verifier",
-            "{} called at IRQL {level}; it may be called from {} on",
-            routine.name,
-            routine.lowest
-        );
-        let parameters = [routine.name.as_ptr() as u64, u64::from(level), 0, 0];
-        bugcheck::bugcheck(code::IRQL_NOT_DISPATCH_LEVEL, parameters);
+    if level > routine.highest || level < routine.lowest {
+        return false;
     }
     noise::at_call();
     if super::breakpoint::any() {
         super::breakpoint::reached(routine.name, callers_caller());
     }
+    true
 }
 
 /// Where the routine that called the one that calls this returns to.

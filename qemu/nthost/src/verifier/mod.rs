@@ -5,6 +5,7 @@ pub mod breakpoint;
 pub mod call;
 pub mod fault;
 pub mod freed;
+pub mod irql;
 pub mod options;
 pub mod unload;
 

@@ -1,0 +1,221 @@
+//! What drivers must not do, one at a time: the switch `violation=NAME`. Each ends in a bug check,
+//! by which whoever started the machine tells that it was found.
+
+use core::ptr::null;
+
+use nthost_nt::ke::KSPIN_LOCK;
+
+use super::object::{Event, MILLISECOND};
+use crate::{
+    ex::{
+        fast_mutex::{
+            ExAcquireFastMutex, ExAcquireFastMutexUnsafe, ExReleaseFastMutex,
+            KeInitializeGuardedMutex,
+        },
+        push_lock::{ExAcquirePushLockExclusiveEx, ExReleasePushLockSharedEx},
+        spin_lock::{ExAcquireSpinLockExclusive, ExReleaseSpinLockShared},
+    },
+    export::{DIRQL_MIN, DISPATCH_LEVEL},
+    ke::{
+        apc::{KeEnterCriticalRegion, KeLeaveCriticalRegion},
+        irql,
+        ktimer::KeCancelTimer,
+        spinlock::{
+            KeAcquireSpinLockAtDpcLevel, KeAcquireSpinLockRaiseToDpc, KeInitializeSpinLock,
+            KeReleaseSpinLock, KeReleaseSpinLockFromDpcLevel,
+        },
+        wait_for::{KeDelayExecutionThread, KeWaitForSingleObject},
+    },
+    ob::ZwClose,
+    rtl::case::RtlDowncaseUnicodeChar,
+};
+
+/// A name, and what is done.
+type Violation = (&'static str, unsafe fn());
+
+/// What can be done.
+const VIOLATIONS: &[Violation] = &[
+    ("0x32", release_spin_lock_below),
+    ("0x33", acquire_fast_mutex_above),
+    ("0x34", release_fast_mutex_below),
+    ("0x39", acquire_fast_mutex_unsafe),
+    ("0x3b", wait_at_dispatch_level),
+    ("0x3b-delay", delay_at_dispatch_level),
+    ("0x3e", leave_no_region),
+    ("0x40", acquire_at_dpc_level_below),
+    ("0x41", release_from_dpc_level_below),
+    ("0x42", acquire_spin_lock_above),
+    ("0x80", set_event_above),
+    ("0xea", push_lock_with_apcs),
+    ("0x1007", release_free_push_lock),
+    ("0x20011", cancel_timer_above),
+    ("0x2001f", close_at_dispatch_level),
+    ("0x20023", string_at_dispatch_level),
+    ("0x0f", writer_twice),
+    ("0x10", release_free_spin_lock),
+];
+
+/// Does what the name says; comes back only if nobody finds it.
+pub fn run(name: &str) {
+    let found = VIOLATIONS.iter().find(|(other, _)| *other == name);
+    if let Some((_, violation)) = found {
+        // SAFETY: what follows is a bug check.
+        unsafe { violation() };
+        log!("selftest", "FAILED {name}: nobody found it");
+    } else {
+        log!("selftest", "FAILED {name}: there is no such violation");
+    }
+}
+
+const ABOVE: u8 = DIRQL_MIN;
+
+unsafe fn lock() -> KSPIN_LOCK {
+    let mut lock = 0;
+    // SAFETY: memory for a lock.
+    unsafe { KeInitializeSpinLock(&raw mut lock) };
+    lock
+}
+
+unsafe fn release_spin_lock_below() {
+    // SAFETY: no preconditions.
+    let mut lock = unsafe { lock() };
+    // SAFETY: an initialized lock.
+    let before = unsafe { KeAcquireSpinLockRaiseToDpc(&raw mut lock) };
+    irql::set(before);
+    // SAFETY: the wrong of this test.
+    unsafe { KeReleaseSpinLock(&raw mut lock, before) };
+}
+
+unsafe fn acquire_fast_mutex_above() {
+    // SAFETY: a mutex has no bytes that are not allowed to be zero.
+    let mut mutex = unsafe { core::mem::zeroed() };
+    // SAFETY: memory for a mutex.
+    unsafe { KeInitializeGuardedMutex(&raw mut mutex) };
+    irql::set(DISPATCH_LEVEL);
+    // SAFETY: the wrong of this test.
+    unsafe { ExAcquireFastMutex(&raw mut mutex) };
+}
+
+unsafe fn release_fast_mutex_below() {
+    // SAFETY: a mutex has no bytes that are not allowed to be zero.
+    let mut mutex = unsafe { core::mem::zeroed() };
+    // SAFETY: memory for a mutex.
+    unsafe { KeInitializeGuardedMutex(&raw mut mutex) };
+    // SAFETY: an initialized mutex.
+    unsafe { ExAcquireFastMutex(&raw mut mutex) };
+    irql::set(0);
+    // SAFETY: the wrong of this test.
+    unsafe { ExReleaseFastMutex(&raw mut mutex) };
+}
+
+unsafe fn acquire_fast_mutex_unsafe() {
+    // SAFETY: a mutex has no bytes that are not allowed to be zero.
+    let mut mutex = unsafe { core::mem::zeroed() };
+    // SAFETY: memory for a mutex.
+    unsafe { KeInitializeGuardedMutex(&raw mut mutex) };
+    // SAFETY: the wrong of this test.
+    unsafe { ExAcquireFastMutexUnsafe(&raw mut mutex) };
+}
+
+unsafe fn wait_at_dispatch_level() {
+    let event = Event::notification();
+    irql::set(DISPATCH_LEVEL);
+    // SAFETY: the wrong of this test.
+    unsafe { KeWaitForSingleObject(event.get().cast(), 0, 0, 0, null()) };
+}
+
+unsafe fn delay_at_dispatch_level() {
+    irql::set(DISPATCH_LEVEL);
+    let time = -MILLISECOND;
+    // SAFETY: the wrong of this test.
+    unsafe { KeDelayExecutionThread(0, 0, &raw const time) };
+}
+
+unsafe fn leave_no_region() {
+    // SAFETY: the region is left at once.
+    unsafe { KeEnterCriticalRegion() };
+    // SAFETY: it was entered just now.
+    unsafe { KeLeaveCriticalRegion() };
+    // SAFETY: the wrong of this test.
+    unsafe { KeLeaveCriticalRegion() };
+}
+
+unsafe fn acquire_at_dpc_level_below() {
+    // SAFETY: no preconditions.
+    let mut lock = unsafe { lock() };
+    // SAFETY: the wrong of this test.
+    unsafe { KeAcquireSpinLockAtDpcLevel(&raw mut lock) };
+}
+
+unsafe fn release_from_dpc_level_below() {
+    // SAFETY: no preconditions.
+    let mut lock = unsafe { lock() };
+    // SAFETY: an initialized lock.
+    let before = unsafe { KeAcquireSpinLockRaiseToDpc(&raw mut lock) };
+    irql::set(before);
+    // SAFETY: the wrong of this test.
+    unsafe { KeReleaseSpinLockFromDpcLevel(&raw mut lock) };
+}
+
+unsafe fn acquire_spin_lock_above() {
+    // SAFETY: no preconditions.
+    let mut lock = unsafe { lock() };
+    irql::set(ABOVE);
+    // SAFETY: the wrong of this test.
+    unsafe { KeAcquireSpinLockRaiseToDpc(&raw mut lock) };
+}
+
+unsafe fn set_event_above() {
+    let event = Event::notification();
+    irql::set(ABOVE);
+    // The wrong of this test.
+    event.set();
+}
+
+unsafe fn push_lock_with_apcs() {
+    let mut lock = 0;
+    // SAFETY: the wrong of this test.
+    unsafe { ExAcquirePushLockExclusiveEx(&raw mut lock, 0) };
+}
+
+unsafe fn release_free_push_lock() {
+    let mut lock = 0;
+    // SAFETY: the machine ends within the region.
+    unsafe { KeEnterCriticalRegion() };
+    // SAFETY: the wrong of this test.
+    unsafe { ExReleasePushLockSharedEx(&raw mut lock, 0) };
+}
+
+unsafe fn cancel_timer_above() {
+    let timer = super::object::Timer::timer(false);
+    irql::set(ABOVE);
+    // SAFETY: the wrong of this test.
+    unsafe { KeCancelTimer(timer.get()) };
+}
+
+unsafe fn close_at_dispatch_level() {
+    irql::set(DISPATCH_LEVEL);
+    // SAFETY: the wrong of this test.
+    unsafe { ZwClose(4) };
+}
+
+unsafe fn string_at_dispatch_level() {
+    irql::set(DISPATCH_LEVEL);
+    // SAFETY: the wrong of this test.
+    unsafe { RtlDowncaseUnicodeChar(0x41) };
+}
+
+unsafe fn writer_twice() {
+    let mut lock = 0;
+    // SAFETY: a lock that is zero.
+    unsafe { ExAcquireSpinLockExclusive(&raw mut lock) };
+    // SAFETY: the wrong of this test.
+    unsafe { ExAcquireSpinLockExclusive(&raw mut lock) };
+}
+
+unsafe fn release_free_spin_lock() {
+    let mut lock = 0;
+    irql::set(DISPATCH_LEVEL);
+    // SAFETY: the wrong of this test.
+    unsafe { ExReleaseSpinLockShared(&raw mut lock, 0) };
+}
