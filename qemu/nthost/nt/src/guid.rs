@@ -35,6 +35,16 @@ impl GUID {
     }
 }
 
+impl GUID {
+    /// The bytes as they lie in memory.
+    #[must_use]
+    pub const fn to_bytes(self) -> [u8; 16] {
+        let first = self.Data1 as u128 | (self.Data2 as u128) << 32 | (self.Data3 as u128) << 48;
+        let last = u64::from_le_bytes(self.Data4) as u128;
+        (first | last << 64).to_le_bytes()
+    }
+}
+
 impl fmt::Display for GUID {
     /// `{xxxxxxxx-xxxx-xxxx-xxxx-xxxxxxxxxxxx}` in lower case.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

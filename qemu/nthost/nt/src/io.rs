@@ -16,6 +16,7 @@ pub mod interrupt;
 pub mod irp;
 pub mod major;
 pub mod pnp;
+pub mod property;
 pub mod remove_lock;
 pub mod resource;
 pub mod stack;

@@ -602,3 +602,11 @@ fn queues_lie_as_in_the_metadata() {
         SecurityQualityOfService,
     );
 }
+
+#[test]
+fn property_keys() {
+    use nthost_nt::io::property::DEVPROPKEY;
+    use windows_sys::Win32::Foundation as w32;
+
+    same_layout!(DEVPROPKEY, w32::DEVPROPKEY, fmtid, pid);
+}

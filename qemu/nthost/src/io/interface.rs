@@ -23,7 +23,8 @@ use crate::{
     ke::lock::SpinLock,
     mm::pool::{self, flags},
     ob::{self, name::Name, namespace::Named},
-    pnp::node,
+    pnp::{keys, node},
+    registry::key,
 };
 
 /// An interface that was registered.
@@ -87,6 +88,8 @@ fn register(
         link: link.clone(),
         enabled: false,
     });
+    drop(interfaces);
+    keys::write_interface(&node.instance, class, &link)?;
     Ok((link, false))
 }
 
@@ -180,6 +183,15 @@ pub fn find(link: &str) -> Option<(GUID, *mut DEVICE_OBJECT)> {
     ))
 }
 
+/// Whether an interface is enabled.
+#[must_use]
+pub fn is_enabled(link: &str) -> bool {
+    let interfaces = INTERFACES.lock();
+    interfaces
+        .iter()
+        .any(|known| known.enabled && known.link.eq_ignore_ascii_case(link))
+}
+
 /// The links of a class, enabled or all, of one device or of any.
 fn list(class: &GUID, pdo: *mut DEVICE_OBJECT, all: bool) -> Vec<String> {
     let interfaces = INTERFACES.lock();
@@ -204,6 +216,35 @@ pub unsafe fn text(string: *const UNICODE_STRING) -> String {
 }
 
 nt_export! {
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Opens the key in which drivers keep what belongs to an interface, with a handle of the
+    /// kernel's own. STATUS_OBJECT_NAME_NOT_FOUND if there is no such interface.
+    ///
+    /// Source: IoOpenDeviceInterfaceRegistryKey.
+    ///
+    /// # Safety
+    ///
+    /// `link` is a string; `handle` can be written.
+    pub unsafe fn IoOpenDeviceInterfaceRegistryKey(
+        link: *const UNICODE_STRING,
+        desired: u32,
+        handle: *mut u64,
+    ) -> NTSTATUS {
+        // SAFETY: the caller's promise.
+        let link = unsafe { text(link) };
+        let Some((class, _)) = find(&link) else {
+            return STATUS_OBJECT_NAME_NOT_FOUND;
+        };
+        match keys::open_interface(&class, &link) {
+            Ok(opened) => {
+                // SAFETY: the caller's promise.
+                unsafe { handle.write(key::open(opened, desired, true)) };
+                STATUS_SUCCESS
+            }
+            Err(status) => status,
+        }
+    }
+
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
     /// Registers an interface of a device, disabled; gives its name in a string that the caller
     /// frees with RtlFreeUnicodeString. STATUS_OBJECT_NAME_EXISTS if it was registered before.

@@ -6,6 +6,7 @@
 pub mod dispatch_rules;
 pub mod error_code;
 pub mod error_text;
+pub mod property_store;
 pub mod record;
 
 #[cfg(target_os = "none")]
@@ -58,6 +59,8 @@ pub mod notify;
 pub mod pointer;
 #[cfg(target_os = "none")]
 pub mod property;
+#[cfg(target_os = "none")]
+pub mod property_data;
 #[cfg(target_os = "none")]
 pub mod reinitialize;
 #[cfg(target_os = "none")]

@@ -2,7 +2,7 @@
 
 use alloc::{format, string::String, vec::Vec};
 
-use nthost_nt::status::NTSTATUS;
+use nthost_nt::{guid::GUID, status::NTSTATUS};
 use nthost_protocol::manifest::{DriverImage, RegistryValue};
 
 use super::node::Node;
@@ -101,6 +101,42 @@ pub fn write_device(node: &Node, driver: Option<&DriverImage>) -> Result<(), NTS
         }
         Ok(())
     })
+}
+
+/// The key of an interface: that of its device in its class, and its own in that.
+fn interface_path(class: &GUID, link: &str) -> (String, String) {
+    let name = link.strip_prefix(r"\??\").unwrap_or(link);
+    let (device, reference) = name.split_once('\\').unwrap_or((name, ""));
+    let of_device =
+        format!(r"Machine\System\CurrentControlSet\Control\DeviceClasses\{class}\##?#{device}");
+    let own = format!(r"{of_device}\#{reference}");
+    (of_device, own)
+}
+
+/// Writes the keys of an interface, as its registration does.
+///
+/// # Errors
+///
+/// For a key or value that cannot be.
+pub fn write_interface(instance: &str, class: &GUID, link: &str) -> Result<(), NTSTATUS> {
+    registry::with(|hive| {
+        let (of_device, own) = interface_path(class, link);
+        let key = create(hive, &of_device)?;
+        set(hive, key, "DeviceInstance", Value::string(instance))?;
+        let key = create(hive, &own)?;
+        let link = link.replacen(r"\??\", r"\\?\", 1);
+        set(hive, key, "SymbolicLink", Value::string(&link))
+    })
+}
+
+/// The key in which drivers keep what belongs to an interface, made with its first use.
+///
+/// # Errors
+///
+/// For a key that cannot be.
+pub fn open_interface(class: &GUID, link: &str) -> Result<KeyId, NTSTATUS> {
+    let (_, own) = interface_path(class, link);
+    registry::with(|hive| create(hive, &format!(r"{own}\Device Parameters")))
 }
 
 /// The hardware key of a device, which was made when the device was found.

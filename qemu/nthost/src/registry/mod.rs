@@ -5,7 +5,7 @@ mod exports;
 pub mod hive;
 pub mod information;
 #[cfg(target_os = "none")]
-mod key;
+pub mod key;
 pub mod value;
 
 #[cfg(target_os = "none")]

@@ -17,6 +17,7 @@ mod irp;
 mod lock;
 mod object;
 mod priority;
+mod property;
 mod registers;
 mod target;
 mod thread;
@@ -87,6 +88,7 @@ pub fn run(switches: Switches<'_>) -> ! {
         registers::TESTS,
         irp::TESTS,
         error_log::TESTS,
+        property::TESTS,
     ];
     let (mut passed, mut failed) = (0, 0);
     for &(name, test) in suites.into_iter().flatten() {
