@@ -4,17 +4,25 @@
 
 use std::{
     fs,
+    io::{BufRead, BufReader, Write},
     path::{Path, PathBuf},
-    process::{Command, Output},
+    process::{Child, Command, Output, Stdio},
 };
 
 use eduwdm_tests::out;
 use serde_json::Value;
 
+/// All that there are on Windows.
+const COMMANDS: &str = "list info liveness factorial read write copy raise wait testdev stats topology \
+                        cancel-storm stress bench top completions man";
+
 /// A folder with the program and what Wine lacks for it.
 struct Wine {
     program: PathBuf,
     prefix: PathBuf,
+    /// Has Wine's server and services run as long as this: a program that had to start them would
+    /// hand its output on to them, and would not be at its end before they are.
+    keeper: Child,
     _folder: tempfile::TempDir,
 }
 
@@ -23,6 +31,26 @@ struct Wine {
 fn prefix() -> PathBuf {
     let target = fs::canonicalize(out()).expect("cargo xtask build makes it");
     target.with_file_name("wine")
+}
+
+fn wine(prefix: &Path) -> Command {
+    let mut command = Command::new("wine");
+    command
+        .env("WINEPREFIX", prefix)
+        .env("WINEARCH", "win64")
+        .env("WINEDEBUG", "-all")
+        // Nothing here needs these, and Wine would ask for them.
+        .env("WINEDLLOVERRIDES", "mscoree,mshtml=")
+        .env_remove("DISPLAY");
+    command
+}
+
+impl Drop for Wine {
+    fn drop(&mut self) {
+        // The end of its input ends the interpreter, and then Wine's server ends too.
+        drop(self.keeper.stdin.take());
+        let _ = self.keeper.wait();
+    }
 }
 
 impl Wine {
@@ -39,25 +67,33 @@ impl Wine {
             .arg("-ladvapi32")
             .status();
         assert!(built.expect("cargo xtask setup installs it").success());
+        let prefix = prefix();
+        // A command interpreter that waits for a command, and one that it has carried out before
+        // anything else is run.
+        let mut keeper = wine(&prefix)
+            .args(["cmd", "/q"])
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .spawn()
+            .expect("cargo xtask setup installs Wine");
+        let stdin = keeper.stdin.as_mut().expect("a pipe");
+        stdin.write_all(b"echo started\r\n").unwrap();
+        let stdout = keeper.stdout.take().expect("a pipe");
+        let mut lines = BufReader::new(stdout).lines().map_while(Result::ok);
+        assert!(lines.any(|line| line.trim() == "started"), "no Wine");
         Self {
             program,
-            prefix: prefix(),
+            prefix,
+            keeper,
             _folder: folder,
         }
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
-        Command::new("wine")
-            .arg(&self.program)
-            .args(arguments)
-            .env("WINEPREFIX", &self.prefix)
-            .env("WINEARCH", "win64")
-            .env("WINEDEBUG", "-all")
-            // Nothing here needs these, and Wine would ask for them.
-            .env("WINEDLLOVERRIDES", "mscoree,mshtml=")
-            .env_remove("DISPLAY")
-            .output()
-            .expect("cargo xtask setup installs Wine")
+        let mut command = wine(&self.prefix);
+        command.arg(&self.program).args(arguments);
+        command.stdin(Stdio::null()).output().expect("Wine")
     }
 
     #[track_caller]
@@ -85,15 +121,8 @@ fn the_windows_program_explains_itself_and_says_that_no_device_is_there() {
         !overview.contains("\n  host "),
         "nthost is not for Windows: {overview}"
     );
-    for command in [
-        "list",
-        "factorial",
-        "copy",
-        "stress",
-        "bench",
-        "top",
-        "cancel-storm",
-    ] {
+    let commands: Vec<_> = COMMANDS.split(' ').collect();
+    for command in &commands {
         assert!(
             overview.contains(&format!("\n  {command} ")),
             "{command}: {overview}"
@@ -108,6 +137,8 @@ fn the_windows_program_explains_itself_and_says_that_no_device_is_there() {
         &["factorial", "5"],
         &["stress"],
         &["info", "--device", "0"],
+        &["wait", "0x2", "--timeout", "1"],
+        &["read", "--output", "buffer.bin"],
     ] {
         wine.check(
             arguments,
@@ -124,5 +155,23 @@ fn the_windows_program_explains_itself_and_says_that_no_device_is_there() {
         &["completions", "powershell"],
         0,
         &["Register-ArgumentCompleter"],
+    );
+    // Files are written whole, over those that are there.
+    let folder = tempfile::tempdir().unwrap();
+    let windows = format!("Z:{}", folder.path().to_str().unwrap().replace('/', "\\"));
+    let man = ["man", "--output", &windows];
+    wine.check(&man, 0, &["pages are in"]);
+    let page = folder.path().join("eductl-stress.1");
+    fs::write(&page, "an old one").unwrap();
+    wine.check(&man, 0, &["pages are in"]);
+    let pages = fs::read_dir(&folder).unwrap().count();
+    assert_eq!(pages, commands.len() + 1, "something was left");
+    let written = fs::read_to_string(page).unwrap();
+    assert!(written.contains("Example"), "{written}");
+    let words = ["missing"];
+    wine.check(
+        &["bench", "--output", &format!("{windows}\\missing\\?")],
+        7,
+        &words,
     );
 }
