@@ -74,10 +74,16 @@ pub const fn word<T>(argument: &T) -> u64 {
 ///     pub unsafe fn KeSetEvent(event: *mut KEVENT, increment: i32, wait: u8) -> i32 { … }
 /// }
 /// ```
+///
+/// A routine that may fail for lack of resources, as its documentation says, and has done
+/// nothing else before, also states what it then returns, behind its IRQLs:
+/// `fails: STATUS_INSUFFICIENT_RESOURCES;`. It can be made to fail so
+/// ([`fault`](crate::verifier::fault)).
 #[macro_export]
 macro_rules! nt_export {
     ($(
         irql: $lowest:ident..=$highest:ident;
+        $(fails: $failure:expr;)?
         $(#[$meta:meta])*
         pub unsafe fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $return:ty)? $body:block
     )*) => { $(
@@ -95,6 +101,17 @@ macro_rules! nt_export {
             }
             #[cfg(not(target_os = "none"))]
             let _ = &ROUTINE;
+            $(
+                #[cfg(target_os = "none")]
+                if $crate::verifier::fault::strikes(
+                    ROUTINE.name,
+                    $crate::verifier::call::caller(),
+                ) {
+                    return $failure;
+                }
+                #[cfg(not(target_os = "none"))]
+                let _ = $failure;
+            )?
             $body
         }
         $crate::nt_export_data!($name = $name);

@@ -1,18 +1,18 @@
 //! What is done to the machine, and the questions that the host has for the kernel.
 
-use alloc::{format, vec::Vec};
+use alloc::{format, string::String, vec::Vec};
 use core::sync::atomic::{AtomicU16, Ordering};
 
-use nthost_nt::status::{NTSTATUS, STATUS_SUCCESS};
+use nthost_nt::status::STATUS_SUCCESS;
 use nthost_protocol::{
-    BreakpointRequest, Fault, HostAnswer, HostRequest, Manifest,
+    BreakpointRequest, HostAnswer, HostRequest, Manifest,
     host::{Driver, Machine, Node, Processor, Verifier},
 };
 
 use crate::{
     etw, export,
     hal::exit,
-    io::{driver, fault, interrupt, leak},
+    io::{driver, interrupt, leak},
     ke::{lock::SpinLock, pcr, spinlock, time},
     mm::{phys, pool},
     pnp, po, system, transport,
@@ -31,6 +31,16 @@ static EXIT: AtomicU16 = AtomicU16::new(0);
 /// States the manifest.
 pub fn set_manifest(manifest: Manifest) {
     *MANIFEST.lock() = Some(manifest);
+}
+
+/// The file name of a service's image, if the manifest has the service.
+#[must_use]
+pub fn image_of(service: &str) -> Option<String> {
+    let manifest = MANIFEST.lock();
+    let mut drivers = manifest.as_ref()?.drivers.iter();
+    drivers
+        .find(|driver| driver.service.eq_ignore_ascii_case(service))
+        .map(|driver| driver.image.clone())
 }
 
 /// Does or answers what the host asks. PASSIVE_LEVEL, in a worker thread.
@@ -54,7 +64,10 @@ pub fn answer(request: HostRequest) -> HostAnswer {
             HostAnswer::Status(po::host::device_power(&device, state))
         }
         HostRequest::SystemPower { state } => HostAnswer::Status(po::host::system_power(state)),
-        HostRequest::Fault(fault) => HostAnswer::Status(add_fault(fault)),
+        HostRequest::Fault(fault) => {
+            verifier::fault::add(fault);
+            HostAnswer::Status(STATUS_SUCCESS)
+        }
         HostRequest::Breakpoint(BreakpointRequest::List) => {
             HostAnswer::Stops(verifier::breakpoint::stops())
         }
@@ -68,11 +81,10 @@ pub fn answer(request: HostRequest) -> HostAnswer {
             value,
         } => HostAnswer::Status(pnp::poke::write_register(&device, bar, offset, value)),
         HostRequest::ClearFaults => {
-            fault::clear();
-            verifier::fault::fail_nth(0);
-            verifier::fault::fail_one_in(0, 0);
+            verifier::fault::clear();
             HostAnswer::Status(STATUS_SUCCESS)
         }
+        HostRequest::ListFaults => HostAnswer::Faults(verifier::fault::states()),
     }
 }
 
@@ -88,33 +100,6 @@ pub fn after_answer() {
         crate::ke::dispatcher::yield_now();
     }
     exit::exit((code - 1) as u8);
-}
-
-fn add_fault(fault: Fault) -> NTSTATUS {
-    match fault {
-        Fault::Irp {
-            device,
-            major,
-            minor,
-            nth,
-            effect,
-        } => fault::add(fault::IrpFault {
-            device,
-            major,
-            minor,
-            nth,
-            effect,
-        }),
-        // Which routine and which driver is not told apart: any call that may fail counts.
-        Fault::Call { nth, .. } => verifier::fault::fail_nth(u64::from(nth) + 1),
-        Fault::RandomCalls {
-            seed, per_mille, ..
-        } => {
-            let one_in = 1000_u64.checked_div(per_mille.into()).unwrap_or(0);
-            verifier::fault::fail_one_in(one_in, seed);
-        }
-    }
-    STATUS_SUCCESS
 }
 
 fn machine() -> Machine {

@@ -65,6 +65,9 @@ fn load(archive: &Archive<'_>, switches: Switches<'_>) {
         log!("system", "scheduling noise from seed {seed:#x}");
         ke::noise::start(seed);
     }
+    for fault in &archive.manifest.faults {
+        verifier::fault::add(fault.clone());
+    }
     if archive.manifest.breakpoints {
         verifier::breakpoint::enable();
     }

@@ -5,7 +5,7 @@ use alloc::{string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BreakpointRequest, Fault, NtStatus, breakpoint::Stop};
+use crate::{BreakpointRequest, Fault, NtStatus, breakpoint::Stop, fault::FaultState};
 
 /// Something done to the machine. `device` is an instance path, as in [`Device::instance`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -46,8 +46,10 @@ pub enum HostRequest {
     DrainEvents,
     /// A fault to come; answered by [`HostAnswer::Status`].
     Fault(Fault),
-    /// Takes back all faults that have not happened; answered by [`HostAnswer::Status`].
+    /// Takes back all faults; answered by [`HostAnswer::Status`].
     ClearFaults,
+    /// What has become of the faults; answered by [`HostAnswer::Faults`].
+    ListFaults,
     /// Ends the machine with this exit code, once answered.
     Shutdown {
         /// Zero when all is well.
@@ -113,6 +115,8 @@ pub enum HostAnswer {
     Events(Vec<String>),
     /// The processors that are stopped at breakpoints.
     Stops(Vec<Stop>),
+    /// The faults since they were last taken back, in the order in which they were added.
+    Faults(Vec<FaultState>),
 }
 
 /// Processors, nodes and memory, as nthost found them in the firmware's tables.

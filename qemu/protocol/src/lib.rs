@@ -18,7 +18,7 @@ pub mod process;
 use serde::{Deserialize, Serialize};
 
 pub use breakpoint::BreakpointRequest;
-pub use fault::{Fault, IrpEffect};
+pub use fault::{Fault, FaultState, IrpEffect};
 pub use frame::{Decoder, FrameError, MAX_FRAME, encode};
 pub use host::{HostAnswer, HostRequest};
 pub use manifest::Manifest;

@@ -9,6 +9,8 @@ use alloc::{string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
+use crate::Fault;
+
 /// The name of the manifest in the archive.
 pub const FILE_NAME: &str = "manifest";
 
@@ -23,6 +25,8 @@ pub struct Manifest {
     pub verifier: Option<Vec<VerifierOption>>,
     /// The seed of the scheduling noise; no noise without one.
     pub noise: Option<u64>,
+    /// What goes wrong from the beginning; the host can add more.
+    pub faults: Vec<Fault>,
     /// Leaves the devices that were found without a driver until the host asks for one with
     /// [`PnpOperation::Add`](crate::host::PnpOperation::Add).
     pub hold_devices: bool,
@@ -187,6 +191,7 @@ mod tests {
 
     const TOML: &str = r#"
         noise = 7
+        faults = [{ call = { routine = "ExAllocatePool2", nth = 3 } }]
         [[drivers]]
         service = "eduwdm"
         image = "eduwdm.sys"
@@ -235,6 +240,13 @@ mod tests {
             ],
             verifier: None,
             noise: Some(7),
+            faults: vec![Fault::Call {
+                routine: "ExAllocatePool2".to_owned(),
+                service: String::new(),
+                offset: None,
+                nth: 3,
+                count: 1,
+            }],
             hold_devices: false,
             breakpoints: false,
         }

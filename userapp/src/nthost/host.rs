@@ -4,7 +4,7 @@
 use std::time::Duration;
 
 use nthost_protocol::{
-    BreakpointRequest, HostAnswer, HostRequest,
+    BreakpointRequest, FaultState, HostAnswer, HostRequest,
     breakpoint::Stop,
     host::{Device, Driver, Machine, PnpOperation, Verifier},
 };
@@ -51,6 +51,10 @@ impl NtHost {
     ask! {
         /// Takes the events written so far.
         drain_events: DrainEvents => Events(Vec<String>)
+    }
+    ask! {
+        /// The faults since they were last taken back, and how often each struck.
+        faults: ListFaults => Faults(Vec<FaultState>)
     }
 
     /// The processors that are stopped at breakpoints.

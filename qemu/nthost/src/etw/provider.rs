@@ -207,6 +207,7 @@ unsafe fn write(
 
 nt_export! {
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: nthost_nt::status::STATUS_NO_MEMORY;
     /// Registers a provider, and tells it at once that it is enabled, for everything.
     ///
     /// Source: EtwRegister.

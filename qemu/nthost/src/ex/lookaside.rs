@@ -121,7 +121,13 @@ unsafe extern "win64" fn default_allocate(
 ) -> *mut c_void {
     let caller = call::caller();
     let kind = kind.cast_unsigned();
-    let address = pool::allocate(pool::from_pool_type(kind), bytes as u64, tag, caller);
+    let address = pool::allocate_for(
+        "ExAllocateFromLookasideListEx",
+        pool::from_pool_type(kind),
+        bytes as u64,
+        tag,
+        caller,
+    );
     if address.is_none() && kind & RAISE_ON_FAILURE != 0 {
         // The inlined code cannot be unwound from here: the status ends the system, as it does
         // where a driver has no handler.

@@ -33,7 +33,6 @@ use crate::{
         mdl,
         pool::{self, flags},
     },
-    verifier::fault,
 };
 
 /// The tag of system buffers.
@@ -71,9 +70,6 @@ impl Built {
     ///
     /// The device exists.
     unsafe fn new(device: *mut DEVICE_OBJECT, origin: Origin, caller: usize) -> Option<Self> {
-        if fault::strikes(caller as u64) {
-            return None;
-        }
         // SAFETY: the caller's promise.
         let stack_count = unsafe { (*device).StackSize };
         let irp = irp::allocate(stack_count, origin, caller);
@@ -253,6 +249,7 @@ fn set_up_control(built: &Built, code: u32, input: Buffer, output: Buffer) -> Op
 
 nt_export! {
     irql: PASSIVE_LEVEL..=APC_LEVEL;
+    fails: null_mut();
     /// Makes an IRP for a read, write, flush, shutdown or PnP request that the caller's
     /// completion routine frees; NULL if there is no memory or its buffer cannot be locked.
     ///
@@ -281,6 +278,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=APC_LEVEL;
+    fails: null_mut();
     /// Makes an IRP for a read, write, flush, shutdown or PnP request that the I/O manager
     /// frees when it is complete; it sets the event then. NULL if there is no memory or its
     /// buffer cannot be locked.
@@ -313,6 +311,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=APC_LEVEL;
+    fails: null_mut();
     /// Makes an IRP for a device control request that the I/O manager frees when it is
     /// complete; it copies the output back and sets the event then. NULL if there is no memory
     /// or its output buffer cannot be locked.
@@ -357,6 +356,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    fails: null_mut();
     /// Makes an IRP that is a part of another. The caller has set the other's count of parts;
     /// with the last of them that is complete, the other is completed.
     ///
@@ -367,9 +367,6 @@ nt_export! {
     /// The master IRP is the caller's.
     pub unsafe fn IoMakeAssociatedIrp(master: *mut IRP, stack_size: i8) -> *mut IRP {
         let caller = verify::caller();
-        if fault::strikes(caller as u64) {
-            return null_mut();
-        }
         let irp = irp::allocate(stack_size, Origin::Associated, caller);
         // SAFETY: null, or an IRP that was just made.
         let Some(packet) = (unsafe { irp.as_mut() }) else {

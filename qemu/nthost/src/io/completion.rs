@@ -19,7 +19,7 @@ use super::irp;
 use crate::{
     mm::pool::{self, flags},
     ob::object,
-    verifier::{call, fault},
+    verifier::call,
 };
 
 /// The tag of what is remembered until the routine runs.
@@ -53,6 +53,7 @@ unsafe extern "win64" fn completed(
 
 nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    fails: STATUS_INSUFFICIENT_RESOURCES;
     /// Has a routine called when the next lower driver has completed the IRP; the caller's
     /// device, and with it its driver, stays until then. The IRP must be sent.
     /// STATUS_INSUFFICIENT_RESOURCES, and nothing set, if there is no memory.
@@ -73,10 +74,7 @@ nt_export! {
     ) -> NTSTATUS {
         let caller = call::caller();
         let size = size_of::<Held>() as u64;
-        let memory = (!fault::strikes(caller))
-            .then(|| pool::allocate(flags::NON_PAGED, size, TAG, caller))
-            .flatten();
-        let Some(memory) = memory else {
+        let Some(memory) = pool::allocate(flags::NON_PAGED, size, TAG, caller) else {
             return STATUS_INSUFFICIENT_RESOURCES;
         };
         let memory = core::ptr::with_exposed_provenance_mut::<Held>(memory as usize);

@@ -300,6 +300,7 @@ fn delete_object(device: *mut c_void) {
 
 nt_export! {
     irql: PASSIVE_LEVEL..=APC_LEVEL;
+    fails: STATUS_INSUFFICIENT_RESOURCES;
     /// Makes a device object with an extension of the driver's, zeroed.
     ///
     /// Source: IoCreateDevice.
@@ -373,6 +374,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    fails: null_mut();
     /// Puts a device on top of the stack that another is in; gives the device below it, or null
     /// if that is on its way out or not ready.
     ///
@@ -406,6 +408,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    fails: nthost_nt::status::STATUS_NO_SUCH_DEVICE;
     /// As IoAttachDeviceToDeviceStack, with the device below stored where the driver wants it
     /// before any IRP can reach the new device. STATUS_NO_SUCH_DEVICE, and NULL stored, if that
     /// is on its way out or not ready.

@@ -31,6 +31,7 @@ pub fn free_all(driver: *mut DRIVER_OBJECT) {
 
 nt_export! {
     irql: PASSIVE_LEVEL..=APC_LEVEL;
+    fails: STATUS_INSUFFICIENT_RESOURCES;
     /// Allocates zeroed memory for a driver object under an address that names it.
     ///
     /// Source: IoAllocateDriverObjectExtension.

@@ -19,7 +19,7 @@ use crate::{
         self,
         object::{self, Kind},
     },
-    verifier::{call, fault},
+    verifier::call,
 };
 
 /// The tag of entries.
@@ -67,6 +67,7 @@ fn release(packet: *mut c_void, entry: Option<Entry>) {
 
 nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    fails: null_mut();
     /// Makes an entry about a device or a driver, zeroed, for the caller to fill in. NULL if it
     /// is shorter than its fixed part or longer than ERROR_LOG_MAXIMUM_SIZE, or memory is short.
     ///
@@ -79,7 +80,7 @@ nt_export! {
         let caller = call::caller();
         let size = usize::from(size);
         let known = matches!(object::kind(object), Some(Kind::Device | Kind::Driver));
-        if !known || !(PACKET_SIZE..=MAXIMUM_SIZE).contains(&size) || fault::strikes(caller) {
+        if !known || !(PACKET_SIZE..=MAXIMUM_SIZE).contains(&size) {
             return null_mut();
         }
         let Some(memory) = pool::allocate(flags::NON_PAGED, size as u64, TAG, caller) else {

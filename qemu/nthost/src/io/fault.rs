@@ -1,7 +1,7 @@
 //! Faults on demand: an IRP that a driver sends down fails, or stays away for a while, without
 //! having reached the lower driver.
 
-use alloc::{collections::BTreeMap, string::String, vec::Vec};
+use alloc::collections::BTreeMap;
 
 use nthost_nt::{
     io::{device::DEVICE_OBJECT, irp::IRP, stack::IO_STACK_LOCATION},
@@ -12,8 +12,8 @@ use nthost_protocol::IrpEffect;
 use super::{call, device, event::Event};
 use crate::{
     ke::{lock::SpinLock, once::Once, thread, time},
-    mm::paging::KERNEL_BASE,
     pnp,
+    verifier::fault,
 };
 
 /// What happens to an IRP.
@@ -24,24 +24,6 @@ pub enum Effect {
     /// It is sent at this interrupt time.
     Pend(u64),
 }
-
-/// Which IRP, and what happens to it.
-#[derive(Clone, Debug)]
-pub struct IrpFault {
-    /// The instance path of its device.
-    pub device: String,
-    /// `IRP_MJ_…`.
-    pub major: u8,
-    /// `IRP_MN_…`.
-    pub minor: Option<u8>,
-    /// How many matching IRPs come before it.
-    pub nth: u32,
-    /// What happens to it.
-    pub effect: IrpEffect,
-}
-
-/// Protects the faults to come.
-static FAULTS: SpinLock<Vec<IrpFault>> = SpinLock::new(Vec::new());
 
 #[derive(Debug)]
 struct Held {
@@ -87,16 +69,6 @@ fn send_due() {
     }
 }
 
-/// Adds a fault to come.
-pub fn add(fault: IrpFault) {
-    FAULTS.lock().push(fault);
-}
-
-/// Takes all faults back that have not happened.
-pub fn clear() {
-    FAULTS.lock().clear();
-}
-
 /// Whether something happens to an IRP that is about to be sent. Only what a driver sends is
 /// concerned, and the count is of such IRPs.
 pub fn before_send(
@@ -104,33 +76,13 @@ pub fn before_send(
     location: &IO_STACK_LOCATION,
     caller: usize,
 ) -> Option<Effect> {
-    let mut faults = FAULTS.lock();
-    if faults.is_empty() || caller as u64 >= KERNEL_BASE {
+    if !fault::any() {
         return None;
     }
     let instance = pnp::instance_of(device::lowest(device))?;
-    let index = faults.iter().position(|fault| {
-        fault.device.eq_ignore_ascii_case(&instance)
-            && fault.major == location.MajorFunction
-            && fault
-                .minor
-                .is_none_or(|minor| minor == location.MinorFunction)
-    })?;
-    let fault = faults.get_mut(index)?;
-    if fault.nth > 0 {
-        fault.nth -= 1;
-        return None;
-    }
-    let fault = faults.remove(index);
-    drop(faults);
-    log!(
-        "fault",
-        "irp {:#x}/{:#x} of {instance}: {:?}",
-        fault.major,
-        location.MinorFunction,
-        fault.effect
-    );
-    Some(match fault.effect {
+    let (major, minor) = (location.MajorFunction, location.MinorFunction);
+    let effect = fault::irp(&instance, major, minor, caller as u64)?;
+    Some(match effect {
         IrpEffect::Fail(status) => Effect::Fail(status),
         IrpEffect::Pend { milliseconds } => {
             Effect::Pend(time::interrupt_time() + u64::from(milliseconds) * 10_000)

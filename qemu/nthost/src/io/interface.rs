@@ -25,6 +25,7 @@ use crate::{
     ob::{self, name::Name, namespace::Named},
     pnp::{keys, node},
     registry::key,
+    verifier::{call, fault},
 };
 
 /// An interface that was registered.
@@ -217,6 +218,7 @@ pub unsafe fn text(string: *const UNICODE_STRING) -> String {
 
 nt_export! {
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: STATUS_INSUFFICIENT_RESOURCES;
     /// Opens the key in which drivers keep what belongs to an interface, with a handle of the
     /// kernel's own. STATUS_OBJECT_NAME_NOT_FOUND if there is no such interface.
     ///
@@ -246,6 +248,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: STATUS_INSUFFICIENT_RESOURCES;
     /// Registers an interface of a device, disabled; gives its name in a string that the caller
     /// frees with RtlFreeUnicodeString. STATUS_OBJECT_NAME_EXISTS if it was registered before.
     ///
@@ -284,6 +287,10 @@ nt_export! {
     ///
     /// `link` is a string.
     pub unsafe fn IoSetDeviceInterfaceState(link: *const UNICODE_STRING, enable: u8) -> NTSTATUS {
+        // An interface can always be disabled.
+        if enable != 0 && fault::strikes("IoSetDeviceInterfaceState", call::caller()) {
+            return STATUS_INSUFFICIENT_RESOURCES;
+        }
         // SAFETY: the caller's promise.
         let link = unsafe { text(link) };
         set_state(&link, enable != 0).unwrap_or_else(|status| status)

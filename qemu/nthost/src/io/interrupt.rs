@@ -21,8 +21,8 @@ use nthost_nt::{
     },
     ke::KSPIN_LOCK,
     status::{
-        NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_INVALID_PARAMETER_1, STATUS_NOT_FOUND,
-        STATUS_SUCCESS,
+        NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER,
+        STATUS_INVALID_PARAMETER_1, STATUS_NOT_FOUND, STATUS_SUCCESS,
     },
 };
 
@@ -358,6 +358,7 @@ pub fn connected() -> Vec<(usize, &'static str)> {
 
 nt_export! {
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES;
     /// Connects a driver's routines to its device's interrupts.
     ///
     /// Source: IoConnectInterruptEx.
@@ -417,6 +418,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: STATUS_INSUFFICIENT_RESOURCES;
     /// Connects a routine to a vector of a device. The device is found by the vector.
     ///
     /// Source: IoConnectInterrupt.

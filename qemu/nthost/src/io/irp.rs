@@ -142,6 +142,7 @@ pub unsafe fn next<'a>(irp: *mut IRP) -> &'a mut IO_STACK_LOCATION {
 
 nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    fails: null_mut();
     /// Makes an IRP that the caller sends, and frees in its completion routine.
     ///
     /// Source: IoAllocateIrp.
@@ -154,6 +155,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    fails: null_mut();
     /// As IoAllocateIrp, for a device whose stack is known.
     ///
     /// Source: IoAllocateIrpEx.

@@ -139,6 +139,7 @@ fn unregister(entry: *mut c_void) {
 
 nt_export! {
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES;
     /// Has a callback called when devices come and go.
     ///
     /// Source: IoRegisterPlugPlayNotification.

@@ -82,6 +82,7 @@ pub fn remove(device: *mut DEVICE_OBJECT) {
 
 nt_export! {
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES;
     /// Gives a device its timer, stopped.
     ///
     /// Source: IoInitializeTimer.

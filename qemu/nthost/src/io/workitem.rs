@@ -160,6 +160,7 @@ fn new(object: *mut c_void, item: *mut WorkItem) -> WorkItem {
 
 nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    fails: null_mut();
     /// Makes a work item for a device object.
     ///
     /// Source: IoAllocateWorkItem.

@@ -19,8 +19,9 @@ use super::{
     lock::HighLock,
     noise,
     pcr::{self, Pcr},
-    processor, threaded_dpc,
+    processor, threaded_dpc, time,
 };
+use crate::verifier::fault;
 
 /// `KDPC.Type` of a normal DPC.
 pub(super) const DPC_OBJECT: u8 = 0x13;
@@ -307,16 +308,57 @@ impl Call {
     }
 }
 
+/// Whether this processor does not come to the first of its DPCs yet, since a fault on demand
+/// wants it so. It is interrupted when it does.
+fn is_late(pcr: &Pcr) -> bool {
+    let now = time::interrupt_time();
+    let first = {
+        let _guard = QUEUED.lock();
+        let queue = pcr.dpcs.lock();
+        if queue.first.is_null() {
+            return false;
+        }
+        // SAFETY: a DPC in a queue exists.
+        let routine = unsafe { (*queue.first).DeferredRoutine };
+        (queue.first as u64, routine)
+    };
+    let (dpc, routine) = first;
+    // Relaxed: only this processor uses both.
+    if pcr.late_dpc.load(Ordering::Relaxed) == dpc {
+        return pcr.late_until.load(Ordering::Relaxed) > now;
+    }
+    let routine = routine.map_or(0, |routine| routine as usize as u64);
+    let milliseconds = fault::late_dpc(routine);
+    // Each DPC is one for the faults, however often its processor looks at it.
+    pcr.late_dpc.store(dpc, Ordering::Relaxed);
+    let due = now + u64::from(milliseconds) * 10_000;
+    pcr.late_until.store(due, Ordering::Relaxed);
+    if milliseconds != 0 {
+        look_again(pcr, due);
+    }
+    milliseconds != 0
+}
+
+/// Interrupts a processor for its DPCs at this time.
+pub(super) fn look_again(pcr: &Pcr, due: u64) {
+    let again = |number| dispatcher::interrupt_processor(pcr::of(number as u32));
+    dispatcher::lock()
+        .dispatcher()
+        .timers
+        .set_call(due, again, pcr.number as usize);
+}
+
 /// Runs what is in this processor's queue. DISPATCH_LEVEL.
 pub fn drain(pcr: &Pcr) {
     threaded_dpc::wake(pcr);
     loop {
-        if pcr.dpcs.lock().depth != 0 && noise::postpones_dpcs(pcr) {
+        if pcr.dpcs.lock().depth != 0 && (noise::postpones_dpcs(pcr) || is_late(pcr)) {
             return;
         }
         let Some(call) = Call::take(&pcr.dpcs) else {
             return;
         };
+        pcr.late_dpc.store(0, Ordering::Relaxed);
         pcr.in_dpc.store(true, Ordering::Relaxed);
         call.run();
         pcr.in_dpc.store(false, Ordering::Relaxed);

@@ -16,6 +16,7 @@ use super::{
     wait::{self, object},
     wait_for::due_at,
 };
+use crate::verifier::fault;
 
 /// Timers that are set, by their address: their keys among what is due. Changed with the
 /// dispatcher lock held; the lock of its own lets it be read at any IRQL.
@@ -36,7 +37,14 @@ fn cancel(guard: &mut Guard, timer: *mut KTIMER) -> bool {
 }
 
 fn set(guard: &mut Guard, timer: *mut KTIMER, due: u64) {
-    let due = due.saturating_add(noise::timer_delay());
+    // SAFETY: a timer that is being set exists; the dispatcher lock is held.
+    let dpc = unsafe { (*timer).Dpc };
+    // SAFETY: the DPC of a timer that is set stays.
+    let routine = unsafe { dpc.as_ref() }.and_then(|dpc| dpc.DeferredRoutine);
+    let late = fault::late_timer(routine.map_or(0, |routine| routine as usize as u64));
+    let due = due
+        .saturating_add(noise::timer_delay())
+        .saturating_add(u64::from(late) * 10_000);
     let key = guard.dispatcher().timers.set_timer(due, timer);
     SET.lock().insert(timer as u64, key);
 }

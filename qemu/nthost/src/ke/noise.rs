@@ -13,7 +13,7 @@
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use super::{
-    dispatcher, irql, pcr,
+    dispatcher, dpc, irql, pcr,
     pcr::Pcr,
     thread, time,
     wait::{self, WaitType},
@@ -122,10 +122,6 @@ pub fn postpones_dpcs(pcr: &Pcr) -> bool {
         return false;
     };
     let due = time::interrupt_time() + microseconds * MICROSECOND;
-    let again = |number| dispatcher::interrupt_processor(pcr::of(number as u32));
-    dispatcher::lock()
-        .dispatcher()
-        .timers
-        .set_call(due, again, pcr.number as usize);
+    dpc::look_again(pcr, due);
     true
 }

@@ -23,8 +23,14 @@ const READ_WRITE: u32 = 0x04;
 const NO_CACHE: u32 = 0x200;
 const WRITE_COMBINE: u32 = 0x400;
 
-fn map(physical: u64, length: u64, access: Access, caller: u64) -> *mut c_void {
-    if length == 0 || fault::strikes(caller) {
+fn map(
+    routine: &'static str,
+    physical: u64,
+    length: u64,
+    access: Access,
+    caller: u64,
+) -> *mut c_void {
+    if length == 0 || fault::strikes(routine, caller) {
         return core::ptr::null_mut();
     }
     let first = physical / PAGE_SIZE;
@@ -53,7 +59,7 @@ nt_export! {
         let caller = call::caller();
         let mut access = Access::WRITE;
         access.set(Access::UNCACHED, cache != 1);
-        map(physical, length, access, caller)
+        map("MmMapIoSpace", physical, length, access, caller)
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -73,7 +79,7 @@ nt_export! {
             _ => return core::ptr::null_mut(),
         };
         access.set(Access::UNCACHED, protection & (NO_CACHE | WRITE_COMBINE) != 0);
-        map(physical, length, access, caller)
+        map("MmMapIoSpaceEx", physical, length, access, caller)
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;

@@ -244,7 +244,7 @@ nt_export! {
             // SAFETY: the caller's promise.
             violation([0x82, mdl as u64, bits(unsafe { (*mdl).MdlFlags }), 0]);
         }
-        if fault::strikes(caller) {
+        if fault::strikes("MmMapLockedPagesSpecifyCache", caller) {
             return core::ptr::null_mut();
         }
         map(mdl, access, caller).unwrap_or(core::ptr::null_mut())

@@ -162,7 +162,7 @@ pub fn lock(mdl: *mut MDL, user: bool, operation: i32, caller: u64) -> Result<()
     if user && end.is_none_or(|end| end > USER_PROBE_ADDRESS) {
         return Err(STATUS_ACCESS_VIOLATION);
     }
-    if fault::strikes(caller) {
+    if fault::strikes("MmProbeAndLockPages", caller) {
         return Err(nthost_nt::status::STATUS_WORKING_SET_QUOTA);
     }
     // SAFETY: the caller's MDL.
@@ -274,6 +274,7 @@ const fn probe(address: u64, length: u64, alignment: u32) -> Result<(), i32> {
 
 nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    fails: core::ptr::null_mut();
     /// Makes an MDL for a buffer, and hangs it on an IRP if one is given: as its only one, or
     /// (a secondary buffer) behind those that it has. NULL if memory is short.
     ///
@@ -290,9 +291,6 @@ nt_export! {
         irp: *mut IRP,
     ) -> *mut MDL {
         let caller = call::caller();
-        if fault::strikes(caller) {
-            return core::ptr::null_mut();
-        }
         let Some(mdl) = allocate(address as u64, u64::from(length), caller) else {
             return core::ptr::null_mut();
         };

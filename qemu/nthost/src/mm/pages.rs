@@ -106,11 +106,11 @@ impl Wanted {
         frames
     }
 
-    fn allocate(&self, caller: u64) -> *mut MDL {
+    fn allocate(&self, routine: &'static str, caller: u64) -> *mut MDL {
         if self.bytes == 0
             || self.bytes >= u64::from(u32::MAX) - PAGE_SIZE
             || !self.skip.is_multiple_of(PAGE_SIZE)
-            || fault::strikes(caller)
+            || fault::strikes(routine, caller)
         {
             return core::ptr::null_mut();
         }
@@ -152,8 +152,8 @@ fn here() -> u16 {
     pcr::current().node
 }
 
-fn contiguous(request: Request, access: Access, caller: u64) -> *mut c_void {
-    if request.pages == 0 || fault::strikes(caller) {
+fn contiguous(routine: &'static str, request: Request, access: Access, caller: u64) -> *mut c_void {
+    if request.pages == 0 || fault::strikes(routine, caller) {
         return core::ptr::null_mut();
     }
     let Some(first) = phys::allocate(&request) else {
@@ -210,7 +210,7 @@ nt_export! {
     ) -> *mut MDL {
         let caller = call::caller();
         Wanted { lowest, highest, skip, bytes, node: None, any_node: true, flags: 0 }
-            .allocate(caller)
+            .allocate("MmAllocatePagesForMdl", caller)
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -231,7 +231,7 @@ nt_export! {
     ) -> *mut MDL {
         let caller = call::caller();
         Wanted { lowest, highest, skip, bytes, node: Some(here()), any_node: true, flags }
-            .allocate(caller)
+            .allocate("MmAllocatePagesForMdlEx", caller)
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -257,7 +257,7 @@ nt_export! {
             return core::ptr::null_mut();
         }
         let any_node = flags & ANY_NODE != 0;
-        Wanted { lowest, highest, skip, bytes, node, any_node, flags }.allocate(caller)
+        Wanted { lowest, highest, skip, bytes, node, any_node, flags }.allocate("MmAllocateNodePagesForMdlEx", caller)
     }
 
     irql: PASSIVE_LEVEL..=APC_LEVEL;
@@ -302,7 +302,7 @@ nt_export! {
     pub unsafe fn MmAllocateContiguousMemory(bytes: u64, highest: u64) -> *mut c_void {
         let caller = call::caller();
         let pages = bytes.div_ceil(PAGE_SIZE);
-        contiguous(Request { highest, ..Request::any(pages) }, Access::WRITE, caller)
+        contiguous("MmAllocateContiguousMemory", Request { highest, ..Request::any(pages) }, Access::WRITE, caller)
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -324,7 +324,7 @@ nt_export! {
         let caller = call::caller();
         let pages = bytes.div_ceil(PAGE_SIZE);
         let request = Request { lowest, highest, boundary, ..Request::any(pages) };
-        contiguous(request, cache_access(cache), caller)
+        contiguous("MmAllocateContiguousMemorySpecifyCache", request, cache_access(cache), caller)
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -347,9 +347,9 @@ nt_export! {
         let pages = bytes.div_ceil(PAGE_SIZE);
         let node = u16::try_from(node).ok();
         let request = Request { lowest, highest, boundary, node, ..Request::any(pages) };
-        let memory = contiguous(request, cache_access(cache), caller);
+        let memory = contiguous("MmAllocateContiguousMemorySpecifyCacheNode", request, cache_access(cache), caller);
         if memory.is_null() && node.is_some() {
-            return contiguous(Request { node: None, ..request }, cache_access(cache), caller);
+            return contiguous("MmAllocateContiguousMemorySpecifyCacheNode", Request { node: None, ..request }, cache_access(cache), caller);
         }
         memory
     }
@@ -381,9 +381,9 @@ nt_export! {
         let pages = bytes.div_ceil(PAGE_SIZE);
         let node = u16::try_from(node).ok();
         let request = Request { lowest, highest, boundary, node, ..Request::any(pages) };
-        let memory = contiguous(request, access, caller);
+        let memory = contiguous("MmAllocateContiguousNodeMemory", request, access, caller);
         if memory.is_null() && node.is_some() {
-            return contiguous(Request { node: None, ..request }, access, caller);
+            return contiguous("MmAllocateContiguousNodeMemory", Request { node: None, ..request }, access, caller);
         }
         memory
     }

@@ -133,12 +133,25 @@ pub fn tag_text(tag: u32) -> String {
     tag.to_le_bytes().into_iter().map(printable).collect()
 }
 
-/// Allocates; `None` if memory is short, or the allocation was chosen to fail.
+/// Allocates for a driver that called this routine; `None` if memory is short, or the
+/// allocation was chosen to fail.
 #[must_use]
-pub fn allocate(pool: u64, size: u64, tag: u32, caller: u64) -> Option<u64> {
-    if fault::strikes(caller) {
+pub fn allocate_for(
+    routine: &'static str,
+    pool: u64,
+    size: u64,
+    tag: u32,
+    caller: u64,
+) -> Option<u64> {
+    if fault::strikes(routine, caller) {
         return None;
     }
+    allocate(pool, size, tag, caller)
+}
+
+/// Allocates; `None` if memory is short.
+#[must_use]
+pub fn allocate(pool: u64, size: u64, tag: u32, caller: u64) -> Option<u64> {
     let level = irql::current();
     let paged = pool & flags::PAGED != 0;
     // Bug check 0xC4, subcodes 0x1 (paged) and 0x2 (nonpaged).
@@ -315,7 +328,7 @@ crate::raising_export! {
         let unknown = pool & flags::REQUIRED & !flags::KNOWN != 0;
         let valid = (pool & flags::KINDS).is_power_of_two() && !unknown && size != 0 && tag != 0;
         let address =
-            if valid { allocate(pool, size, tag, caller.return_address()) } else { None };
+            if valid { allocate_for("ExAllocatePool2", pool, size, tag, caller.return_address()) } else { None };
         if address.is_none() && pool & flags::RAISE_ON_FAILURE != 0 {
             let status = if valid {
                 nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES
@@ -337,7 +350,7 @@ crate::raising_export! {
     ///
     /// None.
     pub unsafe fn ExAllocatePoolWithTag(kind: u32, size: u64, tag: u32; caller) -> *mut c_void {
-        older(kind, size, tag, kind & RAISE_IF_FAILURE != 0, caller)
+        older("ExAllocatePoolWithTag", kind, size, tag, kind & RAISE_IF_FAILURE != 0, caller)
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -349,7 +362,7 @@ crate::raising_export! {
     ///
     /// None.
     pub unsafe fn ExAllocatePool(kind: u32, size: u64, _third: u64; caller) -> *mut c_void {
-        older(kind, size, NO_TAG, kind & RAISE_IF_FAILURE != 0, caller)
+        older("ExAllocatePool", kind, size, NO_TAG, kind & RAISE_IF_FAILURE != 0, caller)
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -365,16 +378,29 @@ crate::raising_export! {
     pub unsafe fn ExAllocatePoolWithQuotaTag(
         kind: u32, size: u64, tag: u32; caller
     ) -> *mut c_void {
-        older(kind, size, tag, kind & QUOTA_FAIL_INSTEAD_OF_RAISE == 0, caller)
+        older("ExAllocatePoolWithQuotaTag", kind, size, tag, kind & QUOTA_FAIL_INSTEAD_OF_RAISE == 0, caller)
     }
 }
 
 /// The older routines: the verifier finds fault with no bytes at all (bug check 0xC4, 0x0).
-fn older(kind: u32, size: u64, tag: u32, raise: bool, caller: &CallerFrame) -> *mut c_void {
+fn older(
+    routine: &'static str,
+    kind: u32,
+    size: u64,
+    tag: u32,
+    raise: bool,
+    caller: &CallerFrame,
+) -> *mut c_void {
     if size == 0 {
         violation([0, u64::from(irql::current()), u64::from(kind), 0]);
     }
-    let address = allocate(from_pool_type(kind), size, tag, caller.return_address());
+    let address = allocate_for(
+        routine,
+        from_pool_type(kind),
+        size,
+        tag,
+        caller.return_address(),
+    );
     if address.is_none() && raise {
         let status = nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES;
         crate::ke::exception::raise_from(caller, status);
@@ -402,7 +428,7 @@ nt_export! {
         if size == 0 {
             violation([0, u64::from(irql::current()), u64::from(kind), 0]);
         }
-        pointer(allocate(from_pool_type(kind), size, tag, caller))
+        pointer(allocate_for("ExAllocatePoolWithTagPriority", from_pool_type(kind), size, tag, caller))
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;

@@ -245,6 +245,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES;
     /// Gives a device a name that applications see.
     ///
     /// Source: IoCreateSymbolicLink.

@@ -123,6 +123,7 @@ pub fn notify_shutdown() {
 
 nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    fails: STATUS_INSUFFICIENT_RESOURCES;
     /// Has a power IRP sent to the top of a device's stack.
     ///
     /// Source: PoRequestPowerIrp.

@@ -112,6 +112,7 @@ fn create(process: *mut c_void, start: Start) -> Result<*mut Thread, NTSTATUS> {
 
 nt_export! {
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: STATUS_INSUFFICIENT_RESOURCES;
     /// Makes a thread that runs in kernel mode, in the system's process or another, within a
     /// critical region. The handle is a kernel handle, to be closed by ZwClose.
     ///

@@ -12,8 +12,8 @@ use nthost_nt::{
     ob::OBJECT_ATTRIBUTES,
     rtl::UNICODE_STRING,
     status::{
-        NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_OBJECT_NAME_NOT_FOUND,
-        STATUS_SUCCESS,
+        NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED,
+        STATUS_OBJECT_NAME_NOT_FOUND, STATUS_SUCCESS,
     },
 };
 
@@ -95,6 +95,7 @@ unsafe fn open(handle: *mut u64, desired: u32, attributes: *const OBJECT_ATTRIBU
 
 nt_export! {
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES;
     /// Opens a key.
     ///
     /// Source: nf-wdm-zwopenkey.
@@ -112,6 +113,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: STATUS_INSUFFICIENT_RESOURCES;
     /// Opens a key. No option is of use here: there are no links, and nobody needs privileges.
     ///
     /// Source: nf-wdm-zwopenkeyex.
@@ -134,6 +136,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: STATUS_INSUFFICIENT_RESOURCES;
     /// Opens a key, or makes the last component of its path. Classes are not kept, and links are
     /// not made.
     ///
@@ -348,6 +351,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: STATUS_INSUFFICIENT_RESOURCES;
     /// Opens the hardware key of a device, with a handle of the kernel's own. Software keys are
     /// made by the installation of a driver, of which there is none here, and there are no
     /// hardware profiles.

@@ -227,7 +227,7 @@ nt_export! {
         // SAFETY: the caller's promise.
         let text: Vec<u16> = unsafe { bytes(from) }.iter().copied().map(u16::from).collect();
         // SAFETY: the caller's promise.
-        unsafe { give(to, &text, Terminator::Required, own_buffer != 0, caller) }
+        unsafe { give(to, &text, Terminator::Required, own_buffer != 0, ("RtlAnsiStringToUnicodeString", caller)) }
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
@@ -248,7 +248,7 @@ nt_export! {
         // SAFETY: the caller's promise.
         let text: Vec<u8> = unsafe { units(from) }.iter().copied().map(narrow).collect();
         // SAFETY: the caller's promise.
-        unsafe { give(to, &text, Terminator::Required, own_buffer != 0, caller) }
+        unsafe { give(to, &text, Terminator::Required, own_buffer != 0, ("RtlUnicodeStringToAnsiString", caller)) }
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
@@ -271,7 +271,7 @@ nt_export! {
         let mut text = alloc::vec![0; utf8::narrow(from, None).0];
         let (_, converted) = utf8::narrow(from, Some(&mut text));
         // SAFETY: the caller's promise.
-        let status = unsafe { give(to, &text, Terminator::Required, own_buffer != 0, caller) };
+        let status = unsafe { give(to, &text, Terminator::Required, own_buffer != 0, ("RtlUnicodeStringToUTF8String", caller)) };
         if nt_error(status) { status } else { converted }
     }
 
@@ -295,7 +295,7 @@ nt_export! {
         let mut text = alloc::vec![0; utf8::widen(from, None).0];
         let (_, converted) = utf8::widen(from, Some(&mut text));
         // SAFETY: the caller's promise.
-        let status = unsafe { give(to, &text, Terminator::Required, own_buffer != 0, caller) };
+        let status = unsafe { give(to, &text, Terminator::Required, own_buffer != 0, ("RtlUTF8StringToUnicodeString", caller)) };
         if nt_error(status) { status } else { converted }
     }
 

@@ -111,7 +111,7 @@ nt_export! {
         let text = alloc::format!("{}", unsafe { guid.read_unaligned() });
         let text: Vec<u16> = text.encode_utf16().collect();
         // SAFETY: the caller's promise.
-        unsafe { give(to, &text, Terminator::Required, true, caller) }
+        unsafe { give(to, &text, Terminator::Required, true, ("RtlStringFromGUID", caller)) }
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;

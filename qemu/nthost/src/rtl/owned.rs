@@ -102,14 +102,15 @@ pub unsafe fn give<S: Kind>(
     text: &[S::Unit],
     terminator: Terminator,
     own_buffer: bool,
-    caller: u64,
+    (routine, caller): (&'static str, u64),
 ) -> NTSTATUS {
     let bytes = size_of_val(text) + size_of::<S::Unit>();
     let Ok(maximum) = u16::try_from(bytes) else {
         return STATUS_INVALID_PARAMETER_2;
     };
     if own_buffer {
-        let Some(buffer) = pool::allocate(flags::PAGED, bytes as u64, TAG, caller) else {
+        let Some(buffer) = pool::allocate_for(routine, flags::PAGED, bytes as u64, TAG, caller)
+        else {
             return STATUS_NO_MEMORY;
         };
         let value = Counted::<S::Unit> {
@@ -192,7 +193,7 @@ nt_export! {
         // SAFETY: the caller's promise.
         let text = unsafe { terminated(text) };
         // SAFETY: the caller's promise.
-        let status = unsafe { give(to, text, Terminator::Required, true, caller) };
+        let status = unsafe { give(to, text, Terminator::Required, true, ("RtlCreateUnicodeString", caller)) };
         u8::from(status == STATUS_SUCCESS)
     }
 
@@ -213,7 +214,7 @@ nt_export! {
         // SAFETY: the caller's promise.
         let text: Vec<u16> = unsafe { units(from) }.iter().copied().map(upcase).collect();
         // SAFETY: the caller's promise.
-        unsafe { give(to, &text, Terminator::Optional, own_buffer != 0, caller) }
+        unsafe { give(to, &text, Terminator::Optional, own_buffer != 0, ("RtlUpcaseUnicodeString", caller)) }
     }
 
     irql: PASSIVE_LEVEL..=APC_LEVEL;
@@ -233,6 +234,6 @@ nt_export! {
         // SAFETY: the caller's promise.
         let text: Vec<u16> = unsafe { units(from) }.iter().copied().map(downcase).collect();
         // SAFETY: the caller's promise.
-        unsafe { give(to, &text, Terminator::Optional, own_buffer != 0, caller) }
+        unsafe { give(to, &text, Terminator::Optional, own_buffer != 0, ("RtlDowncaseUnicodeString", caller)) }
     }
 }

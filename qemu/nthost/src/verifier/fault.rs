@@ -1,64 +1,174 @@
-//! Faults on demand: allocations that fail, the n-th, or one in so many by a seed.
+//! Faults on demand: calls that fail, IRPs that fail or stay away, timers and DPCs that are
+//! late, because the manifest or the host wants it so.
+//!
+//! A call that the documentation lets fail for lack of resources asks [`strikes`] with its own
+//! name and with where the driver called it. Only calls of drivers count: what nthost itself
+//! allocates does not fail.
 
-use core::sync::atomic::{AtomicU64, Ordering};
+use alloc::{format, string::String, vec::Vec};
+use core::sync::atomic::{AtomicBool, Ordering};
 
-/// Calls until the one that fails; zero for none.
-static COUNTDOWN: AtomicU64 = AtomicU64::new(0);
-/// One call in so many fails; zero for none.
-static ONE_IN: AtomicU64 = AtomicU64::new(0);
-/// The state of the generator that chooses.
-static RANDOM: AtomicU64 = AtomicU64::new(0);
-/// Calls that could have failed, since the last setting.
-static CALLS: AtomicU64 = AtomicU64::new(0);
-/// Calls that did.
-static FAILED: AtomicU64 = AtomicU64::new(0);
+use nthost_protocol::{Fault, FaultState, IrpEffect, fault::Standing};
 
-/// Has the n-th call from now on fail; none, if zero.
-pub fn fail_nth(n: u64) {
-    CALLS.store(0, Ordering::Relaxed);
-    COUNTDOWN.store(n, Ordering::Relaxed);
+use super::call;
+use crate::{ke::lock::HighLock, mm::paging::KERNEL_BASE, pe::module};
+
+/// A fault, and where it struck last.
+struct Entry {
+    standing: Standing,
+    /// The driver's image, in lower case; empty for any.
+    image: String,
+    /// What was struck, and where it was called.
+    last: Option<(&'static str, u64)>,
 }
 
-/// Has one call in so many fail, chosen by a seed; none, if zero.
-pub fn fail_one_in(count: u64, seed: u64) {
-    CALLS.store(0, Ordering::Relaxed);
-    RANDOM.store(seed, Ordering::Relaxed);
-    ONE_IN.store(count, Ordering::Relaxed);
+/// Protects the faults. At any IRQL, since DPCs are queued at any.
+static FAULTS: HighLock<Vec<Entry>> = HighLock::new(Vec::new());
+/// Whether there are any, so that calls cost little without.
+static ANY: AtomicBool = AtomicBool::new(false);
+
+/// Adds a fault to come. PASSIVE_LEVEL.
+pub fn add(fault: Fault) {
+    let service = fault.service().to_ascii_lowercase();
+    // The service's driver may have yet to be loaded: its image's name follows from the
+    // manifest, and until it is known the service's own name stands for it.
+    let image = crate::host::image_of(&service).unwrap_or(service);
+    let entry = Entry {
+        standing: Standing::new(fault),
+        image: image.to_ascii_lowercase(),
+        last: None,
+    };
+    FAULTS.lock().push(entry);
+    // Release: who sees that there are some sees this one.
+    ANY.store(true, Ordering::Release);
 }
 
-/// How many calls there were since the last setting, and how many failed in all.
+/// Takes all faults back. PASSIVE_LEVEL.
+pub fn clear() {
+    ANY.store(false, Ordering::Relaxed);
+    let faults = core::mem::take(&mut *FAULTS.lock());
+    drop(faults);
+}
+
+/// The faults, how often each was met and how often it struck. PASSIVE_LEVEL.
 #[must_use]
-pub fn counts() -> (u64, u64) {
-    (
-        CALLS.load(Ordering::Relaxed),
-        FAILED.load(Ordering::Relaxed),
-    )
+pub fn states() -> Vec<FaultState> {
+    let count = FAULTS.lock().len();
+    (0..count)
+        .filter_map(|index| {
+            let faults = FAULTS.lock();
+            let entry = faults.get(index)?;
+            let (standing, last) = (entry.standing.clone(), entry.last);
+            drop(faults);
+            let last = last.map_or_else(String::new, |(what, caller)| {
+                let (module, offset) = call::module_of(caller);
+                format!("{what} from {module}+{offset:#x}")
+            });
+            Some(standing.state(last))
+        })
+        .collect()
 }
 
-/// SplitMix64: every seed gives another, full-length sequence.
-fn next_random() -> u64 {
-    let mut z = RANDOM.fetch_add(0x9e37_79b9_7f4a_7c15, Ordering::Relaxed);
-    z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
-
-/// Whether this call of a routine that may fail is to fail.
-pub fn strikes(_caller: u64) -> bool {
-    CALLS.fetch_add(1, Ordering::Relaxed);
-    // Each caller takes one off; whoever takes the last fails.
-    let mut left = COUNTDOWN.load(Ordering::Relaxed);
-    while let Some(fewer) = left.checked_sub(1) {
-        match COUNTDOWN.compare_exchange_weak(left, fewer, Ordering::Relaxed, Ordering::Relaxed) {
-            Ok(_) => break,
-            Err(other) => left = other,
+/// What all faults that match have to say, each of which counts this as one.
+fn ask<T>(what: &'static str, address: u64, matches: impl Fn(&Fault) -> Option<T>) -> Option<T> {
+    // Acquire: pairs with `add`.
+    if !ANY.load(Ordering::Acquire) {
+        return None;
+    }
+    let image = module::find(address).map_or("", |module| module.name.as_str());
+    let mut found = None;
+    for entry in FAULTS.lock().iter_mut() {
+        if !entry.image.is_empty() && !entry.image.eq_ignore_ascii_case(image) {
+            continue;
+        }
+        if let Some(effect) = matches(entry.standing.fault())
+            && entry.standing.strikes()
+        {
+            entry.last = Some((what, address));
+            found = Some(effect);
         }
     }
-    let nth = left == 1;
-    let one_in = ONE_IN.load(Ordering::Relaxed);
-    let random = one_in != 0 && next_random().is_multiple_of(one_in);
-    if nth || random {
-        FAILED.fetch_add(1, Ordering::Relaxed);
+    found
+}
+
+/// Whether this call of a routine that may fail is to fail. Any IRQL. `caller` is where the
+/// driver called it.
+#[must_use]
+pub fn strikes(routine: &'static str, caller: u64) -> bool {
+    if caller == 0 || caller >= KERNEL_BASE {
+        return false;
     }
-    nth || random
+    let struck = ask(routine, caller, |fault| match fault {
+        Fault::Call {
+            routine: wanted,
+            offset,
+            ..
+        } => {
+            let here = || call::module_of(caller).1;
+            let named = wanted.is_empty() || wanted.eq_ignore_ascii_case(routine);
+            (named && offset.is_none_or(|offset| offset == here())).then_some(())
+        }
+        Fault::RandomCalls {
+            routine: wanted, ..
+        } => (wanted.is_empty() || wanted.eq_ignore_ascii_case(routine)).then_some(()),
+        _ => None,
+    });
+    if struck.is_some() {
+        let (module, offset) = call::module_of(caller);
+        log!("fault", "{routine} fails for {module}+{offset:#x}");
+    }
+    struck.is_some()
+}
+
+/// By how many milliseconds a timer that is being set is late. Any IRQL. `routine` is that of
+/// its DPC, zero if it has none.
+#[must_use]
+pub fn late_timer(routine: u64) -> u32 {
+    let late = ask("timer", routine, |fault| match fault {
+        Fault::LateTimer { milliseconds, .. } => Some(*milliseconds),
+        _ => None,
+    });
+    late.unwrap_or(0)
+}
+
+/// By how many milliseconds a DPC that is about to run is late. Any IRQL.
+#[must_use]
+pub fn late_dpc(routine: u64) -> u32 {
+    let late = ask("DPC", routine, |fault| match fault {
+        Fault::LateDpc { milliseconds, .. } => Some(*milliseconds),
+        _ => None,
+    });
+    late.unwrap_or(0)
+}
+
+/// What happens to an IRP that a driver sends down from a device. IRQL up to DISPATCH_LEVEL.
+#[must_use]
+pub fn irp(instance: &str, major: u8, minor: u8, caller: u64) -> Option<IrpEffect> {
+    if caller >= KERNEL_BASE {
+        return None;
+    }
+    let effect = ask("IRP", caller, |fault| match fault {
+        Fault::Irp {
+            device,
+            major: wanted,
+            minor: wanted_minor,
+            effect,
+            ..
+        } => (device.eq_ignore_ascii_case(instance)
+            && *wanted == major
+            && wanted_minor.is_none_or(|wanted| wanted == minor))
+        .then_some(*effect),
+        _ => None,
+    })?;
+    log!(
+        "fault",
+        "irp {major:#x}/{minor:#x} of {instance}: {effect:?}"
+    );
+    Some(effect)
+}
+
+/// Whether there are faults to come at all.
+#[must_use]
+pub fn any() -> bool {
+    ANY.load(Ordering::Relaxed)
 }

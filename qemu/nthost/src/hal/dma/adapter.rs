@@ -355,6 +355,7 @@ impl State {
 
 nt_export! {
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: core::ptr::null_mut();
     /// Makes an adapter for a bus master, and says how many map registers it has; null for a
     /// device that is none, or a description that makes no sense.
     ///

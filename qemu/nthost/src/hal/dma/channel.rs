@@ -117,7 +117,7 @@ pub unsafe extern "win64" fn allocate(
     violation::at_dispatch();
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
-    if fault::strikes(caller) {
+    if fault::strikes("AllocateAdapterChannel", caller) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
     let grant = Grant {
@@ -162,7 +162,7 @@ pub unsafe extern "win64" fn allocate_ex(
     if routine.is_none() && tell.is_null() || !tell.is_null() && !synchronous {
         return STATUS_INVALID_PARAMETER;
     }
-    if fault::strikes(caller) {
+    if fault::strikes("AllocateAdapterChannelEx", caller) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
     let grant = Grant {

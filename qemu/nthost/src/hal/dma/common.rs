@@ -42,11 +42,11 @@ unsafe fn allocate(
     length: u32,
     logical: *mut i64,
     wanted: &Wanted,
-    caller: u64,
+    (routine, caller): (&'static str, u64),
 ) -> *mut c_void {
     // SAFETY: the caller's promise.
     let adapter = unsafe { adapter::of(adapter) };
-    if length == 0 || fault::strikes(caller) {
+    if length == 0 || fault::strikes(routine, caller) {
         return null_mut();
     }
     let count = u64::from(length).div_ceil(PAGE_SIZE);
@@ -99,7 +99,15 @@ pub unsafe extern "win64" fn allocate_common_buffer(
         node: None,
     };
     // SAFETY: the driver's promise.
-    unsafe { allocate(adapter, length, logical, &wanted, caller) }
+    unsafe {
+        allocate(
+            adapter,
+            length,
+            logical,
+            &wanted,
+            ("AllocateCommonBuffer", caller),
+        )
+    }
 }
 
 /// AllocateCommonBufferEx.
@@ -121,7 +129,15 @@ pub unsafe extern "win64" fn allocate_common_buffer_ex(
         node: u16::try_from(node).ok(),
     };
     // SAFETY: the driver's promise.
-    unsafe { allocate(adapter, length, logical, &wanted, caller) }
+    unsafe {
+        allocate(
+            adapter,
+            length,
+            logical,
+            &wanted,
+            ("AllocateCommonBufferEx", caller),
+        )
+    }
 }
 
 /// AllocateCommonBufferWithBounds.
@@ -147,7 +163,15 @@ pub unsafe extern "win64" fn allocate_common_buffer_with_bounds(
         node: u16::try_from(node).ok(),
     };
     // SAFETY: the driver's promise.
-    unsafe { allocate(adapter, length, logical, &wanted, caller) }
+    unsafe {
+        allocate(
+            adapter,
+            length,
+            logical,
+            &wanted,
+            ("AllocateCommonBufferWithBounds", caller),
+        )
+    }
 }
 
 /// FreeCommonBuffer.

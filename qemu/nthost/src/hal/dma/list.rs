@@ -110,7 +110,12 @@ impl Transfer {
     ///
     /// `STATUS_BUFFER_TOO_SMALL` if the chain or the driver's memory for the list is too small,
     /// `STATUS_INSUFFICIENT_RESOURCES`.
-    fn start(self, adapter: &Adapter, wait: bool, caller: u64) -> Result<(), NTSTATUS> {
+    fn start(
+        self,
+        adapter: &Adapter,
+        wait: bool,
+        (routine, caller): (&'static str, u64),
+    ) -> Result<(), NTSTATUS> {
         // SAFETY: the driver's chain.
         let pieces = unsafe { mapping::fragments(self.mdl, self.offset, self.length)? };
         if let Some((_, room)) = self.buffer
@@ -118,7 +123,7 @@ impl Transfer {
         {
             return Err(STATUS_BUFFER_TOO_SMALL);
         }
-        if fault::strikes(caller) {
+        if fault::strikes(routine, caller) {
             return Err(STATUS_INSUFFICIENT_RESOURCES);
         }
         let registers = pieces.len() as u32;
@@ -219,7 +224,7 @@ pub unsafe extern "win64" fn get(
         tell: core::ptr::null_mut(),
         key: 0,
     };
-    status(transfer.start(this, true, caller))
+    status(transfer.start(this, true, ("GetScatterGatherList", caller)))
 }
 
 /// BuildScatterGatherList.
@@ -252,7 +257,7 @@ pub unsafe extern "win64" fn build(
         tell: core::ptr::null_mut(),
         key: 0,
     };
-    status(transfer.start(this, true, caller))
+    status(transfer.start(this, true, ("BuildScatterGatherList", caller)))
 }
 
 /// The rules that both of the later routines have for their arguments.
@@ -301,7 +306,11 @@ pub unsafe extern "win64" fn get_ex(
         tell,
         key: transfer_context.addr(),
     };
-    status(transfer.start(this, flags & DMA_SYNCHRONOUS_CALLBACK == 0, caller))
+    status(transfer.start(
+        this,
+        flags & DMA_SYNCHRONOUS_CALLBACK == 0,
+        ("GetScatterGatherListEx", caller),
+    ))
 }
 
 /// BuildScatterGatherListEx.
@@ -341,7 +350,11 @@ pub unsafe extern "win64" fn build_ex(
         tell,
         key: transfer_context.addr(),
     };
-    status(transfer.start(this, flags & DMA_SYNCHRONOUS_CALLBACK == 0, caller))
+    status(transfer.start(
+        this,
+        flags & DMA_SYNCHRONOUS_CALLBACK == 0,
+        ("BuildScatterGatherListEx", caller),
+    ))
 }
 
 /// PutScatterGatherList.

@@ -4,7 +4,7 @@ use clap::{Args, Subcommand};
 use eductl::{Error, nthost::NtHost};
 use nthost_protocol::{Fault, HostRequest, IrpEffect};
 
-use super::{device_node, done};
+use super::{device_node, done, show};
 use crate::cli::{
     context::Context,
     number::{number, number32},
@@ -16,6 +16,8 @@ use crate::cli::{
     after_help = "Examples: eductl host fault call --routine ExAllocatePool2 --nth 3\n          \
                         eductl host fault random --seed 7 --per-mille 20\n          \
                         eductl host fault irp --major 0x1b --minor 0 --status 0xc000009a\n          \
+                        eductl host fault dpc --service eduwdm --nth 10 --count 5 --late 20\n          \
+                        eductl host fault list\n          \
                         eductl host fault clear"
 )]
 pub struct Arguments {
@@ -34,6 +36,9 @@ enum Kind {
         /// The service whose driver calls it; any if nothing is said.
         #[arg(long, default_value = "")]
         service: String,
+        /// Where its driver calls it: the return address as an offset in the image.
+        #[arg(long, value_parser = number)]
+        offset: Option<u64>,
         /// Which of these calls is the first to fail, counted from 0.
         #[arg(long, default_value = "0", value_parser = number32)]
         nth: u32,
@@ -44,6 +49,9 @@ enum Kind {
     /// Calls that may fail for lack of resources do, at random.
     #[command(after_help = "Example: eductl host fault random --seed 7 --per-mille 20")]
     Random {
+        /// The routine; any that may fail if nothing is said.
+        #[arg(long, default_value = "")]
+        routine: String,
         /// The service whose driver calls; any if nothing is said.
         #[arg(long, default_value = "")]
         service: String,
@@ -65,9 +73,12 @@ enum Kind {
         /// `IRP_MN_…`; any if nothing is said.
         #[arg(long, value_parser = byte)]
         minor: Option<u8>,
-        /// Which of these IRPs, counted from 0.
+        /// Which of these IRPs is the first, counted from 0.
         #[arg(long, default_value = "0", value_parser = number32)]
         nth: u32,
+        /// To how many of them it happens, from that one on.
+        #[arg(long, default_value = "1", value_parser = number32)]
+        count: u32,
         /// The status that it is completed with.
         #[arg(long, value_parser = number32, conflicts_with = "pend", required_unless_present = "pend")]
         status: Option<u32>,
@@ -75,9 +86,34 @@ enum Kind {
         #[arg(long, value_parser = number32)]
         pend: Option<u32>,
     },
-    /// Takes back all faults that have not happened.
+    /// Timers are later than they were set to be.
+    #[command(after_help = "Example: eductl host fault timer --count 10 --late 50")]
+    Timer(Late),
+    /// Processors come to DPCs later.
+    #[command(after_help = "Example: eductl host fault dpc --service eduwdm --late 20")]
+    Dpc(Late),
+    /// What has become of the faults.
+    #[command(after_help = "Example: eductl host fault list")]
+    List,
+    /// Takes back all faults.
     #[command(after_help = "Example: eductl host fault clear")]
     Clear,
+}
+
+#[derive(Debug, Args)]
+struct Late {
+    /// The service whose driver has the DPC's routine; any if nothing is said.
+    #[arg(long, default_value = "")]
+    service: String,
+    /// Which of these is the first to be late, counted from 0.
+    #[arg(long, default_value = "0", value_parser = number32)]
+    nth: u32,
+    /// How many of them are late, from that one on.
+    #[arg(long, default_value = "1", value_parser = number32)]
+    count: u32,
+    /// By how many milliseconds.
+    #[arg(long = "late", value_parser = number32)]
+    milliseconds: u32,
 }
 
 fn byte(text: &str) -> Result<u8, String> {
@@ -89,22 +125,27 @@ impl Arguments {
     pub fn run(&self, context: &Context, host: &NtHost) -> Result<(), Error> {
         let fault = match &self.kind {
             Kind::Clear => return done(context, host, HostRequest::ClearFaults),
+            Kind::List => return show::faults(context, &host.faults()?),
             Kind::Call {
                 routine,
                 service,
+                offset,
                 nth,
                 count,
             } => Fault::Call {
                 routine: routine.clone(),
                 service: service.clone(),
+                offset: *offset,
                 nth: *nth,
                 count: *count,
             },
             Kind::Random {
+                routine,
                 service,
                 seed,
                 per_mille,
             } => Fault::RandomCalls {
+                routine: routine.clone(),
                 service: service.clone(),
                 seed: *seed,
                 per_mille: *per_mille,
@@ -113,6 +154,7 @@ impl Arguments {
                 major,
                 minor,
                 nth,
+                count,
                 status,
                 pend,
             } => Fault::Irp {
@@ -120,12 +162,25 @@ impl Arguments {
                 major: *major,
                 minor: *minor,
                 nth: *nth,
+                count: *count,
                 effect: match (status, pend) {
                     (Some(status), _) => IrpEffect::Fail(status.cast_signed()),
                     (None, pend) => IrpEffect::Pend {
                         milliseconds: pend.unwrap_or(0),
                     },
                 },
+            },
+            Kind::Timer(late) => Fault::LateTimer {
+                service: late.service.clone(),
+                nth: late.nth,
+                count: late.count,
+                milliseconds: late.milliseconds,
+            },
+            Kind::Dpc(late) => Fault::LateDpc {
+                service: late.service.clone(),
+                nth: late.nth,
+                count: late.count,
+                milliseconds: late.milliseconds,
             },
         };
         done(context, host, HostRequest::Fault(fault))

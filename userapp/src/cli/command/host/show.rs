@@ -3,7 +3,10 @@
 use std::time::Duration;
 
 use eductl::{Error, Status};
-use nthost_protocol::host::{Device, Driver, Machine, Verifier};
+use nthost_protocol::{
+    FaultState,
+    host::{Device, Driver, Machine, Verifier},
+};
 use serde_json::json;
 
 use crate::cli::context::Context;
@@ -154,5 +157,26 @@ pub fn verifier(context: &Context, verifier: &Verifier) -> Result<(), Error> {
 pub fn events(context: &Context, events: &[String]) -> Result<(), Error> {
     context.print(&json!({ "events": events }), |out| {
         events.iter().try_for_each(|event| writeln!(out, "{event}"))
+    })
+}
+
+pub fn faults(context: &Context, faults: &[FaultState]) -> Result<(), Error> {
+    context.print(&json!({ "faults": faults }), |out| {
+        for state in faults {
+            let FaultState {
+                fault,
+                matched,
+                struck,
+                last,
+            } = state;
+            writeln!(out, "{fault:?}")?;
+            write!(out, "    struck {struck} of {matched}")?;
+            if last.is_empty() {
+                writeln!(out)?;
+            } else {
+                writeln!(out, ", last {last}")?;
+            }
+        }
+        Ok(())
     })
 }
