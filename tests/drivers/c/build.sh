@@ -22,10 +22,11 @@ build() {
         build "$library"
         exports+=("$out/$library.lib")
     done
-    if [ "$image" -nt "$source" ] && [ "$image" -nt "$here/build.sh" ]; then return; fi
+    if [ -z "$(find "$source" "$here"/*.h "$here/build.sh" -newer "$image" 2>&1)" ]; then return; fi
     # Multi-character constants are how the DDK writes pool tags.
+    # Without sibling calls, whoever called is on the stack that a bugcheck shows.
     "$cc" -std=gnu11 -O2 -g -Wall -Wextra -Werror -Wno-multichar -fno-stack-protector \
-        -mno-stack-arg-probe -I"$ddk" -shared -nostdlib \
+        -fno-optimize-sibling-calls -mno-stack-arg-probe -I"$ddk" -shared -nostdlib \
         -Wl,--subsystem,native:10.0 -Wl,--entry,DriverEntry -Wl,--image-base,0x140000000 \
         -Wl,--dynamicbase -Wl,--nxcompat -Wl,--no-insert-timestamp \
         -Wl,--out-implib,"$out/$1.lib" \

@@ -13,6 +13,7 @@ use crate::{
         PAGE_SIZE,
         paging::{self, Access},
         phys::{self, Request},
+        pool::Misuse,
     },
 };
 
@@ -95,6 +96,29 @@ pub fn free(memory: *mut u8) -> bool {
         free_frames(&range.frames);
     }
     true
+}
+
+/// What is wrong with an access to an address that faulted; `None` if it has nothing to do with
+/// this memory.
+#[must_use]
+pub fn misuse(address: u64) -> Option<Misuse> {
+    let extent = |range: &Range| {
+        let end = range.base + range.frames.len() as u64 * PAGE_SIZE;
+        range.base..end + PAGE_SIZE
+    };
+    let ranges = RANGES.lock();
+    if ranges
+        .live
+        .values()
+        .any(|range| extent(range).contains(&address))
+    {
+        return Some(Misuse::Beside);
+    }
+    let freed = ranges
+        .freed
+        .iter()
+        .any(|range| extent(range).contains(&address));
+    freed.then_some(Misuse::Freed)
 }
 
 fn free_frames(frames: &[u64]) {

@@ -13,7 +13,7 @@ use core::{
 use super::{ipi, irql, thread, trap::TrapFrame};
 use crate::{
     hal::{exit, serial},
-    mm::{paging, pool::Misuse},
+    mm::{pageable, paging},
 };
 
 /// The emulator's exit codes; its status is twice as much and one.
@@ -150,6 +150,12 @@ pub mod code {
     pub const KMODE_EXCEPTION_NOT_HANDLED: u32 = 0x1e;
     /// What is known of a physical page is wrong.
     pub const PFN_LIST_CORRUPT: u32 = 0x4e;
+    /// An exception in what a thread does for a process.
+    pub const SYSTEM_SERVICE_EXCEPTION: u32 = 0x3b;
+    /// Memory that may only be read was written.
+    pub const ATTEMPTED_WRITE_TO_READONLY_MEMORY: u32 = 0xbe;
+    /// Memory that holds no code was run.
+    pub const ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY: u32 = 0xfc;
     /// A page fault in memory that cannot be paged.
     pub const PAGE_FAULT_IN_NONPAGED_AREA: u32 = 0x50;
     /// A thread ends in a region that holds APCs back.
@@ -209,6 +215,9 @@ fn name(code: u32) -> &'static str {
         code::PAGE_FAULT_IN_NONPAGED_AREA => "PAGE_FAULT_IN_NONPAGED_AREA",
         code::KERNEL_APC_PENDING_DURING_EXIT => "KERNEL_APC_PENDING_DURING_EXIT",
         code::SYSTEM_THREAD_EXCEPTION_NOT_HANDLED => "SYSTEM_THREAD_EXCEPTION_NOT_HANDLED",
+        code::SYSTEM_SERVICE_EXCEPTION => "SYSTEM_SERVICE_EXCEPTION",
+        code::ATTEMPTED_WRITE_TO_READONLY_MEMORY => "ATTEMPTED_WRITE_TO_READONLY_MEMORY",
+        code::ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY => "ATTEMPTED_EXECUTE_OF_NOEXECUTE_MEMORY",
         code::NMI_HARDWARE_FAILURE => "NMI_HARDWARE_FAILURE",
         code::UNEXPECTED_KERNEL_MODE_TRAP => "UNEXPECTED_KERNEL_MODE_TRAP",
         code::ATTEMPTED_SWITCH_FROM_DPC => "ATTEMPTED_SWITCH_FROM_DPC",
@@ -238,64 +247,52 @@ fn name(code: u32) -> &'static str {
 
 /// A trap that nobody handled.
 pub fn from_trap(frame: &TrapFrame) -> ! {
-    let level = u64::from(irql::current());
-    let address = x86_64::registers::control::Cr2::read_raw();
     match frame.vector {
-        14 => {
-            // Bits of the error code: 2 a write, 16 an instruction fetch.
-            let operation = match (frame.error & 2 != 0, frame.error & 16 != 0) {
-                (_, true) => 8,
-                (true, _) => 1,
-                _ => 0,
-            };
-            let misuse = crate::mm::pool::misuse(address);
-            if let Some(misuse) = misuse {
-                let of_driver = crate::verifier::call::module_of(frame.rip).0 != "nthost";
-                let code = match (misuse, of_driver) {
-                    (Misuse::Freed, false) => code::PAGE_FAULT_IN_FREED_SPECIAL_POOL,
-                    (Misuse::Freed, true) => code::DRIVER_PAGE_FAULT_IN_FREED_SPECIAL_POOL,
-                    (Misuse::Beside, false) => code::PAGE_FAULT_BEYOND_END_OF_ALLOCATION,
-                    (Misuse::Beside, true) => code::DRIVER_PAGE_FAULT_BEYOND_END_OF_ALLOCATION,
-                };
-                bugcheck_at(
-                    code,
-                    [address, u64::from(operation == 1), frame.rip, 0],
-                    frame,
-                )
-            }
-            if level >= u64::from(crate::export::DISPATCH_LEVEL) {
-                let of_driver = crate::verifier::call::module_of(frame.rip).0 != "nthost";
-                let code = if of_driver {
-                    code::DRIVER_IRQL_NOT_LESS_OR_EQUAL
-                } else {
-                    code::IRQL_NOT_LESS_OR_EQUAL
-                };
-                bugcheck_at(code, [address, level, operation, frame.rip], frame)
-            }
-            let write = u64::from(operation == 1);
-            bugcheck_at(
-                code::PAGE_FAULT_IN_NONPAGED_AREA,
-                [address, write, frame.rip, 0],
-                frame,
-            )
-        }
+        14 => super::page_fault::end(frame),
         2 => bugcheck_at(code::NMI_HARDWARE_FAILURE, [0x4f_4454, 0, 0, 0], frame),
         8 => bugcheck_at(
             code::UNEXPECTED_KERNEL_MODE_TRAP,
-            [8, 0, frame.rip, address],
+            [8, 0, frame.rip, super::page_fault::address()],
             frame,
         ),
         vector => {
             let status = match vector {
-                0 => 0xc000_0094_u32,
-                3 => 0x8000_0003,
-                6 => 0xc000_001d,
-                13 => 0xc000_0005,
-                _ => 0xc000_0096,
+                0 => 0xc000_0094_u32.cast_signed(),
+                3 => 0x8000_0003_u32.cast_signed(),
+                6 => 0xc000_001d_u32.cast_signed(),
+                13 => ACCESS_VIOLATION,
+                _ => 0xc000_0096_u32.cast_signed(),
             };
-            let parameters = [u64::from(status), frame.rip, vector, frame.error];
-            bugcheck_at(code::KMODE_EXCEPTION_NOT_HANDLED, parameters, frame)
+            unhandled_exception(status, frame)
         }
+    }
+}
+
+/// STATUS_ACCESS_VIOLATION.
+pub const ACCESS_VIOLATION: i32 = 0xc000_0005_u32.cast_signed();
+
+/// An exception that nobody handled: which bug check it is says what kind of thread it was in,
+/// and whether there was a thread.
+pub fn unhandled_exception(status: i32, frame: &TrapFrame) -> ! {
+    let code = exception_code();
+    // As NTSTATUS is extended to an address' size.
+    let status = i64::from(status).cast_unsigned();
+    let place = core::ptr::from_ref(frame) as u64;
+    bugcheck_at(code, [status, frame.rip, place, 0], frame)
+}
+
+/// The bug check that an exception here ends in, if nobody handles it.
+#[must_use]
+pub fn exception_code() -> u32 {
+    let thread = thread::current();
+    if thread.is_null() || irql::current() >= crate::export::DISPATCH_LEVEL {
+        return code::KMODE_EXCEPTION_NOT_HANDLED;
+    }
+    // SAFETY: the thread that runs exists.
+    if unsafe { (*thread).process }.is_null() {
+        code::SYSTEM_THREAD_EXCEPTION_NOT_HANDLED
+    } else {
+        code::SYSTEM_SERVICE_EXCEPTION
     }
 }
 
@@ -349,7 +346,7 @@ pub fn maximum_wait_objects_exceeded() -> ! {
 /// Whether an address can be read without a fault.
 #[must_use]
 pub fn is_readable(address: u64) -> bool {
-    paging::translate(address).is_some()
+    pageable::make_resident(address) || paging::translate(address).is_some()
 }
 
 nt_export! {

@@ -300,6 +300,7 @@ impl Call {
             SystemArgument2: argument2,
             ..
         } = self.fields;
+        crate::mm::pageable::trim();
         if let Some(routine) = routine {
             // SAFETY: the routine that was registered, with what was registered for it.
             unsafe { routine(self.dpc, context, argument1, argument2) };

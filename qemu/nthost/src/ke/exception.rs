@@ -10,9 +10,12 @@
 use core::{arch::asm, ffi::c_void, mem::offset_of};
 
 use super::{bugcheck, thread, trap::TrapFrame};
-use crate::pe::{
-    module::{self, Module},
-    unwind::{self, RSP, Registers},
+use crate::{
+    mm::paging::KERNEL_BASE,
+    pe::{
+        module::{self, Module},
+        unwind::{self, RSP, Registers},
+    },
 };
 
 /// A parameter of an exception that has that many.
@@ -279,9 +282,9 @@ pub fn raise_from(caller: &CallerFrame, status: i32) -> ! {
 
 fn unhandled(record: &ExceptionRecord, registers: &Registers) -> ! {
     let [first, second, ..] = record.information;
-    let code = u64::from(record.code.cast_unsigned());
+    let code = i64::from(record.code).cast_unsigned();
     bugcheck::at_registers(
-        bugcheck::code::KMODE_EXCEPTION_NOT_HANDLED,
+        bugcheck::exception_code(),
         [code, record.address, first, second],
         registers.rip,
         registers.general[RSP],
@@ -761,8 +764,16 @@ pub fn walk_stack(rip: u64, rsp: u64, rbp: u64, visit: &mut dyn FnMut(usize, u64
                 return;
             }
         } else {
-            let frame = registers.general[5];
             let readable = |address| super::bugcheck::is_readable(address);
+            let top = registers.general[RSP];
+            if index == 0 && registers.rip < KERNEL_BASE && top.is_multiple_of(8) && readable(top) {
+                // A call of what is no code: it has left but its return address.
+                // SAFETY: the word can be read; what it means is for the next round to doubt.
+                registers.rip = unsafe { *(top as *const u64) };
+                registers.general[RSP] = top + 8;
+                continue;
+            }
+            let frame = registers.general[5];
             if frame & 7 != 0 || frame < rsp || !readable(frame) || !readable(frame + 8) {
                 return;
             }

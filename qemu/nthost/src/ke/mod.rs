@@ -51,6 +51,8 @@ pub mod noise;
 #[cfg(target_os = "none")]
 pub mod once;
 #[cfg(target_os = "none")]
+pub mod page_fault;
+#[cfg(target_os = "none")]
 pub mod pcr;
 #[cfg(target_os = "none")]
 pub mod processor;

@@ -15,7 +15,10 @@ use core::{
 use nthost_nt::ke::{KLOCK_QUEUE_HANDLE, KSPIN_LOCK, KSPIN_LOCK_QUEUE};
 
 use super::{bugcheck, irql, spinlock};
-use crate::export::{DISPATCH_LEVEL, PASSIVE_LEVEL};
+use crate::{
+    export::{DISPATCH_LEVEL, PASSIVE_LEVEL},
+    mm::pageable,
+};
 
 /// The bit of a place in the queue that is set as long as its owner waits.
 const WAITING: usize = 1;
@@ -156,6 +159,7 @@ nt_export! {
         handle: *mut KLOCK_QUEUE_HANDLE,
     ) {
         let before = irql::raise(DISPATCH_LEVEL);
+        pageable::trim();
         // SAFETY: the caller's promise.
         unsafe { acquire(lock, handle, before) };
     }
@@ -215,6 +219,7 @@ nt_export! {
         handle: *mut KLOCK_QUEUE_HANDLE,
     ) {
         let before = irql::raise(DISPATCH_LEVEL);
+        pageable::trim();
         // SAFETY: the caller's promise.
         unsafe { acquire(lock, handle, before) };
     }
@@ -243,6 +248,7 @@ nt_export! {
     /// It is an initialized lock.
     pub unsafe fn KeAcquireSpinLockForDpc(lock: *mut KSPIN_LOCK) -> u8 {
         let before = irql::raise(DISPATCH_LEVEL);
+        pageable::trim();
         // SAFETY: the caller's promise.
         unsafe { spinlock::acquire(lock) };
         before

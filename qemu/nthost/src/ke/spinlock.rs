@@ -11,7 +11,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 use nthost_nt::ke::{KIRQL, KSPIN_LOCK};
 
 use super::{irql, pcr};
-use crate::export::DISPATCH_LEVEL;
+use crate::{export::DISPATCH_LEVEL, mm::pageable};
 
 /// How many locks are held. Only a report reads it, when nothing else runs: relaxed will do.
 static HELD: AtomicUsize = AtomicUsize::new(0);
@@ -115,6 +115,7 @@ nt_export! {
     /// It is an initialized lock.
     pub unsafe fn KeAcquireSpinLockRaiseToDpc(lock: *mut KSPIN_LOCK) -> KIRQL {
         let before = irql::raise(DISPATCH_LEVEL);
+        pageable::trim();
         // SAFETY: the caller's promise.
         unsafe { acquire(lock) };
         before
@@ -218,6 +219,9 @@ nt_export! {
             super::bugcheck::irql_not_greater_or_equal(before, new);
         }
         irql::set(new);
+        if new >= DISPATCH_LEVEL {
+            pageable::trim();
+        }
         before
     }
 
@@ -230,7 +234,9 @@ nt_export! {
     ///
     /// The caller lowers it again.
     pub unsafe fn KeRaiseIrqlToDpcLevel() -> KIRQL {
-        irql::raise(DISPATCH_LEVEL)
+        let before = irql::raise(DISPATCH_LEVEL);
+        pageable::trim();
+        before
     }
 
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;

@@ -12,7 +12,11 @@ use x86_64::{
     structures::DescriptorTablePointer,
 };
 
-use super::{bugcheck, clock, dispatcher, ipi, irql, nmi, pcr};
+use super::{
+    bugcheck, clock, dispatcher, ipi, irql, nmi,
+    page_fault::{self, Outcome},
+    pcr,
+};
 use crate::hal::{apic, interrupt};
 
 /// Bytes of the stacks for faults that may have no good stack.
@@ -236,6 +240,7 @@ const TASK_SELECTOR: u16 = 0x28;
 /// Page faults on a bad stack become double faults; both get a stack of their own.
 const DOUBLE_FAULT: usize = 8;
 const NON_MASKABLE: usize = 2;
+const PAGE_FAULT: u64 = 14;
 
 /// Loads the tables of the processor that calls. Its region must be installed.
 pub fn initialize_processor() {
@@ -330,6 +335,13 @@ extern "C" fn trap_dispatch(frame: &mut TrapFrame) {
 fn exception(frame: &mut TrapFrame) {
     if frame.vector == NON_MASKABLE as u64 && nmi::interrupt() {
         return;
+    }
+    if frame.vector == PAGE_FAULT {
+        match page_fault::resolve(frame) {
+            Outcome::Resolved => return,
+            Outcome::Exception => {}
+            Outcome::Fatal => page_fault::end(frame),
+        }
     }
     if crate::verifier::call::handle_exception(frame) {
         return;

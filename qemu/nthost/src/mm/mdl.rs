@@ -10,14 +10,14 @@ use nthost_nt::{io::irp::IRP, mm::MDL, status::STATUS_ACCESS_VIOLATION};
 use super::{
     PAGE_SIZE,
     address_space::{AddressSpace, USER_PROBE_ADDRESS},
-    locked, mapping,
+    locked, mapping, pageable,
     paging::{self, Access},
     pool::{self, flags as pool_flags},
 };
 use crate::{
     ke::{
         bugcheck::{self, code},
-        exception, thread,
+        exception, irql, thread,
     },
     verifier::{
         account::{self, Kind},
@@ -167,6 +167,9 @@ pub fn lock(mdl: *mut MDL, user: bool, operation: i32, caller: u64) -> Result<()
     }
     // SAFETY: the caller's MDL.
     let pages = unsafe { pages(mdl) };
+    if let Some(end) = end {
+        pageable::lock(start, end - start);
+    }
     for (index, page) in pages.iter().enumerate() {
         let _ = page;
         let address = fields.StartVa as u64 + index as u64 * PAGE_SIZE;
@@ -380,6 +383,11 @@ nt_export! {
     pub unsafe fn MmBuildMdlForNonPagedPool(mdl: *mut MDL) {
         // SAFETY: the caller's promise.
         let fields = unsafe { &mut *mdl };
+        let start = fields.StartVa as u64 + u64::from(fields.ByteOffset);
+        if pool::find(start).is_some_and(|(_, allocation)| allocation.paged) {
+            let (level, flags) = (u64::from(irql::current()), mapping::bits(fields.MdlFlags));
+            violation([0x7f, level, mdl as u64, flags]);
+        }
         // SAFETY: the caller's promise.
         for (index, page) in unsafe { pages(mdl) }.iter_mut().enumerate() {
             let address = fields.StartVa as u64 + index as u64 * PAGE_SIZE;

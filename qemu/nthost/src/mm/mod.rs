@@ -13,6 +13,8 @@ pub mod mapping;
 #[cfg(target_os = "none")]
 pub mod mdl;
 #[cfg(target_os = "none")]
+pub mod pageable;
+#[cfg(target_os = "none")]
 pub mod pages;
 #[cfg(target_os = "none")]
 pub mod paging;

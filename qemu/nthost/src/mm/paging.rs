@@ -308,6 +308,20 @@ pub unsafe fn unmap_range(address: u64, pages: u64) {
     release(address, pages);
 }
 
+/// The page table entry of an address of the kernel's half; zero if there is none.
+#[must_use]
+pub fn entry(address: u64) -> u64 {
+    let Ok(address) = VirtAddr::try_new(address) else {
+        return 0;
+    };
+    with_kernel(|tables| match tables.translate(address) {
+        TranslateResult::Mapped { frame, flags, .. } => {
+            frame.start_address().as_u64() | flags.bits()
+        }
+        _ => 0,
+    })
+}
+
 /// The physical address and the access of what is mapped at an address, in the address space
 /// that the processor is in.
 #[must_use]

@@ -16,7 +16,7 @@ use alloc::{
 use core::ffi::c_void;
 
 use super::{
-    PAGE_SIZE,
+    PAGE_SIZE, pageable,
     paging::{self, Access},
     phys::{self, Request},
 };
@@ -108,6 +108,9 @@ pub fn misuse(address: u64) -> Option<Misuse> {
     let near = allocations.range(..address.saturating_add(2 * PAGE_SIZE));
     for allocation in near.rev().take(2).map(|(_, allocation)| allocation) {
         let end = allocation.base + allocation.frames.len() as u64 * PAGE_SIZE;
+        if (allocation.base..end).contains(&address) {
+            return None;
+        }
         if (allocation.base - PAGE_SIZE..end + PAGE_SIZE).contains(&address) {
             return Some(Misuse::Beside);
         }
@@ -201,6 +204,9 @@ pub fn allocate(pool: u64, size: u64, tag: u32, caller: u64) -> Option<u64> {
         base,
         frames,
     };
+    if paged {
+        pageable::add(base, &allocation.frames, access);
+    }
     ALLOCATIONS.lock().insert(address, allocation);
     Some(address)
 }
@@ -210,7 +216,17 @@ pub fn free(address: u64, tag: Option<u32>) {
     let level = irql::current();
     let allocation = ALLOCATIONS.lock().remove(&address);
     let Some(allocation) = allocation else {
-        // Bug check 0xC2, 0x7: pool that is free already or never was.
+        let page = address & !(PAGE_SIZE - 1);
+        if find(address).is_some()
+            || !FREED
+                .lock()
+                .iter()
+                .any(|&(base, end)| (base..end).contains(&page))
+        {
+            // Bug check 0xC4, 0x10: an address that no allocation gave.
+            violation([0x10, address, 0, 0]);
+        }
+        // Bug check 0xC2, 0x7: pool that is free already.
         bugcheck::bugcheck(
             code::BAD_POOL_CALLER,
             [7, 0, u64::from(tag.unwrap_or(0)), address],
@@ -250,6 +266,7 @@ pub fn free(address: u64, tag: Option<u32>) {
         }
     }
     crate::verifier::freed::check(address, allocation.size);
+    pageable::remove(allocation.base);
     let mut freed = FREED.lock();
     if freed.len() == REMEMBERED {
         freed.pop_front();

@@ -6,10 +6,10 @@ use core::{
 };
 
 use crate::{
-    export::Routine,
+    export::{DISPATCH_LEVEL, Routine},
     hal::serial::Port,
     ke::{irql, noise, trap::TrapFrame},
-    mm::paging::KERNEL_BASE,
+    mm::{pageable, paging::KERNEL_BASE},
 };
 
 /// Calls checked.
@@ -35,6 +35,10 @@ pub fn enter(routine: &'static Routine) -> bool {
     let level = irql::current();
     if level > routine.highest || level < routine.lowest {
         return false;
+    }
+    // Drivers raise the IRQL without a call; the first one that they make tells.
+    if level >= DISPATCH_LEVEL {
+        pageable::trim();
     }
     noise::at_call();
     if super::breakpoint::any() {

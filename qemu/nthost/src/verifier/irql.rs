@@ -43,6 +43,25 @@ type Own = (&'static str, u64, [Word; 3]);
 
 /// Routines with subcodes of their own.
 const OWN: &[Own] = &[
+    ("ExAllocatePool2", 0x02, [Level, Argument(0), Argument(1)]),
+    ("ExAllocatePool", 0x02, [Level, Argument(0), Argument(1)]),
+    (
+        "ExAllocatePoolWithTag",
+        0x02,
+        [Level, Argument(0), Argument(1)],
+    ),
+    (
+        "ExAllocatePoolWithTagPriority",
+        0x02,
+        [Level, Argument(0), Argument(1)],
+    ),
+    (
+        "ExAllocatePoolWithQuotaTag",
+        0x02,
+        [Level, Argument(0), Argument(1)],
+    ),
+    ("ExFreePool", 0x12, [Level, ZERO, Argument(0)]),
+    ("ExFreePoolWithTag", 0x12, [Level, ZERO, Argument(0)]),
     ("KeReleaseSpinLock", 0x32, [Level, Argument(0), ZERO]),
     ("ExAcquireFastMutex", 0x33, [Level, Argument(0), ZERO]),
     ("ExTryToAcquireFastMutex", 0x33, [Level, Argument(0), ZERO]),

@@ -1,0 +1,78 @@
+/*
+ * What the drivers that do wrong have in common: the service's value "Misdeed" names what each
+ * does when it is loaded, some of which comes to light only when it is unloaded.
+ *
+ * A driver's file includes this one, has a routine for each misdeed, and ends with their table.
+ */
+#include <ntddk.h>
+
+#define TAG 'gnrW'
+
+typedef VOID MISDEED_ROUTINE(PDRIVER_OBJECT driver);
+
+typedef struct {
+    PCWSTR name;
+    MISDEED_ROUTINE *routine;
+} MISDEED;
+
+#define WIDE(text) L"" #text
+#define MISDEED(name) {WIDE(name), name}
+
+/* The table ends with an entry without a name. */
+extern const MISDEED misdeeds[];
+
+static NTSTATUS misdeed_name(PUNICODE_STRING path, PWCHAR name, ULONG capacity)
+{
+    static UCHAR buffer[256];
+    KEY_VALUE_PARTIAL_INFORMATION *value = (PVOID)buffer;
+    UNICODE_STRING value_name = RTL_CONSTANT_STRING(L"Misdeed");
+    OBJECT_ATTRIBUTES attributes;
+    HANDLE key;
+    ULONG length;
+    NTSTATUS status;
+    InitializeObjectAttributes(&attributes, path, OBJ_CASE_INSENSITIVE | OBJ_KERNEL_HANDLE, NULL,
+                               NULL);
+    status = ZwOpenKey(&key, KEY_READ, &attributes);
+    if (!NT_SUCCESS(status))
+        return status;
+    status = ZwQueryValueKey(key, &value_name, KeyValuePartialInformation, buffer, sizeof(buffer),
+                             &length);
+    ZwClose(key);
+    if (!NT_SUCCESS(status))
+        return status;
+    if (value->Type != REG_SZ || value->DataLength > capacity)
+        return STATUS_INVALID_PARAMETER;
+    RtlCopyMemory(name, value->Data, value->DataLength);
+    return STATUS_SUCCESS;
+}
+
+static BOOLEAN same(PCWSTR a, PCWSTR b)
+{
+    while (*a && *a == *b)
+        a++, b++;
+    return *a == *b;
+}
+
+static VOID NTAPI unload(PDRIVER_OBJECT driver)
+{
+    UNREFERENCED_PARAMETER(driver);
+}
+
+NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
+{
+    WCHAR name[64];
+    const MISDEED *misdeed;
+    NTSTATUS status = misdeed_name(path, name, sizeof(name));
+    if (!NT_SUCCESS(status))
+        return status;
+    driver->DriverUnload = unload;
+    for (misdeed = misdeeds; misdeed->name; misdeed++) {
+        if (same(misdeed->name, name)) {
+            misdeed->routine(driver);
+            DbgPrint("wrong: %ws was let through\n", name);
+            return STATUS_SUCCESS;
+        }
+    }
+    DbgPrint("wrong: there is no misdeed %ws\n", name);
+    return STATUS_INVALID_PARAMETER;
+}

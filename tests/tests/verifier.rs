@@ -1,0 +1,167 @@
+//! The verifier: each misdeed of the drivers that do wrong ends in the bug check that is
+//! documented for it, and what is told of it leads to the driver.
+//!
+//! The drivers are `drivers/c/wrong_*.c`, with a routine for each misdeed.
+#![cfg(unix)]
+
+use std::time::Duration;
+
+use eductl::nthost::NtHost;
+use eduwdm_qemu::{Machine, Session, serial::Bugcheck};
+use eduwdm_tests::{artifacts, options};
+use nthost_protocol::{
+    HostRequest, Manifest,
+    manifest::{DriverImage, RegistryData, RegistryValue, Role},
+};
+
+/// How long the machine may take to its end: no test measures time.
+const LIMIT: Duration = Duration::from_mins(1);
+
+/// When the misdeed comes to light.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum When {
+    /// When it is done: its routine is on the stack.
+    Done,
+    /// When the driver is unloaded: a line of the log names the driver's image.
+    Unloaded,
+}
+use When::{Done, Unloaded};
+
+/// The misdeed, when it comes to light, the bug check, and those of its parameters (counted
+/// from 1) that do not depend on addresses.
+type Row = (&'static str, When, u32, &'static [(usize, u64)]);
+
+fn manifest(driver: &str, misdeed: &str) -> Manifest {
+    let misdeed = RegistryValue {
+        key: String::new(),
+        name: "Misdeed".to_owned(),
+        data: RegistryData::String(misdeed.to_owned()),
+    };
+    let driver = DriverImage {
+        service: driver.to_owned(),
+        image: format!("{driver}.sys"),
+        role: Role::Function,
+        hardware_ids: Vec::new(),
+        service_values: vec![misdeed],
+        device_values: Vec::new(),
+        security: None,
+    };
+    Manifest {
+        drivers: vec![driver],
+        ..Manifest::default()
+    }
+}
+
+/// Has a machine end by a misdeed, and gives the bug check with its stack's functions and the
+/// log.
+fn end(driver: &str, misdeed: &str, when: When) -> Result<(Bugcheck, String, String), String> {
+    let machine = Machine::load("up").map_err(|fault| fault.to_string())?;
+    let options = options(manifest(driver, misdeed));
+    let started = Session::start(&machine, &artifacts(), &options, |_| ());
+    let mut session = started.map_err(|fault| fault.to_string())?;
+    let ready = session.wait_ready().is_ok();
+    let log = |session: &Session| session.guest.log.lines().join("\n");
+    match when {
+        Done if ready => return Err(format!("it was let through:\n{}", log(&session))),
+        Done => (),
+        Unloaded => {
+            if !ready {
+                return Err(format!("it ended before its time:\n{}", log(&session)));
+            }
+            let host = NtHost::connect(session.socket()).map_err(|fault| fault.to_string())?;
+            let service = driver.to_owned();
+            // The machine ends instead of an answer.
+            if let Ok(status) = host.host(HostRequest::UnloadDriver { service }) {
+                return Err(format!("unloaded ({status:?}):\n{}", log(&session)));
+            }
+            session.guest.wait(LIMIT);
+        }
+    }
+    let log = log(&session);
+    let Some(bugcheck) = session.guest.log.bugcheck() else {
+        return Err(format!("it ended without a bug check:\n{log}"));
+    };
+    let functions = session.symbols().describe(&bugcheck);
+    Ok((bugcheck, functions, log))
+}
+
+/// The routine that is on the stack: the misdeed's own, but for what others do for it.
+fn routine(misdeed: &str) -> &str {
+    match misdeed {
+        "touch_paged_in_dpc" => "touch",
+        other => other,
+    }
+}
+
+fn check(driver: &str, row: Row) -> Result<(), String> {
+    let (misdeed, when, code, parameters) = row;
+    let (bugcheck, functions, log) = end(driver, misdeed, when)?;
+    let fits = bugcheck.code == code
+        && parameters
+            .iter()
+            .all(|&(index, value)| bugcheck.parameters[index - 1] == value);
+    if !fits {
+        return Err(format!(
+            "bug check {code:#x} with parameters {parameters:x?} was due:\n{functions}"
+        ));
+    }
+    let named = match when {
+        Done => functions.contains(&format!("{driver}.sys!{} at ", routine(misdeed))),
+        Unloaded => log.contains(&format!("{driver}.sys")),
+    };
+    if !named {
+        return Err(format!("the driver is not named:\n{log}\n{functions}"));
+    }
+    Ok(())
+}
+
+/// Checks all rows, and fails with what is wrong with each.
+fn check_all(driver: &str, rows: &[Row]) {
+    let faults: Vec<_> = rows
+        .iter()
+        .filter_map(|&row| Some((row.0, check(driver, row).err()?)))
+        .map(|(misdeed, fault)| format!("{driver}, {misdeed}: {fault}"))
+        .collect();
+    let (count, all) = (faults.len(), rows.len());
+    assert!(
+        faults.is_empty(),
+        "{count} of {all}:\n{}",
+        faults.join("\n")
+    );
+}
+
+#[test]
+fn a_misdeed_with_pool_ends_in_its_bug_check() {
+    check_all(
+        "wrong_pool",
+        &[
+            ("write_beyond_end", Done, 0xd6, &[(2, 1)]),
+            ("read_beyond_end", Done, 0xd6, &[(2, 0)]),
+            ("write_in_padding", Done, 0xc1, &[(4, 0x24)]),
+            ("write_before_start", Done, 0xc1, &[(4, 0x23)]),
+            ("write_before_page", Done, 0xd6, &[(2, 1)]),
+            ("write_after_free", Done, 0xd5, &[(2, 1)]),
+            ("read_after_free", Done, 0xd5, &[(2, 0)]),
+            ("free_twice", Done, 0xc2, &[(1, 7)]),
+            ("free_no_pool", Done, 0xc4, &[(1, 0x10)]),
+            ("free_inside", Done, 0xc4, &[(1, 0x10)]),
+            ("free_with_other_tag", Done, 0xc2, &[(1, 0xa)]),
+            ("allocate_nothing", Done, 0xc4, &[(1, 0)]),
+            ("allocate_paged_at_dispatch", Done, 0xc4, &[(1, 1), (2, 2)]),
+            ("free_paged_at_dispatch", Done, 0xc4, &[(1, 0x11), (2, 2)]),
+            ("allocate_at_device_irql", Done, 0xc4, &[(1, 2), (2, 3)]),
+            ("touch_paged_at_dispatch", Done, 0xd1, &[(2, 2), (3, 1)]),
+            ("touch_paged_with_lock", Done, 0xd1, &[(2, 2), (3, 0)]),
+            ("touch_paged_in_dpc", Done, 0xd1, &[(2, 2), (3, 1)]),
+            ("leak_pool", Unloaded, 0xc4, &[(1, 0x62), (4, 2)]),
+            ("run_pool", Done, 0xfc, &[]),
+            ("write_code", Done, 0xbe, &[]),
+            (
+                "dereference_null",
+                Done,
+                0x7e,
+                &[(1, 0xffff_ffff_c000_0005)],
+            ),
+        ],
+    );
+}
