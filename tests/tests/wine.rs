@@ -1,5 +1,6 @@
 //! The Windows program under Wine, for what Wine can show: that it starts, explains itself,
-//! tells wrong arguments, and says that no device is present.
+//! tells wrong arguments, says that no device is present, and writes files; and the test of its
+//! Win32 side, whose requests go to files and pipes there.
 #![cfg(target_os = "linux")]
 
 use std::{
@@ -16,7 +17,7 @@ use serde_json::Value;
 const COMMANDS: &str = "list info liveness factorial read write copy raise wait testdev stats topology \
                         cancel-storm stress bench top completions man";
 
-/// A folder with the program and what Wine lacks for it.
+/// A folder with the program, the test of its Win32 side, and what Wine lacks for them.
 struct Wine {
     program: PathBuf,
     prefix: PathBuf,
@@ -57,7 +58,10 @@ impl Wine {
     fn new() -> Self {
         let folder = tempfile::tempdir().unwrap();
         let program = folder.path().join("eductl.exe");
-        fs::copy(out().join("eductl.exe"), &program).expect("cargo xtask build makes it");
+        for name in ["eductl.exe", "win32-test.exe"] {
+            let copied = fs::copy(out().join(name), folder.path().join(name));
+            copied.expect("cargo xtask build makes it");
+        }
         // Rust's library imports ProcessPrng from a library that this Wine does not have.
         let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("wine/bcryptprimitives.c");
         let built = Command::new("x86_64-w64-mingw32-gcc")
@@ -91,8 +95,12 @@ impl Wine {
     }
 
     fn run(&self, arguments: &[&str]) -> Output {
+        self.run_program(&self.program, arguments)
+    }
+
+    fn run_program(&self, program: &Path, arguments: &[&str]) -> Output {
         let mut command = wine(&self.prefix);
-        command.arg(&self.program).args(arguments);
+        command.arg(program).args(arguments);
         command.stdin(Stdio::null()).output().expect("Wine")
     }
 
@@ -114,7 +122,7 @@ impl Wine {
 
 /// One test, since all share Wine's server.
 #[test]
-fn the_windows_program_explains_itself_and_says_that_no_device_is_there() {
+fn the_windows_program_works_as_far_as_wine_can_show() {
     let wine = Wine::new();
     let overview = wine.check(&["--help"], 0, &["Exit codes", "eductl factorial 5 12 20"]);
     assert!(
@@ -174,4 +182,11 @@ fn the_windows_program_explains_itself_and_says_that_no_device_is_there() {
         7,
         &words,
     );
+    // The Win32 side itself: overlapped requests, their cancellation, the completion port.
+    let program = wine.program.with_file_name("win32-test.exe");
+    let output = wine.run_program(&program, &[]);
+    let text = String::from_utf8_lossy(&output.stdout).into_owned()
+        + &String::from_utf8_lossy(&output.stderr);
+    assert!(output.status.success(), "{text}");
+    assert!(text.contains("12 passed; 0 failed"), "{text}");
 }

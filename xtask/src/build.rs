@@ -26,6 +26,7 @@ pub fn run(options: &setup::Options) -> anyhow::Result<Toolchain> {
     progress::step("building nthost", || kernel(toolchain))?;
     progress::step("building eductl", eductl)?;
     progress::step("building eductl.exe", || eductl_for_windows(toolchain))?;
+    progress::step("building its Win32 test", || win32_test(toolchain))?;
     check::image("eduwdm")?;
     Ok(toolchain)
 }
@@ -162,6 +163,19 @@ fn eductl_for_windows(toolchain: Toolchain) -> anyhow::Result<()> {
             &program,
             &paths::out().join(program.file_name().context("a program has a name")?),
         )?;
+    }
+    Ok(())
+}
+
+/// The test of eductl's Win32 side, which Wine can run.
+fn win32_test(toolchain: Toolchain) -> anyhow::Result<()> {
+    if cfg!(windows) {
+        return Ok(());
+    }
+    let mut cargo = toolchain.cargo("test", WINDOWS);
+    cargo.args(["--package", "eductl", "--test", "win32", "--no-run"]);
+    for test in built(&mut cargo, "test", "exe")? {
+        copy(&test, &paths::out().join("win32-test.exe"))?;
     }
     Ok(())
 }
