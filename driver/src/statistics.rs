@@ -75,13 +75,29 @@ impl Counter {
 
 /// The counters of a device.
 pub struct Statistics {
-    processors: PoolBox<[OnProcessor]>,
+    /// The first processor's. There always is one, so a processor that is not known of has
+    /// somewhere to count.
+    first: OnProcessor,
+    /// Those of the others, in the order of their indices, if there are any.
+    others: Option<PoolBox<[OnProcessor]>>,
 }
 
 struct OnProcessor {
     processor: Processor,
     node: Option<u16>,
     counters: Contiguous<PerProcessor>,
+}
+
+impl OnProcessor {
+    fn new(index: u32, irql: &Passive) -> Result<Self> {
+        let processor = Processor::from_index(index)?;
+        let node = numa::node_of(processor);
+        Ok(Self {
+            processor,
+            node,
+            counters: Contiguous::new(u64::MAX, node, irql)?,
+        })
+    }
 }
 
 /// How a request ended, for the counters.
@@ -102,28 +118,28 @@ impl Statistics {
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`.
     pub fn new(irql: &Passive) -> Result<Self> {
-        let count = numa::active_processor_count();
-        let processors = PoolBox::try_slice(tags::STATISTICS, count as usize, |index| {
+        let make = |index: usize| {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
-            let processor = Processor::from_index(index)?;
-            let node = numa::node_of(processor);
-            Ok(OnProcessor {
-                processor,
-                node,
-                counters: Contiguous::new(u64::MAX, node, irql)?,
-            })
-        })?;
-        Ok(Self { processors })
+            OnProcessor::new(index.saturating_add(1), irql)
+        };
+        let others = match numa::active_processor_count() {
+            0 | 1 => None,
+            count => {
+                let count = count as usize - 1;
+                Some(PoolBox::try_slice(tags::STATISTICS, count, make)?)
+            }
+        };
+        Ok(Self {
+            first: OnProcessor::new(0, irql)?,
+            others,
+        })
     }
 
     /// The counters of the processor that this runs on, which is named with them: its index over
     /// all groups. A processor that was added since counts on another's.
     pub fn here(&self) -> (&PerProcessor, u32) {
         let index = numa::current_processor_index();
-        let on = self.processors.get(index as usize).unwrap_or_else(|| {
-            // There is always a first: the slice is not empty.
-            &self.processors[0]
-        });
+        let on = self.on(index as usize).unwrap_or(&self.first);
         (&on.counters, index)
     }
 
@@ -146,13 +162,28 @@ impl Statistics {
 
     /// How many processors are counted for.
     pub fn processor_count(&self) -> usize {
-        self.processors.len()
+        self.others().len() + 1
+    }
+
+    fn others(&self) -> &[OnProcessor] {
+        self.others.as_deref().unwrap_or_default()
+    }
+
+    fn on(&self, index: usize) -> Option<&OnProcessor> {
+        match index.checked_sub(1) {
+            None => Some(&self.first),
+            Some(index) => self.others().get(index),
+        }
+    }
+
+    fn all(&self) -> impl Iterator<Item = &OnProcessor> {
+        core::iter::once(&self.first).chain(self.others())
     }
 
     /// The sums of one queue over all processors.
     pub fn sum(&self, kind: QueueKind) -> statistics::Queue {
         let mut sum = statistics::Queue::default();
-        for on in self.processors.iter() {
+        for on in self.all() {
             let queue = &on.counters.queues[kind as usize];
             sum.inserted += queue.inserted.get();
             sum.completed += queue.completed.get();
@@ -170,7 +201,7 @@ impl Statistics {
 
     /// What was counted on one processor.
     pub fn processor(&self, index: usize) -> Option<statistics::Processor> {
-        let on = self.processors.get(index)?;
+        let on = self.on(index)?;
         let counters = &*on.counters;
         let over_queues = |counter: fn(&PerQueue) -> &Counter| {
             counters

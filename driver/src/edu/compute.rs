@@ -103,9 +103,10 @@ impl Engine for Compute {
 
     fn turn(&mut self, turn: Turn<'_, Self>, irql: &mut Dispatch) -> Option<Self::After> {
         if turn.work & DEVICE_DONE != 0
+            && let Some(room) = turn.ended.room()
             && let Some(ended) = self.finish(turn.registers, turn.edu)
         {
-            turn.ended.push(ended);
+            room.end(ended);
         }
         // Before the one that is done is completed, so that the device does not idle meanwhile.
         if turn.open
@@ -123,8 +124,10 @@ impl Engine for Compute {
     }
 
     fn abandon(&mut self, status: Status, ended: &mut EndedList) -> Option<Self::After> {
-        if let Some((irp, request)) = self.running.take() {
-            ended.push(Ended {
+        if let Some(room) = ended.room()
+            && let Some((irp, request)) = self.running.take()
+        {
+            room.end(Ended {
                 irp,
                 arrived: request.arrived,
                 status,

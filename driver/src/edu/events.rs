@@ -168,13 +168,16 @@ impl Engine for Events {
         let Taken { bits, processor } = self.raised;
         if bits != 0 {
             let matches = |request: &WaitRequest, _| request.mask & bits != 0;
-            while let Some((irp, request)) = turn.waiting.remove_next_if(matches, irql) {
-                turn.ended.push(request.raised(irp, bits, processor));
-                if turn.ended.is_full() {
+            loop {
+                let Some(room) = turn.ended.room() else {
                     // The rest after these have been completed.
                     *turn.left |= RAISED;
                     return None;
-                }
+                };
+                let Some((irp, request)) = turn.waiting.remove_next_if(matches, irql) else {
+                    break;
+                };
+                room.end(request.raised(irp, bits, processor));
             }
         }
         self.raised.bits = 0;

@@ -65,7 +65,29 @@ impl Ended {
 }
 
 /// The requests that ended in one turn, to be completed without the lock.
-pub type EndedList = ArrayVec<Ended, 8>;
+pub struct EndedList(ArrayVec<Ended, 8>);
+
+impl EndedList {
+    const fn new() -> Self {
+        Self(ArrayVec::new_const())
+    }
+
+    /// Room for one more. Whoever has it can end a request without a way to fail.
+    pub fn room(&mut self) -> Option<Room<'_>> {
+        (!self.0.is_full()).then_some(Room(&mut self.0))
+    }
+}
+
+/// Room for a request that has ended.
+pub struct Room<'a>(&'a mut ArrayVec<Ended, 8>);
+
+impl Room<'_> {
+    /// Takes the request, to be completed when the lock has been released.
+    pub fn end(self, ended: Ended) {
+        // Never an error: there is room. `push` would bring a panic into the image.
+        drop(self.0.try_push(ended));
+    }
+}
 
 /// What an engine gets for one turn.
 pub struct Turn<'a, E: Engine> {
@@ -383,7 +405,7 @@ impl<E: Engine> Queue<E> {
     }
 
     fn complete<I: AtOrBelowDispatch>(&self, ended: EndedList, irql: &I) {
-        for ended in ended {
+        for ended in ended.0 {
             ended.complete(self.counted(), irql);
         }
     }
