@@ -115,6 +115,10 @@ fn lookup<'a>(devices: &'a [Device], asked: &str) -> Option<&'a Device> {
     if let Some(device) = devices.iter().find(is) {
         return Some(device);
     }
+    // Every path has this part.
+    if asked.is_empty() {
+        return None;
+    }
     let mut having = devices
         .iter()
         .filter(|device| device.path.to_ascii_lowercase().contains(&asked));
@@ -296,11 +300,12 @@ mod tests {
         assert_eq!(find(Some("1")).unwrap(), 1);
         assert_eq!(find(Some(r"\\?\pci#ven_1234&dev_11e8#3&1&18")).unwrap(), 1);
         assert_eq!(find(Some("&10")).unwrap(), 0);
-        for unknown in ["3", "DEV_11E8", "nothing", "-1"] {
+        for unknown in ["3", "DEV_11E8", "nothing", "-1", ""] {
             let fault = find(Some(unknown)).unwrap_err();
             assert!(matches!(fault, Error::UnknownDevice { .. }), "{fault}");
             assert!(fault.to_string().contains("0 \\\\?\\PCI"), "{fault}");
         }
+        assert!(lookup(&devices[..1], "").is_none());
         let fault = find(Some("2")).unwrap_err();
         assert!(matches!(fault, Error::WrongKind { .. }), "{fault}");
     }

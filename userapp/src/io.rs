@@ -156,7 +156,8 @@ impl Completion {
     /// Waits for the end, for ever or until the time is over, and gives how it ended.
     #[must_use]
     pub fn wait(&self, limit: Option<Duration>) -> Option<Result<IoStatus, Lost>> {
-        let end = limit.map(|limit| Instant::now() + limit);
+        // A time that no clock counts is for ever.
+        let end = limit.and_then(|limit| Instant::now().checked_add(limit));
         let mut slot = self.outcome.lock().unwrap_or_else(PoisonError::into_inner);
         while slot.is_none() {
             slot = match end {

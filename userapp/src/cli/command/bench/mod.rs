@@ -54,7 +54,7 @@ impl Arguments {
         let made = self.output.as_deref().map(Figures::in_directory);
         let figures = made.transpose()?;
         let edu = context.edu()?;
-        let length = self.requests * self.depths.len() as u64;
+        let length = self.requests.saturating_mul(self.depths.len() as u64);
         let bar = context.progress(length, "bench");
         let measurements: Result<Vec<_>, Error> = self
             .depths

@@ -82,7 +82,8 @@ impl Arguments {
                 return Ok(());
             }
             if Instant::now() >= next {
-                next += self.interval;
+                // Looks that were missed are not made up for.
+                next = Instant::now() + self.interval;
                 model.refresh(system, Instant::now())?;
             }
         }
