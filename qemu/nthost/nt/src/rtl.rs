@@ -1,4 +1,8 @@
-//! Strings, bitmaps and times.
+//! Strings, bitmaps, times and tables of registry queries.
+
+use core::ffi::c_void;
+
+use crate::status::NTSTATUS;
 
 /// A counted string of UTF-16 (ns-ntdef-_unicode_string).
 #[repr(C)]
@@ -93,4 +97,34 @@ pub struct TIME_FIELDS {
     pub Milliseconds: i16,
     /// 0, a Sunday, to 6.
     pub Weekday: i16,
+}
+
+/// A driver's routine for a value (nc-wdm-rtl_query_registry_routine).
+pub type RTL_QUERY_REGISTRY_ROUTINE = unsafe extern "win64" fn(
+    name: *const u16,
+    kind: u32,
+    data: *mut c_void,
+    length: u32,
+    context: *mut c_void,
+    entry_context: *mut c_void,
+) -> NTSTATUS;
+
+/// What is to be queried (the page of RtlQueryRegistryValues).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct RTL_QUERY_REGISTRY_TABLE {
+    /// Called with each value.
+    pub QueryRoutine: Option<RTL_QUERY_REGISTRY_ROUTINE>,
+    /// `RTL_QUERY_REGISTRY_…`.
+    pub Flags: u32,
+    /// The value, or the key's path.
+    pub Name: *const u16,
+    /// For the routine, or the place for the value.
+    pub EntryContext: *mut c_void,
+    /// The default's type, and in the highest byte that which is expected.
+    pub DefaultType: u32,
+    /// The default.
+    pub DefaultData: *const c_void,
+    /// Its bytes.
+    pub DefaultLength: u32,
 }

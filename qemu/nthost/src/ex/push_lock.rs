@@ -62,6 +62,13 @@ fn check_apcs(subcode: u64, lock: usize) {
     }
 }
 
+/// How many threads wait for a lock.
+#[must_use]
+pub fn waiters(lock: *mut usize) -> usize {
+    let locks = HELD.lock();
+    locks.get(&lock.addr()).map_or(0, |held| held.waiters.len())
+}
+
 impl Held {
     /// Gives the lock to whoever can have it now.
     fn hand_on(&mut self) {

@@ -42,11 +42,11 @@ const REGKEY_DEVICE: u32 = 1;
 /// `PLUGPLAY_REGKEY_DRIVER`.
 const REGKEY_DRIVER: u32 = 2;
 
-fn now() -> i64 {
+pub(super) fn now() -> i64 {
     i64::try_from(time::system_time()).unwrap_or(i64::MAX)
 }
 
-fn status(result: Result<(), NTSTATUS>) -> NTSTATUS {
+pub(super) fn status(result: Result<(), NTSTATUS>) -> NTSTATUS {
     result.err().unwrap_or(STATUS_SUCCESS)
 }
 

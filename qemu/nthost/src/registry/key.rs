@@ -107,6 +107,24 @@ pub struct Place<'a> {
     pub kernel: bool,
 }
 
+/// The rest of a path that begins with `\Registry`.
+///
+/// # Errors
+///
+/// `STATUS_OBJECT_PATH_SYNTAX_BAD` for a path that does not begin with a backslash,
+/// `STATUS_OBJECT_NAME_NOT_FOUND` for one that leads elsewhere.
+pub fn below_registry(path: &[u16]) -> Result<&[u16], NTSTATUS> {
+    if path.first() != Some(&u16::from(b'\\')) {
+        return Err(STATUS_OBJECT_PATH_SYNTAX_BAD);
+    }
+    let registry = Name::components(path).next().unwrap_or_default();
+    let expected: [u16; 8] = core::array::from_fn(|index| u16::from(b"Registry"[index]));
+    if name::compare(registry, &expected).is_ne() {
+        return Err(STATUS_OBJECT_NAME_NOT_FOUND);
+    }
+    Ok(&path[1 + registry.len()..])
+}
+
 /// What OBJECT_ATTRIBUTES say. A key that something is to be made below must have been opened
 /// for `access`.
 ///
@@ -138,16 +156,7 @@ pub unsafe fn place<'a>(
         let root = of_handle(attributes.RootDirectory, access)?;
         return Ok(Place { root, path, kernel });
     }
-    if path.first() != Some(&separator) {
-        return Err(STATUS_OBJECT_PATH_SYNTAX_BAD);
-    }
-    // `\Registry`, and what comes behind it.
-    let registry = Name::components(path).next().unwrap_or_default();
-    let expected: [u16; 8] = core::array::from_fn(|index| u16::from(b"Registry"[index]));
-    if name::compare(registry, &expected).is_ne() {
-        return Err(STATUS_OBJECT_NAME_NOT_FOUND);
-    }
-    let path = &path[1 + registry.len()..];
+    let path = below_registry(path)?;
     Ok(Place {
         root: Hive::ROOT,
         path,

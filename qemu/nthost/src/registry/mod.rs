@@ -7,6 +7,8 @@ pub mod information;
 #[cfg(target_os = "none")]
 pub mod key;
 pub mod value;
+#[cfg(target_os = "none")]
+pub mod values;
 
 #[cfg(target_os = "none")]
 pub use kernel::with;

@@ -16,7 +16,7 @@ use crate::{
         },
         push_lock::{
             ExAcquirePushLockExclusiveEx, ExAcquirePushLockSharedEx, ExInitializePushLock,
-            ExReleasePushLockExclusiveEx, ExReleasePushLockSharedEx,
+            ExReleasePushLockExclusiveEx, ExReleasePushLockSharedEx, waiters,
         },
         spin_lock::{
             ExAcquireSpinLockExclusive, ExAcquireSpinLockShared, ExReleaseSpinLockExclusive,
@@ -112,6 +112,12 @@ fn shared(lock: &Shared, operation: impl FnOnce()) {
     unsafe { KeLeaveCriticalRegion() };
 }
 
+fn wait_for_waiters(lock: &Shared, count: usize) {
+    while waiters(lock.push.get()) != count {
+        dispatcher::yield_now();
+    }
+}
+
 fn push_lock() -> Outcome {
     let lock = Shared::new();
     let inside = Arc::new(AtomicU32::new(0));
@@ -131,12 +137,10 @@ fn push_lock() -> Outcome {
     }
     let alone = Arc::new(AtomicBool::new(false));
     let writer = {
-        let alone = alone.clone();
+        let (lock, alone) = (lock.clone(), alone.clone());
         Worker::new(move || exclusive(&lock, || alone.store(true, Ordering::Release)))
     };
-    for _ in 0..200 {
-        dispatcher::yield_now();
-    }
+    wait_for_waiters(&lock, 1);
     let early = alone.load(Ordering::Acquire);
     go.set();
     writer.join();
@@ -149,7 +153,6 @@ fn push_lock() -> Outcome {
 fn push_lock_order() -> Outcome {
     let lock = Shared::new();
     let order = Arc::new(AtomicU32::new(0));
-    let asked = Arc::new(AtomicU32::new(0));
     let note = |order: &AtomicU32, digit: u32| {
         let before = order.load(Ordering::Acquire);
         order.store(before * 10 + digit, Ordering::Release);
@@ -157,22 +160,15 @@ fn push_lock_order() -> Outcome {
     let mut workers = alloc::vec::Vec::new();
     shared(&lock, || {
         for (digit, alone) in [(1, true), (2, false)] {
-            let (lock, order, asked) = (lock.clone(), order.clone(), asked.clone());
-            let before = asked.clone();
+            let (own, order) = (lock.clone(), order.clone());
             workers.push(Worker::new(move || {
-                asked.fetch_add(1, Ordering::AcqRel);
                 if alone {
-                    exclusive(&lock, || note(&order, digit));
+                    exclusive(&own, || note(&order, digit));
                 } else {
-                    shared(&lock, || note(&order, digit));
+                    shared(&own, || note(&order, digit));
                 }
             }));
-            while before.load(Ordering::Acquire) != digit {
-                dispatcher::yield_now();
-            }
-            for _ in 0..200 {
-                dispatcher::yield_now();
-            }
+            wait_for_waiters(&lock, digit as usize);
         }
         note(&order, 3);
     });

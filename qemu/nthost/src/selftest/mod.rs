@@ -19,6 +19,7 @@ mod object;
 mod priority;
 mod property;
 mod registers;
+mod registry;
 mod target;
 mod thread;
 mod timer;
@@ -86,6 +87,7 @@ pub fn run(switches: Switches<'_>) -> ! {
         executive::TESTS,
         executive_lock::TESTS,
         registers::TESTS,
+        registry::TESTS,
         irp::TESTS,
         error_log::TESTS,
         property::TESTS,
