@@ -1,0 +1,333 @@
+//! Faults on demand: each call that a driver makes to add and start its device is made to fail,
+//! one after the other; requests run while calls fail at random; timers and DPCs are late. The
+//! driver takes everything back each time, and works afterwards.
+#![cfg(unix)]
+
+use eductl::{device::Pending, status::Status};
+use eduwdm_tests::{Booted, boot, manifest, options};
+use nthost_protocol::{
+    Fault, FaultState, HostRequest, IrpEffect,
+    host::{DeviceState, PnpOperation, Verifier},
+};
+
+const SERVICE: &str = "eduwdm";
+const EDU: &str = "VEN_1234&DEV_11E8";
+const INSUFFICIENT_RESOURCES: u32 = 0xc000_009a;
+const IO_TIMEOUT: u32 = 0xc000_00b5;
+/// `IRP_MJ_PNP`.
+const PNP: u8 = 0x1b;
+/// No driver makes so many calls to start a device: something does not end.
+const TOO_MANY: u32 = 200;
+
+struct Machine {
+    booted: Booted,
+    edu: String,
+}
+
+impl Machine {
+    fn boot() -> Self {
+        let booted = boot("smp4", &options(manifest())).unwrap_or_else(|fault| panic!("{fault}"));
+        let edu = booted.instance(EDU, 0);
+        Self { booted, edu }
+    }
+
+    fn pnp(&self, operation: PnpOperation) -> Status {
+        let device = self.edu.clone();
+        let request = HostRequest::Pnp { device, operation };
+        self.booted.host.host(request).unwrap()
+    }
+
+    fn succeed(&self, operation: PnpOperation, when: &str) {
+        let status = self.pnp(operation);
+        assert_eq!(status, Status::Nt(0), "{operation:?} {when}");
+    }
+
+    fn remove(&self, when: &str) {
+        self.succeed(PnpOperation::QueryRemove, when);
+        self.succeed(PnpOperation::Remove, when);
+    }
+
+    fn state(&self) -> DeviceState {
+        let devices = self.booted.host.devices().unwrap();
+        let device = devices.iter().find(|node| node.instance == self.edu);
+        device.expect("a node stays").state
+    }
+
+    fn fault(&self, fault: Fault) {
+        let added = self.booted.host.host_success(HostRequest::Fault(fault));
+        added.unwrap();
+    }
+
+    /// Takes the fault back; says what has become of it.
+    fn end_fault(&self) -> FaultState {
+        let mut faults = self.booted.host.faults().unwrap();
+        let cleared = self.booted.host.host_success(HostRequest::ClearFaults);
+        cleared.unwrap();
+        assert_eq!(faults.len(), 1, "{faults:?}");
+        faults.remove(0)
+    }
+
+    fn assert_as_before(&self, before: &Verifier, what: &str) {
+        let after = self.booted.counts();
+        let counts = |counts: &Verifier| {
+            [
+                counts.pool_allocations,
+                counts.pool_bytes,
+                counts.irps,
+                counts.locks,
+                counts.interrupts,
+                counts.pages,
+                counts.locked_pages,
+                counts.map_registers,
+                counts.mappings,
+                counts.objects,
+            ]
+        };
+        assert_eq!(
+            counts(&after),
+            counts(before),
+            "{what}: {:#?}",
+            after.details
+        );
+    }
+
+    fn end(self) {
+        self.booted.assert_edu_works(0, "in the end");
+        self.booted.assert_nothing_of_requests_left();
+        self.booted.shut_down();
+    }
+}
+
+fn call(routine: &str, nth: u32, count: u32) -> Fault {
+    Fault::Call {
+        routine: routine.to_owned(),
+        service: SERVICE.to_owned(),
+        offset: None,
+        nth,
+        count,
+    }
+}
+
+/// Has the n-th call and `count - 1` behind it fail, for each n, until all of `operation`'s calls
+/// have been struck. `prepare` comes before, without faults. Gives the calls struck, and whether
+/// the operation failed.
+fn fail_each(
+    machine: &Machine,
+    prepare: Option<PnpOperation>,
+    operation: PnpOperation,
+    count: u32,
+) -> Vec<(String, bool)> {
+    machine.remove("before");
+    let before = machine.booted.counts();
+    let mut steps = Vec::new();
+    loop {
+        let nth = u32::try_from(steps.len()).unwrap();
+        let what = format!("{operation:?} with call {nth} failing ({count} from it on)");
+        assert!(nth < TOO_MANY, "{what}");
+        if let Some(prepare) = prepare {
+            machine.succeed(prepare, &what);
+        }
+        machine.fault(call("", nth, count));
+        let status = machine.pnp(operation);
+        let FaultState { struck, last, .. } = machine.end_fault();
+        let what = format!("{what}: {last}: {status}");
+        if status == Status::Nt(0) {
+            // The driver does without what it did not get, or nothing was struck.
+            if operation == PnpOperation::AddDevice {
+                machine.succeed(PnpOperation::Start, &what);
+            }
+            machine.booted.assert_edu_works(0, &what);
+            machine.remove(&what);
+        } else {
+            assert_ne!(struck, 0, "{what}");
+            assert_eq!(machine.state(), DeviceState::Failed, "{what}");
+        }
+        machine.assert_as_before(&before, &what);
+        if struck == 0 {
+            break;
+        }
+        steps.push((last, status != Status::Nt(0)));
+    }
+    machine.succeed(PnpOperation::Add, "after all");
+    steps
+}
+
+fn print(steps: &[(String, bool)], operation: PnpOperation, count: u32) {
+    println!(
+        "{operation:?}: {} calls made to fail, {count} at a time:",
+        steps.len()
+    );
+    for (last, failed) in steps {
+        let end = if *failed { "fails" } else { "goes on without" };
+        println!("    {last}: {end}");
+    }
+}
+
+#[test]
+fn a_device_that_fails_to_start_at_any_call_gives_everything_back_and_starts_later() {
+    let machine = Machine::boot();
+    let (prepare, operation) = (Some(PnpOperation::AddDevice), PnpOperation::Start);
+    for count in [1, u32::MAX] {
+        let steps = fail_each(&machine, prepare, operation, count);
+        print(&steps, operation, count);
+        let failed = |routine: &str| {
+            let mut steps = steps.iter();
+            steps.any(|(last, failed)| *failed && last.starts_with(routine))
+        };
+        // What no start can do without.
+        for routine in ["MmMapIoSpaceEx", "IoConnectInterruptEx", "IoGetDmaAdapter"] {
+            assert!(failed(routine), "no start failed for {routine}: {steps:#?}");
+        }
+    }
+    machine.end();
+}
+
+#[test]
+fn a_device_that_cannot_be_added_at_any_call_gives_everything_back_and_is_added_later() {
+    let machine = Machine::boot();
+    for count in [1, u32::MAX] {
+        let steps = fail_each(&machine, None, PnpOperation::AddDevice, count);
+        print(&steps, PnpOperation::AddDevice, count);
+        let failed = steps.iter().filter(|(_, failed)| *failed).count();
+        // IoCreateDevice and IoAttachDeviceToDeviceStackSafe at least.
+        assert!(failed >= 2, "{steps:#?}");
+    }
+    machine.end();
+}
+
+#[test]
+fn a_start_that_fails_below_the_driver_gives_everything_back() {
+    let machine = Machine::boot();
+    machine.remove("before");
+    let before = machine.booted.counts();
+    machine.succeed(PnpOperation::AddDevice, "before");
+    machine.fault(Fault::Irp {
+        device: machine.edu.clone(),
+        major: PNP,
+        minor: Some(0),
+        nth: 0,
+        count: 1,
+        effect: IrpEffect::Fail(INSUFFICIENT_RESOURCES.cast_signed()),
+    });
+    let status = machine.pnp(PnpOperation::Start);
+    assert_eq!(status, Status::Nt(INSUFFICIENT_RESOURCES));
+    assert_eq!(machine.end_fault().struck, 1);
+    assert_eq!(machine.state(), DeviceState::Failed);
+    machine.assert_as_before(&before, "the start failed below");
+    machine.succeed(PnpOperation::Add, "afterwards");
+    machine.end();
+}
+
+#[test]
+fn a_fault_of_one_place_strikes_the_calls_of_that_place_alone() {
+    let machine = Machine::boot();
+    machine.remove("before");
+    machine.fault(call("IoConnectInterruptEx", 0, 1));
+    let status = machine.pnp(PnpOperation::Add);
+    assert_eq!(status, Status::Nt(INSUFFICIENT_RESOURCES));
+    let last = machine.end_fault().last;
+    let place = last.split_once("+0x").expect(&last).1;
+    let place = u64::from_str_radix(place, 16).expect(&last);
+    let at = |offset| Fault::Call {
+        routine: String::new(),
+        service: SERVICE.to_owned(),
+        offset: Some(offset),
+        nth: 0,
+        count: u32::MAX,
+    };
+    machine.fault(at(place + 1));
+    machine.succeed(PnpOperation::Add, "with a fault of no call");
+    assert_eq!(machine.end_fault().matched, 0);
+    machine.remove("in between");
+    machine.fault(at(place));
+    let status = machine.pnp(PnpOperation::Add);
+    assert_eq!(status, Status::Nt(INSUFFICIENT_RESOURCES));
+    let state = machine.end_fault();
+    assert_eq!(state.last, last);
+    assert_ne!(state.struck, 0);
+    machine.succeed(PnpOperation::Add, "without faults");
+    machine.end();
+}
+
+#[test]
+fn a_fault_of_the_manifest_stands_before_the_first_device_is_started() {
+    let mut manifest = manifest();
+    manifest.faults = vec![call("IoConnectInterruptEx", 0, u32::MAX)];
+    let booted = boot("smp4", &options(manifest)).unwrap_or_else(|fault| panic!("{fault}"));
+    let edu = booted.instance(EDU, 0);
+    let machine = Machine { booted, edu };
+    assert_eq!(machine.state(), DeviceState::Failed);
+    assert_ne!(machine.end_fault().struck, 0);
+    machine.succeed(PnpOperation::Add, "without faults");
+    machine.end();
+}
+
+#[test]
+fn requests_whose_calls_fail_at_random_fail_and_leave_nothing() {
+    const SEED: u64 = 0x5eed;
+    let machine = Machine::boot();
+    let edu = machine.booted.edu(0).unwrap();
+    machine.fault(Fault::RandomCalls {
+        routine: String::new(),
+        service: SERVICE.to_owned(),
+        seed: SEED,
+        per_mille: 200,
+    });
+    let mut failed = 0;
+    for round in 0..200_u32 {
+        let data = vec![round.to_le_bytes()[0]; 1000];
+        let written = edu.write_wait(0, data.clone());
+        let read = edu.read_wait(0, 1000);
+        let answer = edu.factorial(round % 13).and_then(Pending::wait);
+        failed += [written.is_err(), read.is_err(), answer.is_err()]
+            .iter()
+            .filter(|failed| **failed)
+            .count();
+        if written.is_ok()
+            && let Ok(read) = read
+        {
+            assert_eq!(read, data, "seed {SEED:#x}, round {round}");
+        }
+    }
+    let state = machine.end_fault();
+    println!("seed {SEED:#x}: {failed} of 600 requests failed: {state:?}");
+    assert_ne!(state.struck, 0, "{state:?}");
+    assert_ne!(failed, 0, "seed {SEED:#x}: {state:?}");
+    drop(edu);
+    machine.end();
+}
+
+#[test]
+fn requests_end_well_though_dpcs_and_timers_are_late() {
+    let machine = Machine::boot();
+    let edu = machine.booted.edu(0).unwrap();
+    machine.fault(Fault::LateDpc {
+        service: SERVICE.to_owned(),
+        nth: 1,
+        count: 5,
+        milliseconds: 20,
+    });
+    let pending: Vec<_> = (0..13).map(|n| edu.factorial(n).unwrap()).collect();
+    for (n, answer) in (0..).zip(pending) {
+        let answer = answer.wait().unwrap().result;
+        assert_eq!(answer, eductl::edu::factorial_mod_2_32(n), "{n}!");
+    }
+    let state = machine.end_fault();
+    assert_eq!(state.struck, 5, "{state:?}");
+    machine.fault(Fault::LateTimer {
+        service: SERVICE.to_owned(),
+        nth: 0,
+        count: 1,
+        milliseconds: 20,
+    });
+    let ended = edu.wait_event(0x1000_0000, Some(std::time::Duration::from_millis(1)));
+    let ended = ended.and_then(Pending::wait).unwrap_err();
+    assert!(
+        ended.to_string().contains(&format!("{IO_TIMEOUT:x}")),
+        "{ended}"
+    );
+    let state = machine.end_fault();
+    assert_eq!(state.struck, 1, "{state:?}");
+    drop(edu);
+    machine.end();
+}
