@@ -165,3 +165,41 @@ fn a_misdeed_with_pool_ends_in_its_bug_check() {
         ],
     );
 }
+
+#[test]
+fn a_misdeed_with_irps_and_what_is_queued_ends_in_its_bug_check() {
+    check_all(
+        "wrong_io",
+        &[
+            ("complete_twice", Done, 0x44, &[]),
+            ("complete_with_cancel_routine", Done, 0xc9, &[(1, 7)]),
+            ("complete_as_pending", Done, 0xc9, &[(1, 6), (2, 0x103)]),
+            ("complete_with_minus_one", Done, 0xc9, &[(1, 6)]),
+            ("return_pending_unmarked", Done, 0xc9, &[(1, 0x23d)]),
+            ("mark_and_return_success", Done, 0xc9, &[(1, 0x23e)]),
+            ("forget_irp", Done, 0xc9, &[(1, 0x226)]),
+            ("return_other_status", Done, 0xc9, &[(1, 0x224)]),
+            ("return_raised", Done, 0xc9, &[(1, 5), (3, 0), (4, 2)]),
+            ("touch_after_completion", Done, 0xd5, &[(2, 0)]),
+            ("pass_on_with_cancel_routine", Done, 0xc9, &[(1, 0x203)]),
+            ("pass_on_to_nobody", Done, 0xc9, &[(1, 0x204)]),
+            ("pass_on_without_location", Done, 0x35, &[]),
+            ("free_irp_of_thread", Done, 0xc9, &[(1, 2)]),
+            ("free_irp_as_pool", Done, 0xc4, &[(1, 0x105)]),
+            ("free_irp_twice", Done, 0xc9, &[(1, 1)]),
+            ("use_location_below_last", Done, 0xd6, &[(2, 1)]),
+            ("delete_device_twice", Done, 0xc9, &[(1, 0x240)]),
+            ("delete_attached_device", Done, 0xc9, &[(1, 0x201)]),
+            ("detach_from_nothing", Done, 0xc9, &[(1, 0x202)]),
+            ("leave_device", Unloaded, 0xce, &[]),
+            ("leave_irp", Unloaded, 0xce, &[]),
+            ("leave_timer_set", Unloaded, 0xc7, &[(1, 0)]),
+            ("free_set_timer", Done, 0xc7, &[(1, 0)]),
+            ("free_queued_dpc", Done, 0xc7, &[(1, 1)]),
+            ("queue_work_item_twice", Done, 0xe4, &[(1, 1)]),
+            ("queue_io_work_item_twice", Done, 0xe4, &[(1, 1)]),
+            ("free_queued_io_work_item", Done, 0xe4, &[(1, 2)]),
+            ("free_queued_work_item", Done, 0xe4, &[(1, 0)]),
+        ],
+    );
+}

@@ -3,6 +3,7 @@
 //! Sources: ExQueueWorkItem, ExInitializeWorkItem, ExGetPreviousMode; bug check 0xE4
 //! (WORKER_INVALID).
 
+use alloc::collections::BTreeSet;
 use core::sync::atomic::{AtomicPtr, Ordering};
 
 use nthost_nt::{ex::WORK_QUEUE_ITEM, ke::LIST_ENTRY};
@@ -10,11 +11,22 @@ use nthost_nt::{ex::WORK_QUEUE_ITEM, ke::LIST_ENTRY};
 use super::worker::{self, Queue};
 use crate::ke::{
     bugcheck::{self, code},
+    lock::HighLock,
     thread,
 };
 
 /// The work item is queued already.
 const QUEUED_TWICE: u64 = 1;
+
+/// The work items that are queued. A leaf.
+static QUEUED: HighLock<BTreeSet<u64>> = HighLock::new(BTreeSet::new());
+
+/// A queued work item in a range of memory.
+#[must_use]
+pub fn queued_in(address: u64, size: u64) -> Option<u64> {
+    let queued = QUEUED.lock();
+    queued.range(address..address + size).next().copied()
+}
 
 /// The link that tells whether a work item is queued: drivers' inlined initialization clears it.
 fn link<'a>(item: *mut WORK_QUEUE_ITEM) -> &'a AtomicPtr<LIST_ENTRY> {
@@ -38,6 +50,7 @@ impl Queued {
             Parameter: parameter,
             ..
         } = unsafe { self.0.read() };
+        QUEUED.lock().remove(&(self.0 as u64));
         // The routine may free the item, or queue it again. Release: whoever queues it again has
         // not been seen by this call.
         link(self.0).store(core::ptr::null_mut(), Ordering::Release);
@@ -61,8 +74,10 @@ nt_export! {
     pub unsafe fn ExQueueWorkItem(item: *mut WORK_QUEUE_ITEM, kind: i32) {
         // Acquire: the item is seen as its last routine left it.
         if !link(item).swap(item.cast(), Ordering::AcqRel).is_null() {
-            bugcheck::bugcheck(code::WORKER_INVALID, [QUEUED_TWICE, item as u64, 0, 0]);
+            let parameters = [QUEUED_TWICE, item as u64, u64::from(kind.cast_unsigned()), 0];
+            bugcheck::bugcheck(code::WORKER_INVALID, parameters);
         }
+        QUEUED.lock().insert(item as u64);
         let queued = Queued(item);
         worker::queue(Queue::of(kind), move || {
             // The whole of it, not its pointer alone, is what may go to another thread.

@@ -216,6 +216,11 @@ pub fn free(address: u64, tag: Option<u32>) {
     let level = irql::current();
     let allocation = ALLOCATIONS.lock().remove(&address);
     let Some(allocation) = allocation else {
+        let pointer = core::ptr::with_exposed_provenance_mut(address as usize);
+        if crate::io::irp::record(pointer).is_some() {
+            // Bug check 0xC4, 0x105: an IRP, which IoFreeIrp frees.
+            violation([0x105, address, 0, 0]);
+        }
         let page = address & !(PAGE_SIZE - 1);
         if find(address).is_some()
             || !FREED

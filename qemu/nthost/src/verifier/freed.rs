@@ -1,11 +1,11 @@
-//! What must not be in memory that is freed: DPCs that are queued, timers that are set,
-//! lookaside lists and resources that are in use.
+//! What must not be in memory that is freed: DPCs and work items that are queued, timers that are
+//! set, lookaside lists and resources that are in use.
 //!
-//! Source: "Miscellaneous Checks" of Driver Verifier; bug checks 0xC7 (TIMER_OR_DPC_INVALID) and
-//! 0xC4, subcodes 0xCC and 0xD2.
+//! Source: "Miscellaneous Checks" of Driver Verifier; bug checks 0xC7 (TIMER_OR_DPC_INVALID),
+//! 0xE4 (WORKER_INVALID) and 0xC4, subcodes 0xCC and 0xD2.
 
 use crate::{
-    ex::{lookaside, resource},
+    ex::{lookaside, resource, workitem},
     ke::{
         bugcheck::{self, code},
         dpc,
@@ -26,6 +26,11 @@ pub fn check(address: u64, size: u64) {
             code::TIMER_OR_DPC_INVALID,
             [0, timer, address, address + size],
         );
+    }
+    if let Some(item) = workitem::queued_in(address, size) {
+        // Parameter 1: 0 for a work item that is freed. 2: the item. 3 and 4: what is freed.
+        let parameters = [0, item, address, address + size];
+        bugcheck::bugcheck(code::WORKER_INVALID, parameters);
     }
     if let Some(list) = lookaside::within(address, size) {
         violation([0xcc, list, address, size]);
