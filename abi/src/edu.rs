@@ -6,6 +6,19 @@
 //! `STATUS_REVISION_MISMATCH`; another size in the header, `STATUS_INFO_LENGTH_MISMATCH`;
 //! a reserved field that is not zero, `STATUS_INVALID_PARAMETER`.
 //! An unknown code gets `STATUS_INVALID_DEVICE_REQUEST`. A refused request changes nothing.
+//!
+//! Before the driver sees a request, the system refuses buffers that the caller cannot access
+//! (`STATUS_ACCESS_VIOLATION`) and codes that the handle was not opened for
+//! (`STATUS_ACCESS_DENIED`).
+//!
+//! `ReadFile` and `WriteFile` move bytes from and to the device's buffer, up to its end. An
+//! offset at or behind the end: `STATUS_END_OF_FILE` for a read, `STATUS_DISK_FULL` for a write.
+//! A negative offset: `STATUS_INVALID_PARAMETER`. No bytes at all: success.
+//!
+//! A request that waits or runs ends with `STATUS_CANCELLED` when it is cancelled, its handle
+//! closed or the device reset; with `STATUS_DEVICE_REMOVED` when the device is unplugged; with
+//! `STATUS_DELETE_PENDING` when it is removed. While the device is stopped or has no power,
+//! requests of the queues wait; those that are answered at once get `STATUS_DEVICE_NOT_READY`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
