@@ -56,6 +56,8 @@ pub mod leak;
 #[cfg(target_os = "none")]
 pub mod notify;
 #[cfg(target_os = "none")]
+pub mod notify_target;
+#[cfg(target_os = "none")]
 pub mod pointer;
 #[cfg(target_os = "none")]
 pub mod property;

@@ -1,27 +1,28 @@
 //! Plug-and-play notification: drivers that want to hear of devices other than their own.
 //!
 //! Sources: IoRegisterPlugPlayNotification, IoUnregisterPlugPlayNotificationEx,
-//! nc-wdm-driver_notification_callback_routine. Simplified: the events are those of device
-//! interface classes; registrations for a target device or the hardware profile are accepted
-//! as the reference says and hear of nothing, for nothing of the kind happens here.
+//! nc-wdm-driver_notification_callback_routine. Here are the registrations and the changes of
+//! device interface classes; those of a target device are in [`super::notify_target`]. There
+//! are no hardware profiles: who registers for their changes hears of none.
 
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::{
     ffi::c_void,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    ptr::null_mut,
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use nthost_nt::{
     guid::GUID,
-    io::driver::DRIVER_OBJECT,
+    io::{device::DEVICE_OBJECT, driver::DRIVER_OBJECT, file::FILE_OBJECT},
     rtl::UNICODE_STRING,
     status::{NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_SUCCESS},
 };
 
-use super::interface;
+use super::{device, interface};
 use crate::{
     ex::worker::{self, Queue},
-    ke::{dispatcher, lock::SpinLock},
+    ke::{dispatcher, lock::SpinLock, thread},
     ob::object,
 };
 
@@ -31,6 +32,8 @@ pub type Callback =
 
 /// `EventCategoryDeviceInterfaceChange`.
 const INTERFACE_CHANGE: i32 = 2;
+/// `EventCategoryTargetDeviceChange`.
+const TARGET_CHANGE: i32 = 3;
 /// `PNPNOTIFY_DEVICE_INTERFACE_INCLUDE_EXISTING_INTERFACES`.
 const INCLUDE_EXISTING: u32 = 1;
 
@@ -59,14 +62,37 @@ struct InterfaceChange {
 
 /// A registration.
 #[derive(Debug)]
-struct Registration {
-    category: i32,
+pub struct Registration {
+    /// The class whose interfaces it is about.
     class: Option<GUID>,
+    /// The file through which it is about a device; not referenced, as the reference says.
+    pub(super) file: *mut FILE_OBJECT,
+    /// That device: the lowest of its stack, referenced.
+    target: *mut DEVICE_OBJECT,
     callback: Callback,
     context: *mut c_void,
     driver: *mut DRIVER_OBJECT,
     gone: AtomicBool,
-    running: AtomicU32,
+    /// The threads that its callback runs in. A leaf.
+    threads: SpinLock<Vec<usize>>,
+}
+
+impl Registration {
+    /// Calls the driver back; its answer, unless the registration was taken back. PASSIVE_LEVEL.
+    pub(super) fn call(&self, notification: *mut c_void) -> Option<NTSTATUS> {
+        let thread = thread::current().addr();
+        self.threads.lock().push(thread);
+        // SeqCst: either this call is seen by who unregisters, or the end is seen here.
+        let answer = (!self.gone.load(Ordering::SeqCst)).then(|| {
+            // SAFETY: the driver's own callback, with its context.
+            unsafe { (self.callback)(notification, self.context) }
+        });
+        let mut threads = self.threads.lock();
+        if let Some(index) = threads.iter().position(|&other| other == thread) {
+            threads.swap_remove(index);
+        }
+        answer
+    }
 }
 
 // SAFETY: what it points to is the driver's, which keeps it until it unregisters.
@@ -83,7 +109,7 @@ pub fn interface_changed(class: &GUID, link: &str, enabled: bool) {
     let registrations = REGISTRATIONS.lock();
     let concerned: Vec<_> = registrations
         .iter()
-        .filter(|known| known.category == INTERFACE_CHANGE && known.class == Some(*class))
+        .filter(|known| known.class == Some(*class))
         .cloned()
         .collect();
     drop(registrations);
@@ -95,31 +121,36 @@ pub fn interface_changed(class: &GUID, link: &str, enabled: bool) {
     }
 }
 
-fn tell(registration: &Registration, class: GUID, link: &str, enabled: bool) {
-    // SeqCst: either this call is seen by who unregisters, or the end is seen here.
-    registration.running.fetch_add(1, Ordering::SeqCst);
-    if !registration.gone.load(Ordering::SeqCst) {
-        let mut units: Vec<u16> = link.encode_utf16().collect();
-        let bytes = u16::try_from(units.len() * 2).unwrap_or(!1);
-        let mut string = UNICODE_STRING {
-            Length: bytes,
-            MaximumLength: bytes,
-            Buffer: units.as_mut_ptr(),
-        };
-        let mut change = InterfaceChange {
-            version: 1,
-            size: size_of::<InterfaceChange>() as u16,
-            event: if enabled { ARRIVAL } else { REMOVAL },
-            class,
-            link: &raw mut string,
-        };
-        // SAFETY: the driver's own callback, with its context.
-        unsafe { (registration.callback)((&raw mut change).cast(), registration.context) };
-    }
-    registration.running.fetch_sub(1, Ordering::SeqCst);
+/// The registrations for a device's changes, the oldest first.
+pub(super) fn of_target(pdo: *mut DEVICE_OBJECT) -> Vec<Arc<Registration>> {
+    let registrations = REGISTRATIONS.lock();
+    let of_target = registrations
+        .iter()
+        .filter(|known| !pdo.is_null() && known.target == pdo);
+    of_target.cloned().collect()
 }
 
-/// Takes a registration back; no callback runs any more when it returns.
+fn tell(registration: &Registration, class: GUID, link: &str, enabled: bool) {
+    let mut units: Vec<u16> = link.encode_utf16().collect();
+    let bytes = u16::try_from(units.len() * 2).unwrap_or(!1);
+    let mut string = UNICODE_STRING {
+        Length: bytes,
+        MaximumLength: bytes,
+        Buffer: units.as_mut_ptr(),
+    };
+    let mut change = InterfaceChange {
+        version: 1,
+        size: size_of::<InterfaceChange>() as u16,
+        event: if enabled { ARRIVAL } else { REMOVAL },
+        class,
+        link: &raw mut string,
+    };
+    // Nobody is asked whether an interface may come or go.
+    let _ = registration.call((&raw mut change).cast());
+}
+
+/// Takes a registration back; no callback runs any more when it returns, but for one that
+/// itself takes it back.
 fn unregister(entry: *mut c_void) {
     let mut registrations = REGISTRATIONS.lock();
     let index = registrations
@@ -131,8 +162,19 @@ fn unregister(entry: *mut c_void) {
     let registration = registrations.remove(index);
     drop(registrations);
     registration.gone.store(true, Ordering::SeqCst);
-    while registration.running.load(Ordering::SeqCst) > 0 {
+    let own = thread::current().addr();
+    let elsewhere = || {
+        registration
+            .threads
+            .lock()
+            .iter()
+            .any(|&other| other != own)
+    };
+    while elsewhere() {
         dispatcher::yield_now();
+    }
+    if !registration.target.is_null() {
+        object::dereference(registration.target.cast());
     }
     object::dereference(registration.driver.cast());
 }
@@ -146,31 +188,39 @@ nt_export! {
     ///
     /// # Safety
     ///
-    /// `data` is what the category demands: for interface changes a class's GUID; `entry` can
-    /// be written.
+    /// `data` is what the category demands: for interface changes a class's GUID, for a
+    /// device's changes an open file; `entry` can be written.
     pub unsafe fn IoRegisterPlugPlayNotification(
         category: i32,
         flags: u32,
-        data: *const GUID,
+        data: *mut c_void,
         driver: *mut DRIVER_OBJECT,
         callback: Callback,
         context: *mut c_void,
         entry: *mut *mut c_void,
     ) -> NTSTATUS {
-        if !(1..=3).contains(&category) {
+        if !(1..=3).contains(&category) || (category != 1 && data.is_null()) {
             return STATUS_INVALID_PARAMETER;
         }
         // SAFETY: the caller's promise.
-        let class = (category == INTERFACE_CHANGE).then(|| unsafe { *data });
+        let class = (category == INTERFACE_CHANGE).then(|| unsafe { *data.cast::<GUID>() });
+        let (mut file, mut target) = (null_mut(), null_mut());
+        if category == TARGET_CHANGE {
+            file = data.cast::<FILE_OBJECT>();
+            // SAFETY: the caller's promise; the device of an open file exists.
+            target = device::lowest(unsafe { (*file).DeviceObject });
+            object::reference(target.cast());
+        }
         object::reference(driver.cast());
         let registration = Arc::new(Registration {
-            category,
             class,
+            file,
+            target,
             callback,
             context,
             driver,
             gone: AtomicBool::new(false),
-            running: AtomicU32::new(0),
+            threads: SpinLock::new(Vec::new()),
         });
         // SAFETY: the caller's promise.
         unsafe { entry.write(Arc::as_ptr(&registration).cast_mut().cast()) };

@@ -6,12 +6,15 @@
 use alloc::{sync::Arc, vec::Vec};
 
 use nthost_nt::{
-    io::device::{DEVICE_OBJECT, DO_BUFFERED_IO, DO_DEVICE_INITIALIZING, DO_DIRECT_IO},
+    io::{
+        device::{DEVICE_OBJECT, DO_BUFFERED_IO, DO_DEVICE_INITIALIZING, DO_DIRECT_IO},
+        pnp::BusRelations,
+    },
     status::{NTSTATUS, STATUS_NO_SUCH_DEVICE, STATUS_SUCCESS, nt_success},
 };
 use nthost_protocol::{host::DeviceState, manifest::Role};
 
-use super::{assign, keys, node::Node, pci, remove, send};
+use super::{assign, invalidate, keys, node::Node, pci, remove, send};
 use crate::{
     io::{
         driver::{self, Driver},
@@ -176,6 +179,7 @@ fn secure(node: &Node, driver: &Driver) {
 ///
 /// What its stack says.
 pub fn start(node: &'static Node) -> Result<(), NTSTATUS> {
+    let again = node.state().state == DeviceState::Stopped;
     send::filter_requirements(node);
     let assigned = match node.state().resources {
         Some(resources) => Ok(resources),
@@ -199,8 +203,11 @@ pub fn start(node: &'static Node) -> Result<(), NTSTATUS> {
     if let Err(status) = send::query_capabilities(node) {
         log!("pnp", "{}: no capabilities: {status:#010x}", node.instance);
     }
-    send::query_state(node);
-    send::query_bus_relations(node);
+    send::query_relations(node, BusRelations);
+    // Not after a stop for rebalancing.
+    if !again {
+        invalidate::query_state(node);
+    }
     Ok(())
 }
 

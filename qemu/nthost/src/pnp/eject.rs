@@ -18,14 +18,20 @@ const SELECT: u16 = BASE + 0x10;
 /// How many buses are tried.
 const BUSES: u32 = 32;
 
+/// Whether the machine can push a device out of its slot.
+#[must_use]
+pub fn is_supported(node: &Node) -> bool {
+    let bus = node.function.address.bus;
+    node::all()
+        .into_iter()
+        .any(|other| other.function.header.secondary_bus == Some(bus))
+}
+
 /// Has the device gone. When this returns it answers nothing any more.
 pub fn eject(node: &Node) {
     let config = &node.function.address;
     let slot = 1_u32 << config.device;
-    let hot_plug = node::all()
-        .into_iter()
-        .any(|other| other.function.header.secondary_bus == Some(config.bus));
-    if hot_plug {
+    if is_supported(node) {
         // The other slots of this number stay: theirs are buses with other devices in them.
         for bus in buses_of(node) {
             // SAFETY: the chip set's register, which selects a bus.

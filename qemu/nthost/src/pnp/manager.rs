@@ -82,6 +82,14 @@ pub fn start_all() {
     }
 }
 
+/// Has a worker thread do something with the plug-and-play lock. IRQL up to DISPATCH_LEVEL.
+pub fn later(work: impl FnOnce() + Send + 'static) {
+    worker::queue(Queue::Delayed, move || {
+        let _transition = Transition::begin();
+        work();
+    });
+}
+
 /// One transition of one device, as the host asks for it.
 #[must_use]
 pub fn operate(instance: &str, operation: PnpOperation) -> NTSTATUS {
@@ -142,8 +150,7 @@ pub fn file_closed(device: *mut DEVICE_OBJECT) {
     if waiting().is_none() || device.is_null() {
         return;
     }
-    worker::queue(Queue::Delayed, move || {
-        let _transition = Transition::begin();
+    later(|| {
         for node in node::all() {
             let gone = node.state().state == DeviceState::SurpriseRemoved;
             if gone && !remove::is_open(node) {

@@ -49,6 +49,8 @@ pub struct State {
     pub resources: Option<Resources>,
     /// The device is there.
     pub present: bool,
+    /// What its stack last said of itself: `PNP_DEVICE_…`.
+    pub flags: usize,
     /// The bus driver's idea of its power state: `DEVICE_POWER_STATE`.
     pub power: i32,
 }
@@ -105,6 +107,7 @@ impl Node {
                 service: String::new(),
                 resources: None,
                 present: true,
+                flags: 0,
                 power: nthost_nt::po::PowerDeviceD3,
             }),
         }));

@@ -4,10 +4,13 @@
 //! IRP_MN_REMOVE_DEVICE, IRP_MN_SURPRISE_REMOVAL, "State Transitions for PnP Devices".
 
 use nthost_nt::{
-    io::major::{
-        IRP_MN_CANCEL_REMOVE_DEVICE, IRP_MN_CANCEL_STOP_DEVICE, IRP_MN_QUERY_REMOVE_DEVICE,
-        IRP_MN_QUERY_STOP_DEVICE, IRP_MN_REMOVE_DEVICE, IRP_MN_STOP_DEVICE,
-        IRP_MN_SURPRISE_REMOVAL,
+    io::{
+        major::{
+            IRP_MN_CANCEL_REMOVE_DEVICE, IRP_MN_CANCEL_STOP_DEVICE, IRP_MN_QUERY_REMOVE_DEVICE,
+            IRP_MN_QUERY_STOP_DEVICE, IRP_MN_REMOVE_DEVICE, IRP_MN_STOP_DEVICE,
+            IRP_MN_SURPRISE_REMOVAL,
+        },
+        pnp::PNP_DEVICE_NOT_DISABLEABLE,
     },
     status::{NTSTATUS, STATUS_PLUGPLAY_QUERY_VETOED, STATUS_SUCCESS, nt_success},
 };
@@ -19,7 +22,7 @@ use super::{
     send,
 };
 use crate::{
-    io::{device, interface, verify},
+    io::{device, interface, notify_target, verify},
     ob::object,
 };
 
@@ -86,8 +89,14 @@ pub fn stop(node: &Node) -> Result<(), NTSTATUS> {
 ///
 /// # Errors
 ///
-/// What its stack says; `STATUS_PLUGPLAY_QUERY_VETOED` while it is open.
+/// What its stack says; `STATUS_PLUGPLAY_QUERY_VETOED` while it is open, if a driver that has
+/// registered for it is against it, or if its stack has said that it must not be disabled.
 pub fn query_remove(node: &Node) -> Result<(), NTSTATUS> {
+    let pdo = node.pdo();
+    if node.state().flags & PNP_DEVICE_NOT_DISABLEABLE != 0 {
+        return Err(STATUS_PLUGPLAY_QUERY_VETOED);
+    }
+    notify_target::query_remove(pdo).map_err(|_| STATUS_PLUGPLAY_QUERY_VETOED)?;
     let status = send::simple(node, IRP_MN_QUERY_REMOVE_DEVICE);
     let vetoed = is_open(node);
     if nt_success(status) && !vetoed {
@@ -95,6 +104,7 @@ pub fn query_remove(node: &Node) -> Result<(), NTSTATUS> {
         return Ok(());
     }
     send::simple(node, IRP_MN_CANCEL_REMOVE_DEVICE);
+    notify_target::remove_cancelled(pdo);
     if nt_success(status) {
         Err(STATUS_PLUGPLAY_QUERY_VETOED)
     } else {
@@ -110,6 +120,7 @@ pub fn query_remove(node: &Node) -> Result<(), NTSTATUS> {
 pub fn cancel_remove(node: &Node) -> Result<(), NTSTATUS> {
     let status = send::simple(node, IRP_MN_CANCEL_REMOVE_DEVICE);
     unfailable(node, status)?;
+    notify_target::remove_cancelled(node.pdo());
     node.enter(DeviceState::Started, status);
     Ok(())
 }
@@ -130,6 +141,10 @@ fn unfailable(node: &Node, status: NTSTATUS) -> Result<(), NTSTATUS> {
 
 /// Sends the remove request, and looks whether the stack is taken down.
 pub fn send_remove(node: &Node) {
+    // Who watches a device that was pulled out has been told then.
+    if node.state().state != DeviceState::SurpriseRemoved {
+        notify_target::remove_complete(node.pdo());
+    }
     let stack = node.stack();
     for &device in &stack {
         object::reference(device.cast());
@@ -153,11 +168,18 @@ pub fn remove(node: &Node) {
     send_remove(node);
     release_resources(node);
     node.enter(DeviceState::Removed, STATUS_SUCCESS);
-    let gone = node.update(|state| {
-        let gone = !state.present;
-        gone.then(|| core::mem::replace(&mut state.pdo, core::ptr::null_mut()))
+    if !node.state().present {
+        delete(node);
+    }
+}
+
+/// Deletes the device object of a device that is gone.
+pub fn delete(node: &Node) {
+    let pdo = node.update(|state| {
+        state.present = false;
+        core::mem::replace(&mut state.pdo, core::ptr::null_mut())
     });
-    if let Some(pdo) = gone.filter(|pdo| !pdo.is_null()) {
+    if !pdo.is_null() {
         // SAFETY: the bus's own device object; its device is gone.
         unsafe { device::IoDeleteDevice(pdo) };
     }
@@ -166,11 +188,18 @@ pub fn remove(node: &Node) {
 /// The device is gone. It is removed once nobody has it open.
 pub fn surprise(node: &Node) {
     node.update(|state| state.present = false);
+    failed(node);
+}
+
+/// The device cannot be used any more, as if it were gone. It is removed once nobody has it
+/// open.
+pub fn failed(node: &Node) {
     let status = send::simple(node, IRP_MN_SURPRISE_REMOVAL);
     // What a driver says is of no consequence: the device is gone.
     let _ = unfailable(node, status);
     interface::removed(node.pdo());
     node.enter(DeviceState::SurpriseRemoved, STATUS_SUCCESS);
+    notify_target::remove_complete(node.pdo());
     if !is_open(node) {
         remove(node);
     }

@@ -11,7 +11,7 @@ use nthost_nt::{
             IRP_MN_QUERY_DEVICE_RELATIONS, IRP_MN_QUERY_PNP_DEVICE_STATE,
             IRP_MN_QUERY_RESOURCE_REQUIREMENTS, IRP_MN_START_DEVICE,
         },
-        pnp::{BusRelations, DEVICE_CAPABILITIES, DEVICE_RELATIONS},
+        pnp::{DEVICE_CAPABILITIES, DEVICE_RELATIONS},
         resource::CM_RESOURCE_LIST,
         stack::Parameters,
     },
@@ -156,11 +156,11 @@ pub fn query_state(node: &Node) -> usize {
     }
 }
 
-/// `IRP_MN_QUERY_DEVICE_RELATIONS` for the bus relations. Simplified: children that a driver
-/// reports are given back, and no nodes are made for them.
-pub fn query_bus_relations(node: &Node) {
+/// `IRP_MN_QUERY_DEVICE_RELATIONS` for a type of relations. Simplified: devices that a driver
+/// reports are given back; no nodes are made for children, and no order follows from the rest.
+pub fn query_relations(node: &Node, kind: i32) {
     let result = send(node, IRP_MN_QUERY_DEVICE_RELATIONS, 0, |parameters| {
-        parameters.query_device_relations_mut().Type = BusRelations;
+        parameters.query_device_relations_mut().Type = kind;
     });
     if !nt_success(result.status()) || result.Information == 0 {
         return;

@@ -15,6 +15,7 @@ mod executive_lock;
 mod interrupt;
 mod irp;
 mod lock;
+mod notify;
 mod object;
 mod priority;
 mod property;
@@ -91,6 +92,7 @@ pub fn run(switches: Switches<'_>) -> ! {
         irp::TESTS,
         error_log::TESTS,
         property::TESTS,
+        notify::TESTS,
     ];
     let (mut passed, mut failed) = (0, 0);
     for &(name, test) in suites.into_iter().flatten() {

@@ -33,6 +33,8 @@ pub struct DEVICE_CAPABILITIES {
     pub D3Latency: u32,
 }
 
+/// `DEVICE_CAPABILITIES::Flags`: its bus can push it out.
+pub const CAPABILITY_EJECT_SUPPORTED: u32 = 1 << 3;
 /// `DEVICE_CAPABILITIES::Flags`: it can be removed while the system runs.
 pub const CAPABILITY_REMOVABLE: u32 = 1 << 4;
 /// `DEVICE_CAPABILITIES::Flags`: its instance id is unique in the whole system.
@@ -103,10 +105,14 @@ pub const DeviceTextDescription: i32 = 0;
 /// `DEVICE_TEXT_TYPE::DeviceTextLocationInformation`.
 pub const DeviceTextLocationInformation: i32 = 1;
 
+/// `PNP_DEVICE_STATE`: the device is there, and switched off.
+pub const PNP_DEVICE_DISABLED: usize = 0x01;
 /// `PNP_DEVICE_STATE`: the device has failed.
 pub const PNP_DEVICE_FAILED: usize = 0x04;
 /// `PNP_DEVICE_STATE`: the device was removed.
 pub const PNP_DEVICE_REMOVED: usize = 0x08;
+/// `PNP_DEVICE_STATE`: the device needs other resources.
+pub const PNP_DEVICE_RESOURCE_REQUIREMENTS_CHANGED: usize = 0x10;
 /// `PNP_DEVICE_STATE`: the device must not be stopped or removed.
 pub const PNP_DEVICE_NOT_DISABLEABLE: usize = 0x20;
 

@@ -21,9 +21,9 @@ use nthost_nt::{
         irp::IO_STATUS_BLOCK,
         pnp::{
             BusQueryCompatibleIDs, BusQueryDeviceID, BusQueryHardwareIDs, BusQueryInstanceID,
-            DEVICE_CAPABILITIES, DEVICE_RELATIONS, DeviceTextDescription,
-            DeviceTextLocationInformation, INTERFACE, PCI_WHICHSPACE_CONFIG, PNP_BUS_INFORMATION,
-            TargetDeviceRelation,
+            CAPABILITY_EJECT_SUPPORTED, CAPABILITY_REMOVABLE, DEVICE_CAPABILITIES,
+            DEVICE_RELATIONS, DeviceTextDescription, DeviceTextLocationInformation, INTERFACE,
+            PCI_WHICHSPACE_CONFIG, PNP_BUS_INFORMATION, TargetDeviceRelation,
         },
         resource::PCI_BUS,
         stack::{
@@ -44,7 +44,7 @@ use crate::{
     hal::{dma::adapter, pci},
     mm::pool::{self, flags},
     ob::object,
-    pnp::{node::Node, resource::View},
+    pnp::{eject, node::Node, resource::View},
 };
 
 /// The tag of the bus driver's pool.
@@ -138,6 +138,9 @@ pub fn capabilities(node: &Node, query: &QueryCapabilities) -> Result<(), NTSTAT
     }
     let address = node.function.address;
     capabilities.Address = u32::from(address.device) << 16 | u32::from(address.function);
+    if eject::is_supported(node) {
+        capabilities.Flags |= CAPABILITY_EJECT_SUPPORTED | CAPABILITY_REMOVABLE;
+    }
     // Working is D0; each sleeping state, hibernation and shutdown are D3.
     capabilities.DeviceState = [PowerDeviceD3; 7];
     capabilities.DeviceState[0] = PowerDeviceUnspecified;

@@ -40,7 +40,10 @@ use super::{
 use crate::{
     io::{complete, device, driver, irp},
     ke::once::Once,
-    pnp::node::{self, Node},
+    pnp::{
+        eject,
+        node::{self, Node},
+    },
 };
 
 struct DriverPointer(*mut DRIVER_OBJECT);
@@ -191,8 +194,11 @@ fn handle(
         | IRP_MN_SURPRISE_REMOVAL
         | IRP_MN_DEVICE_USAGE_NOTIFICATION
         | IRP_MN_DEVICE_ENUMERATED
-        | IRP_MN_QUERY_PNP_DEVICE_STATE
-        | IRP_MN_EJECT => done(before.Information),
+        | IRP_MN_QUERY_PNP_DEVICE_STATE => done(before.Information),
+        IRP_MN_EJECT if eject::is_supported(node) => {
+            eject::eject(node);
+            done(0)
+        }
         IRP_MN_QUERY_ID => done(answer::id(node, *parameters.query_id())?),
         IRP_MN_QUERY_DEVICE_TEXT => done(answer::text(node, parameters.query_device_text())?),
         IRP_MN_QUERY_BUS_INFORMATION => done(answer::bus_information(node)?),
