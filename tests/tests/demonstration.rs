@@ -39,7 +39,7 @@ machines! {
     up "up"
     up_intx "up-intx"
     smp4 "smp4"
-    shared_lines "shared-lines"
+    edu8_intx "edu8-intx"
     smp4_intx "smp4-intx"
     numa2x2 "numa2x2"
     numa "numa"

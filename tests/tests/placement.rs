@@ -145,7 +145,7 @@ fn a_device_of_the_second_processor_group_is_served_there() {
 
 #[test]
 fn each_device_of_a_shared_line_takes_its_own_interrupts_and_no_others() {
-    let booted = start("shared-lines");
+    let booted = start("edu8-intx");
     let devices: Vec<Edu> = (0..8).map(|index| booted.edu(index).unwrap()).collect();
     // On each device another number, all at once.
     let outstanding: Vec<_> = devices

@@ -93,7 +93,7 @@ fn each_request_of_a_full_queue_counts_for_itself() {
 
 #[test]
 fn bar_2_is_there_where_the_device_has_one() {
-    for (machine, length) in [("smp4", 0), ("shared-lines", 16 << 20)] {
+    for (machine, length) in [("smp4", 0), ("edu8-intx", 16 << 20)] {
         let booted = start(machine);
         let testdev = booted.testdev().unwrap();
         let info = testdev.info().unwrap();
