@@ -3,14 +3,23 @@
 //! Sources: DbgPrint, DbgPrintEx, vDbgPrintExWithPrefix, "Reading and Filtering Debugging
 //! Messages". Every message is shown, whatever its component and level.
 
-use super::printf::{Arguments, format_string};
+use super::printf::{Arguments, Width, format_string};
 use crate::ke::bugcheck::is_readable;
 use alloc::string::String;
 
 /// The arguments of a call with a variable number of them: slots of 8 bytes, one after the
 /// other (`va_list` on x64).
-struct Slots {
+#[derive(Debug)]
+pub struct Slots {
     next: *const u64,
+}
+
+impl Slots {
+    /// The arguments that begin there.
+    #[must_use]
+    pub const fn new(next: *const u64) -> Self {
+        Self { next }
+    }
 }
 
 fn read<T: Copy>(address: u64) -> Option<T> {
@@ -78,7 +87,7 @@ fn decode(units: impl Iterator<Item = u16>) -> String {
 pub unsafe fn format_call(format: *const u8, arguments: *const u64) -> String {
     let mut slots = Slots { next: arguments };
     let format = slots.string(format as u64, 4096).unwrap_or_default();
-    format_string(&format, &mut slots)
+    format_string(&format, Width::Narrow, &mut slots)
 }
 
 unsafe extern "win64" fn print(format: *const u8, arguments: *const u64) -> i32 {

@@ -6,6 +6,7 @@ pub mod bitmap;
 pub mod case;
 #[cfg(target_os = "none")]
 pub mod convert;
+pub mod crt;
 #[cfg(target_os = "none")]
 pub mod debug_print;
 #[cfg(target_os = "none")]

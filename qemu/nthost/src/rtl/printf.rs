@@ -75,6 +75,18 @@ impl Specification {
     }
 }
 
+/// What `%s` and `%c` mean without a prefix, and `%S` and `%C` mean the opposite of.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Width {
+    /// Bytes.
+    Narrow,
+    /// UTF-16.
+    Wide,
+}
+
+/// The longest text that an argument is followed to.
+const LONGEST: usize = 1 << 16;
+
 /// Bits of an integer argument.
 #[derive(Clone, Copy, PartialEq, Eq)]
 enum Size {
@@ -86,7 +98,7 @@ enum Size {
 
 /// Formats as C does. What cannot be read is written as `(null)`, or as its address.
 #[must_use]
-pub fn format_string(format: &str, arguments: &mut impl Arguments) -> String {
+pub fn format_string(format: &str, width_of_text: Width, arguments: &mut impl Arguments) -> String {
     let mut out = String::new();
     let mut rest = format.chars().peekable();
     while let Some(char) = rest.next() {
@@ -154,6 +166,10 @@ pub fn format_string(format: &str, arguments: &mut impl Arguments) -> String {
             rest.next();
         }
         let Some(conversion) = rest.next() else { break };
+        // A prefix says what a text is made of; without one the conversion and the routine do.
+        let other = matches!(conversion, 'S' | 'C');
+        let wide = wide
+            || conversion != 'Z' && size != Size::Short && other != (width_of_text == Width::Wide);
         convert(conversion, &spec, size, wide, arguments, &mut out);
     }
     out
@@ -219,12 +235,12 @@ fn convert(
         }
         's' | 'S' | 'Z' => {
             let address = arguments.next();
-            let limit = spec.precision.unwrap_or(4096);
-            let text = match (conversion, wide || size == Size::Quad) {
+            let limit = spec.precision.unwrap_or(LONGEST);
+            let text = match (conversion, wide) {
                 _ if address == 0 => None,
-                ('s', true) | ('S', false) => arguments.wide_string(address, limit),
-                ('s' | 'S', _) => arguments.string(address, limit),
-                (_, wide) => arguments.counted_string(address, wide),
+                ('Z', wide) => arguments.counted_string(address, wide),
+                (_, true) => arguments.wide_string(address, limit),
+                (_, false) => arguments.string(address, limit),
             };
             spec.text(text.as_deref().unwrap_or("(null)"), out);
         }
@@ -260,8 +276,13 @@ mod tests {
     }
 
     fn check(format: &str, arguments: &[u64], expected: &str) {
+        check_in(Width::Narrow, format, arguments, expected);
+    }
+
+    fn check_in(width: Width, format: &str, arguments: &[u64], expected: &str) {
         let mut given = Given(arguments.to_vec(), &["text"]);
-        assert_eq!(format_string(format, &mut given), expected, "{format}");
+        let text = format_string(format, width, &mut given);
+        assert_eq!(text, expected, "{format}");
         assert_eq!(given.0, [], "{format} takes all its arguments");
     }
 
@@ -307,6 +328,19 @@ mod tests {
         check("%.2s|%6s|%-6s|", &[1; 3], "te|  text|text  |");
         check("%s %wZ", &[0, 0], "(null) (null)");
         check("%c%C %%", &[u64::from(b'a'), u64::from(b'b')], "ab %");
+    }
+
+    #[test]
+    fn a_wide_routine_takes_texts_without_a_prefix_for_wide() {
+        check_in(
+            Width::Wide,
+            "%s|%S|%hs|%ls|%ws|%wZ|%Z|%hS",
+            &[1; 8],
+            "Wtext|text|text|Wtext|Wtext|Utext|Atext|text",
+        );
+        let euro = u64::from(u32::from('€'));
+        check_in(Width::Wide, "%c%C%hc", &[euro, euro, 0x161], "€\u{ac}a");
+        check("%c%C%hC", &[euro, euro, 0x161], "\u{ac}€a");
     }
 
     #[test]

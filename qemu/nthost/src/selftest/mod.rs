@@ -12,6 +12,7 @@ mod dpc;
 mod error_log;
 mod executive;
 mod executive_lock;
+mod format;
 mod interrupt;
 mod irp;
 mod lock;
@@ -87,6 +88,7 @@ pub fn run(switches: Switches<'_>) -> ! {
         thread::TESTS,
         executive::TESTS,
         executive_lock::TESTS,
+        format::TESTS,
         registers::TESTS,
         registry::TESTS,
         irp::TESTS,
