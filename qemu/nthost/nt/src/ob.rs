@@ -22,6 +22,12 @@ pub struct OBJECT_ATTRIBUTES {
 
 /// The object stays, with its name, until it is made temporary.
 pub const OBJ_PERMANENT: u32 = 0x10;
+/// Children inherit the handle.
+pub const OBJ_INHERIT: u32 = 0x2;
+/// What exists is opened.
+pub const OBJ_OPENIF: u32 = 0x80;
+/// The kernel, too, is checked.
+pub const OBJ_FORCE_ACCESS_CHECK: u32 = 0x400;
 /// The handle is the kernel's own, and valid in every process's context.
 pub const OBJ_KERNEL_HANDLE: u32 = 0x200;
 

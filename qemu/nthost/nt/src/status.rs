@@ -167,6 +167,8 @@ pub const STATUS_MEMORY_NOT_ALLOCATED: NTSTATUS = status(0xc000_00a0);
 pub const STATUS_DEVICE_NOT_READY: NTSTATUS = status(0xc000_00a3);
 /// The device did not answer in time.
 pub const STATUS_IO_TIMEOUT: NTSTATUS = status(0xc000_00b5);
+/// The device knows no extended attributes.
+pub const STATUS_EAS_NOT_SUPPORTED: NTSTATUS = status(0xc000_004f);
 /// The request is not supported.
 pub const STATUS_NOT_SUPPORTED: NTSTATUS = status(0xc000_00bb);
 /// The device does not exist.

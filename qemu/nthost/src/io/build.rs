@@ -45,9 +45,11 @@ const IO_WRITE_ACCESS: i32 = 1;
 
 /// A buffer in system memory.
 #[derive(Clone, Copy)]
-struct Buffer {
-    address: *mut c_void,
-    length: u32,
+pub(super) struct Buffer {
+    /// Where it begins; null, if there is none.
+    pub(super) address: *mut c_void,
+    /// Its bytes.
+    pub(super) length: u32,
 }
 
 impl Buffer {
@@ -58,8 +60,9 @@ impl Buffer {
 }
 
 /// An IRP that is being set up: freed with its buffers unless it is handed out.
-struct Built {
-    irp: *mut IRP,
+pub(super) struct Built {
+    /// The IRP.
+    pub(super) irp: *mut IRP,
     caller: usize,
 }
 
@@ -69,7 +72,11 @@ impl Built {
     /// # Safety
     ///
     /// The device exists.
-    unsafe fn new(device: *mut DEVICE_OBJECT, origin: Origin, caller: usize) -> Option<Self> {
+    pub(super) unsafe fn new(
+        device: *mut DEVICE_OBJECT,
+        origin: Origin,
+        caller: usize,
+    ) -> Option<Self> {
         // SAFETY: the caller's promise.
         let stack_count = unsafe { (*device).StackSize };
         let irp = irp::allocate(stack_count, origin, caller);
@@ -81,11 +88,12 @@ impl Built {
         Some(built)
     }
 
+    /// Its fields.
     #[expect(
         clippy::mut_from_ref,
         reason = "the IRP lies behind a pointer, and is this value's alone"
     )]
-    const fn packet(&self) -> &mut IRP {
+    pub(super) const fn packet(&self) -> &mut IRP {
         // SAFETY: the IRP exists, and nobody else knows it yet.
         unsafe { &mut *self.irp }
     }
@@ -126,7 +134,7 @@ impl Built {
     }
 
     /// Hands the IRP out.
-    const fn hand_out(self) -> *mut IRP {
+    pub(super) const fn hand_out(self) -> *mut IRP {
         let irp = self.irp;
         core::mem::forget(self);
         irp
@@ -147,7 +155,7 @@ impl Drop for Built {
 /// # Safety
 ///
 /// The device exists; the buffer is as long as it says; `offset` is null or can be read.
-unsafe fn build_fsd(
+pub(super) unsafe fn build_fsd(
     device: *mut DEVICE_OBJECT,
     major: u8,
     data: Buffer,
@@ -212,7 +220,12 @@ unsafe fn build_fsd(
 }
 
 /// The buffers of a device control request, as its code says.
-fn set_up_control(built: &Built, code: u32, input: Buffer, output: Buffer) -> Option<()> {
+pub(super) fn set_up_control(
+    built: &Built,
+    code: u32,
+    input: Buffer,
+    output: Buffer,
+) -> Option<()> {
     let packet = built.packet();
     // SAFETY: the IRP was made with at least one location.
     let location = unsafe { irp::next(built.irp) };

@@ -9,8 +9,8 @@ use core::{ffi::c_void, mem::size_of, ptr::null_mut};
 use nthost_nt::{
     io::{
         create::{
-            FILE_APPEND_DATA, FILE_OPEN, FILE_READ_DATA, FILE_SHARE_DELETE, FILE_SHARE_READ,
-            FILE_SHARE_WRITE, FILE_WRITE_DATA, IO_SECURITY_CONTEXT,
+            FILE_APPEND_DATA, FILE_READ_DATA, FILE_SHARE_DELETE, FILE_SHARE_READ, FILE_SHARE_WRITE,
+            FILE_WRITE_DATA, IO_SECURITY_CONTEXT,
         },
         device::{DEVICE_OBJECT, FILE_DEVICE_SECURE_OPEN},
         file::{
@@ -47,36 +47,62 @@ pub struct Open {
     pub share: u32,
     /// `FILE_…` create options.
     pub options: u32,
+    /// `FILE_OPEN` or another disposition.
+    pub disposition: u32,
     /// Who asks; nobody, for the kernel itself.
     pub token: Option<Token>,
 }
 
-/// Opens what a path leads to; gives the file object, with a reference for the caller, and the
-/// access that was granted. PASSIVE_LEVEL.
+/// A file that was opened.
+#[derive(Clone, Copy, Debug)]
+pub struct Opened {
+    /// The file object, with a reference for who opened it.
+    pub file: *mut FILE_OBJECT,
+    /// The access that was granted.
+    pub access: u32,
+    /// What the driver says it did: `FILE_OPENED` and its like.
+    pub information: usize,
+}
+
+/// Opens what a path leads to. PASSIVE_LEVEL.
 ///
 /// # Errors
 ///
 /// Those of the look-up and of the access check, `STATUS_NO_SUCH_DEVICE` for a device that is
 /// not ready or on its way out, and what the driver says.
-pub fn open(path: &[u16], how: &Open) -> Result<(*mut FILE_OBJECT, u32), NTSTATUS> {
+pub fn open(path: &[u16], how: &Open) -> Result<Opened, NTSTATUS> {
     let (object, rest) = ob::reference_by_name(path)?;
-    let opened = open_object(object, &rest, how);
+    let opened = open_object(object, null_mut(), &rest, how);
     object::dereference(object);
     opened
 }
 
+/// Opens a file whose name begins at another, which the caller has a reference to.
+/// PASSIVE_LEVEL.
+///
+/// # Errors
+///
+/// As [`open`].
+pub fn open_below(related: *mut FILE_OBJECT, path: &[u16], how: &Open) -> Result<Opened, NTSTATUS> {
+    // SAFETY: the caller has a reference to the file.
+    let device = unsafe { (*related).DeviceObject };
+    open_object(device.cast(), related, path, how)
+}
+
 fn open_object(
     object: *mut c_void,
+    related: *mut FILE_OBJECT,
     rest: &[u16],
     how: &Open,
-) -> Result<(*mut FILE_OBJECT, u32), NTSTATUS> {
+) -> Result<Opened, NTSTATUS> {
     if object::kind(object) != Some(Kind::Device) {
         return Err(STATUS_OBJECT_TYPE_MISMATCH);
     }
     let device: *mut DEVICE_OBJECT = object.cast();
     // SAFETY: the caller has a reference to the device.
     let characteristics = unsafe { (*device).Characteristics };
-    let checked = rest.is_empty() || characteristics & FILE_DEVICE_SECURE_OPEN != 0;
+    let whole = rest.is_empty() && related.is_null();
+    let checked = whole || characteristics & FILE_DEVICE_SECURE_OPEN != 0;
     let granted = match how.token {
         Some(token) if checked => security::check(device, token, how.access)?,
         _ => map_generic(how.access),
@@ -88,25 +114,33 @@ fn open_object(
             STATUS_NO_SUCH_DEVICE
         });
     }
-    let created = create(device, rest, how, granted);
+    let created = create(device, related, rest, how, granted);
     if created.is_err() {
         device::close(device);
     }
-    created.map(|file| (file, granted))
+    created.map(|(file, information)| Opened {
+        file,
+        access: granted,
+        information,
+    })
 }
 
 /// Makes a file object for a device that was counted as open, and has the driver agree.
 fn create(
     device: *mut DEVICE_OBJECT,
+    related: *mut FILE_OBJECT,
     rest: &[u16],
     how: &Open,
     granted: u32,
-) -> Result<*mut FILE_OBJECT, NTSTATUS> {
+) -> Result<(*mut FILE_OBJECT, usize), NTSTATUS> {
     let memory =
         guarded::allocate(size_of::<FILE_OBJECT>()).ok_or(STATUS_INSUFFICIENT_RESOURCES)?;
     let file = memory.cast::<FILE_OBJECT>();
     // SAFETY: zeroed memory for it, which is a value of each field.
-    initialize(unsafe { &mut *file }, device, rest, how, granted);
+    let fields = unsafe { &mut *file };
+    initialize(fields, device, rest, how, granted);
+    // Only during the create, as the reference says of it.
+    fields.RelatedFileObject = related;
     object::insert(file.cast(), Kind::File, delete);
     object::reference(device.cast());
     let mut context = IO_SECURITY_CONTEXT {
@@ -125,13 +159,15 @@ fn create(
             location.FileObject = file;
             let create = location.Parameters.create_mut();
             create.SecurityContext = &raw mut context;
-            create.Options = FILE_OPEN << 24 | how.options & 0x00ff_ffff;
+            create.Options = how.disposition << 24 | how.options & 0x00ff_ffff;
             create.ShareAccess = how.share as u16;
         })
     };
     let status = result.status();
+    // SAFETY: the file is this routine's alone.
+    unsafe { (*file).RelatedFileObject = null_mut() };
     if nt_success(status) {
-        return Ok(file);
+        return Ok((file, result.Information));
     }
     // A file that was not opened is not closed.
     // SAFETY: the file is this routine's alone.

@@ -13,7 +13,7 @@ use core::ffi::c_void;
 use nthost_nt::{
     io::irp::{
         IO_STATUS_BLOCK, IRP, IRP_ASSOCIATED_IRP, IRP_BUFFERED_IO, IRP_DEALLOCATE_BUFFER,
-        IRP_INPUT_OPERATION,
+        IRP_INPUT_OPERATION, IRP_SYNCHRONOUS_API,
     },
     mm::MDL,
     status::nt_error,
@@ -28,6 +28,7 @@ use super::{
 use crate::{
     ke::event::KeSetEvent,
     mm::{mdl, pool},
+    ob::object,
 };
 
 /// Takes an IRP off whoever made it.
@@ -63,6 +64,9 @@ unsafe fn finish_built(irp: *mut IRP) {
     let packet = unsafe { &mut *irp };
     let status = packet.IoStatus.status();
     let (block, event) = (packet.UserIosb, packet.UserEvent);
+    // What a Zw routine has taken references for, unless it waits and gives them back itself.
+    let file = packet.overlay().OriginalFileObject;
+    let kept = !file.is_null() && packet.Flags & IRP_SYNCHRONOUS_API == 0;
     let result = IO_STATUS_BLOCK::new(status, packet.IoStatus.Information);
     // An error that the call itself returned is all that its caller gets.
     let told_already = nt_error(status) && packet.PendingReturned == 0;
@@ -74,16 +78,30 @@ unsafe fn finish_built(irp: *mut IRP) {
     unsafe { release_buffers(irp) };
     // SAFETY: as above.
     unsafe { free(irp) };
-    if told_already {
-        return;
+    if !told_already {
+        if !block.is_null() {
+            // SAFETY: the driver's status block, which it keeps until the IRP is complete.
+            unsafe { block.write(result) };
+        }
+        if kept {
+            // SAFETY: the file was referenced for the request.
+            unsafe { (*file).FinalStatus = status };
+        }
+        if !event.is_null() {
+            // SAFETY: the driver's event, which it waits for.
+            unsafe { KeSetEvent(event, 0, 0) };
+        } else if kept {
+            // SAFETY: the file was referenced for the request.
+            let event = unsafe { &raw mut (*file).Event };
+            // SAFETY: its event.
+            unsafe { KeSetEvent(event, 0, 0) };
+        }
     }
-    if !block.is_null() {
-        // SAFETY: the driver's status block, which it keeps until the IRP is complete.
-        unsafe { block.write(result) };
-    }
-    if !event.is_null() {
-        // SAFETY: the driver's event, which it waits for.
-        unsafe { KeSetEvent(event, 0, 0) };
+    if kept {
+        if !event.is_null() {
+            object::dereference(event.cast());
+        }
+        object::dereference(file.cast());
     }
 }
 

@@ -79,3 +79,7 @@ pub mod timer;
 pub mod verify;
 #[cfg(target_os = "none")]
 pub mod workitem;
+#[cfg(target_os = "none")]
+pub mod zw_open;
+#[cfg(target_os = "none")]
+pub mod zw_request;

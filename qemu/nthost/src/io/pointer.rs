@@ -5,7 +5,7 @@
 use core::ptr::null_mut;
 
 use nthost_nt::{
-    io::{device::DEVICE_OBJECT, file::FILE_OBJECT},
+    io::{create::FILE_OPEN, device::DEVICE_OBJECT, file::FILE_OBJECT},
     rtl::UNICODE_STRING,
     status::{NTSTATUS, STATUS_OBJECT_NAME_INVALID, STATUS_SUCCESS},
 };
@@ -38,9 +38,15 @@ nt_export! {
     ) -> NTSTATUS {
         // SAFETY: the caller's promise.
         let name = unsafe { ob::units(name) }.ok_or(STATUS_OBJECT_NAME_INVALID);
-        let how = Open { access, share: 0, options: NON_DIRECTORY, token: None };
+        let how = Open {
+            access,
+            share: 0,
+            options: NON_DIRECTORY,
+            disposition: FILE_OPEN,
+            token: None,
+        };
         let opened = name.and_then(|name| file::open(name, &how));
-        let (opened, granted) = match opened {
+        let opened = match opened {
             Ok(opened) => opened,
             Err(status) => {
                 // SAFETY: the caller's promise.
@@ -51,12 +57,12 @@ nt_export! {
             }
         };
         // SAFETY: the reference that was just made keeps the file, and that its device.
-        let top = device::highest(unsafe { (*opened).DeviceObject });
-        object::reference(opened.cast());
-        let handle = handle::KERNEL.insert(opened.cast(), granted);
+        let top = device::highest(unsafe { (*opened.file).DeviceObject });
+        object::reference(opened.file.cast());
+        let handle = handle::KERNEL.insert(opened.file.cast(), opened.access);
         handle::KERNEL.close(handle);
         // SAFETY: the caller's promise.
-        unsafe { file.write(opened) };
+        unsafe { file.write(opened.file) };
         // SAFETY: as above.
         unsafe { device.write(top) };
         STATUS_SUCCESS

@@ -107,10 +107,12 @@ pub fn reference_handle(
     Err(fault)
 }
 
+/// The kind that a driver means by a type; none, if it does not say.
+///
 /// # Safety
 ///
 /// Null, or an exported type's pointer.
-unsafe fn kind_of(object_type: *const ObjectType) -> Option<Kind> {
+pub unsafe fn kind_of(object_type: *const ObjectType) -> Option<Kind> {
     // SAFETY: the caller's promise.
     unsafe { object_type.as_ref() }.map(|object_type| object_type.kind)
 }

@@ -1,7 +1,11 @@
 //! The object manager: objects, handles, names, and who may open them.
 
 #[cfg(target_os = "none")]
+pub mod attributes;
+#[cfg(target_os = "none")]
 pub mod client_id;
+#[cfg(target_os = "none")]
+pub mod event;
 #[cfg(target_os = "none")]
 mod exports;
 #[cfg(target_os = "none")]
@@ -12,6 +16,8 @@ pub mod name;
 pub mod namespace;
 #[cfg(target_os = "none")]
 pub mod object;
+#[cfg(target_os = "none")]
+pub mod open;
 pub mod security;
 
 #[cfg(target_os = "none")]

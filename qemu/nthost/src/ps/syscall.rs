@@ -8,7 +8,7 @@ use alloc::{string::String, sync::Arc, vec::Vec};
 use nthost_nt::{
     guid::GUID,
     io::{
-        create::{FILE_APPEND_DATA, FILE_READ_DATA, FILE_WRITE_DATA},
+        create::{FILE_APPEND_DATA, FILE_OPEN, FILE_READ_DATA, FILE_WRITE_DATA},
         file::FILE_OBJECT,
     },
     status::{
@@ -94,6 +94,7 @@ pub fn execute(client: &Arc<Client>, number: u64, request: ProcessRequest) -> Op
                 access,
                 share,
                 options,
+                disposition: FILE_OPEN,
                 token: Some(token),
             };
             create(client, &path, &how)
@@ -212,9 +213,10 @@ fn kernel_path(path: &str) -> Vec<u16> {
 }
 
 fn create(client: &Client, path: &str, how: &Open) -> CallResult {
-    let (file, access) = file::open(&kernel_path(path), how)?;
+    let opened = file::open(&kernel_path(path), how)?;
     // The handle takes the reference over.
-    let handle = client.process.handles.insert(file.cast(), access);
+    let handles = &client.process.handles;
+    let handle = handles.insert(opened.file.cast(), opened.access);
     Ok((handle, Vec::new()))
 }
 

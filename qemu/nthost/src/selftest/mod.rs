@@ -27,6 +27,7 @@ mod thread;
 mod timer;
 mod violation;
 mod wait;
+mod zw;
 
 use alloc::string::String;
 
@@ -95,6 +96,7 @@ pub fn run(switches: Switches<'_>) -> ! {
         error_log::TESTS,
         property::TESTS,
         notify::TESTS,
+        zw::TESTS,
     ];
     let (mut passed, mut failed) = (0, 0);
     for &(name, test) in suites.into_iter().flatten() {

@@ -51,5 +51,7 @@ pub const FILE_SHARE_DELETE: u32 = 4;
 
 /// Disposition: the file must exist.
 pub const FILE_OPEN: u32 = 1;
+/// The highest disposition.
+pub const FILE_MAXIMUM_DISPOSITION: u32 = 5;
 /// `IO_STATUS_BLOCK::Information` of a create: the file was opened.
 pub const FILE_OPENED: usize = 1;

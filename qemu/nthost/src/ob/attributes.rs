@@ -1,0 +1,69 @@
+//! What OBJECT_ATTRIBUTES say of an object's name and of its handle.
+//!
+//! Sources: ns-ntdef-_object_attributes, InitializeObjectAttributes, "Object Handles".
+
+use nthost_nt::{
+    ob::{OBJ_FORCE_ACCESS_CHECK, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES},
+    status::{NTSTATUS, STATUS_INVALID_PARAMETER},
+};
+
+use super::{
+    handle::{self, HandleTable},
+    units,
+};
+use crate::ps;
+
+/// The attributes of an object.
+#[derive(Clone, Copy, Debug)]
+pub struct Attributes<'a> {
+    /// Where its name begins; zero if at the root.
+    pub root: u64,
+    /// Its name; empty if it has none.
+    pub name: &'a [u16],
+    /// `OBJ_…`.
+    pub flags: u32,
+}
+
+impl Attributes<'_> {
+    /// Reads what a driver passes.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INVALID_PARAMETER` for attributes of another size, or none.
+    ///
+    /// # Safety
+    ///
+    /// Null, or attributes with a string that stays as long as the result is used.
+    pub unsafe fn read(attributes: *const OBJECT_ATTRIBUTES) -> Result<Self, NTSTATUS> {
+        // SAFETY: the caller's promise.
+        let attributes = unsafe { attributes.as_ref() }.ok_or(STATUS_INVALID_PARAMETER)?;
+        if attributes.Length as usize != size_of::<OBJECT_ATTRIBUTES>() {
+            return Err(STATUS_INVALID_PARAMETER);
+        }
+        // SAFETY: the caller's promise.
+        let name = unsafe { units(attributes.ObjectName) }.unwrap_or_default();
+        Ok(Self {
+            root: attributes.RootDirectory,
+            name,
+            flags: attributes.Attributes,
+        })
+    }
+
+    /// Whether the kernel, too, is to be checked.
+    #[must_use]
+    pub const fn is_checked(&self) -> bool {
+        self.flags & OBJ_FORCE_ACCESS_CHECK != 0
+    }
+}
+
+/// The table that a handle goes to: the kernel's, or that of the process in whose context the
+/// thread runs; a system thread's process has the kernel's.
+#[must_use]
+pub fn table(flags: u32) -> &'static HandleTable {
+    let process = if flags & OBJ_KERNEL_HANDLE == 0 {
+        ps::current()
+    } else {
+        None
+    };
+    process.map_or(&handle::KERNEL, |process| &process.handles)
+}
