@@ -332,6 +332,11 @@ fn start_io_gets_one_irp_at_a_time_in_order_and_cancelled_ones_never() {
     remove_and_unload(booted, "startio", &["startio"]);
 }
 
+/// How long a line of the log may take: no test measures time.
+const LOG_LIMIT: Duration = Duration::from_mins(1);
+/// What the filter says when it is removed, before its counts.
+const REMOVED: &str = "filter: passed ";
+
 /// Drives the first `edu` device through a filter, and gives what the filter counted: passed,
 /// completed, and pending when completed.
 fn filtered(role: Role) -> [u64; 3] {
@@ -346,12 +351,10 @@ fn filtered(role: Role) -> [u64; 3] {
     }
     drop(edu);
     remove(&booted, "eduwdm");
-    let log = booted.log();
-    let line = log
-        .lines()
-        .find_map(|line| line.split_once("filter: passed "))
-        .unwrap_or_else(|| panic!("the filter was not removed:\n{log}"))
-        .1;
+    let log = &booted.session.guest.log;
+    let line = log.wait(LOG_LIMIT, |line| line.contains(REMOVED));
+    let line = line.expect("the filter says what it counted when it is removed");
+    let (_, line) = line.split_once(REMOVED).expect("it was just found");
     let counts: Vec<u64> = line
         .split_whitespace()
         .filter_map(|word| word.parse().ok())

@@ -2,12 +2,17 @@
 //! before these, and unloaded after the last of them.
 #![cfg(unix)]
 
+use std::time::Duration;
+
 use eductl::Status;
 use eduwdm_tests::{Booted, boot, options};
 use nthost_protocol::{
     HostRequest, Manifest,
     manifest::{DriverImage, RegistryData, RegistryValue, Role},
 };
+
+/// How long a line of the log may take: no test measures time.
+const LIMIT: Duration = Duration::from_mins(1);
 
 const INVALID_DEVICE_STATE: Status = Status::Nt(0xc000_0184);
 
@@ -45,7 +50,18 @@ fn unload(booted: &Booted, service: &str) -> Status {
     booted.host.host(unload).unwrap()
 }
 
-/// Where in the log a line is.
+/// The log, once it holds a text: it takes its own way here.
+fn log_with(booted: &Booted, text: &str) -> String {
+    let found = booted
+        .session
+        .guest
+        .log
+        .wait(LIMIT, |line| line.contains(text));
+    assert!(found.is_some(), "\"{text}\" is not in the log");
+    booted.log()
+}
+
+/// Where in the log a text is.
 fn place(log: &str, text: &str) -> usize {
     let found = log.find(text);
     found.unwrap_or_else(|| panic!("\"{text}\" is not in the log:\n{log}"))
@@ -59,7 +75,7 @@ fn it_is_initialized_before_and_unloaded_after_the_drivers_that_import_from_it()
     assert_eq!(unload(&booted, "library"), INVALID_DEVICE_STATE);
     assert!(!booted.log().contains("library: unloaded"));
     assert_eq!(unload(&booted, "second"), Status::Nt(0));
-    let log = booted.log();
+    let log = log_with(&booted, "library is unloaded");
     let order = [
         r"library: initialized with \Registry\Machine\System\CurrentControlSet\Services\library",
         "importer: sum 5, call 1",
@@ -78,7 +94,7 @@ fn it_is_initialized_before_and_unloaded_after_the_drivers_that_import_from_it()
 #[test]
 fn without_it_the_importer_is_refused_with_all_that_it_misses() {
     let booted = boot_with(vec![importer("importer")]);
-    let log = booted.log();
+    let log = log_with(&booted, "is refused");
     let refused = &log[place(&log, "importer.sys (importer) is refused: ")..];
     let line = refused.lines().next().unwrap();
     for missing in ["LibraryAdd", "LibraryCalls"] {
@@ -97,9 +113,8 @@ fn one_that_fails_to_initialize_is_not_there_to_import_from() {
         data: RegistryData::Dword(1),
     }];
     let booted = boot_with(vec![refusing, importer("importer")]);
-    let log = booted.log();
+    let log = log_with(&booted, "importer.sys (importer) is refused: ");
     place(&log, "DllInitialize of library returned 0xc000000d");
-    place(&log, "importer.sys (importer) is refused: ");
     assert!(!log.contains("importer: sum"));
     booted.shut_down();
 }

@@ -22,10 +22,13 @@ const LIMIT: Duration = Duration::from_mins(1);
 enum When {
     /// When it is done: its routine is on the stack.
     Done,
+    /// When it is done, by a routine that has returned: a line of the log names the driver's
+    /// image.
+    Logged,
     /// When the driver is unloaded: a line of the log names the driver's image.
     Unloaded,
 }
-use When::{Done, Unloaded};
+use When::{Done, Logged, Unloaded};
 
 /// The misdeed, when it comes to light, the bug check, and those of its parameters (counted
 /// from 1) that do not depend on addresses.
@@ -62,8 +65,8 @@ fn end(driver: &str, misdeed: &str, when: When) -> Result<(Bugcheck, String, Str
     let ready = session.wait_ready().is_ok();
     let log = |session: &Session| session.guest.log.lines().join("\n");
     match when {
-        Done if ready => return Err(format!("it was let through:\n{}", log(&session))),
-        Done => (),
+        Done | Logged if ready => return Err(format!("it was let through:\n{}", log(&session))),
+        Done | Logged => (),
         Unloaded => {
             if !ready {
                 return Err(format!("it ended before its time:\n{}", log(&session)));
@@ -89,6 +92,10 @@ fn end(driver: &str, misdeed: &str, when: When) -> Result<(Bugcheck, String, Str
 fn routine(misdeed: &str) -> &str {
     match misdeed {
         "touch_paged_in_dpc" => "touch",
+        "wait_in_dpc" => "wait_in_dpc_routine",
+        "end_with_mutex" => "end_with_mutex_thread",
+        "end_in_region" => "end_in_region_thread",
+        "exhaust_stack" => "depth",
         other => other,
     }
 }
@@ -107,7 +114,7 @@ fn check(driver: &str, row: Row) -> Result<(), String> {
     }
     let named = match when {
         Done => functions.contains(&format!("{driver}.sys!{} at ", routine(misdeed))),
-        Unloaded => log.contains(&format!("{driver}.sys")),
+        Logged | Unloaded => log.contains(&format!("{driver}.sys")),
     };
     if !named {
         return Err(format!("the driver is not named:\n{log}\n{functions}"));
@@ -200,6 +207,59 @@ fn a_misdeed_with_irps_and_what_is_queued_ends_in_its_bug_check() {
             ("queue_io_work_item_twice", Done, 0xe4, &[(1, 1)]),
             ("free_queued_io_work_item", Done, 0xe4, &[(1, 2)]),
             ("free_queued_work_item", Done, 0xe4, &[(1, 0)]),
+        ],
+    );
+}
+
+#[test]
+fn a_misdeed_with_locks_waits_and_threads_ends_in_its_bug_check() {
+    check_all(
+        "wrong_ke",
+        &[
+            ("invert_spin_locks", Done, 0xc4, &[(1, 0x1001)]),
+            ("take_three_in_a_circle", Done, 0xc4, &[(1, 0x1001)]),
+            ("invert_fast_mutexes", Done, 0xc4, &[(1, 0x1001)]),
+            ("release_out_of_order", Done, 0xc4, &[(1, 0x1003)]),
+            ("take_spin_lock_twice", Done, 0x0f, &[]),
+            ("release_free_spin_lock", Done, 0x10, &[]),
+            ("release_spin_lock_below", Done, 0xc4, &[(1, 0x32), (2, 0)]),
+            ("take_queued_lock_plainly", Done, 0xc4, &[(1, 0x1008)]),
+            ("release_queued_lock_plainly", Done, 0xc4, &[(1, 0x1009)]),
+            ("free_held_spin_lock", Done, 0xc4, &[(1, 0x100b)]),
+            ("take_fast_mutex_twice", Done, 0xc4, &[(1, 0x1000)]),
+            ("release_free_fast_mutex", Done, 0xc4, &[(1, 0x1007)]),
+            ("wait_at_dispatch", Done, 0xc4, &[(1, 0x3b), (2, 2)]),
+            ("wait_in_dpc", Done, 0xc4, &[(1, 0x3b), (2, 2)]),
+            (
+                "lower_irql_in_dpc",
+                Logged,
+                0xc4,
+                &[(1, 0x31), (3, 0), (4, 1)],
+            ),
+            ("enter_region_in_dpc", Logged, 0xc7, &[(1, 4)]),
+            ("return_in_region", Done, 0xc4, &[(1, 0xc5)]),
+            ("return_with_lock", Done, 0xc9, &[(1, 5), (3, 0), (4, 2)]),
+            ("wait_for_too_many", Done, 0x0c, &[]),
+            (
+                "release_mutex_of_nobody",
+                Done,
+                0x7e,
+                &[(1, 0xffff_ffff_c000_0046)],
+            ),
+            (
+                "release_semaphore_beyond_limit",
+                Done,
+                0x7e,
+                &[(1, 0xffff_ffff_c000_0047)],
+            ),
+            ("end_with_mutex", Done, 0x20, &[]),
+            ("end_in_region", Done, 0x20, &[]),
+            ("divide_by_zero", Done, 0x7e, &[(1, 0xffff_ffff_c000_0094)]),
+            ("raise_status", Done, 0x7e, &[(1, 0xffff_ffff_c000_0001)]),
+            ("exhaust_stack", Done, 0x7f, &[(1, 8)]),
+            ("dereference_too_often", Done, 0x18, &[]),
+            ("reference_no_handle", Done, 0xc4, &[(1, 0x3c)]),
+            ("close_no_handle", Done, 0x93, &[(2, 1)]),
         ],
     );
 }

@@ -55,5 +55,4 @@ pub mod selftest;
 pub mod system;
 #[cfg(target_os = "none")]
 pub mod transport;
-#[cfg(target_os = "none")]
 pub mod verifier;

@@ -16,6 +16,7 @@ use super::{apic, ioapic};
 use crate::{
     export::{DIRQL_MAX, DIRQL_MIN},
     ke::{irql, lock::HighLock, noise, pcr, spinlock},
+    verifier::routine::Before,
 };
 
 /// The routine of a line (nc-wdm-kservice_routine).
@@ -169,12 +170,18 @@ pub unsafe fn call(interrupt: *mut Interrupt) -> bool {
     unsafe { spinlock::acquire(object.lock) };
     let claimed = match object.service {
         Service::Line(routine) => {
+            let before = Before::calling(routine as usize as u64);
             // SAFETY: the driver's routine, with what it was registered with.
-            unsafe { routine(interrupt.cast(), object.context) }
+            let claimed = unsafe { routine(interrupt.cast(), object.context) };
+            before.after_interrupt();
+            claimed
         }
         Service::Message(routine, message) => {
+            let before = Before::calling(routine as usize as u64);
             // SAFETY: the driver's routine, with what it was registered with.
-            unsafe { routine(interrupt.cast(), object.context, message) }
+            let claimed = unsafe { routine(interrupt.cast(), object.context, message) };
+            before.after_interrupt();
+            claimed
         }
     };
     // SAFETY: it was taken above.

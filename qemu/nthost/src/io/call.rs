@@ -31,6 +31,7 @@ use super::{
 use crate::{
     export::{DISPATCH_LEVEL, PASSIVE_LEVEL},
     ke::{bugcheck, irql},
+    verifier::routine::Before,
 };
 
 /// NO_MORE_IRP_STACK_LOCATIONS.
@@ -128,8 +129,10 @@ pub unsafe fn dispatch(
         return STATUS_NOT_SUPPORTED;
     };
     let before = irql::current();
+    let checked = Before::calling(routine as usize as u64);
     // SAFETY: the driver's own routine, with what it is for.
     let status = unsafe { routine(device, irp) };
+    checked.after_dispatch();
     let after = irql::current();
     if before != after {
         io_violation(

@@ -25,6 +25,7 @@ use super::{
 use crate::{
     export::DISPATCH_LEVEL,
     ke::{bugcheck, irql},
+    verifier::routine::Before,
 };
 
 /// MULTIPLE_IRP_COMPLETE_REQUESTS.
@@ -188,8 +189,10 @@ unsafe fn call_routine(
         record.lock().sent = false;
     }
     let pending = left.Control & SL_PENDING_RETURNED != 0;
+    let before = Before::calling(routine as usize as u64);
     // SAFETY: the driver's own routine, with the context that it asked for.
     let status = unsafe { routine(device, irp, left.Context) };
+    before.after_completion();
     if status == STATUS_MORE_PROCESSING_REQUIRED {
         return true;
     }

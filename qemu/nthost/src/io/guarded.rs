@@ -15,6 +15,7 @@ use crate::{
         phys::{self, Request},
         pool::Misuse,
     },
+    verifier::locks,
 };
 
 /// How many freed ranges wait until the processors are told.
@@ -80,6 +81,7 @@ pub fn free(memory: *mut u8) -> bool {
     let Some(range) = ranges.live.remove(&(memory.addr() as u64)) else {
         return false;
     };
+    locks::freed(range.base, range.frames.len() as u64 * PAGE_SIZE);
     for index in 0..range.frames.len() as u64 {
         // SAFETY: the owner has given it up.
         let _ = unsafe { paging::unmap(range.base + index * PAGE_SIZE) };

@@ -186,6 +186,8 @@ pub mod code {
     pub const BAD_POOL_CALLER: u32 = 0xc2;
     /// A timer or DPC is in memory that is freed.
     pub const TIMER_OR_DPC_INVALID: u32 = 0xc7;
+    /// A handle that is none was closed.
+    pub const INVALID_KERNEL_HANDLE: u32 = 0x93;
     /// What the verifier finds.
     pub const DRIVER_VERIFIER_DETECTED_VIOLATION: u32 = 0xc4;
     /// A mapping is undone that was not made.
@@ -235,6 +237,7 @@ fn name(code: u32) -> &'static str {
         code::BAD_POOL_CALLER => "BAD_POOL_CALLER",
         code::TIMER_OR_DPC_INVALID => "TIMER_OR_DPC_INVALID",
         code::DRIVER_VERIFIER_DETECTED_VIOLATION => "DRIVER_VERIFIER_DETECTED_VIOLATION",
+        code::INVALID_KERNEL_HANDLE => "INVALID_KERNEL_HANDLE",
         code::SYSTEM_PTE_MISUSE => "SYSTEM_PTE_MISUSE",
         code::MANUALLY_INITIATED_CRASH1 => "MANUALLY_INITIATED_CRASH1",
         code::RESOURCE_NOT_OWNED => "RESOURCE_NOT_OWNED",

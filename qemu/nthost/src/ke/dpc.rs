@@ -21,7 +21,7 @@ use super::{
     pcr::{self, Pcr},
     processor, threaded_dpc, time,
 };
-use crate::verifier::fault;
+use crate::verifier::{fault, routine::Before};
 
 /// `KDPC.Type` of a normal DPC.
 pub(super) const DPC_OBJECT: u8 = 0x13;
@@ -302,10 +302,11 @@ impl Call {
         } = self.fields;
         crate::mm::pageable::trim();
         if let Some(routine) = routine {
+            let before = Before::calling(routine as usize as u64);
             // SAFETY: the routine that was registered, with what was registered for it.
             unsafe { routine(self.dpc, context, argument1, argument2) };
+            before.after_dpc();
         }
-        crate::verifier::call::after_dpc(routine.map_or(0, |routine| routine as usize as u64));
     }
 }
 

@@ -18,6 +18,7 @@ use super::{bugcheck, irql, spinlock};
 use crate::{
     export::{DISPATCH_LEVEL, PASSIVE_LEVEL},
     mm::pageable,
+    verifier::locks,
 };
 
 /// The bit of a place in the queue that is set as long as its owner waits.
@@ -62,6 +63,7 @@ unsafe fn acquire(lock: *mut KSPIN_LOCK, handle: *mut KLOCK_QUEUE_HANDLE, before
     // SAFETY: the caller's promise.
     let tail = unsafe { spinlock::word(lock) };
     let mut last = tail.load(Ordering::Relaxed);
+    locks::taking(lock as u64);
     loop {
         if last & 1 != 0 {
             bugcheck::lock_mismatch(true, lock as u64);
@@ -87,6 +89,7 @@ unsafe fn acquire(lock: *mut KSPIN_LOCK, handle: *mut KLOCK_QUEUE_HANDLE, before
             core::hint::spin_loop();
         }
     }
+    locks::taken(lock as u64);
     spinlock::count_acquired();
 }
 
@@ -109,6 +112,7 @@ unsafe fn release(handle: *mut KLOCK_QUEUE_HANDLE) {
     if now & 1 != 0 {
         bugcheck::lock_mismatch(false, lock as u64);
     }
+    locks::releasing(lock as u64);
     spinlock::count_released();
     // SAFETY: the caller's promise.
     let successor = unsafe { next(place) };

@@ -13,6 +13,8 @@ use nthost_nt::{
     },
 };
 
+use nthost_protocol::manifest::VerifierOption;
+
 use super::{
     handle::{self, Entry, HandleTable, KERNEL_HANDLES},
     insert_name,
@@ -22,9 +24,11 @@ use super::{
     remove_link, units,
 };
 use crate::{
-    ke::{bugcheck, thread},
-    ps,
-    verifier::{self},
+    ke::{
+        bugcheck::{self, code},
+        thread,
+    },
+    ps, verifier,
 };
 
 /// `NtCurrentProcess()`.
@@ -220,7 +224,7 @@ nt_export! {
             Err(status) => {
                 if status == STATUS_INVALID_HANDLE
                     && mode != USER_MODE
-                    && verifier::is_on(nthost_protocol::manifest::VerifierOption::SecurityChecks)
+                    && verifier::is_on(VerifierOption::SecurityChecks)
                 {
                     bugcheck::bugcheck(0xc4, [0x3c, handle, object_type.addr() as u64, 0]);
                 }
@@ -232,7 +236,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
-    /// Closes a handle.
+    /// Closes a handle. One that is none ends in bug check 0x93.
     ///
     /// Source: ZwClose.
     ///
@@ -242,7 +246,13 @@ nt_export! {
     pub unsafe fn ZwClose(handle: u64) -> NTSTATUS {
         match table_of(handle) {
             Some(table) if table.close(handle) => STATUS_SUCCESS,
-            _ => STATUS_INVALID_HANDLE,
+            _ => {
+                if handle != 0 && verifier::is_on(VerifierOption::MiscellaneousChecks) {
+                    // Parameter 2: 1 for an invalid handle.
+                    bugcheck::bugcheck(code::INVALID_KERNEL_HANDLE, [handle, 1, 0, 0]);
+                }
+                STATUS_INVALID_HANDLE
+            }
         }
     }
 

@@ -77,9 +77,6 @@ pub fn caller() -> u64 {
     address
 }
 
-/// A DPC's routine has returned.
-pub fn after_dpc(_routine: u64) {}
-
 /// An exception: whether a handler took care of it.
 pub fn handle_exception(frame: &mut TrapFrame) -> bool {
     crate::ke::exception::handle_trap(frame)

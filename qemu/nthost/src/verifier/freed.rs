@@ -1,9 +1,10 @@
 //! What must not be in memory that is freed: DPCs and work items that are queued, timers that are
-//! set, lookaside lists and resources that are in use.
+//! set, locks that are held, lookaside lists and resources that are in use.
 //!
 //! Source: "Miscellaneous Checks" of Driver Verifier; bug checks 0xC7 (TIMER_OR_DPC_INVALID),
 //! 0xE4 (WORKER_INVALID) and 0xC4, subcodes 0xCC and 0xD2.
 
+use super::locks;
 use crate::{
     ex::{lookaside, resource, workitem},
     ke::{
@@ -32,6 +33,7 @@ pub fn check(address: u64, size: u64) {
         let parameters = [0, item, address, address + size];
         bugcheck::bugcheck(code::WORKER_INVALID, parameters);
     }
+    locks::freed(address, size);
     if let Some(list) = lookaside::within(address, size) {
         violation([0xcc, list, address, size]);
     }

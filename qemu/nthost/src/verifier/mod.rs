@@ -1,12 +1,27 @@
 //! The verifier: what Driver Verifier checks, with its bug checks.
 
+pub mod lock_order;
+
+#[cfg(target_os = "none")]
 pub mod account;
+#[cfg(target_os = "none")]
 pub mod breakpoint;
+#[cfg(target_os = "none")]
 pub mod call;
+#[cfg(target_os = "none")]
 pub mod fault;
+#[cfg(target_os = "none")]
 pub mod freed;
+#[cfg(target_os = "none")]
 pub mod irql;
+#[cfg(target_os = "none")]
+pub mod locks;
+#[cfg(target_os = "none")]
 pub mod options;
+#[cfg(target_os = "none")]
+pub mod routine;
+#[cfg(target_os = "none")]
 pub mod unload;
 
+#[cfg(target_os = "none")]
 pub use options::is_on;

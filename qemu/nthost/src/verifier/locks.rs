@@ -1,0 +1,166 @@
+//! Which spin locks each processor and which fast mutexes each thread holds, and whether these
+//! are taken and released in an order that cannot end in a deadlock.
+//!
+//! Locks on a thread's stack are not watched: what is there next is another lock.
+//!
+//! Sources: "Deadlock Detection" of Driver Verifier; bug check 0xC4, subcodes 0x1001, 0x1003 and
+//! 0x100B.
+
+use alloc::{collections::BTreeMap, vec::Vec};
+
+use nthost_protocol::manifest::VerifierOption;
+
+use super::{is_on, lock_order::Order};
+use crate::ke::{
+    bugcheck::{self, code},
+    lock::HighLock,
+    pcr::{self, MAXIMUM_PROCESSORS},
+    thread,
+};
+
+/// The spin locks that each processor holds, outermost first.
+static SPIN_LOCKS: [HighLock<Vec<u64>>; MAXIMUM_PROCESSORS] =
+    [const { HighLock::new(Vec::new()) }; MAXIMUM_PROCESSORS];
+/// The fast mutexes that each thread holds, outermost first.
+static MUTEXES: HighLock<BTreeMap<u64, Vec<u64>>> = HighLock::new(BTreeMap::new());
+/// In which order locks were taken. A leaf.
+static ORDER: HighLock<Order> = HighLock::new(Order::new());
+
+fn violation(parameters: [u64; 4]) -> ! {
+    bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters)
+}
+
+fn is_watched(lock: u64) -> bool {
+    if !is_on(VerifierOption::DeadlockDetection) {
+        return false;
+    }
+    let thread = thread::current();
+    // SAFETY: the thread that runs exists, if there is one yet.
+    unsafe { thread.as_ref() }
+        .is_some_and(|thread| !(thread.stack_limit..thread.stack_base).contains(&lock))
+}
+
+fn mine() -> &'static HighLock<Vec<u64>> {
+    &SPIN_LOCKS[pcr::current().number as usize]
+}
+
+fn check_order(lock: u64, held: &[u64]) {
+    if held.is_empty() {
+        return;
+    }
+    let taken = ORDER.lock().take(lock, held);
+    if let Err(path) = taken {
+        for pair in path.windows(2) {
+            log!(
+                "verifier",
+                "lock {:#x} was taken while {:#x} was held",
+                pair[1],
+                pair[0]
+            );
+        }
+        if let Some(outer) = path.last() {
+            log!(
+                "verifier",
+                "lock {lock:#x} is taken while {outer:#x} is held"
+            );
+        }
+        // Bug check 0xC4, 0x1001: the lock that closes the loop.
+        violation([0x1001, lock, 0, 0]);
+    }
+}
+
+fn remove(held: &mut Vec<u64>, lock: u64) -> Option<u64> {
+    let index = held.iter().rposition(|&other| other == lock)?;
+    let inner = held.get(index + 1).copied();
+    held.remove(index);
+    inner
+}
+
+fn check_released(lock: u64, inner: Option<u64>) {
+    if let Some(inner) = inner {
+        // Bug check 0xC4, 0x1003: the lock, and that which is to be released first.
+        violation([0x1003, lock, inner, 0]);
+    }
+}
+
+/// A spin lock is about to be taken, at DISPATCH_LEVEL or above.
+pub fn taking(lock: u64) {
+    if is_watched(lock) {
+        let held = mine().lock().clone();
+        check_order(lock, &held);
+    }
+}
+
+/// A spin lock was taken by this processor.
+pub fn taken(lock: u64) {
+    if is_watched(lock) {
+        mine().lock().push(lock);
+    }
+}
+
+/// A spin lock is about to be released by this processor.
+pub fn releasing(lock: u64) {
+    if is_watched(lock) {
+        let inner = remove(&mut mine().lock(), lock);
+        check_released(lock, inner);
+    }
+}
+
+fn me() -> u64 {
+    thread::current() as u64
+}
+
+/// A fast mutex is about to be taken by this thread, which may wait for it.
+pub fn taking_mutex(mutex: u64) {
+    if is_watched(mutex) {
+        let held = MUTEXES.lock().get(&me()).cloned();
+        check_order(mutex, &held.unwrap_or_default());
+    }
+}
+
+/// A fast mutex was taken by this thread.
+pub fn taken_mutex(mutex: u64) {
+    if is_watched(mutex) {
+        MUTEXES.lock().entry(me()).or_default().push(mutex);
+    }
+}
+
+/// A fast mutex is about to be released by this thread.
+pub fn releasing_mutex(mutex: u64) {
+    if !is_watched(mutex) {
+        return;
+    }
+    let mut all = MUTEXES.lock();
+    let Some(held) = all.get_mut(&me()) else {
+        return;
+    };
+    let inner = remove(held, mutex);
+    if held.is_empty() {
+        all.remove(&me());
+    }
+    drop(all);
+    check_released(mutex, inner);
+}
+
+/// Memory is freed: nobody may hold a lock in it.
+pub fn freed(address: u64, size: u64) {
+    if !is_on(VerifierOption::DeadlockDetection) {
+        return;
+    }
+    let range = address..address + size;
+    let find = |held: &Vec<u64>| held.iter().copied().find(|lock| range.contains(lock));
+    let processors = pcr::all().map(|pcr| pcr.number as usize);
+    for held in processors.filter_map(|number| SPIN_LOCKS.get(number)) {
+        if let Some(lock) = find(&held.lock()) {
+            violation([0x100b, lock, 0, 0]);
+        }
+    }
+    let mutexes = MUTEXES.lock();
+    let mut owned = mutexes.iter();
+    let owned = owned.find_map(|(&owner, held)| Some((owner, find(held)?)));
+    drop(mutexes);
+    if let Some((owner, lock)) = owned {
+        violation([0x100b, lock, owner, 0]);
+    }
+    ORDER.lock().forget(&range);
+}
