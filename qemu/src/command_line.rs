@@ -92,6 +92,8 @@ pub fn arguments(
     devices(&mut line, machine);
     if let Some(shift) = extras.instruction_count {
         line.option("-icount", format!("shift={shift},sleep=off"));
+        // A clock that does not run at the host's pace either.
+        line.option("-rtc", "base=2024-01-01,clock=vm");
     }
     if let Some(file) = &extras.device_trace {
         line.option("-d", device_trace::EVENTS);

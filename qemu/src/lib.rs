@@ -27,6 +27,8 @@ pub mod guest;
 #[cfg(unix)]
 pub mod qmp;
 #[cfg(unix)]
+pub mod replay;
+#[cfg(unix)]
 pub mod serial;
 #[cfg(unix)]
 pub mod session;

@@ -16,7 +16,8 @@ use crate::{
     ke::{self, bugcheck::exit_code, once::Once},
     manifest::Archive,
     mm::paging::physical,
-    ob, pnp, ps, transport, verifier,
+    ob, pnp, ps, transport,
+    verifier::{self, trace},
 };
 
 /// Microseconds from the machine's reset to the first driver's entry.
@@ -71,6 +72,9 @@ fn load(archive: &Archive<'_>, switches: Switches<'_>) {
     if archive.manifest.breakpoints {
         verifier::breakpoint::enable();
     }
+    if archive.manifest.exercise.is_some() {
+        trace::start();
+    }
     pnp::manager::initialize();
     BOOT_US.set(time::microseconds_since_reset());
     for image in &archive.manifest.drivers {
@@ -86,6 +90,15 @@ fn load(archive: &Archive<'_>, switches: Switches<'_>) {
     }
     if !archive.manifest.hold_devices {
         pnp::manager::start_all();
+    }
+    if let Some(exercise) = &archive.manifest.exercise {
+        pnp::exercise::run(exercise, ke::noise::seed().unwrap_or(0));
+        let (events, hash) = trace::end();
+        let now = time::counter();
+        log!(
+            "trace",
+            "{events} events until {now}, fingerprint {hash:#018x}"
+        );
     }
 }
 

@@ -5,7 +5,7 @@ use alloc::string::String;
 
 use serde::{Deserialize, Serialize};
 
-use crate::NtStatus;
+use crate::{NtStatus, random::Sequence};
 
 /// A fault to come. Each stands until it has happened as often as it says, or until
 /// [`HostRequest::ClearFaults`](crate::HostRequest::ClearFaults). Several may be about the same
@@ -146,17 +146,17 @@ pub struct Standing {
     fault: Fault,
     matched: u64,
     struck: u64,
-    random: u64,
+    random: Sequence,
 }
 
 impl Standing {
     /// A fault that has been about nothing yet.
     #[must_use]
     pub const fn new(fault: Fault) -> Self {
-        let random = match fault {
+        let random = Sequence::new(match fault {
             Fault::RandomCalls { seed, .. } => seed,
             _ => 0,
-        };
+        });
         Self {
             fault,
             matched: 0,
@@ -200,21 +200,12 @@ impl Standing {
                 let first = nth as u64;
                 index >= first && index - first < count as u64
             }
-            Fault::RandomCalls { per_mille, .. } => self.draw() % 1000 < per_mille as u64,
+            Fault::RandomCalls { per_mille, .. } => self.random.below(1000) < per_mille as u64,
         };
         if struck {
             self.struck += 1;
         }
         struck
-    }
-
-    /// `SplitMix64`: each seed gives a full-length sequence of its own.
-    const fn draw(&mut self) -> u64 {
-        self.random = self.random.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let z = self.random;
-        let z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        z ^ (z >> 31)
     }
 }
 

@@ -9,11 +9,13 @@
 extern crate alloc;
 
 pub mod breakpoint;
+pub mod exercise;
 pub mod fault;
 pub mod frame;
 pub mod host;
 pub mod manifest;
 pub mod process;
+pub mod random;
 
 use serde::{Deserialize, Serialize};
 

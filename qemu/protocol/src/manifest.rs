@@ -9,7 +9,7 @@ use alloc::{string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
-use crate::Fault;
+use crate::{Fault, exercise::Exercise};
 
 /// The name of the manifest in the archive.
 pub const FILE_NAME: &str = "manifest";
@@ -34,6 +34,8 @@ pub struct Manifest {
     /// for its interrupts, and the last one for the host: of these no thread runs on any, so
     /// that none is under what stops there. It takes four processors.
     pub breakpoints: bool,
+    /// What is done with the devices before the host is listened to.
+    pub exercise: Option<Exercise>,
 }
 
 /// A driver, and what its INF would have written into the registry.
@@ -249,6 +251,7 @@ mod tests {
             }],
             hold_devices: false,
             breakpoints: false,
+            exercise: None,
         }
     }
 

@@ -16,7 +16,7 @@ use super::{apic, ioapic};
 use crate::{
     export::{DIRQL_MAX, DIRQL_MIN},
     ke::{irql, lock::HighLock, noise, pcr, spinlock},
-    verifier::routine::Before,
+    verifier::{routine::Before, trace},
 };
 
 /// The routine of a line (nc-wdm-kservice_routine).
@@ -195,6 +195,7 @@ pub unsafe fn call(interrupt: *mut Interrupt) -> bool {
 pub fn dispatch(vector: u8) {
     let index = usize::from(vector);
     let mut claimed = false;
+    trace::record(trace::Event::Interrupt, vector.into());
     noise::at_interrupt();
     // The count keeps `disconnect` waiting; the list itself may change between two routines.
     SERVING[index].fetch_add(1, Ordering::AcqRel);

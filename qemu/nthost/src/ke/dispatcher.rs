@@ -26,6 +26,7 @@ use super::{
 use crate::{
     export::{DISPATCH_LEVEL, PASSIVE_LEVEL},
     hal::{apic, time as counter},
+    verifier::trace,
 };
 
 /// What the dispatcher lock protects.
@@ -221,6 +222,8 @@ fn switch_to(pcr: &Pcr, old: *mut Thread, new: *mut Thread) {
     // SAFETY: likewise.
     let left = unsafe { &mut *old };
     left.cycles += now.saturating_sub(left.running_since);
+    // SAFETY: likewise.
+    trace::record(trace::Event::Thread, unsafe { (*new).id });
     pcr.current_thread.store(new, Ordering::Relaxed);
     // SAFETY: a thread that is chosen exists.
     unsafe { (*new).enter_address_space() };

@@ -12,6 +12,8 @@
 
 use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
+use nthost_protocol::random::{STEP, mix};
+
 use super::{
     dispatcher, dpc, irql, pcr,
     pcr::Pcr,
@@ -20,20 +22,11 @@ use super::{
 };
 use crate::{export::DISPATCH_LEVEL, hal::time as counter};
 
-/// SplitMix64's increment.
-const STEP: u64 = 0x9e37_79b9_7f4a_7c15;
 /// Units of 100 ns in a microsecond.
 const MICROSECOND: u64 = 10;
 
 static ON: AtomicBool = AtomicBool::new(false);
 static SEED: AtomicU64 = AtomicU64::new(0);
-
-/// The output of SplitMix64 for a state.
-const fn mix(state: u64) -> u64 {
-    let z = (state ^ (state >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-    let z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-    z ^ (z >> 31)
-}
 
 /// Begins. To be called before drivers run.
 pub fn start(seed: u64) {
@@ -61,6 +54,13 @@ fn draw() -> Option<u64> {
     // One atomic step, so that an interrupt in between draws another number.
     let state = pcr::current().noise.fetch_add(STEP, Ordering::Relaxed);
     Some(mix(state))
+}
+
+/// A lock is about to be taken: whoever else wants it may come first.
+pub fn before_lock() {
+    if let Some(microseconds) = chance(16, 10) {
+        counter::stall(microseconds);
+    }
 }
 
 /// A number below `limit`, one time in `times`; else nothing happens.

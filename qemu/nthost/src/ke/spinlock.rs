@@ -10,7 +10,7 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use nthost_nt::ke::{KIRQL, KSPIN_LOCK};
 
-use super::{irql, pcr};
+use super::{irql, noise, pcr};
 use crate::{export::DISPATCH_LEVEL, mm::pageable, verifier::locks};
 
 /// How many locks are held. Only a report reads it, when nothing else runs: relaxed will do.
@@ -55,6 +55,7 @@ pub unsafe fn acquire(lock: *mut KSPIN_LOCK) {
     let word = unsafe { word(lock) };
     let holder = holder();
     locks::taking(lock as u64);
+    noise::before_lock();
     // Acquire: what the last holder wrote is seen.
     while word
         .compare_exchange_weak(0, holder, Ordering::Acquire, Ordering::Relaxed)

@@ -12,6 +12,8 @@ pub mod assign;
 #[cfg(target_os = "none")]
 mod eject;
 #[cfg(target_os = "none")]
+pub mod exercise;
+#[cfg(target_os = "none")]
 pub mod invalidate;
 #[cfg(target_os = "none")]
 pub mod keys;

@@ -34,6 +34,7 @@ use crate::{
         handle::HandleTable,
         object::{self, Kind},
     },
+    pnp::exercise,
     transport,
 };
 
@@ -178,13 +179,20 @@ pub fn dispatch(id: ProcessId, request: ProcessRequest) {
     let Some(client) = client else {
         let status = nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES;
         let completion = super::irp::refused(syscall::id_of(&request), status);
-        transport::send(&ToHost::Completion {
-            process: id,
-            completion,
-        });
+        tell(id, completion);
         return;
     };
     client.call(request);
+}
+
+/// Tells whoever made a call how it ended: the host, but for an exercise's.
+fn tell(process: ProcessId, completion: Completion) {
+    if !exercise::takes(process, &completion) {
+        transport::send(&ToHost::Completion {
+            process,
+            completion,
+        });
+    }
 }
 
 /// No driver refers to a process any more, and it has ended.
@@ -225,10 +233,7 @@ impl Process {
 
     /// Tells the host how a call ended.
     pub fn complete(&self, completion: Completion) {
-        transport::send(&ToHost::Completion {
-            process: self.id,
-            completion,
-        });
+        tell(self.id, completion);
     }
 
     /// A request is about to be sent, and can be cancelled from now on.

@@ -5,6 +5,7 @@ use core::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
+use super::trace;
 use crate::{
     export::{DISPATCH_LEVEL, Routine},
     hal::serial::Port,
@@ -32,6 +33,7 @@ pub fn count() -> u64 {
 #[must_use]
 pub fn enter(routine: &'static Routine) -> bool {
     CALLS.fetch_add(1, Ordering::Relaxed);
+    trace::record(trace::Event::Call, routine.name.as_ptr() as u64);
     let level = irql::current();
     if level > routine.highest || level < routine.lowest {
         return false;

@@ -21,6 +21,8 @@ pub mod options;
 #[cfg(target_os = "none")]
 pub mod routine;
 #[cfg(target_os = "none")]
+pub mod trace;
+#[cfg(target_os = "none")]
 pub mod unload;
 
 #[cfg(target_os = "none")]

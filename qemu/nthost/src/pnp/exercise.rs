@@ -1,0 +1,245 @@
+//! The manifest's [exercise](nthost_protocol::exercise): devices in use while what the PnP
+//! manager may do to them is done, from within the machine.
+
+use alloc::{string::String, sync::Arc, vec, vec::Vec};
+
+use nthost_nt::status::nt_success;
+use nthost_protocol::{
+    Buffer, Completion, Handle, ProcessId, ProcessRequest, RequestId, ThreadId, Token,
+    exercise::{Exercise, ExerciseRequest},
+    host::{DeviceState, PnpOperation},
+    random::Sequence,
+};
+
+use super::{manager, node};
+use crate::{
+    io::{event::Event, interface},
+    ke::{lock::SpinLock, once::Once},
+    ps,
+};
+
+/// The exercise's process. The host numbers its own from the other end.
+const PROCESS: ProcessId = ProcessId(u32::MAX);
+/// `GENERIC_READ | GENERIC_WRITE`.
+const ACCESS: u32 = 0xc000_0000;
+/// `FILE_SHARE_READ | FILE_SHARE_WRITE`.
+const SHARE: u32 = 3;
+/// From how many threads requests come.
+const THREADS: u64 = 3;
+/// At most so many requests of a round, for each device.
+const REQUESTS: u64 = 12;
+
+/// How the exercise's calls ended, and who waits for them.
+struct Ended {
+    /// A leaf.
+    completions: SpinLock<Vec<Completion>>,
+    arrived: Event,
+}
+
+static ENDED: Once<Arc<Ended>> = Once::new();
+
+/// Whether a completion is of the exercise, and not for the host. IRQL up to DISPATCH_LEVEL.
+pub fn takes(process: ProcessId, completion: &Completion) -> bool {
+    if process != PROCESS {
+        return false;
+    }
+    if let Some(ended) = ENDED.get() {
+        ended.completions.lock().push(completion.clone());
+        ended.arrived.set();
+    }
+    true
+}
+
+/// The calls of the exercise's process.
+struct Calls {
+    next: u64,
+    succeeded: u64,
+    failed: u64,
+    ended: Arc<Ended>,
+}
+
+impl Calls {
+    /// Makes one, and does not wait for its end.
+    fn begin(&mut self, call: impl FnOnce(RequestId) -> ProcessRequest) -> RequestId {
+        self.next += 1;
+        let id = RequestId(self.next);
+        ps::dispatch(PROCESS, call(id));
+        id
+    }
+
+    /// Waits for the end of one.
+    fn end(&mut self, id: RequestId) -> Completion {
+        loop {
+            let found = {
+                let mut completions = self.ended.completions.lock();
+                let index = completions.iter().position(|ended| ended.id == id);
+                index.map(|index| completions.swap_remove(index))
+            };
+            if let Some(completion) = found {
+                if nt_success(completion.status) {
+                    self.succeeded += 1;
+                } else {
+                    self.failed += 1;
+                }
+                return completion;
+            }
+            self.ended.arrived.wait();
+        }
+    }
+}
+
+/// Does it all. PASSIVE_LEVEL, without locks.
+pub fn run(exercise: &Exercise, seed: u64) {
+    let ended = Arc::new(Ended {
+        completions: SpinLock::new(Vec::new()),
+        arrived: Event::synchronization(),
+    });
+    ENDED.set(ended.clone());
+    let mut calls = Calls {
+        next: 0,
+        succeeded: 0,
+        failed: 0,
+        ended,
+    };
+    let mut random = Sequence::new(seed);
+    for _ in 0..exercise.rounds {
+        for node in node::all() {
+            if node.state().state == DeviceState::Started {
+                for path in interface::enabled_of(node.pdo()) {
+                    round(&mut calls, &mut random, exercise, &node.instance, path);
+                }
+            }
+        }
+    }
+    let exited = calls.begin(|id| ProcessRequest::Exit { id });
+    calls.end(exited);
+    log!(
+        "exercise",
+        "{} rounds, {} calls succeeded, {} failed",
+        exercise.rounds,
+        calls.succeeded,
+        calls.failed
+    );
+}
+
+fn round(
+    calls: &mut Calls,
+    random: &mut Sequence,
+    exercise: &Exercise,
+    instance: &str,
+    path: String,
+) {
+    let opened = calls.begin(|id| ProcessRequest::Create {
+        id,
+        thread: ThreadId(0),
+        path,
+        access: ACCESS,
+        share: SHARE,
+        options: 0,
+        token: Token::Administrator,
+    });
+    let opened = calls.end(opened);
+    if !nt_success(opened.status) {
+        return;
+    }
+    let handle = Handle(opened.information);
+    let mut outstanding = Vec::new();
+    if !exercise.requests.is_empty() {
+        for _ in 0..random.below(REQUESTS) {
+            outstanding.push(request(calls, random, exercise, handle));
+        }
+    }
+    if random.below(3) == 0 {
+        disturb(random, instance);
+    }
+    // Some handles are closed with requests on their way, some requests are cancelled.
+    let end = random.below(3);
+    if end == 0 {
+        let thread = ThreadId(0);
+        let target = None;
+        outstanding.push(calls.begin(|id| ProcessRequest::Cancel {
+            id,
+            thread,
+            handle,
+            target,
+        }));
+    }
+    if end == 1 {
+        close(calls, handle);
+    }
+    for id in outstanding {
+        calls.end(id);
+    }
+    if end != 1 {
+        close(calls, handle);
+    }
+    if random.below(4) == 0 {
+        for operation in [
+            PnpOperation::QueryRemove,
+            PnpOperation::Remove,
+            PnpOperation::Add,
+        ] {
+            let _ = manager::operate(instance, operation);
+        }
+    }
+}
+
+fn close(calls: &mut Calls, handle: Handle) {
+    let thread = ThreadId(0);
+    let closed = calls.begin(|id| ProcessRequest::Close { id, thread, handle });
+    calls.end(closed);
+}
+
+fn request(
+    calls: &mut Calls,
+    random: &mut Sequence,
+    exercise: &Exercise,
+    handle: Handle,
+) -> RequestId {
+    let chosen = random.below(exercise.requests.len() as u64) as usize;
+    let thread = ThreadId(random.below(THREADS) as u32);
+    let byte = random.draw() as u8;
+    calls.begin(|id| match &exercise.requests[chosen] {
+        &ExerciseRequest::Read { offset, length } => ProcessRequest::Read {
+            id,
+            thread,
+            handle,
+            offset,
+            buffer: Buffer::Length(length),
+        },
+        &ExerciseRequest::Write { offset, length } => ProcessRequest::Write {
+            id,
+            thread,
+            handle,
+            offset,
+            buffer: Buffer::Data(vec![byte; length as usize]),
+        },
+        ExerciseRequest::Control {
+            code,
+            input,
+            output,
+        } => ProcessRequest::DeviceControl {
+            id,
+            thread,
+            handle,
+            code: *code,
+            input: Buffer::Data(input.clone()),
+            output: Buffer::Length(*output),
+        },
+    })
+}
+
+/// Something that the PnP manager does to a device in use, and takes back.
+fn disturb(random: &mut Sequence, instance: &str) {
+    use PnpOperation as O;
+    let operations: &[O] = match random.below(3) {
+        0 => &[O::QueryStop, O::Stop, O::Start],
+        1 => &[O::Rebalance],
+        _ => &[O::QueryStop, O::CancelStop],
+    };
+    for &operation in operations {
+        // A device that does not want to is left alone: the next operation does not suit its
+        // state then.
+        let _ = manager::operate(instance, operation);
+    }
+}

@@ -1,0 +1,48 @@
+//! A fingerprint of a run: every call of a driver, every interrupt of a device and every change
+//! of threads, with the processor and the time-stamp counter at which it was. With time counted
+//! in instructions, two runs with the same fingerprint were the same to the instruction.
+
+use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+
+use nthost_protocol::random::mix;
+
+use crate::{hal::time, ke::pcr};
+
+static ON: AtomicBool = AtomicBool::new(false);
+static EVENTS: AtomicU64 = AtomicU64::new(0);
+static HASH: AtomicU64 = AtomicU64::new(0);
+
+/// What has happened, in the fingerprint.
+#[derive(Clone, Copy, Debug)]
+pub enum Event {
+    /// A driver calls the routine with the name at this address.
+    Call = 1,
+    /// This vector's interrupt.
+    Interrupt = 2,
+    /// This thread runs now.
+    Thread = 3,
+}
+
+/// Begins. Without instructions counted, a fingerprint says nothing.
+pub fn start() {
+    ON.store(true, Ordering::Relaxed);
+}
+
+/// Ends, and gives how many events there were, and their fingerprint.
+#[must_use]
+pub fn end() -> (u64, u64) {
+    ON.store(false, Ordering::Relaxed);
+    (EVENTS.load(Ordering::Relaxed), HASH.load(Ordering::Relaxed))
+}
+
+/// Something happens. Any IRQL. Relaxed: where it matters, the emulator has made one order of all.
+pub fn record(event: Event, what: u64) {
+    if !ON.load(Ordering::Relaxed) {
+        return;
+    }
+    EVENTS.fetch_add(1, Ordering::Relaxed);
+    let processor = u64::from(pcr::current().number);
+    let words = [event as u64, what, processor, time::counter()];
+    let add = |hash| words.iter().fold(hash, |hash, word| mix(hash ^ mix(*word)));
+    let _ = HASH.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |hash| Some(add(hash)));
+}
