@@ -263,3 +263,38 @@ fn a_misdeed_with_locks_waits_and_threads_ends_in_its_bug_check() {
         ],
     );
 }
+
+#[test]
+fn a_misdeed_with_mdls_and_mappings_ends_in_its_bug_check() {
+    check_all(
+        "wrong_mm",
+        &[
+            ("unlock_twice", Done, 0xc4, &[(1, 0x7c)]),
+            ("unlock_never_locked", Done, 0xc4, &[(1, 0x7c)]),
+            ("unlock_nonpaged", Done, 0xc4, &[(1, 0x7d)]),
+            ("lock_twice", Done, 0xc4, &[(1, 0xb0)]),
+            (
+                "describe_paged_as_nonpaged",
+                Done,
+                0xc4,
+                &[(1, 0x7f), (2, 0)],
+            ),
+            ("lock_no_memory", Done, 0x7e, &[(1, 0xffff_ffff_c000_0005)]),
+            ("free_locked_mdl", Done, 0x4e, &[(1, 0x9a)]),
+            ("free_mapped_mdl", Done, 0xc4, &[(1, 0xb8)]),
+            ("unmap_twice", Done, 0xc4, &[(1, 0xb6)]),
+            ("write_after_unmap", Done, 0x50, &[(2, 2)]),
+            ("write_beyond_mapping", Done, 0x50, &[(2, 2)]),
+            ("write_protected", Done, 0xbe, &[]),
+            ("run_mapping", Done, 0xfc, &[]),
+            ("free_pages_twice", Done, 0x4e, &[(1, 7)]),
+            ("free_contiguous_twice", Done, 0xc2, &[(1, 0x60)]),
+            ("unmap_no_io_space", Done, 0xda, &[(1, 0x300)]),
+            ("leave_pages_locked", Unloaded, 0xcb, &[(4, 2)]),
+            ("leave_pages", Unloaded, 0xc4, &[(1, 0x62), (4, 1)]),
+            ("leave_contiguous", Unloaded, 0xc4, &[(1, 0x62), (4, 1)]),
+            ("leave_io_space", Unloaded, 0xc4, &[(1, 0x62), (4, 1)]),
+            ("leave_mdl", Unloaded, 0xc4, &[(1, 0x62), (4, 1)]),
+        ],
+    );
+}

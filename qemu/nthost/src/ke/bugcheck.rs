@@ -188,6 +188,8 @@ pub mod code {
     pub const TIMER_OR_DPC_INVALID: u32 = 0xc7;
     /// A handle that is none was closed.
     pub const INVALID_KERNEL_HANDLE: u32 = 0x93;
+    /// A driver left pages locked.
+    pub const DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS: u32 = 0xcb;
     /// What the verifier finds.
     pub const DRIVER_VERIFIER_DETECTED_VIOLATION: u32 = 0xc4;
     /// A mapping is undone that was not made.
@@ -238,6 +240,7 @@ fn name(code: u32) -> &'static str {
         code::TIMER_OR_DPC_INVALID => "TIMER_OR_DPC_INVALID",
         code::DRIVER_VERIFIER_DETECTED_VIOLATION => "DRIVER_VERIFIER_DETECTED_VIOLATION",
         code::INVALID_KERNEL_HANDLE => "INVALID_KERNEL_HANDLE",
+        code::DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS => "DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS",
         code::SYSTEM_PTE_MISUSE => "SYSTEM_PTE_MISUSE",
         code::MANUALLY_INITIATED_CRASH1 => "MANUALLY_INITIATED_CRASH1",
         code::RESOURCE_NOT_OWNED => "RESOURCE_NOT_OWNED",

@@ -81,6 +81,14 @@ fn check_objects(image: &Range<u64>) {
 
 /// What the driver allocated, locked and mapped, and has not given back.
 fn check_memory(module: &Module, image: &Range<u64>) {
+    for (mdl, held) in account::all(Kind::LockedPages) {
+        if image.contains(&held.caller) {
+            line("MDL with locked pages", mdl, held.caller);
+            // Bug check 0xCB. 3: the MDL. 4: how many pages.
+            let parameters = [0, 0, mdl, held.count];
+            bugcheck::bugcheck(code::DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS, parameters);
+        }
+    }
     let mut left = 0;
     pool::for_each(|address, allocation| {
         if image.contains(&allocation.caller) {
@@ -96,7 +104,6 @@ fn check_memory(module: &Module, image: &Range<u64>) {
     });
     for (kind, what) in [
         (Kind::Pages, "memory in pages"),
-        (Kind::LockedPages, "MDL with locked pages"),
         (Kind::IoSpace, "mapped I/O space"),
         (Kind::MdlMapping, "mapped MDL"),
     ] {
