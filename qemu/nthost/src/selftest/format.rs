@@ -13,10 +13,9 @@ pub const TESTS: &[Test] = &[
 /// A call with so many arguments is made as one with a variable number of them.
 macro_rules! call {
     ($routine:ident: $($type:ty),*; $($argument:expr),*) => {{
-        let routine = $routine as *const ();
         type Routine = unsafe extern "win64" fn($($type),*) -> i32;
         // SAFETY: integers are passed in the same places, however they are declared.
-        let routine: Routine = unsafe { core::mem::transmute(routine) };
+        let routine: Routine = unsafe { core::mem::transmute($routine as *const ()) };
         // SAFETY: there is room, and the format's arguments are there.
         unsafe { routine($($argument),*) }
     }};
