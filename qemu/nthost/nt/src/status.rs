@@ -245,3 +245,7 @@ pub const STATUS_PNP_REBOOT_REQUIRED: NTSTATUS = status(0xc000_02d2);
 pub const STATUS_POWER_STATE_INVALID: NTSTATUS = status(0xc000_02d3);
 /// The process may not lock so many pages.
 pub const STATUS_WORKING_SET_QUOTA: NTSTATUS = status(0xc000_00a1);
+/// The version is another.
+pub const STATUS_REVISION_MISMATCH: NTSTATUS = status(0xc000_0059);
+/// The identifier is unique on this machine alone.
+pub const RPC_NT_UUID_LOCAL_ONLY: NTSTATUS = status(0x4002_0056);

@@ -24,6 +24,7 @@ pub mod slist;
 pub mod spin_lock;
 #[cfg(target_os = "none")]
 pub mod timer;
+pub mod uuid;
 #[cfg(target_os = "none")]
 pub mod worker;
 #[cfg(target_os = "none")]

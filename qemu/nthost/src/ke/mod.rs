@@ -28,6 +28,8 @@ pub mod event;
 #[cfg(target_os = "none")]
 pub mod exception;
 #[cfg(target_os = "none")]
+pub mod expand;
+#[cfg(target_os = "none")]
 pub mod extended_state;
 pub mod group;
 #[cfg(target_os = "none")]

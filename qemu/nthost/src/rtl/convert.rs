@@ -14,7 +14,7 @@ use nthost_nt::{
 use super::{
     number,
     owned::{Terminator, give, store},
-    string,
+    string, version,
 };
 use crate::verifier::call;
 
@@ -36,6 +36,25 @@ unsafe fn store_number(value: u64, base: u32, to: *mut UNICODE_STRING) -> NTSTAT
     let text: Vec<u16> = text.encode_utf16().collect();
     // SAFETY: the caller's promise.
     unsafe { store(to, &text, Terminator::Optional) }
+}
+
+/// The system's version, in a structure that says to be of this size.
+#[must_use]
+pub const fn system(size: u32) -> RTL_OSVERSIONINFOEXW {
+    let (major, minor, build) = VERSION;
+    RTL_OSVERSIONINFOEXW {
+        dwOSVersionInfoSize: size,
+        dwMajorVersion: major,
+        dwMinorVersion: minor,
+        dwBuildNumber: build,
+        dwPlatformId: PLATFORM_NT,
+        szCSDVersion: [0; 128],
+        wServicePackMajor: 0,
+        wServicePackMinor: 0,
+        wSuiteMask: 0,
+        wProductType: WORKSTATION,
+        wReserved: 0,
+    }
 }
 
 nt_export! {
@@ -149,23 +168,62 @@ nt_export! {
         if count < short {
             return STATUS_INVALID_PARAMETER;
         }
-        let (major, minor, build) = VERSION;
-        let value = RTL_OSVERSIONINFOEXW {
-            dwOSVersionInfoSize: size,
-            dwMajorVersion: major,
-            dwMinorVersion: minor,
-            dwBuildNumber: build,
-            dwPlatformId: PLATFORM_NT,
-            szCSDVersion: [0; 128],
-            wServicePackMajor: 0,
-            wServicePackMinor: 0,
-            wSuiteMask: 0,
-            wProductType: WORKSTATION,
-            wReserved: 0,
-        };
+        let value = system(size);
         let from = (&raw const value).cast::<u8>();
         // SAFETY: the caller's structure has so many bytes, and ours is at least as large.
         unsafe { core::ptr::copy_nonoverlapping(from, version.cast(), count) };
         STATUS_SUCCESS
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Tells the system's version; FALSE, as it is no checked build.
+    ///
+    /// Source: PsGetVersion.
+    ///
+    /// # Safety
+    ///
+    /// Each is null, or can be written.
+    pub unsafe fn PsGetVersion(
+        major: *mut u32,
+        minor: *mut u32,
+        build: *mut u32,
+        service_pack: *mut UNICODE_STRING,
+    ) -> u8 {
+        let numbers = [VERSION.0, VERSION.1, VERSION.2];
+        for (place, number) in [major, minor, build].into_iter().zip(numbers) {
+            if !place.is_null() {
+                // SAFETY: the caller's promise.
+                unsafe { place.write(number) };
+            }
+        }
+        if !service_pack.is_null() {
+            let none = UNICODE_STRING {
+                Length: 0,
+                MaximumLength: 0,
+                Buffer: core::ptr::null_mut(),
+            };
+            // SAFETY: the caller's promise.
+            unsafe { service_pack.write(none) };
+        }
+        0
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Compares the system's version with what is wanted, as the types and conditions say.
+    ///
+    /// Source: RtlVerifyVersionInfo.
+    ///
+    /// # Safety
+    ///
+    /// It is a version.
+    pub unsafe fn RtlVerifyVersionInfo(
+        wanted: *const RTL_OSVERSIONINFOEXW,
+        types: u32,
+        conditions: u64,
+    ) -> NTSTATUS {
+        // SAFETY: the caller's promise.
+        let wanted = unsafe { &*wanted };
+        let verified = version::verify(&system(0), wanted, types, conditions);
+        verified.err().unwrap_or(STATUS_SUCCESS)
     }
 }

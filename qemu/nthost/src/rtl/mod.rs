@@ -18,3 +18,4 @@ pub mod printf;
 pub mod string;
 pub mod time;
 pub mod utf8;
+pub mod version;

@@ -22,6 +22,7 @@ mod priority;
 mod property;
 mod registers;
 mod registry;
+mod stack;
 mod target;
 mod thread;
 mod timer;
@@ -87,6 +88,7 @@ pub fn run(switches: Switches<'_>) -> ! {
         affinity::TESTS,
         priority::TESTS,
         thread::TESTS,
+        stack::TESTS,
         executive::TESTS,
         executive_lock::TESTS,
         format::TESTS,

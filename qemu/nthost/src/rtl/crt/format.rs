@@ -5,7 +5,6 @@
 //! the checks leave that to the driver, who knows its format.
 
 use alloc::{string::String, vec::Vec};
-use core::arch::naked_asm;
 
 use super::{
     Unit, part,
@@ -98,18 +97,17 @@ macro_rules! formats {
         }
         $crate::nt_export_data!($list = $list);
 
-        $(#[$meta])*
-        ///
-        /// # Safety
-        ///
-        /// As C's routine of this name.
-        #[unsafe(naked)]
-        pub unsafe extern "win64" fn $name(
-            buffer: *mut $unit,
-            $($argument: usize,)*
-            format: *const $unit,
-        ) -> i32 {
-            naked_asm!(
+        naked! {
+            $(#[$meta])*
+            ///
+            /// # Safety
+            ///
+            /// As C's routine of this name.
+            pub unsafe extern "win64" fn $name(
+                buffer: *mut $unit,
+                $($argument: usize,)*
+                format: *const $unit,
+            ) -> i32 {
                 $($home,)*
                 "push rbp",
                 "mov rbp, rsp",
@@ -121,7 +119,7 @@ macro_rules! formats {
                 "pop rbp",
                 "ret",
                 list = sym $list,
-            )
+            }
         }
         $crate::nt_export_data!($name = $name);
     )* };
