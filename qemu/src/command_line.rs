@@ -18,6 +18,9 @@ const DEBUG_EXIT_PORT: &str = "0xf4";
 const BUS_BASE: u32 = 0x40;
 const BUS_STEP: u32 = 0x10;
 
+/// The TCP port on which QEMU's debugger stub listens, as its own manual has it.
+pub const DEBUGGER_PORT: u16 = 1234;
+
 /// What a machine is started with.
 #[derive(Clone, Copy, Debug)]
 pub struct Files<'a> {

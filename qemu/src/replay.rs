@@ -20,6 +20,12 @@ use crate::{
     manifest::{self, ManifestError},
 };
 
+/// The environment variable that has the tests' machines run with scheduling noise from a seed.
+pub const SEED_VARIABLE: &str = "EDUWDM_SEED";
+
+/// For how many rounds the tests have the devices used.
+pub const ROUNDS: u32 = 12;
+
 /// Each instruction takes 2^3 ns.
 const SHIFT: u8 = 3;
 

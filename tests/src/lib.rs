@@ -14,6 +14,6 @@ mod program;
 
 pub use breakpoint::InFlight;
 pub use edu::InEachQueue;
-pub use machine::{Booted, artifacts, boot, manifest, options, out};
+pub use machine::{Booted, artifacts, boot, manifest, options, out, seed};
 pub use pe::{checksum, rename_import};
 pub use program::{Program, Running};

@@ -14,7 +14,10 @@ use eductl::{
     device::{self, OpenDevice},
     nthost::NtHost,
 };
-use eduwdm_qemu::{Artifacts, Machine, Options, Session, SessionError, manifest as manifests};
+use eduwdm_qemu::{
+    Artifacts, Machine, Options, Session, SessionError, manifest as manifests,
+    replay::SEED_VARIABLE,
+};
 use nthost_protocol::{HostRequest, Manifest};
 
 /// How long a request may take before the test fails: no test measures time.
@@ -63,6 +66,18 @@ pub fn manifest() -> Manifest {
     manifests::load(Path::new(manifests::EDUWDM)).unwrap_or_else(|fault| panic!("{fault}"))
 }
 
+/// The seed of the scheduling noise that all machines are to have, if there is one.
+///
+/// # Panics
+///
+/// If it is no number.
+#[must_use]
+pub fn seed() -> Option<u64> {
+    let text = env::var(SEED_VARIABLE).ok()?;
+    let seed = text.parse();
+    Some(seed.unwrap_or_else(|_| panic!("{SEED_VARIABLE} is no number: {text}")))
+}
+
 /// Options with a socket of this session's own.
 #[must_use]
 pub fn options(manifest: Manifest) -> Options {
@@ -71,6 +86,9 @@ pub fn options(manifest: Manifest) -> Options {
     let number = NEXT.fetch_add(1, Ordering::Relaxed);
     let mut options = Options::new(manifest);
     options.name = Some(format!("test-{}-{number}", process::id()));
+    if let Some(seed) = seed() {
+        options.extras.switches.push(format!("noise={seed:#x}"));
+    }
     options
 }
 
@@ -169,6 +187,9 @@ impl Drop for Booted {
     /// A test that fails tells what the machine said.
     fn drop(&mut self) {
         if thread::panicking() {
+            if let Some(seed) = seed() {
+                eprintln!("scheduling noise from seed {seed:#x}: --seed {seed:#x}");
+            }
             let told = self.session.fault().map(|fault| fault.to_string());
             eprintln!("{}", told.unwrap_or_else(|| self.log()));
         }

@@ -2,16 +2,9 @@
 //! with any seed the driver ends every request and gives everything back.
 #![cfg(unix)]
 
-use std::env;
-
-use eduwdm_qemu::replay::{self, Trace};
+use eduwdm_qemu::replay::{self, ROUNDS, Trace};
 use eduwdm_tests::boot;
 use nthost_protocol::host::PnpOperation;
-
-/// Chooses the seeds of a run of these tests.
-const BASE: &str = "EDUWDM_SEED";
-
-const ROUNDS: u32 = 12;
 
 /// A run on a machine; what it was. It ends with everything given back.
 fn run(machine: &str, seed: u64) -> Trace {
@@ -51,8 +44,7 @@ fn the_same_seed_gives_the_same_run_to_the_instruction_and_another_seed_another(
 
 #[test]
 fn whatever_the_seed_every_request_ends_and_everything_is_given_back() {
-    let base = env::var(BASE).ok().and_then(|text| text.parse().ok());
-    let base = base.unwrap_or(0x5eed_0000_u64);
+    let base = eduwdm_tests::seed().unwrap_or(0x5eed_0000);
     for seed in base..base + 4 {
         run("up", seed);
     }

@@ -10,6 +10,8 @@ mod packages;
 mod paths;
 mod progress;
 #[cfg(unix)]
+mod replay;
+#[cfg(unix)]
 mod run;
 mod setup;
 mod test;

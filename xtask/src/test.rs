@@ -14,6 +14,26 @@ pub struct Options {
     setup: setup::Options,
     /// Only tests whose names contain this
     filter: Option<String>,
+    /// Has scheduling noise from this seed in all machines
+    #[cfg(unix)]
+    #[arg(long, value_name = "SEED", value_parser = crate::replay::seed)]
+    seed: Option<u64>,
+    /// Runs the machine again that a test has printed this seed of, and nothing else
+    #[cfg(unix)]
+    #[arg(long, value_name = "SEED", value_parser = crate::replay::seed, conflicts_with_all = ["seed", "filter"])]
+    replay: Option<u64>,
+    /// That machine
+    #[cfg(unix)]
+    #[arg(long, requires = "replay", default_value = "up")]
+    machine: String,
+    /// For how many rounds it uses the devices
+    #[cfg(unix)]
+    #[arg(long, requires = "replay", default_value_t = eduwdm_qemu::replay::ROUNDS)]
+    rounds: u32,
+    /// Has it wait for a debugger before its first instruction
+    #[cfg(unix)]
+    #[arg(long, requires = "replay")]
+    gdb: bool,
 }
 
 /// Runs all tests.
@@ -23,6 +43,10 @@ pub struct Options {
 /// If one fails.
 pub fn run(options: &Options) -> anyhow::Result<()> {
     let toolchain = build::run(&options.setup)?;
+    #[cfg(unix)]
+    if let Some(seed) = options.replay {
+        return crate::replay::run(&options.machine, seed, options.rounds, options.gdb);
+    }
     if options.filter.is_none() {
         progress::step("checking the format", format)?;
         progress::step("comparing the kernel's structures", || {
@@ -46,6 +70,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     }
     let mut cargo = cargo("test");
     cargo.arg("--workspace").args(&options.filter);
+    #[cfg(unix)]
+    if let Some(seed) = options.seed {
+        cargo.env(eduwdm_qemu::replay::SEED_VARIABLE, seed.to_string());
+    }
     status(&mut cargo)
 }
 
