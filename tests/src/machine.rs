@@ -190,8 +190,12 @@ impl Drop for Booted {
             if let Some(seed) = seed() {
                 eprintln!("scheduling noise from seed {seed:#x}: --seed {seed:#x}");
             }
-            let told = self.session.fault().map(|fault| fault.to_string());
-            eprintln!("{}", told.unwrap_or_else(|| self.log()));
+            // How it ended, if it has; a machine that runs on is ended here, and tells its log.
+            let told = self.session.finish(Duration::from_secs(1));
+            eprintln!("{}", self.log());
+            if let Err(fault) = told {
+                eprintln!("{fault}");
+            }
         }
     }
 }
