@@ -200,47 +200,57 @@ fn a_device_that_goes_in_the_middle_is_told_and_the_others_go_on() {
 
 #[test]
 fn a_device_that_goes_in_a_transfer_leaves_no_half_written_file() {
+    /// More than the device does in the time that it takes to have it removed: each transfer
+    /// takes it 100 ms.
+    const CLIENTS: u64 = 12;
     let machine = Program::boot("edu4");
     let folder = tempfile::tempdir().unwrap();
-    let (data, back) = (folder.path().join("data"), folder.path().join("back"));
-    fs::write(&data, [7; 4095]).unwrap();
-    let (data, output) = (data.to_str().unwrap(), back.to_str().unwrap());
-    let mut failed = 0;
+    let path = |name: &str| folder.path().join(name).to_str().unwrap().to_owned();
+    fs::write(path("data"), [7; 4095]).unwrap();
+    let data = path("data");
     for arguments in [
-        &["copy", data, "--output", output][..],
-        &["copy", data, "--output", output, "--locked"],
-        &["read", "--output", output],
+        &["copy", &data][..],
+        &["copy", &data, "--locked"],
+        &["read"],
     ] {
-        let queue = if arguments[0] == "read" || arguments.len() == 5 {
+        let queue = if arguments[0] == "read" {
             "read"
         } else {
             "write"
         };
-        let running = machine.start(&[arguments, &["--device", "1"]].concat());
-        until_inserted(&machine, "1", queue, 1);
+        let begin = |number| {
+            let output = path(&format!("back{number}"));
+            let output = ["--output", &output, "--device", "1"];
+            machine.start(&[arguments, &output].concat())
+        };
+        let running: Vec<_> = (0..CLIENTS).map(begin).collect();
+        until_inserted(&machine, "1", queue, CLIENTS);
         machine.check(
             &["host", "pnp", "surprise-removal", "--device", "1"],
             0,
             &["done"],
         );
-        let Running { child, .. } = running;
-        let ended = child.wait_with_output().unwrap();
-        let words = String::from_utf8_lossy(&ended.stderr);
-        match ended.status.code() {
-            // It was over before the device went.
-            Some(0) => {
-                assert_eq!(fs::read(&back).unwrap().len(), 4095);
-                fs::remove_file(&back).unwrap();
+        let mut failed = 0;
+        for (number, Running { child, .. }) in running.into_iter().enumerate() {
+            let back = path(&format!("back{number}"));
+            let ended = child.wait_with_output().unwrap();
+            let words = String::from_utf8_lossy(&ended.stderr);
+            match ended.status.code() {
+                // It was over before the device went.
+                Some(0) => {
+                    assert_eq!(fs::read(&back).unwrap().len(), 4095);
+                    fs::remove_file(&back).unwrap();
+                }
+                Some(6) => {
+                    assert!(words.contains("STATUS_"), "{words}");
+                    failed += 1;
+                }
+                other => panic!("{other:?} {words}"),
             }
-            Some(6) => {
-                assert!(words.contains("STATUS_"), "{words}");
-                failed += 1;
-            }
-            other => panic!("{other:?} {words}"),
         }
+        assert!(failed > 0, "{arguments:?}: no transfer was interrupted");
         assert_eq!(fs::read_dir(&folder).unwrap().count(), 1, "half-written");
     }
-    assert!(failed > 0, "no transfer was interrupted");
     machine.booted.shut_down();
 }
 
