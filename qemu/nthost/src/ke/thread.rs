@@ -143,9 +143,9 @@ pub struct Thread {
     pub name: String,
     /// The process whose addresses it uses; none, for a system thread.
     pub address_space: *const AddressSpace,
-    /// Whom it works for, as the I/O manager sees it.
+    /// Whom it works for, as the I/O manager sees it. It has a reference to the process.
     pub process: *mut u8,
-    /// A driver made it, and ends it. It has a reference to its process.
+    /// A driver made it, and ends it.
     pub of_driver: bool,
     /// Nesting of calls on stack segments other than its own.
     pub expansions: u32,
@@ -344,9 +344,10 @@ pub struct Attributes {
     pub affinity: Affinity,
     /// The process whose addresses it uses.
     pub address_space: *const AddressSpace,
-    /// Whom it works for.
+    /// Whom it works for. The thread takes over a reference to the process, if there is one: it
+    /// runs in the process's addresses until it has ended.
     pub process: *mut u8,
-    /// A driver makes it. It takes over a reference to the process, if there is one.
+    /// A driver makes it.
     pub of_driver: bool,
 }
 
@@ -497,7 +498,8 @@ fn delete(thread: *mut core::ffi::c_void) {
     let thread = unsafe { Box::from_raw(thread) };
     // SAFETY: the thread has left its stack: it ended, and another runs on its processor.
     unsafe { free_stack(thread.stack_limit) };
-    if thread.of_driver && !thread.process.is_null() {
+    // It may be the last, and the process's page tables go with it: no processor uses them.
+    if !thread.process.is_null() {
         object::dereference(thread.process.cast());
     }
 }

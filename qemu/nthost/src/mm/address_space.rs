@@ -185,6 +185,11 @@ fn free_frames(frames: &[u64]) {
 impl Drop for AddressSpace {
     /// Frees the tables and whatever allocations are left.
     fn drop(&mut self) {
+        // Else the next translation of this processor's would be its last.
+        assert!(
+            Cr3::read().0.start_address().as_u64() != self.root,
+            "a process's address space went while a processor was in it"
+        );
         let inner = core::mem::take(&mut *self.inner.lock());
         for &frame in inner.allocations.values().flatten() {
             // SAFETY: the process is gone; whoever has a page locked frees it in the end.

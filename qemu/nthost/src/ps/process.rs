@@ -218,14 +218,22 @@ impl Process {
             ended: AtomicBool::new(false),
             thread: SpinLock::new(ThreadPointer(core::ptr::null_mut())),
         });
+        let object = Arc::as_ptr(self).cast_mut();
         let attributes = Attributes {
             address_space: &raw const self.space,
-            process: Arc::as_ptr(self).cast_mut().cast(),
+            process: object.cast(),
             ..Attributes::default()
         };
         let own = client.clone();
         let name = format!("process {} thread {}", self.id.0, id.0.cast_signed());
-        let thread = thread::spawn_with(&name, &attributes, move || own.run())?;
+        // The thread's own: the last `Arc` of a process must not go while one runs in its
+        // addresses, and the thread drops its `Arc` before it has ended.
+        object::reference(object.cast());
+        let spawned = thread::spawn_with(&name, &attributes, move || own.run());
+        let Some(thread) = spawned else {
+            object::dereference(object.cast());
+            return None;
+        };
         *client.thread.lock() = ThreadPointer(thread);
         self.clients.lock().insert(id, client.clone());
         Some(client)
