@@ -8,7 +8,10 @@ use nthost_protocol::host::PnpOperation;
 
 /// A run on a machine; what it was. It ends with everything given back.
 fn run(machine: &str, seed: u64) -> Trace {
-    println!("{machine}: seed {seed:#x}; again with `cargo xtask test --replay {seed:#x}`");
+    println!(
+        "{machine}: seed {seed:#x}; again with \
+         `cargo xtask test --replay {seed:#x} --machine {machine}`"
+    );
     let mut options = replay::options(seed, ROUNDS).unwrap_or_else(|fault| panic!("{fault}"));
     options.name = eduwdm_tests::options(options.manifest.clone()).name;
     let booted = boot(machine, &options).unwrap_or_else(|fault| panic!("seed {seed:#x}: {fault}"));
@@ -43,9 +46,16 @@ fn the_same_seed_gives_the_same_run_to_the_instruction_and_another_seed_another(
 }
 
 #[test]
+fn the_same_seed_gives_the_same_run_on_four_processors() {
+    let first = run("smp4", 1);
+    assert_same(&first, &run("smp4", 1));
+}
+
+#[test]
 fn whatever_the_seed_every_request_ends_and_everything_is_given_back() {
     let base = eduwdm_tests::seed().unwrap_or(0x5eed_0000);
     for seed in base..base + 4 {
         run("up", seed);
+        run("smp4", seed);
     }
 }

@@ -331,4 +331,6 @@ pub fn yield_now() {
     unsafe { (*thread).quantum_ended = true };
     request(pcr);
     drop(raised);
+    // Who yields waits for others. An emulator that runs processors in turns goes on to the next.
+    core::hint::spin_loop();
 }

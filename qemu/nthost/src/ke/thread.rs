@@ -299,6 +299,7 @@ pub fn idle() -> ! {
         if super::dpc::is_waiting(super::pcr::current()) {
             x86_64::instructions::interrupts::enable();
             super::dispatcher::interrupt_processor(super::pcr::current());
+            core::hint::spin_loop();
         } else {
             x86_64::instructions::interrupts::enable_and_hlt();
         }
