@@ -298,3 +298,69 @@ fn a_misdeed_with_mdls_and_mappings_ends_in_its_bug_check() {
         ],
     );
 }
+
+#[test]
+fn a_misdeed_with_reserved_mappings_and_pageable_sections_ends_in_its_bug_check() {
+    check_all(
+        "wrong_map",
+        &[
+            ("reserve_nothing", Done, 0xda, &[(1, 0x100)]),
+            ("free_with_other_tag", Done, 0xda, &[(1, 0x101)]),
+            ("free_unreserved", Done, 0xda, &[(1, 0x102)]),
+            ("free_mapped", Done, 0xda, &[(1, 0x103)]),
+            ("map_with_other_tag", Done, 0xda, &[(1, 0x104)]),
+            ("map_unreserved", Done, 0xda, &[(1, 0x105)]),
+            ("map_twice", Done, 0xda, &[(1, 0x107)]),
+            ("unmap_with_other_tag", Done, 0xda, &[(1, 0x108)]),
+            ("unmap_unmapped", Done, 0xda, &[(1, 0x10b)]),
+            (
+                "unmap_more_than_mapped",
+                Done,
+                0xda,
+                &[(1, 0x10a), (3, 1), (4, 2)],
+            ),
+            ("unmap_part", Done, 0xda, &[(1, 0x10c), (4, 1)]),
+            ("leave_reserved", Unloaded, 0xc4, &[]),
+            (
+                "run_pageable_code_at_dispatch",
+                Done,
+                0xd1,
+                &[(2, 2), (3, 8)],
+            ),
+            (
+                "read_pageable_data_at_dispatch",
+                Done,
+                0xd1,
+                &[(2, 2), (3, 0)],
+            ),
+            ("use_section_after_unlock", Done, 0xd1, &[(2, 2), (3, 8)]),
+            ("unlock_unlocked_section", Done, 0x1a, &[(1, 0x1010)]),
+            ("lock_no_section", Done, 0x1a, &[(1, 0x1234)]),
+            (
+                "use_paged_driver_at_dispatch",
+                Done,
+                0xd1,
+                &[(2, 2), (3, 8)],
+            ),
+        ],
+    );
+}
+
+#[test]
+fn what_is_right_with_reserved_mappings_and_pageable_sections_is_let_through() {
+    let machine = Machine::load("up").unwrap_or_else(|fault| panic!("{fault}"));
+    let options = options(manifest("wrong_map", "nothing_wrong"));
+    let mut session = Session::start(&machine, &artifacts(), &options, |_| ())
+        .unwrap_or_else(|fault| panic!("{fault}"));
+    let ready = session.wait_ready();
+    let log = session.guest.log.lines().join("\n");
+    assert!(ready.is_ok(), "{log}");
+    assert!(
+        log.contains("wrong: nothing_wrong was let through"),
+        "{log}"
+    );
+    let host = NtHost::connect(session.socket()).unwrap_or_else(|fault| panic!("{fault}"));
+    let service = "wrong_map".to_owned();
+    let unloaded = host.host_success(HostRequest::UnloadDriver { service });
+    unloaded.unwrap_or_else(|fault| panic!("{fault}\n{log}"));
+}

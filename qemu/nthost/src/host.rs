@@ -171,6 +171,7 @@ fn report() -> Verifier {
         (Kind::LockedPages, "locked pages"),
         (Kind::IoSpace, "I/O space"),
         (Kind::MdlMapping, "mapping"),
+        (Kind::MappingAddress, "mapping address"),
     ] {
         for (address, held) in account::all(kind) {
             let (module, offset) = call::module_of(held.caller);

@@ -55,6 +55,17 @@ fn find(address: u64) -> Option<(u64, Mapping)> {
     (address < base + mapping.pages * PAGE_SIZE).then_some((base, mapping))
 }
 
+/// A mapping was made at addresses that somebody else keeps.
+pub(super) fn remember(base: u64, pages: u64, access: Access) {
+    let uncached = access.contains(Access::UNCACHED);
+    MAPPINGS.lock().insert(base, Mapping { pages, uncached });
+}
+
+/// Such a mapping is no more.
+pub(super) fn forget(base: u64) {
+    MAPPINGS.lock().remove(&base);
+}
+
 /// An MDL's flags as a parameter of a bug check.
 pub(super) const fn bits(flags: i16) -> u64 {
     flags.cast_unsigned() as u64

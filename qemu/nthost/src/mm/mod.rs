@@ -22,7 +22,13 @@ pub mod phys;
 #[cfg(target_os = "none")]
 pub mod pool;
 #[cfg(target_os = "none")]
+pub mod reserved;
+#[cfg(target_os = "none")]
 pub mod routine;
+#[cfg(target_os = "none")]
+pub mod section;
+#[cfg(target_os = "none")]
+pub mod verifying;
 
 /// Bytes of a page.
 pub const PAGE_SIZE: u64 = 4096;

@@ -115,3 +115,17 @@ pub fn lock(address: u64, length: u64) {
         }
     }
 }
+
+/// Pages that were locked may be taken away again.
+pub fn unlock(address: u64, length: u64) {
+    let first = address & !(PAGE_SIZE - 1);
+    for page in (first..address + length).step_by(PAGE_SIZE as usize) {
+        with_page(page, |_, _, (_, state)| {
+            if *state == State::Locked {
+                *state = State::Resident;
+            }
+        });
+    }
+    // Release: as in `add`.
+    RESIDENT.store(true, Ordering::Release);
+}

@@ -11,9 +11,10 @@ use crate::{
     export, hal,
     ke::lock::SpinLock,
     mm::{
-        PAGE_SIZE,
+        PAGE_SIZE, pageable,
         paging::{self, Access},
         phys::{self, Request},
+        section,
     },
 };
 
@@ -43,6 +44,23 @@ pub struct Module {
     exceptions: (u32, u32),
     /// Pages that are given back once the driver is initialized: first and count.
     discardable: Vec<(u64, u64)>,
+    /// Its sections.
+    pub sections: Vec<Section>,
+}
+
+/// A section of an image in memory.
+#[derive(Clone, Debug)]
+pub struct Section {
+    /// Where it begins.
+    pub first: u64,
+    /// Its pages.
+    pub pages: u64,
+    /// How it is mapped.
+    pub access: Access,
+    /// It is pageable: its name begins with `PAGE`.
+    pub pageable: bool,
+    /// It is not there once the driver is initialized.
+    pub discardable: bool,
 }
 
 /// The images, for look-ups at any IRQL: slots are filled and emptied one at a time, and an
@@ -149,6 +167,7 @@ pub fn load(name: &str, bytes: &[u8]) -> Result<&'static Module, Fault> {
         memory[offset..offset + 8].copy_from_slice(&cookie.to_le_bytes());
     }
     let mut discardable = Vec::new();
+    let mut sections = Vec::new();
     protect(base, 0, 4096, Access::empty());
     for section in &image.sections {
         let mut access = Access::empty();
@@ -157,6 +176,14 @@ pub fn load(name: &str, bytes: &[u8]) -> Result<&'static Module, Fault> {
         let first = base + u64::from(section.address);
         let count = u64::from(section.size).div_ceil(PAGE_SIZE);
         protect(base, section.address, section.size, access);
+        let pageable = section.name.starts_with("PAGE") && !section.discardable;
+        sections.push(Section {
+            first,
+            pages: count,
+            access,
+            pageable,
+            discardable: section.discardable,
+        });
         // Relocations and the like are not needed by anybody; unwinding needs the rest.
         if section.discardable && section.name != ".pdata" && section.name != ".xdata" {
             discardable.push((first, count));
@@ -178,8 +205,13 @@ pub fn load(name: &str, bytes: &[u8]) -> Result<&'static Module, Fault> {
         frames,
         exceptions: image.exceptions,
         discardable,
+        sections,
     });
-    register(Box::into_raw(module))
+    let module = register(Box::into_raw(module))?;
+    for section in module.sections.iter().filter(|section| section.pageable) {
+        module.make_pageable(section);
+    }
+    Ok(module)
 }
 
 fn register(module: *mut Module) -> Result<&'static Module, Fault> {
@@ -250,10 +282,29 @@ impl Module {
                 slot.store(core::ptr::null_mut(), Ordering::Release);
             }
         }
+        for section in &self.sections {
+            pageable::remove(section.first);
+        }
+        section::forget(self.base..self.base + u64::from(self.size));
         // SAFETY: the caller's promise; it is in no slot any more.
         let module = unsafe { Box::from_raw(this) };
         // SAFETY: likewise.
         unsafe { unmap(module.base, &module.frames) };
+    }
+
+    /// The section that an address is in.
+    #[must_use]
+    pub fn section(&self, address: u64) -> Option<&Section> {
+        self.sections.iter().find(|section| {
+            (section.first..section.first + section.pages * PAGE_SIZE).contains(&address)
+        })
+    }
+
+    /// Makes a section pageable: it may be touched below DISPATCH_LEVEL alone.
+    pub fn make_pageable(&self, section: &Section) {
+        let index = ((section.first - self.base) / PAGE_SIZE) as usize;
+        let frames = self.frames.get(index..index + section.pages as usize);
+        pageable::add(section.first, frames.unwrap_or_default(), section.access);
     }
 
     /// The function that an address is in; a leaf function has no entry.

@@ -22,6 +22,7 @@ mod priority;
 mod property;
 mod registers;
 mod registry;
+mod reserved;
 mod stack;
 mod target;
 mod thread;
@@ -99,6 +100,7 @@ pub fn run(switches: Switches<'_>) -> ! {
         property::TESTS,
         notify::TESTS,
         zw::TESTS,
+        reserved::TESTS,
     ];
     let (mut passed, mut failed) = (0, 0);
     for &(name, test) in suites.into_iter().flatten() {

@@ -16,6 +16,8 @@ pub enum Kind {
     IoSpace,
     /// An MDL's pages that are mapped.
     MdlMapping,
+    /// Addresses that are reserved for mappings.
+    MappingAddress,
 }
 
 /// Something that a driver has.

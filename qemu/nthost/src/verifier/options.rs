@@ -32,3 +32,9 @@ pub fn set(options: &[VerifierOption]) {
 pub fn is_on(option: VerifierOption) -> bool {
     OPTIONS.load(Ordering::Relaxed) & bit(option) != 0
 }
+
+/// Whether any option is on. Any IRQL.
+#[must_use]
+pub fn is_any_on() -> bool {
+    OPTIONS.load(Ordering::Relaxed) != 0
+}

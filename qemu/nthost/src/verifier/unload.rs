@@ -106,6 +106,7 @@ fn check_memory(module: &Module, image: &Range<u64>) {
         (Kind::Pages, "memory in pages"),
         (Kind::IoSpace, "mapped I/O space"),
         (Kind::MdlMapping, "mapped MDL"),
+        (Kind::MappingAddress, "address reserved for mappings"),
     ] {
         for (address, held) in account::all(kind) {
             if image.contains(&held.caller) {
