@@ -12,6 +12,7 @@ use crate::ke::{
 
 /// An event that nobody waits for, not signalled, and cleared by the wait that it ends. To be
 /// [initialized](initialize) where it stays.
+#[must_use]
 pub const fn new() -> KEVENT {
     KEVENT {
         Header: DISPATCHER_HEADER {

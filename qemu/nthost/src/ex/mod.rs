@@ -5,7 +5,7 @@ pub mod cache_aware;
 #[cfg(target_os = "none")]
 pub mod callback;
 #[cfg(target_os = "none")]
-mod event;
+pub mod event;
 #[cfg(target_os = "none")]
 pub mod fast_mutex;
 #[cfg(target_os = "none")]

@@ -265,6 +265,16 @@ fn enter_critical_region() {
     unsafe { (*thread::current()).kernel_apc_disable -= 1 };
 }
 
+/// Puts a pointer in the place of the thread that runs.
+fn set_owner(resource: *mut ERESOURCE, owner: u64) {
+    let found = with(resource as u64, |state| {
+        state.own(me()).map(|own| own.id = owner).is_some()
+    });
+    if !found {
+        bugcheck::bugcheck(code::RESOURCE_NOT_OWNED, [resource as u64, me(), 0, 0]);
+    }
+}
+
 nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// Makes a free resource.
@@ -454,12 +464,24 @@ nt_export! {
     ///
     /// The calling thread has the resource.
     pub unsafe fn ExSetResourceOwnerPointer(resource: *mut ERESOURCE, owner: u64) {
-        let found = with(resource as u64, |state| {
-            state.own(me()).map(|own| own.id = owner).is_some()
-        });
-        if !found {
-            bugcheck::bugcheck(code::RESOURCE_NOT_OWNED, [resource as u64, me(), 0, 0]);
-        }
+        set_owner(resource, owner);
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// As ExSetResourceOwnerPointer. That the pointer is a thread's would let the kernel make that
+    /// more urgent, which nthost does for nobody who has a resource.
+    ///
+    /// Source: ExSetResourceOwnerPointerEx.
+    ///
+    /// # Safety
+    ///
+    /// The calling thread has the resource.
+    pub unsafe fn ExSetResourceOwnerPointerEx(
+        resource: *mut ERESOURCE,
+        owner: u64,
+        _flags: u32,
+    ) {
+        set_owner(resource, owner);
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;

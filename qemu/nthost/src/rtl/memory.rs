@@ -125,4 +125,88 @@ nt_export! {
         let second = unsafe { core::slice::from_raw_parts(second, count) };
         first.iter().zip(second).take_while(|(a, b)| a == b).count()
     }
+
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// How many bytes are equal to a pattern of four that repeats, from the start; zero for what is
+    /// not aligned, or no multiple of four.
+    ///
+    /// Source: RtlCompareMemoryUlong.
+    ///
+    /// # Safety
+    ///
+    /// The range can be read.
+    pub unsafe fn RtlCompareMemoryUlong(start: *const u8, count: usize, pattern: u32) -> usize {
+        if !start.addr().is_multiple_of(4) || !count.is_multiple_of(4) {
+            return 0;
+        }
+        // SAFETY: the caller's promise.
+        let bytes = unsafe { core::slice::from_raw_parts(start, count) };
+        let words = bytes.chunks_exact(4);
+        4 * words.take_while(|word| **word == pattern.to_le_bytes()).count()
+    }
+
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// Copies; the ranges do not overlap.
+    ///
+    /// Source: RtlCopyMemory.
+    ///
+    /// # Safety
+    ///
+    /// Both ranges are such.
+    pub unsafe fn RtlCopyMemory(to: *mut u8, from: *const u8, count: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { memcpy(to, from, count) };
+    }
+
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// Copies; the ranges do not overlap. That the cache is left alone is a matter of speed.
+    ///
+    /// Source: RtlCopyMemoryNonTemporal.
+    ///
+    /// # Safety
+    ///
+    /// Both ranges are such.
+    pub unsafe fn RtlCopyMemoryNonTemporal(to: *mut u8, from: *const u8, count: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { memcpy(to, from, count) };
+    }
+
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// Copies; the ranges may overlap.
+    ///
+    /// Source: RtlMoveMemory.
+    ///
+    /// # Safety
+    ///
+    /// Both ranges are such.
+    pub unsafe fn RtlMoveMemory(to: *mut u8, from: *const u8, count: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { memmove(to, from, count) };
+    }
+
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// Fills.
+    ///
+    /// Source: RtlFillMemory.
+    ///
+    /// # Safety
+    ///
+    /// The range can be written.
+    pub unsafe fn RtlFillMemory(to: *mut u8, count: usize, value: u8) {
+        // SAFETY: the caller's promise.
+        unsafe { memset(to, value.into(), count) };
+    }
+
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// Fills with zeros.
+    ///
+    /// Source: RtlZeroMemory.
+    ///
+    /// # Safety
+    ///
+    /// The range can be written.
+    pub unsafe fn RtlZeroMemory(to: *mut u8, count: usize) {
+        // SAFETY: the caller's promise.
+        unsafe { memset(to, 0, count) };
+    }
 }

@@ -13,8 +13,11 @@ pub mod debug_print;
 pub mod memory;
 pub mod number;
 #[cfg(target_os = "none")]
+pub mod once;
+#[cfg(target_os = "none")]
 pub mod owned;
 pub mod printf;
+pub mod resource;
 pub mod string;
 pub mod time;
 pub mod utf8;

@@ -18,6 +18,7 @@ mod irp;
 mod lock;
 mod notify;
 mod object;
+mod once;
 mod priority;
 mod property;
 mod registers;
@@ -95,6 +96,7 @@ pub fn run(switches: Switches<'_>) -> ! {
         format::TESTS,
         registers::TESTS,
         registry::TESTS,
+        once::TESTS,
         irp::TESTS,
         error_log::TESTS,
         property::TESTS,

@@ -128,6 +128,8 @@ pub const CmResourceTypePort: u8 = 1;
 pub const CmResourceTypeInterrupt: u8 = 2;
 /// `CmResourceTypeMemory`.
 pub const CmResourceTypeMemory: u8 = 3;
+/// `CmResourceTypeMemoryLarge`.
+pub const CmResourceTypeMemoryLarge: u8 = 7;
 /// `CmResourceTypeDevicePrivate`.
 pub const CmResourceTypeDevicePrivate: u8 = 5;
 
