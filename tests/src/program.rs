@@ -42,6 +42,19 @@ impl Program {
         Self { booted }
     }
 
+    /// Boots a machine with the driver, in which processors can be stopped.
+    ///
+    /// # Panics
+    ///
+    /// If it does not start.
+    #[must_use]
+    pub fn boot_with_breakpoints(machine: &str) -> Self {
+        let mut manifest = manifest();
+        manifest.breakpoints = true;
+        let booted = boot(machine, &options(manifest)).unwrap_or_else(|fault| panic!("{fault}"));
+        Self { booted }
+    }
+
     /// The program's file.
     #[must_use]
     pub fn executable(&self) -> PathBuf {

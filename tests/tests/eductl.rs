@@ -365,3 +365,49 @@ fn the_machine_is_looked_at_and_its_devices_are_put_through_their_lives() {
     let ending = machine.booted.session.finish(limit);
     ending.unwrap_or_else(|fault| panic!("{fault}"));
 }
+
+#[test]
+fn a_processor_is_stopped_where_the_driver_calls_the_kernel_and_goes_on() {
+    let machine = Program::boot_with_breakpoints("smp4");
+    let breakpoint = ["host", "breakpoint"];
+    let with = |arguments: &[&'static str]| [&breakpoint, arguments].concat();
+    let routine = "KeInsertQueueDpc";
+    machine.check(&with(&["set", routine]), 0, &["done"]);
+    let running = machine.start(&["factorial", "5"]);
+    let stops = || machine.json(&with(&["list"]))["stops"].clone();
+    machine.until("a processor stops", || stops()[0]["routine"] == routine);
+    let stop = stops()[0].clone();
+    // In the ISR: above DISPATCH_LEVEL.
+    assert!(stop["irql"].as_u64() > Some(2), "{stop}");
+    assert!(
+        stop["module"]
+            .as_str()
+            .is_some_and(|name| name.starts_with("eduwdm"))
+    );
+    machine.check(&with(&["list"]), 0, &["stop ", routine, "eduwdm"]);
+    assert_eq!(
+        machine.counter("0", "compute", "completed"),
+        0,
+        "it is held"
+    );
+    let id = stop["stop"].to_string();
+    machine.check(&["host", "breakpoint", "continue", &id], 0, &["done"]);
+    machine.finish(running, 0, &["5! = 120"]);
+    machine.check(
+        &["host", "breakpoint", "continue", &id],
+        3,
+        &["STATUS_NOT_FOUND"],
+    );
+    let words = [
+        "a breakpoint at NoSuchRoutine",
+        "STATUS_PROCEDURE_NOT_FOUND",
+    ];
+    machine.check(&with(&["set", "NoSuchRoutine"]), 3, &words);
+    machine.check(&with(&["set", routine]), 0, &["done"]);
+    machine.check(&with(&["clear"]), 0, &["done"]);
+    machine.check(&["factorial", "6"], 0, &["6! = 720"]);
+    machine.booted.shut_down();
+    let machine = Program::boot("up");
+    machine.check(&with(&["set", routine]), 3, &["STATUS_NOT_SUPPORTED"]);
+    machine.booted.shut_down();
+}

@@ -89,6 +89,8 @@ rows! {
     0xc000_0059 STATUS_REVISION_MISMATCH, 1306 ERROR_REVISION_MISMATCH:
         "program and driver were built for different versions of the interface",
         "install the driver and the program from one package";
+    0xc000_007a STATUS_PROCEDURE_NOT_FOUND, 127 ERROR_PROC_NOT_FOUND:
+        "there is no routine of this name", "write it as drivers import it";
     0xc000_007b STATUS_INVALID_IMAGE_FORMAT, 193 ERROR_BAD_EXE_FORMAT:
         "the image is damaged or no driver for this machine", "build or copy it again";
     0xc000_009a STATUS_INSUFFICIENT_RESOURCES, 1450 ERROR_NO_SYSTEM_RESOURCES:
@@ -100,7 +102,8 @@ rows! {
         "the device is not started, or stopped for the moment", "start it, or try again";
     0xc000_00b5 STATUS_IO_TIMEOUT, 121 ERROR_SEM_TIMEOUT:
         "what was waited for did not happen in the time given", "wait longer, or raise the event";
-    0xc000_00bb STATUS_NOT_SUPPORTED, 50 ERROR_NOT_SUPPORTED: "the device cannot do that", "";
+    0xc000_00bb STATUS_NOT_SUPPORTED, 50 ERROR_NOT_SUPPORTED: "the device or the machine cannot do that",
+        "";
     0xc000_00c0 STATUS_DEVICE_DOES_NOT_EXIST, 55 ERROR_DEV_NOT_EXIST:
         "the device is gone", "plug it in, or list the devices that are there";
     0xc000_00e8 STATUS_INVALID_USER_BUFFER, 1784 ERROR_INVALID_USER_BUFFER:

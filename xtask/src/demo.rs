@@ -38,6 +38,9 @@ pub struct MachineOptions {
     /// What is loaded: a manifest in TOML, with its images beside it; eduwdm's if none is given
     #[arg(long, value_name = "FILE")]
     pub manifest: Option<PathBuf>,
+    /// Let `eductl host breakpoint` stop processors, some of which are kept free for that
+    #[arg(long)]
+    pub breakpoints: bool,
     /// Show what nthost logs
     #[arg(long)]
     pub log: bool,
@@ -114,7 +117,8 @@ impl MachineOptions {
         artifacts: &Artifacts,
     ) -> anyhow::Result<session::Options> {
         let path = self.manifest.as_deref();
-        let manifest = manifest::load(path.unwrap_or_else(|| Path::new(manifest::EDUWDM)))?;
+        let mut manifest = manifest::load(path.unwrap_or_else(|| Path::new(manifest::EDUWDM)))?;
+        manifest.breakpoints |= self.breakpoints;
         let mut options = session::Options::new(manifest);
         options.accelerator = self.accelerator;
         progress::step("choosing the accelerator", || {

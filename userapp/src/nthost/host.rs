@@ -117,6 +117,12 @@ fn describe(request: &HostRequest) -> String {
         HostRequest::DevicePower { device, state } => format!("D{state} for {device}"),
         HostRequest::SystemPower { state } => format!("S{state}"),
         HostRequest::UnloadDriver { service } => format!("unloading {service}"),
+        HostRequest::Breakpoint(BreakpointRequest::Set { routine, .. }) => {
+            format!("a breakpoint at {routine}")
+        }
+        HostRequest::Breakpoint(BreakpointRequest::Continue { id }) => {
+            format!("going on from stop {id}")
+        }
         other => format!("{other:?}"),
     }
 }

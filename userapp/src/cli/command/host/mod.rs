@@ -1,6 +1,7 @@
 //! `eductl host`: what a person does to a machine rather than asks a device, for nthost only:
 //! plug and play, power, faults, and what the kernel knows.
 
+mod breakpoint;
 mod fault;
 mod show;
 
@@ -69,6 +70,8 @@ enum Action {
     },
     /// Has something go wrong.
     Fault(fault::Arguments),
+    /// Stops processors where a driver calls the kernel.
+    Breakpoint(breakpoint::Arguments),
     /// Ends the machine.
     #[command(after_help = "Example: eductl host shutdown")]
     Shutdown,
@@ -145,6 +148,7 @@ impl Arguments {
                 done(context, &host, HostRequest::UnloadDriver { service })
             }
             Action::Fault(arguments) => arguments.run(context, &host),
+            Action::Breakpoint(arguments) => arguments.run(context, &host),
             Action::Shutdown => done(context, &host, HostRequest::Shutdown { code: 0 }),
         }
     }
