@@ -114,18 +114,32 @@ impl Context {
     /// A bar for something that takes a while. Nothing is drawn for machines, nor where nobody
     /// looks.
     pub fn progress(&self, length: u64, what: &str) -> ProgressBar {
-        let target = if self.json || !io::stderr().is_terminal() {
-            ProgressDrawTarget::hidden()
-        } else {
-            ProgressDrawTarget::stderr()
-        };
-        let bar = ProgressBar::with_draw_target(Some(length), target);
+        let bar = ProgressBar::with_draw_target(Some(length), self.progress_target());
         let style = ProgressStyle::with_template("{msg} {wide_bar} {pos}/{len} {elapsed}");
         if let Ok(style) = style {
             bar.set_style(style);
         }
         bar.set_message(what.to_owned());
         bar
+    }
+
+    /// As [`Self::progress`], for something that takes nobody knows how long.
+    pub fn patience(&self, what: &str) -> ProgressBar {
+        let bar = ProgressBar::with_draw_target(None, self.progress_target());
+        if let Ok(style) = ProgressStyle::with_template("{spinner} {msg} {elapsed}") {
+            bar.set_style(style);
+        }
+        bar.set_message(what.to_owned());
+        bar.enable_steady_tick(Duration::from_millis(100));
+        bar
+    }
+
+    fn progress_target(&self) -> ProgressDrawTarget {
+        if self.json || !io::stderr().is_terminal() {
+            ProgressDrawTarget::hidden()
+        } else {
+            ProgressDrawTarget::stderr()
+        }
     }
 }
 

@@ -26,6 +26,7 @@ impl Arguments {
             .map(|n| edu.factorial(*n))
             .collect::<Result<_, _>>()?;
         let mut answers: Vec<FactorialOutput> = Vec::new();
+        let bar = context.progress(self.numbers.len() as u64, "factorial");
         for (n, request) in self.numbers.iter().zip(requests) {
             let answer = request.wait()?;
             if answer.n != *n || answer.result != factorial_mod_2_32(*n) {
@@ -37,7 +38,9 @@ impl Arguments {
                 )));
             }
             answers.push(answer);
+            bar.inc(1);
         }
+        bar.finish_and_clear();
         let json: Vec<_> = answers.iter().map(json).collect();
         context.print(&json!({ "factorials": json }), |out| {
             for answer in &answers {

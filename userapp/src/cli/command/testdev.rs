@@ -31,12 +31,15 @@ impl Arguments {
             .test
             .map_or_else(|| (0..TEST_COUNT).collect(), |test| vec![test]);
         let mut runs = Vec::new();
+        let progress = context.progress((bars.len() * tests.len()) as u64, "testdev");
         for bar in &bars {
             for test in &tests {
                 let run = testdev.run(*bar, *test, self.writes)?.wait()?;
                 runs.push((*bar, *test, run));
+                progress.inc(1);
             }
         }
+        progress.finish_and_clear();
         let json = json!({
             "memory_length": info.memory_length,
             "port_length": info.port_length,

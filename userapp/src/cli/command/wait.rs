@@ -26,7 +26,11 @@ pub struct Arguments {
 
 impl Arguments {
     pub fn run(&self, context: &Context) -> Result<(), Error> {
-        let answer = context.edu()?.wait_event(self.mask, self.limit)?.wait()?;
+        let request = context.edu()?.wait_event(self.mask, self.limit)?;
+        let bar = context.patience(&format!("waiting for {:#x}", self.mask));
+        let answer = request.wait();
+        bar.finish_and_clear();
+        let answer = answer?;
         let json = json!({
             "bits": answer.bits,
             "interrupt_processor": answer.interrupt_processor,

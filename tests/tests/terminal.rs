@@ -1,4 +1,5 @@
-//! `eductl top` in a terminal, watching real devices.
+//! The program in a terminal: `top` watches real devices, progress is shown and cleared, and keys
+//! interrupt.
 #![cfg(target_os = "linux")]
 
 use std::{
@@ -193,4 +194,38 @@ fn ctrl_c_and_the_machines_end_leave_the_terminal_as_it_was() {
     machine.until("the terminal is as it was", || top.is_restored());
     // It says why, on the shell's screen.
     top.until(&machine, &["eductl: ", "machine"]);
+}
+
+#[test]
+fn what_takes_a_while_says_so_and_ctrl_c_ends_it() {
+    let machine = Program::boot("smp4");
+    let mut terminal = Terminal::start(&machine, &["wait", "0x2"]);
+    terminal.until(&machine, &["waiting for 0x2"]);
+    machine.until("the driver has the request", || {
+        machine.counter("0", "events", "depth") == 1
+    });
+    machine.check(&["raise", "0x2"], 0, &["raised 0x2"]);
+    terminal.until(&machine, &["raised 0x2, interrupt on processor"]);
+    assert_eq!(terminal.child.wait().unwrap().code(), Some(0));
+    let shown = terminal.screen().contents();
+    assert!(!shown.contains("waiting"), "{shown}");
+    for arguments in [
+        &["wait", "0x2"][..],
+        &["stress", "--seed", "5", "--duration", "3600"],
+        &["bench", "--requests", "1000000000"],
+    ] {
+        let mut terminal = Terminal::start(&machine, arguments);
+        let progress = match arguments[0] {
+            "wait" => "waiting for 0x2",
+            "stress" => "stress, seed 0x5",
+            _ => "bench",
+        };
+        terminal.until(&machine, &[progress]);
+        // The terminal makes a signal of it.
+        terminal.type_keys(b"\x03");
+        assert_eq!(terminal.child.wait().unwrap().code(), Some(130));
+        terminal.until(&machine, &["eductl: interrupted"]);
+        assert!(terminal.is_restored());
+    }
+    machine.booted.shut_down();
 }
