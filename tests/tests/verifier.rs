@@ -11,8 +11,11 @@ use eduwdm_qemu::{Machine, Session, serial::Bugcheck};
 use eduwdm_tests::{artifacts, options};
 use nthost_protocol::{
     HostRequest, Manifest,
+    host::PnpOperation,
     manifest::{DriverImage, RegistryData, RegistryValue, Role},
 };
+
+const EDU: &str = r"PCI\VEN_1234&DEV_11E8";
 
 /// How long the machine may take to its end: no test measures time.
 const LIMIT: Duration = Duration::from_mins(1);
@@ -44,7 +47,11 @@ fn manifest(driver: &str, misdeed: &str) -> Manifest {
         service: driver.to_owned(),
         image: format!("{driver}.sys"),
         role: Role::Function,
-        hardware_ids: Vec::new(),
+        // One that needs a device is the only one here that gets any.
+        hardware_ids: match driver {
+            "wrong_device" => vec![EDU.to_owned()],
+            _ => Vec::new(),
+        },
         service_values: vec![misdeed],
         device_values: Vec::new(),
         security: None,
@@ -53,6 +60,20 @@ fn manifest(driver: &str, misdeed: &str) -> Manifest {
         drivers: vec![driver],
         ..Manifest::default()
     }
+}
+
+/// Removes what devices a driver has.
+fn remove(host: &NtHost, service: &str) -> Result<(), String> {
+    for device in host.devices().map_err(|fault| fault.to_string())? {
+        if device.service != service {
+            continue;
+        }
+        for operation in [PnpOperation::QueryRemove, PnpOperation::Remove] {
+            let done = host.pnp(&device.instance, operation);
+            done.map_err(|fault| fault.to_string())?;
+        }
+    }
+    Ok(())
 }
 
 /// Has a machine end by a misdeed, and gives the bug check with its stack's functions and the
@@ -72,6 +93,7 @@ fn end(driver: &str, misdeed: &str, when: When) -> Result<(Bugcheck, String, Str
                 return Err(format!("it ended before its time:\n{}", log(&session)));
             }
             let host = NtHost::connect(session.socket()).map_err(|fault| fault.to_string())?;
+            remove(&host, driver)?;
             let service = driver.to_owned();
             // The machine ends instead of an answer.
             if let Ok(status) = host.host(HostRequest::UnloadDriver { service }) {
@@ -96,6 +118,7 @@ fn routine(misdeed: &str) -> &str {
         "end_with_mutex" => "end_with_mutex_thread",
         "end_in_region" => "end_in_region_thread",
         "exhaust_stack" => "depth",
+        "touch_paged_in_interrupt" => "touch_paged",
         other => other,
     }
 }
@@ -114,7 +137,9 @@ fn check(driver: &str, row: Row) -> Result<(), String> {
     }
     let named = match when {
         Done => functions.contains(&format!("{driver}.sys!{} at ", routine(misdeed))),
-        Logged | Unloaded => log.contains(&format!("{driver}.sys")),
+        Logged | Unloaded => log
+            .lines()
+            .any(|line| line.contains("verifier: ") && line.contains(&format!("{driver}.sys"))),
     };
     if !named {
         return Err(format!("the driver is not named:\n{log}\n{functions}"));
@@ -363,4 +388,55 @@ fn what_is_right_with_reserved_mappings_and_pageable_sections_is_let_through() {
     let service = "wrong_map".to_owned();
     let unloaded = host.host_success(HostRequest::UnloadDriver { service });
     unloaded.unwrap_or_else(|fault| panic!("{fault}\n{log}"));
+}
+
+#[test]
+fn a_misdeed_with_a_device_ends_in_its_bug_check() {
+    check_all(
+        "wrong_device",
+        &[
+            ("put_adapter_twice", Done, 0xe6, &[(1, 0x18)]),
+            ("use_adapter_after_put", Done, 0xe6, &[(1, 0x18)]),
+            ("use_no_adapter", Done, 0xe6, &[(1, 0x19)]),
+            (
+                "put_adapter_with_common_buffer",
+                Done,
+                0xe6,
+                &[(1, 7), (3, 1)],
+            ),
+            ("free_common_buffer_twice", Done, 0xe6, &[(1, 3), (2, 1)]),
+            (
+                "allocate_common_buffer_at_dispatch",
+                Done,
+                0xe6,
+                &[(1, 0x13), (2, 2), (3, 0), (4, 2)],
+            ),
+            (
+                "allocate_channel_below_dispatch",
+                Done,
+                0xe6,
+                &[(1, 0x13), (2, 1), (3, 2), (4, 0)],
+            ),
+            ("allocate_channel_thrice", Done, 0xe6, &[(1, 0x0b), (2, 2)]),
+            ("put_adapter_with_registers", Done, 0xe6, &[(1, 9), (3, 2)]),
+            ("free_registers_twice", Done, 0xe6, &[(1, 5)]),
+            ("free_mapped_registers", Done, 0xe6, &[(1, 0x10), (2, 1)]),
+            ("map_more_than_allocated", Done, 0xe6, &[(1, 0x15)]),
+            ("map_beyond_mdl", Done, 0xe6, &[(1, 0x1b)]),
+            ("map_unlocked_buffer", Done, 0xe6, &[(1, 0x0e)]),
+            ("flush_what_is_not_mapped", Done, 0xe6, &[(1, 0x16)]),
+            ("put_adapter_with_list", Done, 0xe6, &[(1, 0x0a), (3, 1)]),
+            ("put_list_twice", Done, 0xe6, &[(1, 6)]),
+            (
+                "lower_irql_in_interrupt",
+                Logged,
+                0xc4,
+                &[(1, 0x111), (4, 2)],
+            ),
+            ("touch_paged_in_interrupt", Done, 0xd1, &[(3, 1)]),
+            ("take_interrupt_lock_twice", Done, 0x0f, &[]),
+            ("leave_adapter", Unloaded, 0xc4, &[(1, 0x62), (4, 1)]),
+            ("leave_interrupt", Unloaded, 0xce, &[]),
+        ],
+    );
 }

@@ -16,6 +16,7 @@ use super::{apic, ioapic};
 use crate::{
     export::{DIRQL_MAX, DIRQL_MIN},
     ke::{irql, lock::HighLock, noise, pcr, spinlock},
+    mm::pageable,
     verifier::{routine::Before, trace},
 };
 
@@ -168,6 +169,7 @@ pub unsafe fn call(interrupt: *mut Interrupt) -> bool {
     irql::set(object.synchronize_irql.max(before));
     // SAFETY: the lock that the object was connected with.
     unsafe { spinlock::acquire(object.lock) };
+    pageable::trim();
     let claimed = match object.service {
         Service::Line(routine) => {
             let before = Before::calling(routine as usize as u64);

@@ -6,7 +6,7 @@
 //! is connected and active until its last is not.
 
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
-use core::{ffi::c_void, sync::atomic::AtomicU64};
+use core::{ffi::c_void, ops::Range, sync::atomic::AtomicU64};
 
 use nthost_nt::{
     io::{
@@ -344,6 +344,16 @@ fn set_active(context: *mut c_void, active: bool) {
     if active {
         source::enable(node);
     }
+}
+
+/// The first interrupt that was connected from a range of code and still is: what the driver got
+/// for it, and from where.
+#[must_use]
+pub fn connected_from(code: &Range<u64>) -> Option<(u64, u64)> {
+    let connections = CONNECTIONS.lock();
+    let mut all = connections.iter();
+    let (key, connection) = all.find(|(_, one)| code.contains(&(one.caller as u64)))?;
+    Some((*key as u64, connection.caller as u64))
 }
 
 /// What is connected: a line for each.

@@ -77,13 +77,13 @@ pub fn check_unloaded(driver: &Driver, module: &Module) {
         return;
     }
     for irp in &left {
-        log!("verifier", "{} leaves irp {irp:#x}", driver.image.service);
+        log!("verifier", "{} leaves irp {irp:#x}", driver.image.image);
     }
     for device in &devices {
         log!(
             "verifier",
             "{} leaves device {:#x}",
-            driver.image.service,
+            driver.image.image,
             device.addr()
         );
     }

@@ -5,7 +5,7 @@
 
 use nthost_protocol::manifest::VerifierOption;
 
-use super::is_on;
+use super::{call, is_on};
 use crate::ke::{
     bugcheck::{self, code},
     irql, thread,
@@ -48,6 +48,7 @@ impl Before {
     pub fn after_dispatch(self) {
         let apcs = apcs();
         if apcs != self.apcs && is_on(VerifierOption::IoVerification) {
+            self.blame("what holds APCs back");
             violation([0xc5, self.routine, count(apcs), count(self.apcs)]);
         }
     }
@@ -59,11 +60,22 @@ impl Before {
             return;
         }
         if level != self.level {
+            self.blame("the IRQL");
             violation([0xfa, self.routine, self.level.into(), level.into()]);
         }
         if apcs != self.apcs {
+            self.blame("what holds APCs back");
             violation([0xfb, self.routine, count(apcs), count(self.apcs)]);
         }
+    }
+
+    /// The routine has returned, so that no stack names it.
+    fn blame(&self, what: &str) {
+        let (module, offset) = call::module_of(self.routine);
+        log!(
+            "verifier",
+            "the routine at {module}+{offset:#x} changed {what}"
+        );
     }
 
     /// A DPC's routine has returned.
@@ -71,6 +83,12 @@ impl Before {
         let (level, apcs) = (irql::current(), apcs());
         if !is_on(VerifierOption::MiscellaneousChecks) {
             return;
+        }
+        if level != self.level {
+            self.blame("the IRQL");
+        }
+        if apcs != self.apcs {
+            self.blame("what holds APCs back");
         }
         if level < self.level {
             // Parameter 4: 1 for a level that is not allowed inside a DPC's routine.
@@ -89,6 +107,7 @@ impl Before {
     pub fn after_interrupt(self) {
         let level = irql::current();
         if level != self.level && is_on(VerifierOption::MiscellaneousChecks) {
+            self.blame("the IRQL");
             violation([0x111, self.routine, self.level.into(), level.into()]);
         }
     }

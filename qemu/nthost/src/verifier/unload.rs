@@ -4,7 +4,7 @@
 //! Sources: "Pool Tracking" and "Miscellaneous Checks" of Driver Verifier; bug check 0xC4,
 //! subcode 0x62, for what was not freed; bug check 0xCE
 //! (DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS) for lookaside lists, resources,
-//! timers and callbacks;
+//! interrupts, timers and callbacks;
 //! bug check 0xC7 for DPCs and timers in the image itself.
 
 use core::ops::Range;
@@ -17,6 +17,8 @@ use super::{
 };
 use crate::{
     ex::{callback, lookaside, resource, timer},
+    hal::dma::adapter,
+    io::interrupt,
     ke::bugcheck::{self, code},
     mm::pool,
     pe::module::Module,
@@ -48,8 +50,10 @@ fn check_objects(image: &Range<u64>) {
     let lists = lists.map(|(address, caller)| ("lookaside list", address, caller));
     let resources = resource::all().into_iter();
     let resources = resources.map(|(address, caller)| ("resource", address, caller));
+    let interrupt = interrupt::connected_from(image).into_iter();
+    let interrupt = interrupt.map(|(address, caller)| ("connected interrupt", address, caller));
     let mut first = None;
-    for (what, address, caller) in lists.chain(resources) {
+    for (what, address, caller) in lists.chain(resources).chain(interrupt) {
         if image.contains(&caller) {
             line(what, address, caller);
             first.get_or_insert(address);
@@ -113,6 +117,12 @@ fn check_memory(module: &Module, image: &Range<u64>) {
                 left += 1;
                 line(what, address, held.caller);
             }
+        }
+    }
+    for (adapter, caller) in adapter::all() {
+        if image.contains(&caller) {
+            left += 1;
+            line("DMA adapter", adapter, caller);
         }
     }
     if left != 0 {

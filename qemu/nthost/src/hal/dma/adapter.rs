@@ -103,6 +103,18 @@ pub struct Waiting {
 /// The adapters that exist, by their addresses. Taken before an adapter's own lock.
 static ADAPTERS: SpinLock<BTreeSet<usize>> = SpinLock::new(BTreeSet::new());
 
+/// All adapters, and who got them.
+#[must_use]
+pub fn all() -> Vec<(u64, u64)> {
+    let adapters = ADAPTERS.lock();
+    let adapters = adapters.iter().map(|&address| {
+        let adapter = core::ptr::with_exposed_provenance::<Adapter>(address);
+        // SAFETY: it is among the adapters as long as it exists.
+        (address as u64, unsafe { (*adapter).caller })
+    });
+    adapters.collect()
+}
+
 /// The adapter that a driver passes. Bug check 0xE6 if it is none.
 ///
 /// # Safety
