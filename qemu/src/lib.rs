@@ -23,6 +23,8 @@ pub mod demo;
 #[cfg(unix)]
 pub mod device_trace;
 #[cfg(unix)]
+pub mod figures;
+#[cfg(unix)]
 pub mod guest;
 #[cfg(unix)]
 pub mod qmp;

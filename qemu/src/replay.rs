@@ -27,7 +27,7 @@ pub const SEED_VARIABLE: &str = "EDUWDM_SEED";
 pub const ROUNDS: u32 = 12;
 
 /// Each instruction takes 2^3 ns.
-const SHIFT: u8 = 3;
+pub const SHIFT: u8 = 3;
 
 /// A bit that the driver lets applications raise and wait for.
 const EVENT: u32 = 0x80;
@@ -43,6 +43,7 @@ pub fn options(seed: u64, rounds: u32) -> Result<Options, ManifestError> {
     manifest.exercise = Some(Exercise {
         rounds,
         requests: requests(),
+        measure: 0,
     });
     let mut options = Options::new(manifest);
     options.accelerator = Choice::Tcg;

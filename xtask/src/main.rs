@@ -4,6 +4,8 @@ mod build;
 mod check;
 #[cfg(unix)]
 mod demo;
+#[cfg(unix)]
+mod figures;
 mod layout;
 mod package;
 mod packages;
@@ -48,6 +50,9 @@ enum Command {
     /// Boots a machine and keeps it running, for eductl from other terminals
     #[cfg(unix)]
     Run(run::Options),
+    /// Measures nthost, and writes the figures into its README
+    #[cfg(unix)]
+    Figures(figures::Options),
     /// Runs all tests, on the host and in QEMU
     Test(test::Options),
     /// Makes the driver package for a Windows test machine: signed, with its catalog and scripts
@@ -83,6 +88,8 @@ fn run_command(command: Command) -> anyhow::Result<()> {
         Command::Demo(options) => demo::run(&options),
         #[cfg(unix)]
         Command::Run(options) => run::run(&options),
+        #[cfg(unix)]
+        Command::Figures(options) => figures::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Package(options) => package::run(&options),
         #[cfg(unix)]

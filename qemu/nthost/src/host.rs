@@ -14,7 +14,7 @@ use crate::{
     hal::exit,
     io::{driver, interrupt, leak},
     ke::{lock::SpinLock, pcr, spinlock, time},
-    mm::{phys, pool},
+    mm::{PAGE_SIZE, phys, pool},
     pnp, po, system, transport,
     verifier::{
         self,
@@ -120,6 +120,7 @@ fn machine() -> Machine {
             .collect(),
         boot_us: system::boot_us(),
         exports: export::all().len() as u32,
+        free: phys::free_pages() * PAGE_SIZE,
     }
 }
 

@@ -18,6 +18,10 @@ pub struct Exercise {
     /// The requests from which those of a round are chosen.
     #[serde(default)]
     pub requests: Vec<ExerciseRequest>,
+    /// How often each of the requests is made before, one after the other, to measure what it
+    /// takes: for each device the log says it in counts of the time-stamp counter.
+    #[serde(default)]
+    pub measure: u32,
 }
 
 /// A request.

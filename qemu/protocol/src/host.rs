@@ -130,6 +130,8 @@ pub struct Machine {
     pub boot_us: u64,
     /// Kernel routines that drivers can import.
     pub exports: u32,
+    /// Bytes of memory that nobody uses at this moment.
+    pub free: u64,
 }
 
 /// A processor.

@@ -13,6 +13,7 @@ use nthost_protocol::{
 
 use super::{manager, node};
 use crate::{
+    hal::time,
     io::{event::Event, interface},
     ke::{lock::SpinLock, once::Once},
     ps,
@@ -102,6 +103,13 @@ pub fn run(exercise: &Exercise, seed: u64) {
         ended,
     };
     let mut random = Sequence::new(seed);
+    for node in node::all() {
+        if exercise.measure != 0 && node.state().state == DeviceState::Started {
+            for path in interface::enabled_of(node.pdo()) {
+                measure(&mut calls, &mut random, exercise, &node.instance, path);
+            }
+        }
+    }
     for _ in 0..exercise.rounds {
         for node in node::all() {
             if node.state().state == DeviceState::Started {
@@ -122,13 +130,8 @@ pub fn run(exercise: &Exercise, seed: u64) {
     );
 }
 
-fn round(
-    calls: &mut Calls,
-    random: &mut Sequence,
-    exercise: &Exercise,
-    instance: &str,
-    path: String,
-) {
+/// Opens a device.
+fn open(calls: &mut Calls, path: String) -> Option<Handle> {
     let opened = calls.begin(|id| ProcessRequest::Create {
         id,
         thread: ThreadId(0),
@@ -139,14 +142,57 @@ fn round(
         token: Token::Administrator,
     });
     let opened = calls.end(opened);
-    if !nt_success(opened.status) {
+    nt_success(opened.status).then_some(Handle(opened.information))
+}
+
+/// What each request takes, from the system call to the end of the wait for its completion.
+fn measure(
+    calls: &mut Calls,
+    random: &mut Sequence,
+    exercise: &Exercise,
+    instance: &str,
+    path: String,
+) {
+    let Some(handle) = open(calls, path) else {
         return;
+    };
+    for (index, chosen) in exercise.requests.iter().enumerate() {
+        let mut once = |random: &mut Sequence| {
+            let id = request(calls, random, chosen, ThreadId(0), handle);
+            calls.end(id).status
+        };
+        // What is set up with the first request is not counted.
+        let status = once(random);
+        let begun = time::counter();
+        for _ in 0..exercise.measure {
+            once(random);
+        }
+        let counts = (time::counter() - begun) / u64::from(exercise.measure);
+        log!(
+            "measure",
+            "{instance}: request {index} takes {counts} counts, and ends in {status:#010x}"
+        );
     }
-    let handle = Handle(opened.information);
+    close(calls, handle);
+}
+
+fn round(
+    calls: &mut Calls,
+    random: &mut Sequence,
+    exercise: &Exercise,
+    instance: &str,
+    path: String,
+) {
+    let Some(handle) = open(calls, path) else {
+        return;
+    };
     let mut outstanding = Vec::new();
     if !exercise.requests.is_empty() {
         for _ in 0..random.below(REQUESTS) {
-            outstanding.push(request(calls, random, exercise, handle));
+            let index = random.below(exercise.requests.len() as u64) as usize;
+            let thread = ThreadId(random.below(THREADS) as u32);
+            let chosen = &exercise.requests[index];
+            outstanding.push(request(calls, random, chosen, thread, handle));
         }
     }
     if random.below(3) == 0 {
@@ -193,13 +239,12 @@ fn close(calls: &mut Calls, handle: Handle) {
 fn request(
     calls: &mut Calls,
     random: &mut Sequence,
-    exercise: &Exercise,
+    chosen: &ExerciseRequest,
+    thread: ThreadId,
     handle: Handle,
 ) -> RequestId {
-    let chosen = random.below(exercise.requests.len() as u64) as usize;
-    let thread = ThreadId(random.below(THREADS) as u32);
     let byte = random.draw() as u8;
-    calls.begin(|id| match &exercise.requests[chosen] {
+    calls.begin(|id| match chosen {
         &ExerciseRequest::Read { offset, length } => ProcessRequest::Read {
             id,
             thread,

@@ -1,0 +1,266 @@
+//! Figures of nthost, measured: what it exports, how fast it boots, what a request costs, how much
+//! memory it needs.
+
+use std::{fmt, path::Path, time::Duration};
+
+use eductl::nthost::NtHost;
+use eduwdm_abi::Ioctl;
+use nthost_protocol::{
+    HostRequest,
+    exercise::{Exercise, ExerciseRequest},
+    host::Machine as Booted,
+};
+
+use crate::{Artifacts, Machine, Options, Session, SessionError, manifest, replay};
+
+/// Machines with more and more processors.
+const MACHINES: [&str; 4] = ["up", "smp4", "smp32", "smp128"];
+/// How often a request is made whose cost is measured.
+const REPEATED: u32 = 200;
+/// The device whose requests are measured.
+const DEVICE: &str = "VEN_1234&DEV_11E8";
+/// How long a machine may take to end.
+const LIMIT: Duration = Duration::from_mins(1);
+/// A control code that no driver here has, which the driver sees at once: `CTL_CODE` of
+/// `FILE_DEVICE_UNKNOWN`, function 0xfff, buffered, any access.
+const NULL: u32 = 0x0022_3ffc;
+
+/// What was measured.
+#[derive(Clone, Debug, Default)]
+pub struct Figures {
+    /// What executes the processors, as QEMU calls it.
+    pub accelerator: String,
+    /// Routines and variables that drivers can import.
+    pub exports: u32,
+    /// One for each machine.
+    pub boots: Vec<Boot>,
+    /// One for each kind of request.
+    pub requests: Vec<RequestCost>,
+}
+
+/// A boot.
+#[derive(Clone, Debug)]
+pub struct Boot {
+    /// Processors.
+    pub processors: usize,
+    /// Milliseconds from the reset to the entry of the first driver, in the machine's time.
+    pub milliseconds: u64,
+    /// MiB of memory that are in use once the devices are started.
+    pub used_mib: u64,
+    /// MiB of memory that the machine has.
+    pub memory_mib: u64,
+}
+
+/// What a request costs.
+#[derive(Clone, Debug)]
+pub struct RequestCost {
+    /// Which request.
+    pub name: &'static str,
+    /// Instructions with the verifier's options on.
+    pub verified: u64,
+    /// Instructions with all of them off.
+    pub unverified: u64,
+}
+
+/// Why there are no figures.
+#[derive(Debug, thiserror::Error)]
+pub enum FiguresError {
+    /// A machine did not do what it should.
+    #[error(transparent)]
+    Session(#[from] SessionError),
+    /// It could not be asked.
+    #[error(transparent)]
+    Asked(#[from] eductl::Error),
+    /// There is no such machine.
+    #[error(transparent)]
+    Machine(#[from] crate::machine::MachineError),
+    /// There is no such manifest.
+    #[error(transparent)]
+    Manifest(#[from] manifest::ManifestError),
+    /// The log does not say what a request costs.
+    #[error("the log has no measurement of request {0}:\n{1}")]
+    Unmeasured(usize, String),
+}
+
+/// Measures it all. `begins` is told what is measured next.
+///
+/// # Errors
+///
+/// [`FiguresError`].
+pub fn measure(
+    artifacts: &Artifacts,
+    mut begins: impl FnMut(&str),
+) -> Result<Figures, FiguresError> {
+    let mut figures = Figures::default();
+    for name in MACHINES {
+        begins(&format!("booting {name}"));
+        let machine = Machine::load(name)?;
+        let options = named(Options::new(manifest::load(Path::new(manifest::EDUWDM))?));
+        figures.accelerator = Session::accelerator(&machine, artifacts, &options)
+            .accelerator
+            .to_string();
+        let (booted, _) = run(&machine, artifacts, &options)?;
+        figures.exports = booted.exports;
+        figures.boots.push(Boot::of(&booted));
+    }
+    begins("counting instructions, verifier on");
+    let verified = costs(artifacts, true)?;
+    begins("counting instructions, verifier off");
+    let unverified = costs(artifacts, false)?;
+    let names = requests().map(|(name, _)| name);
+    let costs = names.into_iter().zip(verified.into_iter().zip(unverified));
+    figures.requests = costs
+        .map(|(name, (verified, unverified))| RequestCost {
+            name,
+            verified,
+            unverified,
+        })
+        .collect();
+    Ok(figures)
+}
+
+/// With a socket that no other session has.
+fn named(mut options: Options) -> Options {
+    options.name = Some(format!("figures-{}", std::process::id()));
+    options
+}
+
+/// Boots a machine; what it says of itself, and its log. Then it ends.
+fn run(
+    machine: &Machine,
+    artifacts: &Artifacts,
+    options: &Options,
+) -> Result<(Booted, Vec<String>), FiguresError> {
+    let mut session = Session::start(machine, artifacts, options, |_| ())?;
+    session.wait_ready()?;
+    let host = NtHost::connect(session.socket())?;
+    let booted = host.machine()?;
+    let log = session.guest.log.lines();
+    host.host_success(HostRequest::Shutdown { code: 0 })?;
+    session.finish(LIMIT)?;
+    Ok((booted, log))
+}
+
+/// The requests that are measured.
+fn requests() -> [(&'static str, ExerciseRequest); 2] {
+    let control = |code, output| ExerciseRequest::Control {
+        code,
+        input: Vec::new(),
+        output,
+    };
+    [
+        ("IOCTL that the driver does not know", control(NULL, 0)),
+        (
+            "IOCTL that the driver answers at once (`Identify`)",
+            control(Ioctl::Identify.code(), 4096),
+        ),
+    ]
+}
+
+/// What the requests cost, in instructions.
+fn costs(artifacts: &Artifacts, verifier: bool) -> Result<Vec<u64>, FiguresError> {
+    let mut options = named(replay::options(0, 0)?);
+    options.manifest.noise = None;
+    options.manifest.exercise = Some(Exercise {
+        rounds: 0,
+        requests: requests().map(|(_, request)| request).to_vec(),
+        measure: REPEATED,
+    });
+    if !verifier {
+        options.manifest.verifier = Some(Vec::new());
+    }
+    let (_, log) = run(&Machine::load("up")?, artifacts, &options)?;
+    (0..requests().len())
+        .map(|index| {
+            cost(&log, index).ok_or_else(|| FiguresError::Unmeasured(index, log.join("\n")))
+        })
+        .collect()
+}
+
+/// What the log says that a request takes.
+fn cost(log: &[String], index: usize) -> Option<u64> {
+    let marker = format!(": request {index} takes ");
+    let measured = log
+        .iter()
+        .filter(|line| line.contains("] measure: ") && line.contains(DEVICE))
+        .find_map(|line| line.split_once(&marker))?;
+    let counts: u64 = measured.1.split(' ').next()?.parse().ok()?;
+    // The time-stamp counter of a machine whose instructions are counted counts nanoseconds.
+    Some(counts >> replay::SHIFT)
+}
+
+impl Boot {
+    fn of(machine: &Booted) -> Self {
+        const MIB: u64 = 1 << 20;
+        let memory: u64 = machine.nodes.iter().map(|node| node.memory).sum();
+        Self {
+            processors: machine.processors.len(),
+            milliseconds: machine.boot_us / 1000,
+            used_mib: (memory - machine.free).div_ceil(MIB),
+            memory_mib: memory / MIB,
+        }
+    }
+}
+
+impl fmt::Display for Figures {
+    /// As Markdown.
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self {
+            accelerator,
+            exports,
+            boots,
+            requests,
+        } = self;
+        writeln!(f, "{exports} routines and variables are exported.\n")?;
+        writeln!(f, "Accelerator: {accelerator}.\n")?;
+        writeln!(
+            f,
+            "| processors | boot to `DriverEntry` | memory in use, devices started |"
+        )?;
+        writeln!(f, "|---|---|---|")?;
+        for boot in boots {
+            writeln!(
+                f,
+                "| {} | {} ms | {} MiB of {} |",
+                boot.processors, boot.milliseconds, boot.used_mib, boot.memory_mib
+            )?;
+        }
+        writeln!(
+            f,
+            "\nIn instructions, counted on one processor (`-icount`), from the system call to the \
+             end of the wait\nfor its completion, two changes of threads included:\n"
+        )?;
+        writeln!(f, "| request | verifier on | verifier off |")?;
+        writeln!(f, "|---|---|---|")?;
+        for request in requests {
+            writeln!(
+                f,
+                "| {} | {} | {} |",
+                request.name, request.verified, request.unverified
+            )?;
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_cost_is_that_of_the_request_of_the_device() {
+        let line = |device: &str, index, counts| {
+            format!(
+                "[  1.0 cpu0] measure: PCI\\{device}\\0: request {index} takes {counts} counts, and ends in 0x0"
+            )
+        };
+        let log = [
+            line("VEN_1B36&DEV_0005", 0, 8),
+            line(DEVICE, 0, 800),
+            line(DEVICE, 1, 1600),
+        ];
+        assert_eq!(cost(&log, 0), Some(100));
+        assert_eq!(cost(&log, 1), Some(200));
+        assert_eq!(cost(&log, 2), None);
+    }
+}
