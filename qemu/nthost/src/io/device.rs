@@ -33,6 +33,7 @@ use crate::{
         namespace::Named,
         object::{self, Kind},
     },
+    po,
 };
 
 /// Protects the lists of drivers' devices, attachments, and counts of handles. Nothing else is
@@ -292,6 +293,7 @@ fn delete_object(device: *mut c_void) {
     let driver = fields.DriverObject;
     remove_lock::forget_memory(device.addr(), fields.Size.into());
     security::forget(device);
+    po::forget(device);
     // SAFETY: made by `create`, and this is the device's end.
     drop(unsafe { Box::from_raw(fields.DeviceObjectExtension) });
     guarded::free(device.cast());
@@ -351,6 +353,7 @@ nt_export! {
             return verify::io_violation(verify::DELETED_TWICE, caller, device.addr(), 0);
         }
         timer::remove(device);
+        po::idle::forget(device);
         let guard = DEVICES.lock();
         // SAFETY: it is a device object.
         let extension = unsafe { extension(device) };

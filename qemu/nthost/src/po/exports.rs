@@ -107,6 +107,11 @@ static REPORTED: SpinLock<BTreeMap<usize, i32>> = SpinLock::new(BTreeMap::new())
 /// Devices whose drivers want to hear of shutdown. A leaf.
 static SHUTDOWN: SpinLock<Vec<usize>> = SpinLock::new(Vec::new());
 
+/// A device is gone: another at its address starts afresh.
+pub fn forget(device: *mut DEVICE_OBJECT) {
+    REPORTED.lock().remove(&device.addr());
+}
+
 /// The system shuts down: those who asked are told, the last to ask first.
 pub fn notify_shutdown() {
     let devices = core::mem::take(&mut *SHUTDOWN.lock());

@@ -2,4 +2,8 @@
 
 mod exports;
 pub mod host;
+pub mod idle;
 mod irp;
+pub mod setting;
+
+pub use exports::forget;

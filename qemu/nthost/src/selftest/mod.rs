@@ -19,6 +19,7 @@ mod lock;
 mod notify;
 mod object;
 mod once;
+mod power;
 mod priority;
 mod property;
 mod registers;
@@ -103,6 +104,7 @@ pub fn run(switches: Switches<'_>) -> ! {
         notify::TESTS,
         zw::TESTS,
         reserved::TESTS,
+        power::TESTS,
     ];
     let (mut passed, mut failed) = (0, 0);
     for &(name, test) in suites.into_iter().flatten() {

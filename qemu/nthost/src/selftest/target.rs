@@ -16,8 +16,8 @@ use nthost_nt::{
         irp::{IO_STATUS_BLOCK, IRP},
         major::{
             IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_DEVICE_CONTROL,
-            IRP_MJ_FLUSH_BUFFERS, IRP_MJ_INTERNAL_DEVICE_CONTROL, IRP_MJ_READ, IRP_MJ_SHUTDOWN,
-            IRP_MJ_WRITE,
+            IRP_MJ_FLUSH_BUFFERS, IRP_MJ_INTERNAL_DEVICE_CONTROL, IRP_MJ_POWER, IRP_MJ_READ,
+            IRP_MJ_SHUTDOWN, IRP_MJ_WRITE,
         },
         stack::SL_PENDING_RETURNED,
     },
@@ -78,6 +78,7 @@ pub fn driver() -> *mut DRIVER_OBJECT {
             IRP_MJ_WRITE,
             IRP_MJ_FLUSH_BUFFERS,
             IRP_MJ_SHUTDOWN,
+            IRP_MJ_POWER,
             IRP_MJ_DEVICE_CONTROL,
             IRP_MJ_INTERNAL_DEVICE_CONTROL,
         ];

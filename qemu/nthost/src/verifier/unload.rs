@@ -22,6 +22,7 @@ use crate::{
     ke::bugcheck::{self, code},
     mm::pool,
     pe::module::Module,
+    po::setting,
 };
 
 fn line(what: &str, address: u64, caller: u64) {
@@ -63,6 +64,13 @@ fn check_objects(image: &Range<u64>) {
         log!(
             "verifier",
             "a callback's registration of {address:#x} is left"
+        );
+        first.get_or_insert(address);
+    }
+    if let Some(address) = setting::calling_into(image) {
+        log!(
+            "verifier",
+            "the power setting callback {address:#x} is left registered"
         );
         first.get_or_insert(address);
     }
