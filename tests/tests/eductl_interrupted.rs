@@ -163,6 +163,29 @@ fn a_client_that_is_killed_leaves_nothing_behind() {
 }
 
 #[test]
+fn clients_come_and_go_at_the_same_time_and_leave_nothing_behind() {
+    let machine = Program::boot("smp4");
+    let before = machine.left();
+    for _ in 0..20 {
+        let running: Vec<_> = (0..9)
+            .map(|client| match client % 3 {
+                0 => (machine.start(&["list"]), 0, "started"),
+                1 => (machine.start(&["factorial", "5"]), 0, "5! = 120"),
+                _ => {
+                    let wait = ["wait", "0x2", "--timeout", "0"];
+                    (machine.start(&wait), 5, "it has been cancelled")
+                }
+            })
+            .collect();
+        for (client, code, word) in running {
+            machine.finish(client, code, &[word]);
+        }
+    }
+    nothing_is_left(&machine, &before);
+    machine.booted.shut_down();
+}
+
+#[test]
 fn a_device_that_goes_in_the_middle_is_told_and_the_others_go_on() {
     let machine = Program::boot("edu4");
     let gone = ["STATUS_", "What to do"];

@@ -111,7 +111,16 @@ fn wrong_arguments_are_told_apart_and_exit_with_2() {
         (&["host", "fault", "irp", "--major", "27"], "--status"),
     ] {
         check(&eductl(arguments).output().unwrap(), 2, &[word]);
+        // And for machines.
+        let output = eductl(&[arguments, &["--json"]].concat()).output().unwrap();
+        check(&output, 2, &[]);
+        let error = &json(&output)["error"];
+        assert_eq!(error["kind"], "usage", "{arguments:?}");
+        assert_eq!(error["exit_code"], 2, "{arguments:?}");
+        assert_eq!(text(&output.stderr), "", "{arguments:?}");
     }
+    let help = eductl(&["--json", "--help"]).output().unwrap();
+    check(&help, 0, &["Usage", "Exit codes"]);
 }
 
 #[test]

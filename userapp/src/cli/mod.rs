@@ -8,7 +8,7 @@ mod workload;
 
 #[cfg(any(unix, test))]
 use std::path::PathBuf;
-use std::{process::ExitCode, time::Duration};
+use std::{env, process::ExitCode, time::Duration};
 
 use clap::Parser;
 use eductl::{Error, Interrupt};
@@ -52,7 +52,19 @@ pub struct Arguments {
 
 /// Runs the program.
 pub fn main() -> ExitCode {
-    let arguments = Arguments::parse();
+    let arguments = match Arguments::try_parse() {
+        Ok(arguments) => arguments,
+        Err(fault) if fault.use_stderr() && env::args_os().any(|word| word == "--json") => {
+            // clap's own words, without colours and the rest that is for people.
+            let message = fault.render().to_string();
+            let message = message.split("\n\n").next().unwrap_or_default();
+            let error = Error::Usage(message.trim_start_matches("error: ").to_owned());
+            context::print_error(&error, true);
+            return ExitCode::from(error.exit_code());
+        }
+        // Help is no error: it is printed as such.
+        Err(fault) => fault.exit(),
+    };
     let interrupt = Interrupt::default();
     let raised = interrupt.clone();
     // Without a handler Ctrl-C ends the program, and the system cancels what it leaves.
