@@ -170,10 +170,9 @@ impl Statistics {
     }
 
     fn on(&self, index: usize) -> Option<&OnProcessor> {
-        match index.checked_sub(1) {
-            None => Some(&self.first),
-            Some(index) => self.others().get(index),
-        }
+        index
+            .checked_sub(1)
+            .map_or(Some(&self.first), |index| self.others().get(index))
     }
 
     fn all(&self) -> impl Iterator<Item = &OnProcessor> {

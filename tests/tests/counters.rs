@@ -9,7 +9,7 @@ use eduwdm_abi::{
     statistics::{Processor, QueueKind, Statistics},
 };
 use eduwdm_tests::{Booted, InEachQueue, InFlight, boot, manifest, options};
-use nthost_protocol::{HostRequest, host::PnpOperation};
+use nthost_protocol::{Fault, HostRequest, host::PnpOperation};
 
 const BUFFER_OVERFLOW: u32 = 0x8000_0005;
 const CANCELLED: u32 = 0xc000_0120;
@@ -180,6 +180,21 @@ fn starts_stops_errors_and_cancellations_are_events_and_what_goes_well_is_none()
         assert_one(&cancelled, &["Request", queue, "canceled", "c0000120"]);
     }
     assert_eq!(cancelled.len(), 4, "{cancelled:#?}");
+
+    // One whose DPC comes two seconds late is slow, which the next is not any more.
+    let late = Fault::LateDpc {
+        service: "eduwdm".to_owned(),
+        milliseconds: 2100,
+        nth: 0,
+        count: 1,
+    };
+    booted.host.host_success(HostRequest::Fault(late)).unwrap();
+    for n in 0..2 {
+        edu.factorial(n).unwrap().wait().unwrap();
+    }
+    let slow = events(&booted);
+    assert_one(&slow, &["Request", "compute", "slow"]);
+    assert_eq!(slow.len(), 1, "{slow:#?}");
 
     drop((file, edu));
     booted.host.pnp(&device, PnpOperation::QueryRemove).unwrap();

@@ -3,8 +3,8 @@
 //! driver takes everything back each time, and works afterwards.
 #![cfg(unix)]
 
-use eductl::{device::Pending, status::Status};
-use eduwdm_tests::{Booted, boot, manifest, options};
+use eductl::{DeviceKind, device::Pending, io::Request, status::Status};
+use eduwdm_tests::{Booted, InFlight, boot, manifest, options};
 use nthost_protocol::{
     Fault, FaultState, HostRequest, IrpEffect,
     host::{DeviceState, PnpOperation, Verifier},
@@ -329,5 +329,48 @@ fn requests_end_well_though_dpcs_and_timers_are_late() {
     let state = machine.end_fault();
     assert_eq!(state.struck, 1, "{state:?}");
     drop(edu);
+    machine.end();
+}
+
+#[test]
+fn requests_that_fail_one_after_the_other_take_no_stack_each() {
+    let machine = Machine::boot();
+    let path = machine.booted.path(DeviceKind::Edu, 0).unwrap();
+    let file = InFlight::open(&machine.booted, &path);
+    let power = |state| {
+        let device = machine.edu.clone();
+        let request = HostRequest::DevicePower { device, state };
+        machine.booted.host.host_success(request).unwrap();
+    };
+    // They are there all at once, in both directions, when the device has power again.
+    power(3);
+    let requests: Vec<_> = (0..200)
+        .map(|number| {
+            InFlight::send(
+                &file,
+                if number % 2 == 0 {
+                    Request::Read {
+                        offset: 0,
+                        length: 100,
+                    }
+                } else {
+                    Request::Write {
+                        offset: 0,
+                        data: vec![1; 100],
+                    }
+                },
+            )
+        })
+        .collect();
+    machine.fault(call("GetScatterGatherList", 0, u32::MAX));
+    power(0);
+    for request in requests {
+        let ended = request.end("a transfer that cannot be mapped");
+        assert_eq!(ended.status, Status::Nt(INSUFFICIENT_RESOURCES));
+        assert_eq!(ended.information, 0);
+    }
+    let FaultState { struck, .. } = machine.end_fault();
+    assert_eq!(struck, 200);
+    drop(file);
     machine.end();
 }

@@ -9,6 +9,7 @@ use eductl::{
     nthost::{Access, NtFile},
     status::Status,
 };
+use eduwdm_abi::Ioctl;
 use eduwdm_tests::{Booted, InEachQueue, InFlight, boot, manifest, options};
 use nthost_protocol::{HostRequest, host::DeviceState, host::PnpOperation};
 
@@ -254,4 +255,87 @@ fn an_unplugged_device_ends_all_requests_and_is_removed_with_its_last_handle() {
 #[test]
 fn a_device_that_is_pulled_out_of_its_slot_leaves_nothing_behind() {
     unplug_busy("numa2x2");
+}
+
+#[test]
+fn a_device_that_fails_is_waited_for_before_its_memory_is_given_back() {
+    let machine = Machine::boot("smp4");
+    for round in 0..2 {
+        let what = format!("round {round}");
+        let file = machine.open();
+        // The transfer takes the device a tenth of a second, and it is there still.
+        let requests = InEachQueue::send(&file);
+        let behind: Vec<_> = (0..4).map(|_| InEachQueue::send(&file)).collect();
+        machine.pnp(&machine.edu, PnpOperation::Fail);
+        let mut done = 0;
+        for (name, ended) in requests.ends(&what) {
+            match ended.status {
+                Status::Nt(SUCCESS) => done += 1,
+                Status::Nt(DEVICE_REMOVED) => assert_eq!(ended.information, 0, "{what}: {name}"),
+                other => panic!("{what}: {name}: {other:?}"),
+            }
+        }
+        assert!(done > 0, "{what}: what was on the device is done");
+        for each in behind {
+            for (name, ended) in each.ends(&what) {
+                assert!(
+                    [SUCCESS, DEVICE_REMOVED]
+                        .map(Status::Nt)
+                        .contains(&ended.status),
+                    "{what}: {name}: {ended:?}"
+                );
+            }
+        }
+        let statistics = InFlight::control(&file, Ioctl::Statistics, &[0_u8; 0], 4096);
+        let ended = statistics.end(&what);
+        assert_eq!(
+            ended.status,
+            Status::Nt(DEVICE_REMOVED),
+            "{what}: nothing works any more"
+        );
+        drop((statistics, file));
+        machine.wait_until_removed(&machine.edu);
+        machine.pnp(&machine.edu, PnpOperation::Add);
+        machine.booted.assert_edu_works(0, &what);
+    }
+    machine.end();
+}
+
+#[test]
+fn nothing_waits_for_a_device_that_is_gone() {
+    // Whoever waits for the device to be idle finds out that it is gone, before anybody is told.
+    for waits in ["reset", "query-stop", "D3"] {
+        let machine = Machine::boot("smp4");
+        let file = machine.open();
+        let requests = InEachQueue::send(&file);
+        let unplug = HostRequest::Unplug {
+            device: machine.edu.clone(),
+        };
+        machine.booted.host.host_success(unplug).unwrap();
+        let device = machine.edu.clone();
+        match waits {
+            "reset" => {
+                let reset = InFlight::control(&file, Ioctl::Reset, &[0_u8; 0], 0);
+                assert_eq!(reset.end(waits).status, Status::Nt(SUCCESS), "{waits}");
+            }
+            "query-stop" => machine.pnp(&device, PnpOperation::QueryStop),
+            _ => {
+                let down = HostRequest::DevicePower { device, state: 3 };
+                machine.booted.host.host_success(down).unwrap();
+            }
+        }
+        machine.pnp(&machine.edu, PnpOperation::SurpriseRemoval);
+        for (name, ended) in requests.ends(waits) {
+            assert!(
+                [SUCCESS, CANCELLED, DEVICE_REMOVED]
+                    .map(Status::Nt)
+                    .contains(&ended.status),
+                "{waits}: {name}: {ended:?}"
+            );
+        }
+        drop(file);
+        machine.wait_until_removed(&machine.edu);
+        machine.booted.assert_nothing_of_requests_left();
+        machine.booted.shut_down();
+    }
 }

@@ -82,6 +82,19 @@ pub struct Refused<R> {
     pub dispatched: Dispatched,
 }
 
+impl<R: Request> Drop for Csq<R> {
+    /// Ends what is left in the queue as if it had been cancelled: a queued IRP has a cancel
+    /// routine that needs the queue.
+    fn drop(&mut self) {
+        // SAFETY: pool is given back at IRQL <= DISPATCH_LEVEL.
+        let mut irql = unsafe { UpToDispatch::assume() };
+        self.close(Status::CANCELLED, &irql);
+        while let Some((irp, request)) = self.remove_next(&irql) {
+            request.canceled(irp, self.context(), &mut irql);
+        }
+    }
+}
+
 impl<R: Request> Csq<R> {
     /// An empty queue that takes requests.
     ///

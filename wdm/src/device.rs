@@ -2,8 +2,8 @@
 //!
 //! The rules of the kernel this stands for: AddDevice creates the device object, attaches it, sets
 //! its flags and clears DO_DEVICE_INITIALIZING last of all, since that keeps requests out until
-//! the device object is ready; IRP_MN_REMOVE_DEVICE waits for all requests, passes the IRP down,
-//! detaches and deletes. ("Writing an AddDevice Routine", "Handling an IRP_MN_REMOVE_DEVICE
+//! the device object is ready; IRP_MN_REMOVE_DEVICE is passed down, waits for all requests, detaches
+//! and deletes. ("Writing an AddDevice Routine", "Handling an IRP_MN_REMOVE_DEVICE
 //! Request".)
 //!
 //! The device extension holds this module's [`Header`] and behind it the driver's own type, which
@@ -140,8 +140,18 @@ struct Header {
     waiting: Waiting,
     dispatch: unsafe fn(NonNull<DEVICE_OBJECT>, Irp<Fresh>) -> NTSTATUS,
     start_io: unsafe fn(NonNull<DEVICE_OBJECT>, NonNull<IRP>),
-    lower: NonNull<DEVICE_OBJECT>,
+    /// The device below. Written once, by what attaches the device, before the first IRP comes.
+    lower: UnsafeCell<*mut DEVICE_OBJECT>,
     physical: NonNull<DEVICE_OBJECT>,
+}
+
+impl Header {
+    const fn lower(&self) -> NonNull<DEVICE_OBJECT> {
+        // SAFETY: not written any more once the device is attached.
+        let lower = unsafe { *self.lower.get() };
+        // SAFETY: it is attached to a device: who calls has been given an IRP, or was created.
+        unsafe { NonNull::new_unchecked(lower) }
+    }
 }
 
 #[repr(C)]
@@ -214,25 +224,17 @@ impl<D: Device> Fdo<D> {
         }
         let device = make(irql)?;
         let object = Created::new(driver, size_of::<Extension<D>>())?;
-        let mut lower = core::ptr::null_mut();
-        // SAFETY: a device object of ours, not attached yet, at PASSIVE_LEVEL.
-        let attached = unsafe {
-            IoAttachDeviceToDeviceStackSafe(object.0.as_ptr(), physical.as_ptr(), &raw mut lower)
-        };
-        Status::check(attached)?;
-        let lower = NonNull::new(lower).ok_or(Status::NO_SUCH_DEVICE)?;
-        let object = object.into_raw();
         let header = Header {
             remove_lock: RemoveLock::uninitialized(),
             waiting: Waiting::uninitialized(),
             dispatch: dispatch_to::<D>,
             start_io: device_queue::start_io::<D>,
-            lower,
+            lower: UnsafeCell::new(core::ptr::null_mut()),
             physical: physical.0,
         };
         // SAFETY: the extension was made for this type.
-        let extension = unsafe { extension::<D>(object) };
-        // SAFETY: nobody sees the extension before DO_DEVICE_INITIALIZING is cleared.
+        let extension = unsafe { extension::<D>(object.0) };
+        // SAFETY: nobody sees the extension before the device is attached.
         unsafe { extension.write(Extension { header, device }) };
         // SAFETY: just written.
         let header = unsafe { &(*extension.as_ptr()).header };
@@ -240,21 +242,43 @@ impl<D: Device> Fdo<D> {
         unsafe { header.remove_lock.initialize() };
         // SAFETY: likewise.
         unsafe { header.waiting.initialize() };
+        if D::START_IO.is_some() {
+            // SAFETY: ours, at PASSIVE_LEVEL.
+            unsafe { device_queue::set_attributes(object.0) };
+        }
         // SAFETY: nobody else looks at the flags yet.
-        let flags = unsafe { &mut (*object.as_ptr()).Flags };
+        let flags = unsafe { &mut (*object.0.as_ptr()).Flags };
         *flags |= DO_POWER_PAGABLE
             | match io {
                 Io::Buffered => DO_BUFFERED_IO,
                 Io::Direct => DO_DIRECT_IO,
             };
-        // Last of all: from here on requests come in.
+        // Everything is in its place: once it is attached, the drivers of the stack may send it
+        // IRPs, though nobody can open it yet. What is below is written before that.
+        // SAFETY: a device object of ours, not attached yet, at PASSIVE_LEVEL.
+        let attached = unsafe {
+            IoAttachDeviceToDeviceStackSafe(
+                object.0.as_ptr(),
+                physical.as_ptr(),
+                header.lower.get(),
+            )
+        };
+        if let Err(status) = Status::check(attached) {
+            // SAFETY: written above; nobody has seen it, and nobody will.
+            unsafe { extension.drop_in_place() };
+            return Err(status);
+        }
+        let object = object.into_raw();
+        // SAFETY: this driver's device object.
+        let flags = unsafe { &mut (*object.as_ptr()).Flags };
+        // Last of all: from here on it can be opened.
         *flags &= !DO_DEVICE_INITIALIZING;
         Ok(())
     }
 
     /// The device below: where IRPs are passed to.
     pub fn lower(&self) -> LowerDevice<'_> {
-        LowerDevice(self.header().lower, PhantomData)
+        LowerDevice(self.header().lower(), PhantomData)
     }
 
     /// The physical device object.
@@ -445,19 +469,21 @@ unsafe fn remove<D: Device>(
     // SAFETY: by contract; this borrow ends before the device does.
     let device: &Fdo<D> = unsafe { object.cast().as_ref() };
     D::remove(device, irql);
-    let lower = device.header().lower;
+    let lower = device.header().lower();
     let irp = irp.into_raw();
-    device
-        .header()
-        .remove_lock
-        .release_and_wait(irp.as_ptr(), irql);
     // A driver that has removed its device sets success and passes the IRP on.
-    // SAFETY: owned still: only the lock was given up.
+    // SAFETY: owned.
     unsafe { raw::set_io_status(irp, Status::SUCCESS.to_raw(), 0) };
     // SAFETY: owned, and no completion routine is set.
     unsafe { raw::skip_current_stack_location(irp) };
     // SAFETY: given up with this call; still attached to the device below.
     let status = unsafe { IofCallDriver(lower.as_ptr(), irp.as_ptr()) };
+    // Only now: what the drivers below have still, they give up with the IRP. The tag is an
+    // address, and not looked into.
+    device
+        .header()
+        .remove_lock
+        .release_and_wait(irp.as_ptr(), irql);
     // SAFETY: attached by `create`, detached once.
     unsafe { IoDetachDevice(lower.as_ptr()) };
     // SAFETY: made for this type by `create`.

@@ -2,9 +2,10 @@
 //!
 //! The rule of the kernel this stands for: `IoStartPacket` calls StartIo if the device is idle and
 //! queues the IRP if not; `IoStartNextPacket` goes on with the next. With
-//! `IoSetStartIoAttributes(Deferred, NonCancelable)`, StartIo is never entered while it runs, and
-//! an IRP that has been given to it cannot be cancelled any more, so that only the cancel routine
-//! and the cleanup need the cancel spin lock. (nf-wdm-iosetstartioattributes, "Using StartIo".)
+//! `IoSetStartIoAttributes(Deferred, NonCancelable)`, `IoStartNextPacket` does not call StartIo from
+//! inside of StartIo, so that it does not recurse with every request; and an IRP that has been
+//! given to it cannot be cancelled any more, so that only the cancel routine and the cleanup need
+//! the cancel spin lock. (nf-wdm-iosetstartioattributes, "Using StartIo".)
 //!
 //! The kernel's queue cannot be walked, so for the cleanup of a handle the waiting IRPs are on a
 //! list of this module's too, which the cancel spin lock protects as it does the kernel's.
@@ -12,7 +13,7 @@
 use core::{cell::UnsafeCell, ptr::NonNull};
 
 use wdk_sys::{
-    DEVICE_OBJECT, IRP, KIRQL, LIST_ENTRY,
+    DEVICE_OBJECT, IRP, KDEVICE_QUEUE_ENTRY, KIRQL, LIST_ENTRY,
     ntddk::{
         IoAcquireCancelSpinLock, IoReleaseCancelSpinLock, IoSetStartIoAttributes,
         IoStartNextPacket, IoStartPacket, KeRemoveEntryDeviceQueue,
@@ -74,15 +75,20 @@ impl Drop for CancelSpinLock {
     }
 }
 
-impl<D: Device> Fdo<D> {
-    /// Sets the attributes that this module counts on. Before the first request.
-    ///
-    /// Source: nf-wdm-iosetstartioattributes.
-    pub fn set_start_io_attributes(&self, _irql: &Passive) {
-        // SAFETY: this driver's device object.
-        unsafe { IoSetStartIoAttributes(self.as_ptr(), 1, 1) };
-    }
+/// Sets the attributes that this module counts on, for a device that has a StartIo. Before its
+/// first request.
+///
+/// Source: nf-wdm-iosetstartioattributes.
+///
+/// # Safety
+///
+/// The device object is the driver's, at PASSIVE_LEVEL.
+pub(crate) unsafe fn set_attributes(device: NonNull<DEVICE_OBJECT>) {
+    // SAFETY: by contract.
+    unsafe { IoSetStartIoAttributes(device.as_ptr(), 1, 1) };
+}
 
+impl<D: Device> Fdo<D> {
     /// Marks the IRP pending, and starts or queues it.
     ///
     /// Source: nf-wdm-iostartpacket.
@@ -91,6 +97,12 @@ impl<D: Device> Fdo<D> {
         let irp = irp.into_raw();
         {
             let _lock = CancelSpinLock::acquire();
+            // SAFETY: owned.
+            let queue_entry = unsafe { raw::device_queue_entry(irp) };
+            // Whoever had the IRP before may have left anything there, and a cleanup that finds
+            // it on the list asks whether the kernel has queued it.
+            // SAFETY: owned, and in no queue.
+            unsafe { queue_entry.write(KDEVICE_QUEUE_ENTRY::default()) };
             // SAFETY: owned.
             let entry = unsafe { raw::list_entry(irp) };
             // SAFETY: the lock is held, and the IRP is in no list.

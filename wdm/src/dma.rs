@@ -264,7 +264,8 @@ impl<C: ListControl> Channel<C> {
     ///
     /// # Errors
     ///
-    /// [`NotMapped`] with the status of `GetScatterGatherList`.
+    /// [`NotMapped`] with the status of `GetScatterGatherList`; `STATUS_INVALID_PARAMETER` if the
+    /// memory has fewer bytes.
     pub fn map(
         mut self,
         memory: TransferMemory,
@@ -280,6 +281,14 @@ impl<C: ListControl> Channel<C> {
             });
         };
         let mdl = memory.mdl();
+        // SAFETY: valid while the memory is locked.
+        if length as usize > unsafe { crate::mdl::byte_count(mdl) } {
+            return Err(NotMapped {
+                channel: self,
+                memory,
+                status: Status::INVALID_PARAMETER,
+            });
+        }
         // SAFETY: valid while the memory is locked.
         let start = unsafe { crate::mdl::virtual_address(mdl) };
         self.0.direction = direction;

@@ -6,7 +6,7 @@
 use wdk_sys::{
     _EVENT_TYPE::NotificationEvent,
     _KWAIT_REASON::Executive,
-    KEVENT,
+    KEVENT, LARGE_INTEGER, STATUS_SUCCESS,
     ntddk::{KeClearEvent, KeInitializeEvent, KeSetEvent, KeWaitForSingleObject},
 };
 
@@ -69,5 +69,28 @@ impl Event {
                 core::ptr::null_mut(),
             )
         };
+    }
+
+    /// Waits until the event is set, but no longer than so many milliseconds. Whether it was.
+    ///
+    /// Source: nf-wdm-kewaitforsingleobject.
+    #[must_use]
+    pub fn wait_for<I: AtOrBelowApc>(&self, milliseconds: u32, _irql: &mut I) -> bool {
+        const UNITS_PER_MS: i64 = 10_000;
+        // Negative: from now on.
+        let mut limit = LARGE_INTEGER {
+            QuadPart: -i64::from(milliseconds) * UNITS_PER_MS,
+        };
+        // SAFETY: initialised; at IRQL <= APC_LEVEL; the limit outlives the wait.
+        let status = unsafe {
+            KeWaitForSingleObject(
+                self.event.get().cast(),
+                Executive,
+                KERNEL_MODE,
+                0,
+                &raw mut limit,
+            )
+        };
+        status == STATUS_SUCCESS
     }
 }

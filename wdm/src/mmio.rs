@@ -116,12 +116,12 @@ impl<B: Bar> Mapping<B> {
     /// `STATUS_DEVICE_CONFIGURATION_ERROR` if the resource is smaller than the registers need;
     /// `STATUS_INSUFFICIENT_RESOURCES` if it cannot be mapped.
     pub fn new(memory: Memory, _irql: &Passive) -> Result<Self> {
-        let length = usize::try_from(memory.length).unwrap_or(usize::MAX);
+        let length = usize::try_from(memory.length()).unwrap_or(usize::MAX);
         if length < B::LENGTH {
             return Err(Status::DEVICE_CONFIGURATION_ERROR);
         }
         let start = PHYSICAL_ADDRESS {
-            QuadPart: memory.start.cast_signed(),
+            QuadPart: memory.start().cast_signed(),
         };
         // SAFETY: a range that the PnP manager assigned to the device, at PASSIVE_LEVEL.
         let base = unsafe { MmMapIoSpaceEx(start, length as u64, PAGE_READWRITE | PAGE_NOCACHE) };

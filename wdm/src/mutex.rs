@@ -5,21 +5,26 @@
 //! its guard gives the proof back. ("Introduction to Mutex Objects".)
 
 use core::{
-    cell::UnsafeCell,
+    cell::{Cell, UnsafeCell},
     ops::{Deref, DerefMut},
 };
 
 use wdk_sys::{
     _KWAIT_REASON::Executive,
     KMUTEX,
-    ntddk::{KeInitializeMutex, KeReleaseMutex, KeWaitForSingleObject},
+    ntddk::{KeBugCheckEx, KeInitializeMutex, KeReleaseMutex, KeWaitForSingleObject},
 };
 
 use crate::{Result, constants::KERNEL_MODE, irql::Passive, object::KernelObject, pool::Tag};
 
+/// A thread acquired a mutex that it has.
+const MUTEX_ALREADY_OWNED: u32 = 0xbf;
+
 /// Data that only the holder of its mutex can reach.
 pub struct Mutex<T> {
-    mutex: KernelObject<KMUTEX>,
+    object: KernelObject<KMUTEX>,
+    /// Whether there is a guard. Protected by the mutex.
+    held: Cell<bool>,
     data: UnsafeCell<T>,
 }
 
@@ -46,27 +51,33 @@ impl<T> Mutex<T> {
         // SAFETY: in pool, where it stays until it is dropped. The level is not used any more.
         unsafe { KeInitializeMutex(mutex.get(), 0) };
         Ok(Self {
-            mutex,
+            object: mutex,
+            held: Cell::new(false),
             data: UnsafeCell::new(data),
         })
     }
 
-    /// Waits for the mutex.
+    /// Waits for the mutex. A kernel mutex lets in the thread that has it already, as it might
+    /// come here again from a dispatch routine that it called with the mutex held: that ends in
+    /// bug check MUTEX_ALREADY_OWNED.
     ///
-    /// Source: nf-wdm-kewaitforsingleobject.
+    /// Source: nf-wdm-kewaitforsingleobject, "Bug Check 0xBF: MUTEX_ALREADY_OWNED".
     pub fn acquire<'a>(&'a self, irql: &'a mut Passive) -> MutexGuard<'a, T> {
         // SAFETY: initialised; at PASSIVE_LEVEL. Without a time-out, in kernel mode and not
-        // alertable, the wait ends with the mutex acquired. A thread that has it already would
-        // get it again, but its guard borrows the thread's token.
+        // alertable, the wait ends with the mutex acquired.
         let _ = unsafe {
             KeWaitForSingleObject(
-                self.mutex.get().cast(),
+                self.object.get().cast(),
                 Executive,
                 KERNEL_MODE,
                 0,
                 core::ptr::null_mut(),
             )
         };
+        if self.held.replace(true) {
+            // SAFETY: callable at any IRQL; it does not return.
+            unsafe { KeBugCheckEx(MUTEX_ALREADY_OWNED, self.object.get() as u64, 0, 0, 0) };
+        }
         MutexGuard { mutex: self, irql }
     }
 }
@@ -97,7 +108,8 @@ impl<T> DerefMut for MutexGuard<'_, T> {
 
 impl<T> Drop for MutexGuard<'_, T> {
     fn drop(&mut self) {
+        self.mutex.held.set(false);
         // SAFETY: held by this thread; no wait follows at once.
-        unsafe { KeReleaseMutex(self.mutex.mutex.get(), 0) };
+        unsafe { KeReleaseMutex(self.mutex.object.get(), 0) };
     }
 }

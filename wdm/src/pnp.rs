@@ -70,22 +70,48 @@ impl Minor {
     }
 }
 
-/// A range of memory.
+/// A range of memory that the PnP manager has assigned. Nobody else can make one up, since it may
+/// be mapped.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory {
-    /// Its first physical address.
-    pub start: u64,
-    /// Its length in bytes.
-    pub length: u64,
+    start: u64,
+    length: u64,
 }
 
-/// A range of I/O ports.
+impl Memory {
+    /// Its first physical address.
+    #[must_use]
+    pub const fn start(self) -> u64 {
+        self.start
+    }
+
+    /// Its length in bytes.
+    #[must_use]
+    pub const fn length(self) -> u64 {
+        self.length
+    }
+}
+
+/// A range of I/O ports that the PnP manager has assigned. Nobody else can make one up, since it
+/// may be written to.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ports {
+    start: u64,
+    length: u32,
+}
+
+impl Ports {
     /// The first port.
-    pub start: u64,
+    #[must_use]
+    pub const fn start(self) -> u64 {
+        self.start
+    }
+
     /// How many.
-    pub length: u32,
+    #[must_use]
+    pub const fn length(self) -> u32 {
+        self.length
+    }
 }
 
 /// An interrupt line or message.
@@ -138,13 +164,17 @@ impl<S: State> Irp<S> {
         if list.is_null() {
             return Some(Resources { descriptors: &[] });
         }
-        // SAFETY: the PnP manager's list, valid while the IRP is.
-        let first = unsafe { &(*list).List[0].PartialResourceList };
-        // SAFETY: a list has at least one full descriptor, and that of a PCI device no more; it
-        // has `Count` partial descriptors, one behind the other.
-        let descriptors = unsafe {
-            core::slice::from_raw_parts(first.PartialDescriptors.as_ptr(), first.Count as usize)
-        };
+        // The descriptors are more than the one that the structure's array has, so the way to
+        // them is the list's own pointer.
+        // SAFETY: the PnP manager's list, valid while the IRP is; only addresses are formed.
+        let partial = unsafe { &raw const (*list).List[0].PartialResourceList };
+        // SAFETY: likewise.
+        let first = unsafe { &raw const (*partial).PartialDescriptors }.cast();
+        // SAFETY: valid; a list has at least one full descriptor.
+        let count = unsafe { (*partial).Count } as usize;
+        // SAFETY: the full descriptor of a PCI device, which is the only one, has `Count` partial
+        // descriptors, one behind the other.
+        let descriptors = unsafe { core::slice::from_raw_parts(first, count) };
         Some(Resources { descriptors })
     }
 }

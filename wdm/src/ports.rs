@@ -20,8 +20,8 @@ impl PortRange {
     /// mapping on amd64.
     #[must_use]
     pub fn new(resource: pnp::Ports) -> Option<Self> {
-        let start = u16::try_from(resource.start).ok()?;
-        let length = u16::try_from(resource.length).ok()?;
+        let start = u16::try_from(resource.start()).ok()?;
+        let length = u16::try_from(resource.length()).ok()?;
         start.checked_add(length.checked_sub(1)?)?;
         Some(Self { start, length })
     }

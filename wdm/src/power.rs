@@ -83,6 +83,10 @@ impl PowerMap {
     /// unless it is to work.
     #[must_use]
     pub fn device_state(&self, system: SystemState) -> DeviceState {
+        // Whatever the bus says, or has left out, of the working state.
+        if system.is_working() {
+            return DeviceState::D0;
+        }
         let index = usize::try_from(system.0).unwrap_or(usize::MAX);
         match self.0.get(index) {
             Some(state) if state.is_working() => DeviceState::D0,

@@ -94,6 +94,8 @@ impl Toolchain {
                     cargo.env("CARGO_TARGET_X86_64_UNKNOWN_NONE_LINKER", linker);
                 }
                 if target == WINDOWS {
+                    let linker = paths::root().join("cross/debian-mingw-gcc");
+                    cargo.env("CARGO_TARGET_X86_64_PC_WINDOWS_GNU_LINKER", linker);
                     cargo.arg("-Zbuild-std=std,panic_abort");
                 } else {
                     cargo.arg("-Zbuild-std=core,alloc,panic_abort");

@@ -119,7 +119,7 @@ impl Engine for Compute {
         None
     }
 
-    fn after(_queue: &Queue<Self>, _edu: &Edu, after: Self::After, _irql: &mut Dispatch) {
+    fn after(_queue: &Queue<Self>, _edu: &Edu, after: Self::After, _irql: &mut Dispatch) -> bool {
         match after {}
     }
 

@@ -146,6 +146,8 @@ pub struct DmaSlot {
 struct Mapping {
     job: Option<Job>,
     result: Option<MapResult>,
+    /// The adapter is being called. What comes of it meanwhile is seen to after the call.
+    calling: bool,
 }
 
 /// What came of mapping.
@@ -163,6 +165,7 @@ impl DmaSlot {
             mapping: SpinLock::new(Mapping {
                 job: None,
                 result: None,
+                calling: false,
             }),
         }
     }
@@ -221,14 +224,26 @@ impl DmaSlot {
             .find(|&kind| kind as u32 == owner)
     }
 
-    /// Keeps a job while its memory is being mapped.
-    pub fn put_job(&self, job: Job, irql: &mut Dispatch) {
-        self.mapping.acquire_at_dpc_level(irql).job = Some(job);
+    /// Keeps a job while its memory is being mapped: the adapter is called next.
+    pub fn begin_mapping(&self, job: Job, irql: &mut Dispatch) {
+        let mut mapping = self.mapping.acquire_at_dpc_level(irql);
+        mapping.job = Some(job);
+        mapping.calling = true;
     }
 
-    /// Keeps what came of mapping, until the queue's next turn.
-    pub fn put_mapping(&self, result: MapResult, irql: &mut Dispatch) {
-        self.mapping.acquire_at_dpc_level(irql).result = Some(result);
+    /// The adapter was called. Whether it is known already what came of it.
+    pub fn mapping_called(&self, irql: &mut Dispatch) -> bool {
+        let mut mapping = self.mapping.acquire_at_dpc_level(irql);
+        mapping.calling = false;
+        mapping.result.is_some()
+    }
+
+    /// Keeps what came of mapping, until the queue's next turn. Whether somebody has to see to
+    /// that turn: the one who calls the adapter does so, if that call is not over.
+    pub fn put_mapping(&self, result: MapResult, irql: &mut Dispatch) -> bool {
+        let mut mapping = self.mapping.acquire_at_dpc_level(irql);
+        mapping.result = Some(result);
+        !mapping.calling
     }
 
     /// The job, when its mapping is done.
@@ -240,11 +255,12 @@ impl DmaSlot {
 }
 
 impl ListControl for Edu {
-    /// It may be called inside of [`Channel::map`], by the very visit that asked for the mapping,
-    /// and visits the queue itself. That goes no deeper: the nested visit puts the request on the
-    /// device, and is done long before the device is.
+    /// It may be called inside of [`Channel::map`], where the visit that asked for the mapping
+    /// goes on with it: it is not begun anew on top of that visit.
     fn mapped(&self, mapped: Mapped<Self>, irql: &mut Dispatch) {
-        self.dma.put_mapping(Ok(mapped), irql);
+        if !self.dma.put_mapping(Ok(mapped), irql) {
+            return;
+        }
         match self.dma.owner() {
             Some(QueueKind::Read) => self.read.post(self, MAPPED, irql),
             _ => self.write.post(self, MAPPED, irql),

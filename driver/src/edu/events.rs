@@ -184,7 +184,7 @@ impl Engine for Events {
         None
     }
 
-    fn after(_queue: &Queue<Self>, _edu: &Edu, after: Self::After, _irql: &mut Dispatch) {
+    fn after(_queue: &Queue<Self>, _edu: &Edu, after: Self::After, _irql: &mut Dispatch) -> bool {
         match after {}
     }
 

@@ -10,7 +10,7 @@ use super::{
     Edu,
     registers::{
         Identification as IdentificationRegister, IdentificationBlock, InterruptBits,
-        InterruptRaise, Liveness as LivenessRegister,
+        InterruptRaise, Liveness as LivenessRegister, identifies_edu,
     },
 };
 
@@ -35,7 +35,20 @@ pub struct Identification {
     pub interrupt: Kind,
 }
 
+impl Identification {
+    /// Whether the device is there.
+    pub fn answers(&self) -> bool {
+        identifies_edu(self.registers.read(IdentificationRegister))
+    }
+}
+
 impl Edu {
+    /// Whether the device is there, as far as it can be asked.
+    pub fn answers(&self, irql: &mut Passive) -> bool {
+        let identification = self.identification.acquire(irql);
+        identification.as_ref().is_none_or(Identification::answers)
+    }
+
     /// [`eduwdm_abi::Ioctl::Identify`], validated.
     ///
     /// # Errors

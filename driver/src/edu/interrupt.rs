@@ -44,14 +44,20 @@ impl Isr {
 
     /// The device works from now on: whatever it had to say before is of no interest.
     pub fn power_up(&mut self) {
-        let old = self.registers.read(InterruptStatus);
-        if !old.is_empty() {
-            self.registers.write(InterruptAcknowledge, old);
-        }
+        self.silence();
         self.powered = true;
     }
 
-    /// The device must not be touched any more.
+    /// Acknowledges whatever the device has to say. When it has nothing new to say either, it
+    /// asserts no line that nobody would claim.
+    pub fn silence(&mut self) {
+        let old = self.registers.read(InterruptStatus);
+        if !old.is_empty() && old != InterruptBits::from_bits_retain(NO_ANSWER) {
+            self.registers.write(InterruptAcknowledge, old);
+        }
+    }
+
+    /// The device must not be touched any more. It asserts no interrupt.
     pub const fn power_down(&mut self) {
         self.powered = false;
     }

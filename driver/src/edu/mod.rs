@@ -21,6 +21,8 @@ mod start;
 mod topology;
 mod transfer;
 
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use eduwdm_abi::statistics::QueueKind;
 use eduwdm_logic::interrupt_bits::InterruptBits;
 use wdm::{
@@ -75,11 +77,20 @@ pub struct Edu {
     statistics: Shared<Statistics>,
     /// Bytes of the device's buffer that requests may use. Never changes.
     buffer_length: u32,
+    /// The device has been unplugged: all requests are refused from now on. Atomic.
+    removed: AtomicBool,
 }
 
 /// The kind of device that [`crate::function`] knows.
 pub struct EduFunction {
     edu: Shared<Edu>,
+}
+
+impl EduFunction {
+    fn is_removed(&self) -> bool {
+        // Relaxed: see where it is set.
+        self.edu.removed.load(Ordering::Relaxed)
+    }
 }
 
 /// AddDevice.
@@ -121,6 +132,7 @@ impl Edu {
             placement: SpinLock::new(None),
             statistics,
             buffer_length,
+            removed: AtomicBool::new(false),
         })
     }
 
@@ -237,6 +249,10 @@ impl Function for EduFunction {
         status: Status,
         irql: &mut Passive,
     ) {
+        if status == Status::DEVICE_REMOVED {
+            // Relaxed: a request that does not see it yet is refused by its queue.
+            self.edu.removed.store(true, Ordering::Relaxed);
+        }
         self.edu.for_each_queue(|queue| queue.refuse(status, irql));
     }
 
@@ -253,6 +269,9 @@ impl Function for EduFunction {
         irp: Irp<Fresh>,
         irql: &mut Passive,
     ) -> Dispatched {
+        if self.is_removed() {
+            return irp.complete(Status::DEVICE_REMOVED, 0, irql);
+        }
         self.edu.read_or_write(irp, QueueKind::Read, irql)
     }
 
@@ -262,6 +281,9 @@ impl Function for EduFunction {
         irp: Irp<Fresh>,
         irql: &mut Passive,
     ) -> Dispatched {
+        if self.is_removed() {
+            return irp.complete(Status::DEVICE_REMOVED, 0, irql);
+        }
         self.edu.read_or_write(irp, QueueKind::Write, irql)
     }
 
@@ -271,6 +293,9 @@ impl Function for EduFunction {
         irp: Irp<Fresh>,
         irql: &mut Passive,
     ) -> Dispatched {
+        if self.is_removed() {
+            return irp.complete(Status::DEVICE_REMOVED, 0, irql);
+        }
         ioctl::dispatch(&self.edu, device, irp, irql)
     }
 }

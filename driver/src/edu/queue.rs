@@ -29,7 +29,10 @@ use crate::{
 };
 
 /// There may be something to start: requests were queued, or the queue was opened.
-const LOOK: u32 = 1 << 0;
+pub const LOOK: u32 = 1 << 0;
+/// For how long a request that is on the device is waited for before the device is asked whether
+/// it is there. A transfer takes a tenth of a second.
+const PATIENCE_MS: u32 = 1000;
 /// The device is done with the running request.
 pub const DEVICE_DONE: u32 = 1 << 1;
 /// The first of the bits that mean something to the engine alone.
@@ -122,8 +125,13 @@ pub trait Engine: Send + Sized + 'static {
     /// request if it may and none is running.
     fn turn(&mut self, turn: Turn<'_, Self>, irql: &mut Dispatch) -> Option<Self::After>;
 
-    /// The rest of a turn, without the lock.
-    fn after(queue: &Queue<Self>, edu: &Edu, after: Self::After, irql: &mut Dispatch);
+    /// The rest of a turn, without the lock. Says whether it has freed what other queues wait
+    /// for too: [`Self::freed`] follows when nobody is inside of the queue any more.
+    fn after(queue: &Queue<Self>, edu: &Edu, after: Self::After, irql: &mut Dispatch) -> bool;
+
+    /// Has the others, and this queue, go on. Not called from inside of a turn, so that requests
+    /// that end at once, one after the other, do not take a stack frame each.
+    fn freed(_queue: &Queue<Self>, _edu: &Edu, _irql: &mut Dispatch) {}
 
     /// Gives up the running request, with the lock held: the device will not answer any more.
     fn abandon(&mut self, status: Status, ended: &mut EndedList) -> Option<Self::After>;
@@ -227,8 +235,15 @@ impl<E: Engine> Queue<E> {
 
     /// Posts work and does it, unless somebody else has the lock, who will.
     pub fn post(&self, edu: &Edu, work: u32, irql: &mut Dispatch) {
+        if self.post_only(edu, work, irql) {
+            E::freed(self, edu, irql);
+        }
+    }
+
+    /// As [`Self::post`], but leaves [`Engine::freed`] to the caller, if it says so.
+    pub fn post_only(&self, edu: &Edu, work: u32, irql: &mut Dispatch) -> bool {
         self.work.post(work);
-        self.visit(edu, irql);
+        self.visit(edu, irql)
     }
 
     /// Posts work to the visit that calls this, which does it when the call returns.
@@ -262,7 +277,13 @@ impl<E: Engine> Queue<E> {
             }
         }
         self.look(edu, irql);
-        self.quiet.wait(irql);
+        // A device that is gone never says that it is done. Nobody may have been told yet, and
+        // who would tell may be waiting for this.
+        while !self.quiet.wait_for(PATIENCE_MS, irql) {
+            if !edu.answers(irql) {
+                self.abandon(edu, Status::DEVICE_REMOVED, irql);
+            }
+        }
     }
 
     /// Takes the registers away from a queue that was closed.
@@ -295,8 +316,10 @@ impl<E: Engine> Queue<E> {
         };
         self.complete(ended, irql);
         let mut raised = irql::raise_to_dispatch(irql);
-        if let Some(after) = after {
-            E::after(self, edu, after, raised.irql());
+        if let Some(after) = after
+            && E::after(self, edu, after, raised.irql())
+        {
+            E::freed(self, edu, raised.irql());
         }
         self.post(edu, LOOK, raised.irql());
     }
@@ -343,13 +366,10 @@ impl<E: Engine> Queue<E> {
         self.post(edu, LOOK, raised.irql());
     }
 
-    /// As [`Self::look`], for another queue's engine.
-    pub fn look_at_dispatch(&self, edu: &Edu, irql: &mut Dispatch) {
-        self.post(edu, LOOK, irql);
-    }
-
-    /// Does what is left to do, unless somebody else has the lock, who will.
-    fn visit(&self, edu: &Edu, irql: &mut Dispatch) {
+    /// Does what is left to do, unless somebody else has the lock, who will. Says whether
+    /// something was freed.
+    fn visit(&self, edu: &Edu, irql: &mut Dispatch) -> bool {
+        let mut freed = false;
         let visit = self.work.visit(|| {
             let mut ended = EndedList::new();
             let mut left = 0;
@@ -363,7 +383,7 @@ impl<E: Engine> Queue<E> {
             };
             self.complete(ended, irql);
             if let Some(after) = after {
-                E::after(self, edu, after, irql);
+                freed |= E::after(self, edu, after, irql);
             }
             if left != 0 {
                 self.work.post(left);
@@ -375,6 +395,7 @@ impl<E: Engine> Queue<E> {
             let queue = counted.statistics.queue(counted.kind);
             queue.try_lock_misses.increment();
         }
+        freed
     }
 
     /// One turn, with the lock held.

@@ -40,8 +40,11 @@ bitflags! {
 
 wdm::register_flags!(StatusBits: u32, InterruptBits: u32, CommandBits: u64);
 
-/// What the identification register has in its lowest byte on every `edu` device.
-pub const IDENTIFICATION_LOW: u32 = 0xed;
+/// Whether this is what the identification register has on an `edu` device: 0xRRrr00ed. All ones
+/// are those of a device that is not there.
+pub const fn identifies_edu(register: u32) -> bool {
+    register & 0xffff == 0xed
+}
 
 /// What any register reads as when the device does not answer: unplugged, or without power.
 pub const NO_ANSWER: u32 = u32::MAX;

@@ -25,8 +25,8 @@ use super::{
     identification::Identification,
     interrupt::Isr,
     registers::{
-        Bar0, Bar0Registers, IDENTIFICATION_LOW, Identification as IdentificationRegister,
-        NO_ANSWER, RaiseBlock, Status as StatusRegister, StatusBits,
+        Bar0, Bar0Registers, Identification as IdentificationRegister, RaiseBlock,
+        Status as StatusRegister, StatusBits, identifies_edu,
     },
     topology::Placement,
 };
@@ -71,7 +71,7 @@ impl Hardware {
         let mapping = Mapping::<Bar0>::new(memory, irql)?;
         let registers = Bar0Registers::split(mapping, tags::REGISTERS, irql)?;
         let identification = registers.identification.read(IdentificationRegister);
-        if identification == NO_ANSWER || identification & 0xff != IDENTIFICATION_LOW {
+        if !identifies_edu(identification) {
             return Err(Status::DEVICE_HARDWARE_ERROR);
         }
 
@@ -109,7 +109,7 @@ impl Hardware {
             write_buffer: write_pages.physical_address(),
             read_buffer: read_pages.physical_address(),
             descriptor_page: page.physical_address(),
-            registers: memory.start,
+            registers: memory.start(),
         };
         let kind = interrupt.kind();
         let mut this = Self {
@@ -165,8 +165,21 @@ impl Hardware {
     /// The device is about to lose its power; it has been paused.
     pub fn power_down(&mut self, irql: &mut Passive) {
         self.park(irql);
+        self.silence(irql);
         self.interrupt.acquire(irql).power_down();
         self.interrupt.set_active(false, irql);
+    }
+
+    /// Has the idle device stop interrupting. A line that it still asserted when nobody claims its
+    /// interrupts any more would interrupt for ever, and with it that of its neighbours. ("Making
+    /// an ISR Active or Inactive".)
+    fn silence(&self, irql: &mut Passive) {
+        self.edu.compute.with_registers(
+            &self.edu,
+            |compute| compute.write(StatusRegister, StatusBits::empty()),
+            irql,
+        );
+        self.interrupt.acquire(irql).silence();
     }
 
     /// The device has its power back; requests are held back still.
@@ -178,22 +191,32 @@ impl Hardware {
 
     /// Waits until the device is idle and gives everything back. A device with power can still
     /// interrupt, until its interrupt is disconnected: the ISR takes care of that.
-    pub fn stop(self, irql: &mut Passive) {
+    pub fn stop(mut self, irql: &mut Passive) {
         self.pause(irql);
         // It may be removed while it has no power.
         let powered = self.interrupt.acquire(irql).is_powered();
         if powered {
-            self.edu.compute.with_registers(
-                &self.edu,
-                |compute| compute.write(StatusRegister, StatusBits::empty()),
-                irql,
-            );
+            // So that nobody can raise an event any more.
+            self.park(irql);
+            self.silence(irql);
         }
         self.give_back(irql);
     }
 
-    /// The device does not answer any more: ends what is on it, and gives everything back.
+    /// The device is removed without having been asked about: ends what is on it, and gives
+    /// everything back.
+    ///
+    /// It need not be gone: that a device does not work, or that its bus does not see it, is told
+    /// in the same way. One that is there may be moving data still, so it is waited for.
+    /// ("Handling an IRP_MN_SURPRISE_REMOVAL Request".)
     pub fn unplugged(self, irql: &mut Passive) {
+        let answers = match &self.parked {
+            Some((identification, _)) => identification.answers(),
+            None => self.edu.answers(irql),
+        };
+        if answers {
+            return self.stop(irql);
+        }
         self.interrupt.acquire(irql).power_down();
         let edu = &self.edu;
         edu.for_each_queue(|queue| queue.abandon(edu, Status::DEVICE_REMOVED, irql));

@@ -28,7 +28,9 @@ use wdm::{
 use super::{
     Edu,
     dma::{Dma, IdleDma},
-    queue::{Counted, DEVICE_DONE, ENGINE, Ended, EndedList, Engine, Queue, QueuedRequest, Turn},
+    queue::{
+        Counted, DEVICE_DONE, ENGINE, Ended, EndedList, Engine, LOOK, Queue, QueuedRequest, Turn,
+    },
     selftest::SelfTest,
 };
 
@@ -275,7 +277,7 @@ impl Engine for Transfer {
         None
     }
 
-    fn after(queue: &Queue<Self>, edu: &Edu, after: After, irql: &mut Dispatch) {
+    fn after(queue: &Queue<Self>, edu: &Edu, after: After, irql: &mut Dispatch) -> bool {
         match after {
             After::Map { irp, request, idle } => map(queue, edu, irp, request, idle, irql),
             After::End {
@@ -283,6 +285,24 @@ impl Engine for Transfer {
                 memory,
                 status,
             } => end(queue, edu, job, memory, status, irql),
+        }
+    }
+
+    /// The DMA engine is free. First the other direction looks, so that both get their turn, then
+    /// this one, and so on for as long as their requests end at once.
+    fn freed(queue: &Queue<Self>, edu: &Edu, irql: &mut Dispatch) {
+        let other = edu.other_direction(queue.counted().kind);
+        // What each of the two is to be told.
+        let (mut next, mut then) = ((other, LOOK), (queue, ENDED));
+        while next.1 != 0 || then.1 != 0 {
+            let (queue, work) = next;
+            next.1 = 0;
+            if work != 0 && queue.post_only(edu, work, irql) {
+                // It had the engine, and has freed it again.
+                next.1 = ENDED;
+                then.1 |= LOOK;
+            }
+            core::mem::swap(&mut next, &mut then);
         }
     }
 
@@ -317,7 +337,7 @@ const fn direction_of(kind: QueueKind) -> Direction {
     }
 }
 
-/// Has the memory of a request mapped.
+/// Has the memory of a request mapped. Whether the DMA engine is free again.
 fn map(
     queue: &Queue<Transfer>,
     edu: &Edu,
@@ -325,7 +345,7 @@ fn map(
     request: TransferRequest,
     idle: IdleDma,
     irql: &mut Dispatch,
-) {
+) -> bool {
     let TransferRequest { arrived, range, .. } = request;
     let IdleDma { dma, channel } = idle;
     let (memory, self_test) = match request.into_memory() {
@@ -333,7 +353,7 @@ fn map(
             Ok(memory) => (memory, None),
             Err(irp) => {
                 // Never for what the read and write routines let in: they look for the MDL.
-                give_back(queue, edu, IdleDma { dma, channel }, irql);
+                edu.dma.release(IdleDma { dma, channel }, irql);
                 let ended = Ended {
                     irp,
                     arrived,
@@ -341,7 +361,7 @@ fn map(
                     information: 0,
                 };
                 ended.complete(queue.counted(), irql);
-                return;
+                return true;
             }
         },
         Memory::User(pages) => (TransferMemory::user(irp, pages), None),
@@ -358,9 +378,11 @@ fn map(
         self_test,
     };
     map_for(queue, edu, job, memory, channel, range.length(), irql);
+    false
 }
 
-/// Has memory mapped for a job, which waits for it in [`super::dma::DmaSlot`].
+/// Has memory mapped for a job, which waits for it in [`super::dma::DmaSlot`]. What comes of it
+/// before this returns is left to the visit that calls this.
 fn map_for(
     queue: &Queue<Transfer>,
     edu: &Edu,
@@ -374,15 +396,17 @@ fn map_for(
         Direction::ToDevice => wdm::dma::Direction::ToDevice,
         Direction::FromDevice => wdm::dma::Direction::FromDevice,
     };
-    edu.dma.put_job(job, irql);
+    edu.dma.begin_mapping(job, irql);
     if let Err(not_mapped) = channel.map(memory, length, direction, irql) {
         edu.dma.put_mapping(Err(not_mapped), irql);
+    }
+    if edu.dma.mapping_called(irql) {
         queue.leave(MAPPED);
     }
 }
 
 /// Unmaps the memory of a request that is over, and completes it; or goes on with the second half
-/// of a self-test.
+/// of a self-test. Whether the DMA engine is free then.
 fn end(
     queue: &Queue<Transfer>,
     edu: &Edu,
@@ -390,7 +414,7 @@ fn end(
     memory: Ending,
     status: Status,
     irql: &mut Dispatch,
-) {
+) -> bool {
     let (memory, channel) = match memory {
         Ending::Mapped(mapped) => mapped.unmap(irql),
         Ending::NotMapped(memory, channel) => (memory, channel),
@@ -406,7 +430,7 @@ fn end(
             job.progress = Progress::new(range);
             let memory = TransferMemory::pages(irp, job.dma.read_pages());
             map_for(queue, edu, job, memory, channel, range.length(), irql);
-            return;
+            return false;
         }
         match test.finish(&mut irp, &job.dma) {
             Ok(length) => information = length,
@@ -414,7 +438,7 @@ fn end(
         }
     }
     let Job { dma, arrived, .. } = job;
-    give_back(queue, edu, IdleDma { dma, channel }, irql);
+    edu.dma.release(IdleDma { dma, channel }, irql);
     let ended = Ended {
         irp,
         arrived,
@@ -422,13 +446,5 @@ fn end(
         information: if status.is_success() { information } else { 0 },
     };
     ended.complete(queue.counted(), irql);
-}
-
-/// Gives the DMA engine back, first to the other direction, so that both get their turn.
-fn give_back(queue: &Queue<Transfer>, edu: &Edu, idle: IdleDma, irql: &mut Dispatch) {
-    edu.dma.release(idle, irql);
-    // This queue's own next request is started when this returns to its visit.
-    queue.leave(ENDED);
-    edu.other_direction(queue.counted().kind)
-        .look_at_dispatch(edu, irql);
+    true
 }

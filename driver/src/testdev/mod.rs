@@ -16,7 +16,7 @@ use wdm::{
     irp::{Dispatched, Fresh, Irp},
     irql::Passive,
     mmio::{Mapping, Registers},
-    pnp::Resources,
+    pnp::{Memory, Resources},
     ports::PortRange,
     spinlock::SpinLock,
 };
@@ -95,9 +95,9 @@ impl Bars {
         let Bar0Registers { all } = Bar0Registers::split(mapping, tags::REGISTERS, irql)?;
         Ok(Self {
             memory: all,
-            memory_length: u32::try_from(bar0.length).unwrap_or(u32::MAX),
+            memory_length: u32::try_from(bar0.length()).unwrap_or(u32::MAX),
             ports,
-            membar_length: bar2.map_or(0, |bar| bar.length),
+            membar_length: bar2.map_or(0, Memory::length),
         })
     }
 }
@@ -115,7 +115,6 @@ impl Function for Testdev {
         resources: Resources<'_>,
         irql: &mut Passive,
     ) -> Result<()> {
-        device.set_start_io_attributes(irql);
         let bars = Bars::new(resources, irql)?;
         self.active.acquire(irql).bars = Some(bars);
         startio::open(device, irql);

@@ -80,6 +80,7 @@ pub fn answer(request: HostRequest) -> HostAnswer {
             offset,
             value,
         } => HostAnswer::Status(pnp::poke::write_register(&device, bar, offset, value)),
+        HostRequest::Unplug { device } => HostAnswer::Status(pnp::manager::unplug(&device)),
         HostRequest::ClearFaults => {
             verifier::fault::clear();
             HostAnswer::Status(STATUS_SUCCESS)

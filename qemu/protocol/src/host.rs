@@ -69,6 +69,11 @@ pub enum HostRequest {
         /// What is written, little-endian.
         value: u32,
     },
+    /// Has a device gone without anybody being told; answered by [`HostAnswer::Status`].
+    Unplug {
+        /// Which device.
+        device: String,
+    },
 }
 
 /// A plug-and-play transition.
@@ -96,6 +101,9 @@ pub enum PnpOperation {
     Add,
     /// `AddDevice` alone, for a device that was removed.
     AddDevice,
+    /// As [`Self::SurpriseRemoval`] for a device that is still there: as after its stack has
+    /// reported `PNP_DEVICE_FAILED`, or its bus has lost sight of it.
+    Fail,
 }
 
 /// The answer to a [`HostRequest`].

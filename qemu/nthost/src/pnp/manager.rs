@@ -103,6 +103,16 @@ pub fn operate(instance: &str, operation: PnpOperation) -> NTSTATUS {
     }
 }
 
+/// Has a device gone without anybody being told, as when nobody has noticed yet.
+#[must_use]
+pub fn unplug(instance: &str) -> NTSTATUS {
+    let Some(node) = node::find(instance) else {
+        return STATUS_NO_SUCH_DEVICE;
+    };
+    eject::eject(node);
+    STATUS_SUCCESS
+}
+
 fn transition(node: &'static Node, operation: PnpOperation) -> Result<(), NTSTATUS> {
     use DeviceState as S;
     use PnpOperation as O;
@@ -122,11 +132,15 @@ fn transition(node: &'static Node, operation: PnpOperation) -> Result<(), NTSTAT
             Ok(())
         }
         (
-            O::SurpriseRemoval,
+            O::SurpriseRemoval | O::Fail,
             S::Added | S::Started | S::StopPending | S::Stopped | S::RemovePending,
         ) => {
-            eject::eject(node);
-            remove::surprise(node);
+            if operation == O::SurpriseRemoval {
+                eject::eject(node);
+                remove::surprise(node);
+            } else {
+                remove::failed(node);
+            }
             Ok(())
         }
         (O::Add, S::NoDriver | S::Removed | S::Failed) => {

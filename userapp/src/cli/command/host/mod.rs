@@ -101,6 +101,8 @@ enum Operation {
     Add,
     /// AddDevice alone, for a device that was removed
     AddDevice,
+    /// IRP_MN_SURPRISE_REMOVAL for a device that is still there
+    Fail,
 }
 
 impl From<Operation> for PnpOperation {
@@ -117,6 +119,7 @@ impl From<Operation> for PnpOperation {
             Operation::SurpriseRemoval => Self::SurpriseRemoval,
             Operation::Add => Self::Add,
             Operation::AddDevice => Self::AddDevice,
+            Operation::Fail => Self::Fail,
         }
     }
 }
