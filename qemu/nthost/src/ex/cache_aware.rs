@@ -48,6 +48,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=APC_LEVEL;
+    fails: core::ptr::null_mut();
     /// Allocates a reference that protects nobody yet; NULL if there is no memory. To be given
     /// back by ExFreeCacheAwareRundownProtection.
     ///

@@ -202,6 +202,7 @@ fn unregister(number: usize) {
 
 nt_export! {
     irql: PASSIVE_LEVEL..=APC_LEVEL;
+    fails: nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES;
     /// Opens a callback object, or makes it if there is none and that is asked for. It comes
     /// with a reference. STATUS_UNSUCCESSFUL without a name.
     ///
@@ -240,6 +241,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=APC_LEVEL;
+    fails: core::ptr::null_mut();
     /// Registers a routine, in the order of registrations; NULL if the object takes one alone,
     /// and has it.
     ///

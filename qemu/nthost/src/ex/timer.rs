@@ -212,6 +212,7 @@ fn delete(address: usize, cancel: bool, wait: bool, given: Option<EXT_DELETE_PAR
 
 nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    fails: core::ptr::null_mut();
     /// Allocates a timer; NULL if there is no memory. To be given back by ExDeleteTimer.
     ///
     /// Source: ExAllocateTimer.

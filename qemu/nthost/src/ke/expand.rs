@@ -132,6 +132,7 @@ unsafe fn expand(callout: Callout, parameter: *mut c_void, size: u64) -> NTSTATU
 
 nt_export! {
     irql: PASSIVE_LEVEL..=APC_LEVEL;
+    fails: STATUS_NO_MEMORY;
     /// Calls a routine with so much stack, on another if there is not enough on this one.
     ///
     /// Source: KeExpandKernelStackAndCallout.
@@ -149,6 +150,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    fails: STATUS_NO_MEMORY;
     /// As KeExpandKernelStackAndCallout. At DISPATCH_LEVEL the caller must not want to wait for
     /// memory; here nobody ever does.
     ///

@@ -465,6 +465,7 @@ unsafe fn query(
 
 nt_export! {
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: STATUS_NO_MEMORY;
     /// Queries the values that a table tells, by a routine each or into the driver's memory.
     ///
     /// Source: RtlQueryRegistryValues.
@@ -488,6 +489,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES;
     /// Writes a value; its key is made if it alone is missing in the path.
     ///
     /// Source: RtlWriteRegistryValue.
@@ -545,6 +547,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES;
     /// Makes the last key of a path, unless it is there.
     ///
     /// Source: RtlCreateRegistryKey.
