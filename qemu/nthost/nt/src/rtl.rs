@@ -128,3 +128,60 @@ pub struct RTL_QUERY_REGISTRY_TABLE {
     /// Its bytes.
     pub DefaultLength: u32,
 }
+
+/// The links of an element of a table (opaque in the reference); the driver's data follow them.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct RTL_BALANCED_LINKS {
+    /// Above; the table's own links for the topmost.
+    pub Parent: *mut Self,
+    /// What is less.
+    pub LeftChild: *mut Self,
+    /// What is greater.
+    pub RightChild: *mut Self,
+    /// How much higher the right side is.
+    pub Balance: i8,
+    /// The system's.
+    pub Reserved: [u8; 3],
+}
+
+/// Compares: 0 for less, 1 for greater, 2 for equal (the page of RtlInitializeGenericTableAvl).
+pub type RTL_AVL_COMPARE_ROUTINE = unsafe extern "win64" fn(
+    table: *mut RTL_AVL_TABLE,
+    first: *mut c_void,
+    second: *mut c_void,
+) -> i32;
+/// Allocates an element.
+pub type RTL_AVL_ALLOCATE_ROUTINE =
+    unsafe extern "win64" fn(table: *mut RTL_AVL_TABLE, size: u32) -> *mut c_void;
+/// Frees an element.
+pub type RTL_AVL_FREE_ROUTINE =
+    unsafe extern "win64" fn(table: *mut RTL_AVL_TABLE, buffer: *mut c_void);
+
+/// A table that is kept in order (ns-ntddk-_rtl_avl_table).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct RTL_AVL_TABLE {
+    /// The topmost element is its right child.
+    pub BalancedRoot: RTL_BALANCED_LINKS,
+    /// The system's.
+    pub OrderedPointer: *mut c_void,
+    /// The system's.
+    pub WhichOrderedElement: u32,
+    /// How many elements there are.
+    pub NumberGenericTableElements: u32,
+    /// The system's.
+    pub DepthOfTree: u32,
+    /// The element that an enumeration gave last.
+    pub RestartKey: *mut RTL_BALANCED_LINKS,
+    /// How many were deleted.
+    pub DeleteCount: u32,
+    /// The driver's.
+    pub CompareRoutine: RTL_AVL_COMPARE_ROUTINE,
+    /// The driver's.
+    pub AllocateRoutine: RTL_AVL_ALLOCATE_ROUTINE,
+    /// The driver's.
+    pub FreeRoutine: RTL_AVL_FREE_ROUTINE,
+    /// The driver's.
+    pub TableContext: *mut c_void,
+}

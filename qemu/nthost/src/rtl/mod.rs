@@ -2,6 +2,7 @@
 
 #[cfg(target_os = "none")]
 pub mod ansi;
+pub mod balanced;
 pub mod bitmap;
 pub mod case;
 #[cfg(target_os = "none")]
@@ -19,6 +20,7 @@ pub mod owned;
 pub mod printf;
 pub mod resource;
 pub mod string;
+pub mod table;
 pub mod time;
 pub mod utf8;
 pub mod version;
