@@ -216,7 +216,7 @@ impl Program {
     ///
     /// If it is not for a minute.
     #[track_caller]
-    pub fn until(&self, what: &str, is: impl Fn() -> bool) {
+    pub fn until(&self, what: &str, mut is: impl FnMut() -> bool) {
         let end = Instant::now() + LIMIT;
         while !is() {
             assert!(

@@ -1,6 +1,6 @@
 //! The program interrupted: by Ctrl-C, by its own end, and by a device or a machine that goes.
 //! Whatever was outstanding ends, and nothing is left in the driver or half-written.
-#![cfg(unix)]
+#![cfg(target_os = "linux")]
 
 use std::{fs, path::Path};
 
@@ -9,6 +9,19 @@ use rustix::process::{Pid, Signal, kill_process};
 
 fn ctrl_c(running: &Running) {
     kill_process(Pid::from_child(&running.child), Signal::INT).expect("it runs");
+}
+
+/// Waits until a program has come so far that it reacts to a signal.
+#[track_caller]
+fn until_caught(machine: &Program, running: &Running) {
+    let path = format!("/proc/{}/status", running.child.id());
+    machine.until("the signal is caught", || {
+        let status = fs::read_to_string(&path).expect("it runs");
+        let caught = status.lines().find_map(|line| line.strip_prefix("SigCgt:"));
+        let caught = caught.and_then(|mask| u64::from_str_radix(mask.trim(), 16).ok());
+        // Signals count from 1.
+        caught.is_some_and(|mask| mask >> (Signal::INT.as_raw() - 1) & 1 == 1)
+    });
 }
 
 /// Waits until a queue has requests of somebody's.
@@ -159,6 +172,34 @@ fn a_client_that_is_killed_leaves_nothing_behind() {
         running.child.wait().unwrap();
         nothing_is_left(&machine, &before);
     }
+    machine.booted.shut_down();
+}
+
+#[test]
+fn the_second_ctrl_c_does_not_wait_nor_does_the_first_for_the_machine() {
+    let machine = Program::boot_with_breakpoints("smp4");
+    let before = machine.left();
+    let with = |arguments: &[&'static str]| [&["host", "breakpoint"], arguments].concat();
+    machine.check(&with(&["set", "KeInsertQueueDpc"]), 0, &["done"]);
+    // Its request is on the device, and the processor that is to end it is stopped.
+    let mut stuck = machine.start(&["factorial", "5"]);
+    let stops = || machine.json(&with(&["list"]))["stops"].clone();
+    machine.until("a processor stops", || !stops()[0].is_null());
+    ctrl_c(&stuck);
+    // The device is not idle, so this waits too.
+    let waiting = machine.start(&["host", "pnp", "rebalance"]);
+    until_caught(&machine, &waiting);
+    ctrl_c(&waiting);
+    machine.finish(waiting, 130, &["not waiting"]);
+    assert!(stuck.child.try_wait().unwrap().is_none(), "it waits");
+    machine.until("the second signal ends it", || {
+        ctrl_c(&stuck);
+        std::thread::yield_now();
+        stuck.child.try_wait().unwrap().is_some()
+    });
+    machine.finish(stuck, 130, &["not waiting"]);
+    machine.check(&with(&["clear"]), 0, &["done"]);
+    nothing_is_left(&machine, &before);
     machine.booted.shut_down();
 }
 

@@ -8,7 +8,11 @@ mod workload;
 
 #[cfg(any(unix, test))]
 use std::path::PathBuf;
-use std::{env, process::ExitCode, time::Duration};
+use std::{
+    env,
+    process::{self, ExitCode},
+    time::Duration,
+};
 
 use clap::Parser;
 use eductl::{Error, Interrupt};
@@ -50,6 +54,21 @@ pub struct Arguments {
     socket: Option<PathBuf>,
 }
 
+/// What Ctrl-C does.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Reaction {
+    /// The first cancels what is outstanding and waits for it; the second does not wait.
+    Cancel,
+    /// As the first, each time: the terminal must be restored.
+    Restore,
+    /// It ends the program: what was asked of the machine cannot be cancelled.
+    #[cfg_attr(
+        windows,
+        expect(dead_code, reason = "nothing is asked of Windows itself")
+    )]
+    End,
+}
+
 /// Runs the program.
 pub fn main() -> ExitCode {
     let arguments = match Arguments::try_parse() {
@@ -67,10 +86,24 @@ pub fn main() -> ExitCode {
     };
     let interrupt = Interrupt::default();
     let raised = interrupt.clone();
-    // Without a handler Ctrl-C ends the program, and the system cancels what it leaves.
-    let _ = ctrlc::set_handler(move || raised.raise());
     let json = arguments.json;
     let (context, command) = Context::new(arguments, interrupt);
+    let reaction = command.reaction();
+    // Without a handler Ctrl-C ends the program, and the system cancels what it leaves.
+    let _ = ctrlc::set_handler(move || {
+        match reaction {
+            Reaction::Cancel if raised.is_raised() => {}
+            Reaction::End => {}
+            Reaction::Cancel | Reaction::Restore => return raised.raise(),
+        }
+        // The system cancels what is left.
+        if json {
+            context::print_error(&Error::Interrupted, true);
+        } else {
+            eprintln!("eductl: interrupted; not waiting for what is outstanding");
+        }
+        process::exit(Error::Interrupted.exit_code().into());
+    });
     let result = command.run(&context);
     context.interrupt.settle();
     match result {

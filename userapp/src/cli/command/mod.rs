@@ -24,7 +24,7 @@ mod write;
 use clap::Subcommand;
 use eductl::Error;
 
-use super::context::Context;
+use super::{Reaction, context::Context};
 
 macro_rules! commands {
     ($($(#[$attribute:meta])* $variant:ident($module:ident),)*) => {
@@ -43,6 +43,18 @@ macro_rules! commands {
             }
         }
     };
+}
+
+impl Command {
+    /// What Ctrl-C does.
+    pub const fn reaction(&self) -> Reaction {
+        match self {
+            #[cfg(unix)]
+            Self::Host(_) => Reaction::End,
+            Self::Top(_) => Reaction::Restore,
+            _ => Reaction::Cancel,
+        }
+    }
 }
 
 commands! {
