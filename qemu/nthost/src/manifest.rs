@@ -126,6 +126,7 @@ mod tests {
     use std::vec::Vec;
 
     use nthost_protocol::manifest::{DriverImage, Role};
+    use proptest::prelude::*;
 
     use super::*;
 
@@ -208,6 +209,39 @@ mod tests {
             if let Ok(archive) = Archive::read(&bytes[..length]) {
                 assert_eq!(archive.file("a.sys").unwrap(), [1; 700], "{length}");
             }
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn a_damaged_archive_is_refused_or_read_but_never_a_panic(
+            damage in prop::collection::vec((any::<prop::sample::Index>(), any::<u8>()), 1..20),
+        ) {
+            let files: &[(&str, &[u8])] = &[("a.sys", &[1; 700]), ("b.sys", &[])];
+            let mut bytes = archive(vec![driver("a", "a.sys"), driver("b", "b.sys")], files);
+            for (index, value) in damage {
+                let offset = index.index(bytes.len());
+                bytes[offset] = value;
+            }
+            match Archive::read(&bytes) {
+                Ok(archive) => for driver in &archive.manifest.drivers {
+                    prop_assert!(archive.file(&driver.image).is_some());
+                },
+                Err(fault) => prop_assert!(!fault.to_string().is_empty()),
+            }
+        }
+
+        #[test]
+        fn a_damaged_header_of_a_file_never_is_a_panic(
+            damage in prop::collection::vec((0_usize..512, any::<u8>()), 1..20),
+            which in 0_usize..2,
+        ) {
+            let mut bytes = archive(vec![driver("a", "a.sys")], &[("a.sys", &[1; 700])]);
+            // The manifest is one block, behind its header.
+            for (offset, value) in damage {
+                bytes[1024 * which + offset] = value;
+            }
+            let _ = Archive::read(&bytes);
         }
     }
 }

@@ -20,6 +20,9 @@ use super::{checksum, fault::Fault};
 
 /// The largest image that is loaded, in memory.
 const MAXIMUM_SIZE: u32 = 64 << 20;
+/// No driver imports so much, nor does the kernel have so much to import: a table in which descriptors share their lists could go on for
+/// as long as the square of its size.
+const MAXIMUM_IMPORTS: usize = 1 << 12;
 /// Where the checksum is in the optional header.
 const CHECKSUM_OFFSET: usize = 64;
 
@@ -198,6 +201,9 @@ impl<'a> Image<'a> {
                     return Err(BAD);
                 }
                 let name = String::from_utf8_lossy(name).to_string();
+                if imports.len() == MAXIMUM_IMPORTS {
+                    return Err(Fault::Header("it imports too much"));
+                }
                 imports.push(Import {
                     library: library.clone(),
                     name,

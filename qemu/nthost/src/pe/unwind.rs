@@ -173,7 +173,8 @@ pub fn unwind(
             handler: None,
         });
     };
-    let offset = u32::try_from(registers.rip - base).map_err(|_| Corrupt)?;
+    let offset = registers.rip.checked_sub(base).ok_or(Corrupt)?;
+    let offset = u32::try_from(offset).map_err(|_| Corrupt)?;
     let image = memory.image();
     let first = Info::read(image, function.info).ok_or(Corrupt)?;
     let in_prolog = offset - function.begin < u32::from(first.prolog);
@@ -231,7 +232,8 @@ fn establisher(image: &[u8], info: &Info, offset: u32, registers: &Registers) ->
         })
     });
     if offset >= u32::from(info.prolog) || set {
-        registers.general[usize::from(info.frame_register)] - 16 * u64::from(info.frame_offset)
+        registers.general[usize::from(info.frame_register)]
+            .wrapping_sub(16 * u64::from(info.frame_offset))
     } else {
         registers.general[RSP]
     }
@@ -246,7 +248,8 @@ fn undo(
     registers: &mut Registers,
 ) -> Result<bool, Corrupt> {
     let image = memory.image();
-    let code = |index: u8| u16_at(image, info.at + 4 + 2 * u32::from(index)).ok_or(Corrupt);
+    // Operands that the tables promise, but have no room for, are read from what lies behind.
+    let code = |index: u16| u16_at(image, info.at + 4 + 2 * u32::from(index)).ok_or(Corrupt);
     let stack = |address| memory.stack(address).ok_or(Corrupt);
     let frame = if info.frame_register == 0 {
         registers.general[RSP]
@@ -256,7 +259,7 @@ fn undo(
     };
     let mut machine_frame = false;
     let mut index = 0;
-    while index < info.codes {
+    while index < u16::from(info.codes) {
         let [at, what] = code(index)?.to_le_bytes();
         let (what, operand) = (what & 15, what >> 4);
         let slots = match what {
@@ -276,7 +279,7 @@ fn undo(
             index += slots;
             continue;
         }
-        let large = |index: u8| -> Result<u64, Corrupt> {
+        let large = |index: u16| -> Result<u64, Corrupt> {
             Ok(u64::from(code(index + 1)?) | u64::from(code(index + 2)?) << 16)
         };
         let rsp = registers.general[RSP];
