@@ -266,6 +266,9 @@ fn a_device_that_fails_is_waited_for_before_its_memory_is_given_back() {
         // The transfer takes the device a tenth of a second, and it is there still.
         let requests = InEachQueue::send(&file);
         let behind: Vec<_> = (0..4).map(|_| InEachQueue::send(&file)).collect();
+        let edu = machine.booted.edu(0).unwrap();
+        while edu.statistics().unwrap().fixed.queues[0].completed < 5 {}
+        drop(edu);
         machine.pnp(&machine.edu, PnpOperation::Fail);
         let mut done = 0;
         for (name, ended) in requests.ends(&what) {
