@@ -55,7 +55,7 @@ fn link_name(instance: &str, class: &GUID, reference: &str) -> String {
 }
 
 /// A string in pool, ended by a NUL that it does not count.
-fn in_pool(text: &str) -> Result<UNICODE_STRING, NTSTATUS> {
+pub(super) fn in_pool(text: &str) -> Result<UNICODE_STRING, NTSTATUS> {
     let units: Vec<u16> = text.encode_utf16().chain([0]).collect();
     let bytes = units.len() * 2;
     let address =
@@ -184,6 +184,23 @@ pub fn find(link: &str) -> Option<(GUID, *mut DEVICE_OBJECT)> {
     ))
 }
 
+/// The interface of another class that the same device has under the same reference string.
+fn alias(link: &str, class: &GUID) -> Option<String> {
+    let interfaces = INTERFACES.lock();
+    let reference = |known: &Interface| {
+        let class = format!("{}", known.class);
+        let end = known.link.find(&class)? + class.len();
+        known.link.get(end..).map(str::to_ascii_lowercase)
+    };
+    let of = interfaces
+        .iter()
+        .find(|known| known.link.eq_ignore_ascii_case(link))?;
+    let found = interfaces.iter().find(|known| {
+        known.device == of.device && known.class == *class && reference(known) == reference(of)
+    });
+    found.map(|known| known.link.clone())
+}
+
 /// Whether an interface is enabled.
 #[must_use]
 pub fn is_enabled(link: &str) -> bool {
@@ -294,6 +311,35 @@ nt_export! {
         // SAFETY: the caller's promise.
         let link = unsafe { text(link) };
         set_state(&link, enable != 0).unwrap_or_else(|status| status)
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// The name of a device's interface of another class, with the same reference string, in a
+    /// string that the caller frees with RtlFreeUnicodeString. STATUS_OBJECT_NAME_NOT_FOUND if
+    /// there is none.
+    ///
+    /// Source: IoGetDeviceInterfaceAlias.
+    ///
+    /// # Safety
+    ///
+    /// `link` is a string, `class` a GUID; `name` can be written.
+    pub unsafe fn IoGetDeviceInterfaceAlias(
+        link: *const UNICODE_STRING,
+        class: *const GUID,
+        name: *mut UNICODE_STRING,
+    ) -> NTSTATUS {
+        // SAFETY: the caller's promise.
+        let link = unsafe { text(link) };
+        // SAFETY: the caller's promise.
+        let found = alias(&link, unsafe { &*class }).ok_or(STATUS_OBJECT_NAME_NOT_FOUND);
+        match found.and_then(|found| in_pool(&found)) {
+            Ok(found) => {
+                // SAFETY: the caller's promise.
+                unsafe { name.write(found) };
+                STATUS_SUCCESS
+            }
+            Err(status) => status,
+        }
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;

@@ -6,8 +6,10 @@
 pub mod dispatch_rules;
 pub mod error_code;
 pub mod error_text;
+pub mod identity;
 pub mod property_store;
 pub mod record;
+pub mod share_access;
 
 #[cfg(target_os = "none")]
 pub mod build;
@@ -27,6 +29,8 @@ pub mod device;
 pub mod driver;
 #[cfg(target_os = "none")]
 pub mod driver_extension;
+#[cfg(target_os = "none")]
+pub mod driver_path;
 #[cfg(target_os = "none")]
 pub mod error_log;
 #[cfg(target_os = "none")]
@@ -71,6 +75,8 @@ pub mod remove_lock;
 pub mod request;
 #[cfg(target_os = "none")]
 pub mod security;
+#[cfg(target_os = "none")]
+pub mod stack_limits;
 #[cfg(target_os = "none")]
 pub mod startio;
 #[cfg(target_os = "none")]

@@ -1,13 +1,13 @@
 //! Devices by their names and files.
 //!
-//! Sources: IoGetDeviceObjectPointer, IoGetRelatedDeviceObject.
+//! Sources: IoGetDeviceObjectPointer, IoGetRelatedDeviceObject, IoAttachDevice.
 
 use core::ptr::null_mut;
 
 use nthost_nt::{
     io::{create::FILE_OPEN, device::DEVICE_OBJECT, file::FILE_OBJECT},
     rtl::UNICODE_STRING,
-    status::{NTSTATUS, STATUS_OBJECT_NAME_INVALID, STATUS_SUCCESS},
+    status::{NTSTATUS, STATUS_OBJECT_NAME_INVALID, STATUS_SUCCESS, nt_success},
 };
 
 use super::{
@@ -16,6 +16,8 @@ use super::{
 };
 use crate::ob::{self, handle, object};
 
+/// `FILE_READ_ATTRIBUTES`.
+const READ_ATTRIBUTES: u32 = 0x80;
 /// `FILE_NON_DIRECTORY_FILE`.
 const NON_DIRECTORY: u32 = 0x40;
 
@@ -66,6 +68,34 @@ nt_export! {
         // SAFETY: as above.
         unsafe { device.write(top) };
         STATUS_SUCCESS
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Puts a device on top of the stack of another, which is found by its name: it is opened
+    /// for that, and closed again. The device below is stored before any request can come.
+    ///
+    /// Source: IoAttachDevice.
+    ///
+    /// # Safety
+    ///
+    /// The source is the caller's; `name` is a string; `attached` is null inside, and where the
+    /// device below goes.
+    pub unsafe fn IoAttachDevice(
+        source: *mut DEVICE_OBJECT,
+        name: *const UNICODE_STRING,
+        attached: *mut *mut DEVICE_OBJECT,
+    ) -> NTSTATUS {
+        let (mut file, mut top) = (null_mut(), null_mut());
+        let (file_out, top_out) = (&raw mut file, &raw mut top);
+        // SAFETY: the caller's promise.
+        let status = unsafe { IoGetDeviceObjectPointer(name, READ_ATTRIBUTES, file_out, top_out) };
+        if !nt_success(status) {
+            return status;
+        }
+        // SAFETY: the file keeps the stack; the rest is the caller's promise.
+        let status = unsafe { device::IoAttachDeviceToDeviceStackSafe(source, top, attached) };
+        object::dereference(file.cast());
+        status
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;

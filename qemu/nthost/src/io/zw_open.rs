@@ -1,6 +1,6 @@
 //! Files opened by drivers.
 //!
-//! Sources: ZwCreateFile, ZwOpenFile, "Using Files in a Driver". The caller is the kernel: its
+//! Sources: ZwCreateFile, ZwOpenFile, IoCreateFile, "Using Files in a Driver". The caller is the kernel: its
 //! access is not checked, unless it wants it to be; a process that it runs in counts as a
 //! user without privileges then.
 
@@ -110,6 +110,47 @@ nt_export! {
             return STATUS_EAS_NOT_SUPPORTED;
         }
         let how = Open { access, share, options, disposition, token: None };
+        // SAFETY: the caller's promise.
+        unsafe { open(handle, attributes, status, how) }
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// As ZwCreateFile, for files alone; with IO_FORCE_ACCESS_CHECK, access is checked.
+    ///
+    /// Source: IoCreateFile.
+    ///
+    /// # Safety
+    ///
+    /// As ZwCreateFile.
+    pub unsafe fn IoCreateFile(
+        handle: *mut u64,
+        access: u32,
+        attributes: *const OBJECT_ATTRIBUTES,
+        status: *mut IO_STATUS_BLOCK,
+        _allocation_size: *const i64,
+        _file_attributes: u32,
+        share: u32,
+        disposition: u32,
+        options: u32,
+        _ea_buffer: *const core::ffi::c_void,
+        ea_length: u32,
+        kind: i32,
+        parameters: *const core::ffi::c_void,
+        how: u32,
+    ) -> NTSTATUS {
+        /// `CreateFileTypeNone`; the others are pipes and mailslots.
+        const FILES: i32 = 0;
+        /// `IO_FORCE_ACCESS_CHECK`.
+        const CHECKED: u32 = 1;
+        if kind != FILES || !parameters.is_null() {
+            return STATUS_INVALID_PARAMETER;
+        }
+        if ea_length != 0 {
+            return STATUS_EAS_NOT_SUPPORTED;
+        }
+        let user = how & CHECKED != 0 && ps::current().is_some();
+        let token = user.then_some(Token::User);
+        let how = Open { access, share, options, disposition, token };
         // SAFETY: the caller's promise.
         unsafe { open(handle, attributes, status, how) }
     }

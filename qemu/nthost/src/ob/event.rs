@@ -197,6 +197,36 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Opens an event by its name. Names below a directory's handle are not supported.
+    ///
+    /// Source: ZwOpenEvent.
+    ///
+    /// # Safety
+    ///
+    /// `handle` can be written; attributes with a string.
+    pub unsafe fn ZwOpenEvent(
+        handle: *mut u64,
+        access: u32,
+        attributes: *const OBJECT_ATTRIBUTES,
+    ) -> NTSTATUS {
+        // SAFETY: the caller's promise.
+        let attributes = match unsafe { Attributes::read(attributes) } {
+            Ok(attributes) if attributes.root != 0 => return STATUS_NOT_SUPPORTED,
+            Ok(attributes) => attributes,
+            Err(status) => return status,
+        };
+        match find(attributes.name) {
+            Ok(event) => {
+                let opened = attributes::table(attributes.flags).insert(event.cast(), access);
+                // SAFETY: the caller's promise.
+                unsafe { handle.write(opened) };
+                STATUS_SUCCESS
+            }
+            Err(status) => status,
+        }
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
     /// Sets the event that a handle stands for; tells its state before.
     ///
     /// Source: ZwSetEvent.

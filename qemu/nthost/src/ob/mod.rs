@@ -19,6 +19,8 @@ pub mod object;
 #[cfg(target_os = "none")]
 pub mod open;
 pub mod security;
+#[cfg(target_os = "none")]
+pub mod tagged;
 
 #[cfg(target_os = "none")]
 pub use kernel::*;

@@ -108,6 +108,16 @@ pub fn reference(object: *mut c_void) -> u64 {
     bugcheck::bugcheck(REFERENCE_BY_POINTER, [0, object.addr() as u64, 0, 0])
 }
 
+/// Takes a reference, if it is an object; whether it is. IRQL up to DISPATCH_LEVEL.
+pub fn try_reference(object: *mut c_void) -> bool {
+    let mut objects = OBJECTS.lock();
+    let header = objects.get_mut(&object.addr());
+    header.is_some_and(|header| {
+        header.references += 1;
+        true
+    })
+}
+
 /// Gives a reference back; how many are left. The object is deleted with the last. Bug check
 /// 0x18 if it is no object. IRQL up to DISPATCH_LEVEL.
 pub fn dereference(object: *mut c_void) -> u64 {

@@ -139,6 +139,16 @@ pub fn open_interface(class: &GUID, link: &str) -> Result<KeyId, NTSTATUS> {
     registry::with(|hive| create(hive, &format!(r"{own}\Device Parameters")))
 }
 
+/// The key of a service's parameters, which was made with the service's.
+///
+/// # Errors
+///
+/// `STATUS_OBJECT_NAME_NOT_FOUND`.
+pub fn open_parameters(service: &str) -> Result<KeyId, NTSTATUS> {
+    let path = format!(r"{}\Parameters", service_path(service));
+    registry::with(|hive| hive.open(Hive::ROOT, &units(&path)))
+}
+
 /// The hardware key of a device, which was made when the device was found.
 ///
 /// # Errors

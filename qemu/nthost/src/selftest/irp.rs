@@ -35,8 +35,9 @@ use crate::{
         },
         call,
         completion::IoSetCompletionRoutineEx,
+        device,
         irp::{self, IoAllocateIrp, IoFreeIrp},
-        pointer::{IoGetDeviceObjectPointer, IoGetRelatedDeviceObject},
+        pointer::{IoAttachDevice, IoGetDeviceObjectPointer, IoGetRelatedDeviceObject},
         request,
     },
     mm::{
@@ -83,6 +84,10 @@ pub const TESTS: &[Test] = &[
     (
         "irp: a device found by its name is open until its file is let go",
         pointer,
+    ),
+    (
+        "irp: a device attached by name gets what is sent to the one below",
+        attached,
     ),
 ];
 
@@ -422,5 +427,31 @@ fn pointer() -> Outcome {
         unsafe { IoGetDeviceObjectPointer(&raw const string, 1, &raw mut file, &raw mut device) };
     ensure_eq!(found, STATUS_OBJECT_NAME_NOT_FOUND);
     ensure!(file.is_null() && device.is_null(), "something was found");
+    Ok(())
+}
+
+fn attached() -> Outcome {
+    let (above, _) = Target::new(0);
+    let (target, mut name) = Target::new(0);
+    let references = target.references();
+    let bytes = (name.len() * 2) as u16;
+    let string = UNICODE_STRING {
+        Length: bytes,
+        MaximumLength: bytes,
+        Buffer: name.as_mut_ptr(),
+    };
+    let mut below = null_mut();
+    // SAFETY: a string, and a variable to be written.
+    let status = unsafe { IoAttachDevice(above.get(), &raw const string, &raw mut below) };
+    ensure_eq!((status, below), (STATUS_SUCCESS, target.get()));
+    // The device was closed again; what closes a file goes to the new top.
+    ensure_eq!(target.references(), references);
+    ensure_eq!(
+        (target.count(IRP_MJ_CREATE), above.count(IRP_MJ_CLOSE)),
+        (1, 1)
+    );
+    ensure_eq!(device::highest(target.get()), above.get());
+    // SAFETY: it was attached just now.
+    unsafe { device::IoDetachDevice(below) };
     Ok(())
 }

@@ -22,6 +22,7 @@ mod once;
 mod power;
 mod priority;
 mod property;
+mod reference;
 mod registers;
 mod registry;
 mod reserved;
@@ -104,6 +105,7 @@ pub fn run(switches: Switches<'_>) -> ! {
         notify::TESTS,
         zw::TESTS,
         reserved::TESTS,
+        reference::TESTS,
         power::TESTS,
     ];
     let (mut passed, mut failed) = (0, 0);

@@ -26,7 +26,8 @@ use super::{Outcome, Test, ensure, ensure_eq};
 use crate::{
     io::{
         interface::{
-            IoOpenDeviceInterfaceRegistryKey, IoRegisterDeviceInterface, IoSetDeviceInterfaceState,
+            IoGetDeviceInterfaceAlias, IoOpenDeviceInterfaceRegistryKey, IoRegisterDeviceInterface,
+            IoSetDeviceInterfaceState, text,
         },
         property_data::{
             IoGetDeviceInterfacePropertyData, IoGetDevicePropertyData,
@@ -35,6 +36,7 @@ use crate::{
     },
     ob::handle,
     pnp::{manager, node},
+    rtl::owned::RtlFreeUnicodeString,
 };
 
 /// The tests.
@@ -50,6 +52,10 @@ pub const TESTS: &[Test] = &[
     (
         "property: an interface has its own, and says whether it is enabled",
         of_interface,
+    ),
+    (
+        "property: an interface has an alias of another class of the same device",
+        alias,
     ),
     (
         "property: an interface has a key, and only if it was registered",
@@ -249,5 +255,37 @@ fn interface_key() -> Outcome {
     let status =
         unsafe { IoOpenDeviceInterfaceRegistryKey(&raw const link, access, &raw mut opened) };
     ensure_eq!(status, STATUS_OBJECT_NAME_NOT_FOUND);
+    Ok(())
+}
+
+fn alias() -> Outcome {
+    /// As [`CLASS`], but for this.
+    const OTHER: GUID = GUID { Data1: 7, ..CLASS };
+    let (_, pdo) = device()?;
+    let mut link = register()?;
+    let mut empty = UNICODE_STRING {
+        Length: 0,
+        MaximumLength: 0,
+        Buffer: null_mut(),
+    };
+    // SAFETY: strings, one of them to be written.
+    let status = unsafe { IoGetDeviceInterfaceAlias(&raw const link, &OTHER, &raw mut empty) };
+    ensure_eq!(status, STATUS_OBJECT_NAME_NOT_FOUND);
+    let mut other = empty;
+    // SAFETY: a physical device object, and a string to be written.
+    let status = unsafe { IoRegisterDeviceInterface(pdo, &OTHER, null(), &raw mut other) };
+    ensure_eq!(status, STATUS_SUCCESS);
+    // SAFETY: strings, one of them to be written.
+    let status = unsafe { IoGetDeviceInterfaceAlias(&raw const link, &OTHER, &raw mut empty) };
+    ensure_eq!(status, STATUS_SUCCESS);
+    // SAFETY: a string.
+    let found = unsafe { text(&raw const empty) };
+    // SAFETY: as above.
+    let known = unsafe { text(&raw const other) };
+    ensure_eq!(found, known);
+    for string in [&mut link, &mut other, &mut empty] {
+        // SAFETY: a string that the kernel made.
+        unsafe { RtlFreeUnicodeString(string) };
+    }
     Ok(())
 }

@@ -36,8 +36,8 @@ use crate::{
     ob::{
         ZwClose,
         event::{
-            IoCreateNotificationEvent, IoCreateSynchronizationEvent, ZwCreateEvent, ZwSetEvent,
-            ZwWaitForSingleObject,
+            IoCreateNotificationEvent, IoCreateSynchronizationEvent, ZwCreateEvent, ZwOpenEvent,
+            ZwSetEvent, ZwWaitForSingleObject,
         },
         object,
         open::ObOpenObjectByPointer,
@@ -368,12 +368,20 @@ fn named_event() -> Outcome {
         (status, handle)
     };
     ensure_eq!(with_flags(0).0, STATUS_OBJECT_NAME_COLLISION);
+    let attributes = attributes(0, &name, 0);
+    let mut opened = 0;
+    // SAFETY: attributes with a string, and a handle to be written.
+    let status = unsafe { ZwOpenEvent(&raw mut opened, 0x1f_0003, &raw const attributes) };
+    ensure_eq!(status, STATUS_SUCCESS);
     let (status, third) = with_flags(OBJ_OPENIF);
     ensure_eq!(status, STATUS_OBJECT_NAME_EXISTS);
-    for handle in [first, second, third] {
+    for handle in [first, second, third, opened] {
         ensure_eq!(close(handle), STATUS_SUCCESS);
     }
     ensure!(object::kind(made.cast()).is_none(), "it is still there");
+    // SAFETY: as above.
+    let status = unsafe { ZwOpenEvent(&raw mut opened, 0x1f_0003, &raw const attributes) };
+    ensure_eq!(status, STATUS_OBJECT_NAME_NOT_FOUND);
     let (status, last) = with_flags(0);
     ensure_eq!(status, STATUS_SUCCESS);
     ensure_eq!(close(last), STATUS_SUCCESS);

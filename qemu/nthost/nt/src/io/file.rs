@@ -74,6 +74,26 @@ pub struct FILE_OBJECT {
     pub FileObjectExtension: *mut c_void,
 }
 
+/// How the files of something are open (ns-wdm-_share_access).
+#[repr(C)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct SHARE_ACCESS {
+    /// How many there are.
+    pub OpenCount: u32,
+    /// Of which so many are for reading.
+    pub Readers: u32,
+    /// For writing.
+    pub Writers: u32,
+    /// For deletion.
+    pub Deleters: u32,
+    /// So many let others read.
+    pub SharedRead: u32,
+    /// Write.
+    pub SharedWrite: u32,
+    /// Delete.
+    pub SharedDelete: u32,
+}
+
 /// `FILE_OBJECT::Type`.
 pub const IO_TYPE_FILE: i16 = 5;
 
