@@ -747,17 +747,6 @@ crate::raising_export! {
     }
 }
 
-/// Whether an address is on the stack that the thread has from its start.
-fn is_on_own_stack(address: u64) -> bool {
-    let thread = super::thread::current();
-    if thread.is_null() {
-        return false;
-    }
-    // SAFETY: the thread that runs exists.
-    let thread = unsafe { &*thread };
-    (thread.stack_limit..thread.stack_base).contains(&address)
-}
-
 /// Visits the places of a stack, innermost first: drivers' frames by their tables, nthost's by
 /// their frame pointers. For bugchecks: it reads nothing that cannot be read.
 pub fn walk_stack(rip: u64, rsp: u64, rbp: u64, visit: &mut dyn FnMut(usize, u64)) {
@@ -786,7 +775,7 @@ pub fn walk_stack(rip: u64, rsp: u64, rbp: u64, visit: &mut dyn FnMut(usize, u64
             }
             let frame = registers.general[5];
             // From a stack that was made for a call, the way leads back to the thread's own.
-            let onward = frame >= rsp || is_on_own_stack(frame);
+            let onward = frame >= rsp || super::stack::contains(frame);
             if frame & 7 != 0 || !onward || !readable(frame) || !readable(frame + 8) {
                 return;
             }

@@ -119,13 +119,22 @@ unsafe fn expand(callout: Callout, parameter: *mut c_void, size: u64) -> NTSTATU
     let thread = thread::current();
     // SAFETY: the thread that runs, whose own field this is.
     unsafe { (*thread).expansions += 1 };
+    let outer = segment.as_ref().map(|segment| {
+        // SAFETY: as above.
+        let current = unsafe { &mut (*thread).segment };
+        core::mem::replace(current, segment.limit..segment.top())
+    });
     match &segment {
         // SAFETY: the caller's promise; the stack is new.
         Some(segment) => unsafe { call_on(segment.top(), callout, parameter) },
         // SAFETY: the caller's promise.
         None => unsafe { callout(parameter) },
     }
-    // SAFETY: as above: it is the same thread.
+    if let Some(outer) = outer {
+        // SAFETY: as above: it is the same thread.
+        unsafe { (*thread).segment = outer };
+    }
+    // SAFETY: as above.
     unsafe { (*thread).expansions -= 1 };
     STATUS_SUCCESS
 }

@@ -16,6 +16,8 @@ pub mod clock;
 #[cfg(target_os = "none")]
 pub mod clock_query;
 #[cfg(target_os = "none")]
+pub mod debugger;
+#[cfg(target_os = "none")]
 pub mod device_queue;
 #[cfg(target_os = "none")]
 pub mod dispatcher;
@@ -65,6 +67,8 @@ pub mod ready;
 pub mod semaphore;
 #[cfg(target_os = "none")]
 pub mod spinlock;
+#[cfg(target_os = "none")]
+pub mod stack;
 #[cfg(target_os = "none")]
 pub mod thread;
 #[cfg(target_os = "none")]

@@ -149,6 +149,8 @@ pub struct Thread {
     pub of_driver: bool,
     /// Nesting of calls on stack segments other than its own.
     pub expansions: u32,
+    /// The larger stack that it runs on for a call, if it does.
+    pub segment: core::ops::Range<u64>,
     /// Nesting of `KeEnterCriticalRegion`, counted down.
     pub kernel_apc_disable: i32,
     /// Nesting of guarded regions, counted down.
@@ -205,6 +207,7 @@ impl Thread {
             process: null_mut(),
             of_driver: false,
             expansions: 0,
+            segment: 0..0,
             kernel_apc_disable: 0,
             special_apc_disable: 0,
             dispatch: null_mut(),

@@ -7,6 +7,8 @@ pub mod heap;
 #[cfg(target_os = "none")]
 pub mod io_space;
 #[cfg(target_os = "none")]
+mod limits;
+#[cfg(target_os = "none")]
 pub mod locked;
 #[cfg(target_os = "none")]
 pub mod mapping;

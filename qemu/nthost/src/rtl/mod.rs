@@ -18,6 +18,7 @@ pub mod once;
 #[cfg(target_os = "none")]
 pub mod owned;
 pub mod printf;
+pub mod random;
 pub mod resource;
 pub mod string;
 pub mod table;

@@ -16,7 +16,11 @@ use crate::{
     export::DISPATCH_LEVEL,
     ke::{
         expand::{KeExpandKernelStackAndCallout, KeExpandKernelStackAndCalloutEx},
-        irql, thread,
+        irql,
+        stack::{
+            IoGetInitialStack, IoGetRemainingStackSize, IoGetStackLimits, IoWithinStackLimits,
+        },
+        thread,
     },
 };
 
@@ -27,6 +31,7 @@ pub const TESTS: &[Test] = &[
         expands,
     ),
     ("stack: more than there can be is refused", refused),
+    ("stack: its limits are those of the stack in use", limits),
     ("identifiers: no two are the same", identifiers),
 ];
 
@@ -94,6 +99,42 @@ fn refused() -> Outcome {
     // SAFETY: the test's routine.
     let status = unsafe { KeExpandKernelStackAndCallout(fill, parameter, MOST + 1) };
     ensure_eq!((status, found.calls), (STATUS_INVALID_PARAMETER_3, 0));
+    Ok(())
+}
+
+/// The limits of the stack in use, which an address is within; and how much is left.
+unsafe extern "win64" fn look(parameter: *mut c_void) {
+    // SAFETY: the test's own.
+    let seen = unsafe { &mut *parameter.cast::<[u64; 4]>() };
+    let (mut low, mut high) = (0, 0);
+    // SAFETY: the test's own.
+    unsafe { IoGetStackLimits(&raw mut low, &raw mut high) };
+    // SAFETY: no preconditions.
+    let left = unsafe { IoGetRemainingStackSize() };
+    let here = &raw const low as u64;
+    // SAFETY: no preconditions.
+    let within = unsafe { IoWithinStackLimits(here, 8) };
+    // SAFETY: no preconditions.
+    let beyond = unsafe { IoWithinStackLimits(here, high - here + 1) };
+    let good = (low..high).contains(&here) && left < here - low && within == 1 && beyond == 0;
+    *seen = [low, high, left, good.into()];
+}
+
+fn limits() -> Outcome {
+    let mut own = [0; 4];
+    // SAFETY: the test's own.
+    unsafe { look((&raw mut own).cast()) };
+    let mut other = [0; 4];
+    // SAFETY: the test's routine.
+    unsafe { KeExpandKernelStackAndCallout(look, (&raw mut other).cast(), MOST) };
+    ensure_eq!((own[3], other[3]), (1, 1));
+    // SAFETY: no preconditions.
+    ensure_eq!(own[1], unsafe { IoGetInitialStack() });
+    ensure!(other[2] >= MOST, "{} bytes are left", other[2]);
+    ensure!(
+        other[0] >= own[1] || other[1] <= own[0],
+        "it is the same stack"
+    );
     Ok(())
 }
 

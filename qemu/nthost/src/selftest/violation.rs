@@ -3,7 +3,7 @@
 
 use core::ptr::null;
 
-use nthost_nt::ke::KSPIN_LOCK;
+use nthost_nt::{ke::KSPIN_LOCK, rtl::RTL_BITMAP};
 
 use super::object::{Event, MILLISECOND};
 use crate::{
@@ -18,6 +18,7 @@ use crate::{
     export::{DIRQL_MIN, DISPATCH_LEVEL},
     ke::{
         apc::{KeEnterCriticalRegion, KeLeaveCriticalRegion},
+        debugger::DbgBreakPoint,
         irql,
         ktimer::KeCancelTimer,
         spinlock::{
@@ -27,7 +28,7 @@ use crate::{
         wait_for::{KeDelayExecutionThread, KeWaitForSingleObject},
     },
     ob::ZwClose,
-    rtl::case::RtlDowncaseUnicodeChar,
+    rtl::{bitmap::RtlSetBits, case::RtlDowncaseUnicodeChar},
 };
 
 /// A name, and what is done.
@@ -53,6 +54,8 @@ const VIOLATIONS: &[Violation] = &[
     ("0x20023", string_at_dispatch_level),
     ("0x0f", writer_twice),
     ("0x10", release_free_spin_lock),
+    ("0x7e", break_without_debugger),
+    ("0x139", set_bits_beyond),
 ];
 
 /// Does what the name says; comes back only if nobody finds it.
@@ -218,4 +221,19 @@ unsafe fn release_free_spin_lock() {
     irql::set(DISPATCH_LEVEL);
     // SAFETY: the wrong of this test.
     unsafe { ExReleaseSpinLockShared(&raw mut lock, 0) };
+}
+
+unsafe fn break_without_debugger() {
+    // SAFETY: the wrong of this test.
+    unsafe { DbgBreakPoint(0, 0, 0) };
+}
+
+unsafe fn set_bits_beyond() {
+    let mut words = [0_u32; 2];
+    let mut bitmap = RTL_BITMAP {
+        SizeOfBitMap: 40,
+        Buffer: words.as_mut_ptr(),
+    };
+    // SAFETY: the wrong of this test.
+    unsafe { RtlSetBits(&raw mut bitmap, 39, 2) };
 }
