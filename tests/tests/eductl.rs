@@ -259,6 +259,29 @@ fn work_from_many_threads_is_all_done_and_leaves_nothing() {
 }
 
 #[test]
+fn what_other_programs_have_outstanding_is_not_taken_for_lost() {
+    let machine = Program::boot("smp4");
+    let mut waiting = machine.start(&["wait", "0x2"]);
+    let waits = || machine.counter("0", "events", "depth") == 1;
+    machine.until("the driver has the request", waits);
+    // Nothing that would raise the event.
+    let stress = ["stress", "--duration", "1", "--mix", "factorial=9,cancel=1"];
+    machine.check(&stress, 0, &["every answer was right"]);
+    // Others that transfer all the while.
+    let arguments = ["stress", "--duration", "3", "--mix", "self-test"];
+    let transfers = machine.start(&arguments);
+    machine.until("transfers are under way", || {
+        machine.counter("0", "write", "inserted") > 0
+    });
+    machine.check(&stress, 0, &["every answer was right"]);
+    machine.finish(transfers, 0, &["every answer was right"]);
+    assert_eq!(machine.counter("0", "events", "depth"), 1, "it waits still");
+    waiting.child.kill().unwrap();
+    waiting.child.wait().unwrap();
+    machine.booted.shut_down();
+}
+
+#[test]
 fn a_bench_counts_each_of_its_requests_and_draws_them() {
     let machine = Program::boot("smp4");
     let folder = tempfile::tempdir().unwrap();

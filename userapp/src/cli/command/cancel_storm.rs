@@ -3,15 +3,14 @@
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use clap::Args;
-use eductl::{Edu, Error, edu::factorial_mod_2_32};
-use eduwdm_abi::statistics::QueueKind;
+use eductl::Error;
 use serde_json::json;
 
 use super::stress::with_seed;
 use crate::cli::{
     context::Context,
     number::number,
-    workload::{self, Load, Mix},
+    workload::{self, Before, Load, Mix},
 };
 
 /// Sends requests from many threads and cancels them at once: each has to end once, done or
@@ -39,6 +38,7 @@ const MIX: &str = "cancel=6,cancel-wait=2,factorial=1,event=1";
 impl Arguments {
     pub fn run(&self, context: &Context) -> Result<(), Error> {
         let edu = context.edu()?;
+        let before = Before::look(&edu)?;
         let mix: Mix = MIX.parse().map_err(Error::Usage)?;
         let seed = self.seed.unwrap_or_else(|| fastrand::u64(..));
         let bar = context.progress(self.requests, &format!("cancel-storm, seed {seed:#x}"));
@@ -60,7 +60,7 @@ impl Arguments {
         bar.finish_and_clear();
         let tally = result.map_err(|error| with_seed(error, seed))?;
         context.interrupt.check()?;
-        check_idle(&edu)?;
+        before.check(&edu)?;
         let (total, canceled) = (tally.total(), tally.canceled);
         let json = json!({ "seed": seed, "requests": total, "canceled": canceled });
         context.print(&json, |out| {
@@ -71,24 +71,4 @@ impl Arguments {
             )
         })
     }
-}
-
-/// Checks that no request is left in the driver, and that the device still works.
-pub fn check_idle(edu: &Edu) -> Result<(), Error> {
-    let counters = edu.statistics()?;
-    for (kind, queue) in QueueKind::ALL.iter().zip(&counters.fixed.queues) {
-        if queue.depth != 0 {
-            return Err(Error::WrongAnswer(format!(
-                "{} requests are left in the {} queue, and none of this program is outstanding: \
-                 another one is at work, or the driver has lost some",
-                queue.depth,
-                kind.name()
-            )));
-        }
-    }
-    let answer = edu.factorial(12)?.wait()?;
-    if answer.result != factorial_mod_2_32(12) {
-        return Err(Error::WrongAnswer(format!("12! = {}", answer.result)));
-    }
-    Ok(())
 }

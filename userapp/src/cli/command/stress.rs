@@ -9,11 +9,10 @@ use clap::Args;
 use eductl::Error;
 use serde_json::json;
 
-use super::cancel_storm::check_idle;
 use crate::cli::{
     context::Context,
     number::{number, seconds},
-    workload::{self, Load, Mix, Operation},
+    workload::{self, Before, Load, Mix, Operation},
 };
 
 /// Works the device from many threads and checks every answer.
@@ -43,6 +42,7 @@ pub struct Arguments {
 impl Arguments {
     pub fn run(&self, context: &Context) -> Result<(), Error> {
         let edu = context.edu()?;
+        let before = Before::look(&edu)?;
         let seed = self.seed.unwrap_or_else(|| fastrand::u64(..));
         let bar = context.progress(self.duration.as_secs(), &format!("stress, seed {seed:#x}"));
         let begun = Instant::now();
@@ -64,7 +64,7 @@ impl Arguments {
         bar.finish_and_clear();
         let tally = result.map_err(|error| with_seed(error, seed))?;
         context.interrupt.check()?;
-        check_idle(&edu)?;
+        before.check(&edu)?;
         let elapsed = begun.elapsed();
         let counts: serde_json::Map<_, _> = Operation::ALL
             .iter()

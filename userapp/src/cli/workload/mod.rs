@@ -1,6 +1,7 @@
 //! Work for the device whose every answer is known beforehand: what `stress` and `cancel-storm`
 //! are made of.
 
+mod idle;
 mod operation;
 
 use std::{
@@ -16,7 +17,10 @@ use eductl::{Edu, Error};
 use fastrand::Rng;
 
 use self::operation::{InFlight, Region};
-pub use self::operation::{Mix, Operation, Outcome};
+pub use self::{
+    idle::Before,
+    operation::{Mix, Operation, Outcome},
+};
 
 /// How much is done at once.
 #[derive(Clone, Copy, Debug)]
