@@ -1,6 +1,6 @@
 #!/usr/bin/env bash
 # Builds the C test drivers with mingw-w64's compiler and DDK headers: build.sh OUTPUT-DIRECTORY
-# A driver is one file here; each becomes a native-subsystem image of the same name. One that
+# A driver is one file here, or all files of a directory; each becomes a native-subsystem image of the same name. One that
 # says "Imports from: NAME" in a comment is linked against the export driver of that name.
 set -euo pipefail
 out=${1:?usage: build.sh OUTPUT-DIRECTORY}
@@ -15,24 +15,26 @@ mkdir -p "$out"
 
 # build NAME: what it imports from is built before it.
 build() {
-    local source=$here/$1.c image=$out/$1.sys exports=()
+    local sources=("$here/$1.c") image=$out/$1.sys exports=()
     local libraries library
-    libraries=$(sed -n 's/.*Imports from: \([a-z_]*\).*/\1/p' "$source")
+    if [ -d "$here/$1" ]; then sources=("$here/$1"/*.c); fi
+    libraries=$(sed -n 's/.*Imports from: \([a-z_]*\).*/\1/p' "${sources[@]}")
     for library in $libraries; do
         build "$library"
         exports+=("$out/$library.lib")
     done
-    if [ -z "$(find "$source" "$here"/*.h "$here/build.sh" -newer "$image" 2>&1)" ]; then return; fi
-    # Multi-character constants are how the DDK writes pool tags.
+    if [ -z "$(find "${sources[@]}" "$here"/*.h "$here"/*/*.h "$here/build.sh" -newer "$image" 2>&1)" ]; then return; fi
+    # Multi-character constants are how the DDK writes pool tags; reads relative to GS, as in
+    # KeGetCurrentThread, look like reads of no array.
     # Without sibling calls, whoever called is on the stack that a bugcheck shows.
-    "$cc" -std=gnu11 -O2 -g -Wall -Wextra -Werror -Wno-multichar -fno-stack-protector \
+    "$cc" -std=gnu11 -O2 -g -Wall -Wextra -Werror -Wno-multichar -Wno-array-bounds -fno-stack-protector \
         -fno-optimize-sibling-calls -mno-stack-arg-probe -I"$ddk" -shared -nostdlib \
         -Wl,--subsystem,native:10.0 -Wl,--entry,DriverEntry -Wl,--image-base,0x140000000 \
         -Wl,--dynamicbase -Wl,--nxcompat -Wl,--no-insert-timestamp \
         -Wl,--out-implib,"$out/$1.lib" \
-        -o "$image" "$source" "${exports[@]}" -lntoskrnl -lhal
+        -o "$image" "${sources[@]}" "${exports[@]}" -lntoskrnl -lhal
 }
 
-for source in "$here"/*.c; do
+for source in "$here"/*.c "$here"/*/; do
     build "$(basename "$source" .c)"
 done

@@ -168,7 +168,9 @@ pub fn allocate(pool: u64, size: u64, tag: u32, caller: u64) -> Option<u64> {
         _ => ALIGNMENT,
     };
     let count = size.div_ceil(PAGE_SIZE);
-    let mut frames = Vec::with_capacity(count as usize);
+    let mut frames = Vec::new();
+    // A driver may ask for more than there could ever be.
+    frames.try_reserve_exact(count as usize).ok()?;
     for _ in 0..count {
         let Some(frame) = phys::allocate(&Request::any(1)) else {
             free_frames(&frames);

@@ -1,0 +1,29 @@
+/*
+ * A driver that checks what is documented of the routines that it imports: each rule has a name,
+ * and one that does not hold is told with its place.
+ *
+ * A file for each component has one routine, which is called at PASSIVE_LEVEL in a system thread.
+ */
+#pragma once
+#include <ntddk.h>
+
+#define TAG 'luRT'
+
+VOID rule(PCSTR name, BOOLEAN holds, PCSTR file, int line);
+
+#define RULE(name, condition) rule(name, !!(condition), __FILE_NAME__, __LINE__)
+#define EQUAL_TEXT(string, text) (RtlCompareMemory((string)->Buffer, text, sizeof(text) - sizeof(WCHAR)) == \
+                                  sizeof(text) - sizeof(WCHAR) && (string)->Length == sizeof(text) - sizeof(WCHAR))
+
+VOID check_ke(PDRIVER_OBJECT driver);
+VOID check_ex(PDRIVER_OBJECT driver);
+VOID check_io(PDRIVER_OBJECT driver);
+VOID check_mm(PDRIVER_OBJECT driver);
+VOID check_ob(PDRIVER_OBJECT driver);
+VOID check_rtl(PDRIVER_OBJECT driver);
+VOID check_registry(PDRIVER_OBJECT driver);
+
+/* Starts a system thread, and gives its object, which is to be dereferenced. */
+PVOID start_thread(PKSTART_ROUTINE routine, PVOID context);
+/* Waits for the end of a thread that start_thread gave, and gives it up. */
+VOID join(PVOID thread);
