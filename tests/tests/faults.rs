@@ -332,6 +332,19 @@ fn requests_end_well_though_dpcs_and_timers_are_late() {
     machine.end();
 }
 
+/// How many failures each entry of the event log tells of.
+fn logged_failures(log: &str) -> Vec<u32> {
+    let entries = log.lines().filter(|line| {
+        line.contains("error log") && line.contains("IO_ERR_INSUFFICIENT_RESOURCES")
+    });
+    let count = |line: &str| {
+        let (_, data) = line.split_once("data [0x")?;
+        let (data, _) = data.split_once(']')?;
+        u32::from_str_radix(data, 16).ok()
+    };
+    entries.filter_map(count).collect()
+}
+
 #[test]
 fn requests_that_fail_one_after_the_other_take_no_stack_each() {
     let machine = Machine::boot();
@@ -371,6 +384,18 @@ fn requests_that_fail_one_after_the_other_take_no_stack_each() {
     }
     let FaultState { struck, .. } = machine.end_fault();
     assert_eq!(struck, 200);
+    // The event log is told of all of them, in fewer entries: a work item that is queued is not
+    // queued again.
+    let mut told = Vec::new();
+    for _ in 0..100_000 {
+        told = logged_failures(&machine.booted.log());
+        if told.iter().sum::<u32>() == 200 {
+            break;
+        }
+    }
+    println!("200 failures in {} entries of the event log", told.len());
+    assert_eq!(told.iter().sum::<u32>(), 200, "{told:?}");
+    assert!(told.len() < 200, "{told:?}");
     drop(file);
     machine.end();
 }

@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicU32, Ordering};
 use eduwdm_abi::statistics::QueueKind;
 use eduwdm_logic::transfer::{Direction, Programmed, Step};
 use wdm::{
+    Status,
     contiguous::Contiguous,
     dma::{Channel, ListControl, Mapped, NotMapped},
     irql::{Dispatch, Passive},
@@ -18,6 +19,7 @@ use zerocopy::FromZeros;
 
 use super::{
     Edu,
+    failures::Failures,
     registers::{CommandBits, DmaBlock, DmaCommand, DmaCount, DmaDestination, DmaSource},
     transfer::{Job, MAPPED},
 };
@@ -52,6 +54,7 @@ pub struct Dma {
     page: Contiguous<DescriptorPage>,
     write_pages: Shared<Pages>,
     read_pages: Shared<Pages>,
+    failures: Failures,
 }
 
 impl Dma {
@@ -61,6 +64,7 @@ impl Dma {
         page: Contiguous<DescriptorPage>,
         write_pages: Shared<Pages>,
         read_pages: Shared<Pages>,
+        failures: Failures,
     ) -> Self {
         Self {
             registers,
@@ -68,7 +72,13 @@ impl Dma {
             page,
             write_pages,
             read_pages,
+            failures,
         }
+    }
+
+    /// A transfer has ended.
+    pub fn ended(&self, status: Status, irql: &Dispatch) {
+        self.failures.ended(status, irql);
     }
 
     /// Starts a step: writes the registers that change, and the command.

@@ -8,6 +8,7 @@ mod compute;
 mod dma;
 mod dpc;
 mod events;
+mod failures;
 mod identification;
 mod interrupt;
 mod ioctl;

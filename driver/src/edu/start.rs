@@ -22,6 +22,7 @@ use wdm::{
 use super::{
     Edu, EduFunction,
     dma::{DescriptorPage, Dma, IdleDma},
+    failures::Failures,
     identification::Identification,
     interrupt::Isr,
     registers::{
@@ -90,6 +91,7 @@ impl Hardware {
         let write_pages = pages(irql)?;
         let read_pages = pages(irql)?;
         let page = Contiguous::<DescriptorPage>::new(HIGHEST_ADDRESS, node, irql)?;
+        let failures = Failures::new(device)?;
         let channel = Channel::new(tags::DMA, adapter, device.reference(), edu.clone())?;
 
         let mut dpc = Dpc::new(tags::INTERRUPT, edu.clone())?;
@@ -126,7 +128,7 @@ impl Hardware {
         };
         // Nothing fails from here on.
         *edu.placement.acquire(irql) = Some(placement);
-        let dma = Dma::new(registers.dma, page, write_pages, read_pages);
+        let dma = Dma::new(registers.dma, page, write_pages, read_pages, failures);
         edu.dma.install(IdleDma { dma, channel }, irql);
         edu.compute.install(registers.compute, irql);
         edu.write.install((), irql);

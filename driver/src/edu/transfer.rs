@@ -438,6 +438,7 @@ fn end(
         }
     }
     let Job { dma, arrived, .. } = job;
+    dma.ended(status, irql);
     edu.dma.release(IdleDma { dma, channel }, irql);
     let ended = Ended {
         irp,
