@@ -249,6 +249,8 @@ fn work_from_many_threads_is_all_done_and_leaves_nothing() {
         "1",
         "--mix",
         "transfer=1,self-test=1",
+        "--depth",
+        "2",
     ];
     machine.check(&mixed, 0, &["every answer was right", "nothing is left"]);
     let storm = machine.json(&["cancel-storm", "--requests", "2000", "--seed", "2"]);
@@ -269,7 +271,9 @@ fn what_other_programs_have_outstanding_is_not_taken_for_lost() {
     machine.check(&stress, 0, &["every answer was right"]);
     // Others that transfer all the while.
     let arguments = ["stress", "--duration", "3", "--mix", "self-test"];
-    let transfers = machine.start(&arguments);
+    // A transfer takes the device 100 ms, and all that are outstanding then are waited for.
+    let few = ["--threads", "1", "--depth", "4"];
+    let transfers = machine.start(&[&arguments[..], &few].concat());
     machine.until("transfers are under way", || {
         machine.counter("0", "write", "inserted") > 0
     });
