@@ -6,7 +6,8 @@
 //!
 //! Sources: ExAcquireSpinLockExclusive, ExAcquireSpinLockShared,
 //! ExTryConvertSharedSpinLockExclusive and their counterparts, "Reader/Writer Spin Locks". Bug
-//! checks 0x0F and 0x10 for a writer that takes its own lock, and for a release by somebody else.
+//! checks 0x0F and 0x10 for a writer that takes its own lock, and for a release by somebody else;
+//! 0xC4, subcodes 0x1001 and 0x1003, for the order of locks.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
@@ -15,6 +16,7 @@ use nthost_nt::ke::KIRQL;
 use crate::{
     export::DISPATCH_LEVEL,
     ke::{bugcheck, irql, pcr, spinlock},
+    verifier::locks,
 };
 
 /// A writer has it.
@@ -40,6 +42,7 @@ fn check_recursion(lock: *mut u32, value: u32) {
 
 /// Takes a lock for a writer, with the IRQL raised already.
 fn acquire_exclusive(lock: *mut u32) {
+    locks::taking(lock as u64);
     let word = word(lock);
     loop {
         let value = word.load(Ordering::Relaxed);
@@ -65,6 +68,7 @@ fn acquire_exclusive(lock: *mut u32) {
         core::hint::spin_loop();
     }
     spinlock::count_acquired();
+    locks::taken(lock as u64);
 }
 
 fn release_exclusive(lock: *mut u32) {
@@ -74,12 +78,14 @@ fn release_exclusive(lock: *mut u32) {
         bugcheck::spin_lock_not_owned(lock as u64);
     }
     spinlock::count_released();
+    locks::releasing(lock as u64);
     // Release: whoever is next sees what was written. Who waits is not forgotten.
     word.fetch_and(WAITED_FOR, Ordering::Release);
 }
 
 /// Takes a lock for a reader, with the IRQL raised already.
 fn acquire_shared(lock: *mut u32) {
+    locks::taking(lock as u64);
     let word = word(lock);
     loop {
         let value = word.load(Ordering::Relaxed);
@@ -95,6 +101,7 @@ fn acquire_shared(lock: *mut u32) {
         core::hint::spin_loop();
     }
     spinlock::count_acquired();
+    locks::taken(lock as u64);
 }
 
 fn release_shared(lock: *mut u32) {
@@ -104,6 +111,7 @@ fn release_shared(lock: *mut u32) {
         bugcheck::spin_lock_not_owned(lock as u64);
     }
     spinlock::count_released();
+    locks::releasing(lock as u64);
     // Release: the next writer comes after what was read.
     word.fetch_sub(1, Ordering::Release);
 }

@@ -1,7 +1,7 @@
 //! What drivers must not do, one at a time: the switch `violation=NAME`. Each ends in a bug check,
 //! by which whoever started the machine tells that it was found.
 
-use core::ptr::null;
+use core::{ptr::null, sync::atomic::AtomicU32};
 
 use nthost_nt::{ke::KSPIN_LOCK, rtl::RTL_BITMAP};
 
@@ -13,7 +13,10 @@ use crate::{
             KeInitializeGuardedMutex,
         },
         push_lock::{ExAcquirePushLockExclusiveEx, ExReleasePushLockSharedEx},
-        spin_lock::{ExAcquireSpinLockExclusive, ExReleaseSpinLockShared},
+        spin_lock::{
+            ExAcquireSpinLockExclusive, ExAcquireSpinLockShared, ExReleaseSpinLockExclusive,
+            ExReleaseSpinLockShared,
+        },
     },
     export::{DIRQL_MIN, DISPATCH_LEVEL},
     ke::{
@@ -54,6 +57,8 @@ const VIOLATIONS: &[Violation] = &[
     ("0x20023", string_at_dispatch_level),
     ("0x0f", writer_twice),
     ("0x10", release_free_spin_lock),
+    ("0x1001", lock_in_two_orders),
+    ("0x1003", release_in_wrong_order),
     ("0x7e", break_without_debugger),
     ("0x139", set_bits_beyond),
 ];
@@ -221,6 +226,36 @@ unsafe fn release_free_spin_lock() {
     irql::set(DISPATCH_LEVEL);
     // SAFETY: the wrong of this test.
     unsafe { ExReleaseSpinLockShared(&raw mut lock, 0) };
+}
+
+/// Two locks that are on nobody's stack: those are not watched.
+static LOCKS: [AtomicU32; 2] = [const { AtomicU32::new(0) }; 2];
+
+/// Takes one lock as a writer and another as a reader.
+fn take(first: &AtomicU32, second: &AtomicU32) -> [u8; 2] {
+    // SAFETY: a lock that is zero.
+    let outer = unsafe { ExAcquireSpinLockExclusive(first.as_ptr()) };
+    // SAFETY: as above.
+    let inner = unsafe { ExAcquireSpinLockShared(second.as_ptr()) };
+    [outer, inner]
+}
+
+unsafe fn lock_in_two_orders() {
+    let [first, second] = &LOCKS;
+    let [outer, inner] = take(first, second);
+    // SAFETY: it was taken so.
+    unsafe { ExReleaseSpinLockShared(second.as_ptr(), inner) };
+    // SAFETY: as above.
+    unsafe { ExReleaseSpinLockExclusive(first.as_ptr(), outer) };
+    // The wrong of this test.
+    take(second, first);
+}
+
+unsafe fn release_in_wrong_order() {
+    let [first, second] = &LOCKS;
+    let [outer, _] = take(first, second);
+    // SAFETY: the wrong of this test.
+    unsafe { ExReleaseSpinLockExclusive(first.as_ptr(), outer) };
 }
 
 unsafe fn break_without_debugger() {

@@ -15,7 +15,7 @@ use crate::ke::{
     bugcheck::{self, code},
     lock::HighLock,
     pcr::{self, MAXIMUM_PROCESSORS},
-    thread,
+    stack, thread,
 };
 
 /// The spin locks that each processor holds, outermost first.
@@ -34,10 +34,7 @@ fn is_watched(lock: u64) -> bool {
     if !is_on(VerifierOption::DeadlockDetection) {
         return false;
     }
-    let thread = thread::current();
-    // SAFETY: the thread that runs exists, if there is one yet.
-    unsafe { thread.as_ref() }
-        .is_some_and(|thread| !(thread.stack_limit..thread.stack_base).contains(&lock))
+    !thread::current().is_null() && !stack::contains(lock)
 }
 
 fn mine() -> &'static HighLock<Vec<u64>> {
