@@ -85,6 +85,11 @@ impl Built {
         }
         let built = Self { irp, caller };
         built.packet().overlay_mut().Thread = thread::current().cast();
+        if origin == Origin::Synchronous
+            && let Some(record) = irp::record(irp)
+        {
+            record.lock().thread = thread::current().addr();
+        }
         Some(built)
     }
 

@@ -8,7 +8,10 @@
 //! finished where it was completed, for its buffers are the kernel's: so a thread that waits
 //! for it at APC_LEVEL is not left waiting.
 
-use core::ffi::c_void;
+use core::{
+    ffi::c_void,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use nthost_nt::{
     io::irp::{
@@ -31,6 +34,15 @@ use crate::{
     ob::object,
 };
 
+/// How many IRPs are gone, or are about to be, whose requesters have not been told yet.
+static FINISHING: AtomicU32 = AtomicU32::new(0);
+
+/// Whether there is no requester whose memory is still written to although its IRP is gone.
+pub(super) fn nothing_on_its_way() -> bool {
+    // Acquire: pairs with the end of it.
+    FINISHING.load(Ordering::Acquire) == 0
+}
+
 /// Takes an IRP off whoever made it.
 ///
 /// # Safety
@@ -47,8 +59,13 @@ pub unsafe fn finish(irp: *mut IRP) {
         return unsafe { finish_associated(irp) };
     }
     match origin {
-        // SAFETY: the caller's promise.
-        Origin::Synchronous | Origin::Asynchronous => unsafe { finish_built(irp) },
+        Origin::Synchronous | Origin::Asynchronous => {
+            let record = irp::record(irp);
+            if record.is_none_or(|record| record.lock().begin_end()) {
+                // SAFETY: the caller's promise, and nobody keeps it.
+                unsafe { finish_built(irp) };
+            }
+        }
         Origin::Allocated | Origin::DriverMemory | Origin::Associated | Origin::System => {
             // Nobody waits for it: the driver that made it had to keep it.
             verify::io_violation(verify::UNKNOWN, irp.addr(), 0, 0);
@@ -56,13 +73,17 @@ pub unsafe fn finish(irp: *mut IRP) {
     }
 }
 
+/// Finishes an IRP of [`super::build`].
+///
 /// # Safety
 ///
-/// As [`finish`].
-unsafe fn finish_built(irp: *mut IRP) {
+/// As [`finish`]; nobody keeps it.
+pub(super) unsafe fn finish_built(irp: *mut IRP) {
     // SAFETY: the caller's promise.
     let packet = unsafe { &mut *irp };
     let status = packet.IoStatus.status();
+    // AcqRel: who sees the IRP gone sees this, and later the end of it.
+    FINISHING.fetch_add(1, Ordering::AcqRel);
     let (block, event) = (packet.UserIosb, packet.UserEvent);
     // What a Zw routine has taken references for, unless it waits and gives them back itself.
     let file = packet.overlay().OriginalFileObject;
@@ -103,6 +124,8 @@ unsafe fn finish_built(irp: *mut IRP) {
         }
         object::dereference(file.cast());
     }
+    // Release: what was written to the requester's memory comes before.
+    FINISHING.fetch_sub(1, Ordering::Release);
 }
 
 /// Copies what a buffered request read from the system buffer to the requester's.
@@ -173,7 +196,7 @@ unsafe fn finish_associated(irp: *mut IRP) {
     // SAFETY: the count is only changed so while the parts are on their way.
     let count = unsafe { core::sync::atomic::AtomicI32::from_ptr(count) };
     // AcqRel: what the other parts did comes before the master's completion.
-    if count.fetch_sub(1, core::sync::atomic::Ordering::AcqRel) == 1 {
+    if count.fetch_sub(1, Ordering::AcqRel) == 1 {
         // SAFETY: the master is complete with its last part.
         unsafe { complete::complete(master, 0) };
     }

@@ -80,6 +80,8 @@ pub mod stack_limits;
 #[cfg(target_os = "none")]
 pub mod startio;
 #[cfg(target_os = "none")]
+pub mod thread_end;
+#[cfg(target_os = "none")]
 pub mod timer;
 #[cfg(target_os = "none")]
 pub mod verify;

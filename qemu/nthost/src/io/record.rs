@@ -34,6 +34,15 @@ struct Location {
     owes_mark: Option<usize>,
 }
 
+/// What there is to the end of an IRP that others may have to look at once more.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum End {
+    /// So many keep it; whether it is complete, and the last of them finishes it.
+    Kept(u32, bool),
+    /// It is being finished.
+    Begun,
+}
+
 /// One IRP.
 #[derive(Clone, Debug)]
 pub struct Record {
@@ -43,6 +52,10 @@ pub struct Record {
     pub caller: usize,
     /// It has been sent to a driver and has not been completed back to who sent it.
     pub sent: bool,
+    /// The thread that it belongs to, if it is cancelled at that thread's end; else zero.
+    pub thread: usize,
+    /// Who keeps it from being finished, or whether it is too late for that.
+    end: End,
     locations: Vec<Location>,
 }
 
@@ -54,7 +67,48 @@ impl Record {
             origin,
             caller,
             sent: false,
+            thread: 0,
+            end: End::Kept(0, false),
             locations: vec![Location::default(); stack_count + 1],
+        }
+    }
+
+    /// Keeps the IRP from being finished; whether it was not too late.
+    pub const fn keep(&mut self) -> bool {
+        match &mut self.end {
+            End::Kept(count, _) => {
+                *count += 1;
+                true
+            }
+            End::Begun => false,
+        }
+    }
+
+    /// Lets the IRP go; whether it is to be finished now, for it is complete.
+    pub const fn let_go(&mut self) -> bool {
+        let End::Kept(count, complete) = &mut self.end else {
+            return false;
+        };
+        *count -= 1;
+        if *count == 0 && *complete {
+            self.end = End::Begun;
+            return true;
+        }
+        false
+    }
+
+    /// The IRP is complete; whether it is to be finished now, for nobody keeps it.
+    pub const fn begin_end(&mut self) -> bool {
+        match &mut self.end {
+            End::Kept(0, _) => {
+                self.end = End::Begun;
+                true
+            }
+            End::Kept(_, complete) => {
+                *complete = true;
+                false
+            }
+            End::Begun => true,
         }
     }
 
@@ -187,6 +241,25 @@ mod tests {
         let mut forgetful = record.clone();
         assert_eq!(record.complete(2, STATUS_SUCCESS, true), None);
         assert_eq!(forgetful.complete(2, STATUS_SUCCESS, false), Some(0xf2));
+    }
+
+    #[test]
+    fn an_irp_that_is_kept_is_finished_by_the_last_to_let_it_go() {
+        let mut record = Record::new(Origin::Synchronous, 0, 1);
+        assert!(record.keep() && record.keep());
+        assert!(!record.begin_end());
+        assert!(!record.let_go());
+        assert!(record.let_go());
+        assert!(!record.keep(), "it is being finished");
+    }
+
+    #[test]
+    fn an_irp_that_nobody_keeps_is_finished_when_it_is_complete() {
+        let mut record = Record::new(Origin::Synchronous, 0, 1);
+        assert!(record.keep());
+        assert!(!record.let_go());
+        assert!(record.begin_end());
+        assert!(!record.keep(), "it is being finished");
     }
 
     #[test]

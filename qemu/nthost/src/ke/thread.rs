@@ -447,6 +447,7 @@ pub fn bind(affinity: Affinity) {
 /// Ends the thread that runs. PASSIVE_LEVEL. A thread that still owns a mutex ends in bug check
 /// 0x4000008A, as on Windows.
 pub fn exit(status: NTSTATUS) -> ! {
+    crate::io::thread_end::end_requests();
     let thread = current();
     // SAFETY: the thread that runs exists.
     let mutants = unsafe { (*thread).mutants };

@@ -1,5 +1,6 @@
 //! The IRPs that the I/O manager makes for drivers.
 
+use alloc::sync::Arc;
 use core::{
     ffi::c_void,
     ptr::{null, null_mut},
@@ -17,7 +18,7 @@ use nthost_nt::{
     },
     rtl::UNICODE_STRING,
     status::{
-        NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_MORE_PROCESSING_REQUIRED,
+        NTSTATUS, STATUS_CANCELLED, STATUS_INVALID_PARAMETER, STATUS_MORE_PROCESSING_REQUIRED,
         STATUS_OBJECT_NAME_NOT_FOUND, STATUS_PENDING, STATUS_SUCCESS,
     },
 };
@@ -25,7 +26,7 @@ use nthost_nt::{
 use super::{
     Outcome, Test, ensure, ensure_eq,
     object::{Event, Worker},
-    target::{COUNT_UP, FAIL, KEEP, Target, control_code},
+    target::{COUNT_UP, FAIL, KEEP, KEEP_UNTIL_CANCELLED, Target, control_code},
 };
 use crate::{
     io::{
@@ -40,6 +41,7 @@ use crate::{
         pointer::{IoAttachDevice, IoGetDeviceObjectPointer, IoGetRelatedDeviceObject},
         request,
     },
+    ke::lock::SpinLock,
     mm::{
         mdl::{self, MmUnlockPages},
         pool,
@@ -60,6 +62,10 @@ pub const TESTS: &[Test] = &[
     (
         "irp: a control request that fails at once touches neither event nor status block",
         control_failed,
+    ),
+    (
+        "irp: a control request is cancelled, and complete, when its thread ends",
+        thread_end,
     ),
     (
         "irp: a read and a write have their buffers as the device wants them",
@@ -103,6 +109,9 @@ struct Reply {
     event: Event,
     block: IO_STATUS_BLOCK,
 }
+
+// SAFETY: the block's pointer is never followed.
+unsafe impl Send for Reply {}
 
 impl Reply {
     fn new() -> Self {
@@ -200,6 +209,33 @@ fn control_failed() -> Outcome {
     ensure!(!reply.event.is_set(), "the event is set");
     ensure_eq!(reply.block.Information, usize::MAX);
     ensure_eq!(output, [5]);
+    ensure_eq!(irps(), before);
+    Ok(())
+}
+
+fn thread_end() -> Outcome {
+    let before = irps();
+    let (target, _) = Target::new(0);
+    let reply = Arc::new(SpinLock::new((Reply::new(), STATUS_SUCCESS)));
+    let sent = reply.clone();
+    let device = target.get().expose_provenance();
+    Worker::new(move || {
+        let device = core::ptr::with_exposed_provenance_mut::<DEVICE_OBJECT>(device);
+        let mut guard = sent.lock();
+        let (event, block) = (guard.0.event.get(), &raw mut guard.0.block);
+        drop(guard);
+        let (code, none) = (control_code(KEEP_UNTIL_CANCELLED, 0), null_mut());
+        // SAFETY: event and block outlive the thread, and with it the request.
+        let irp = unsafe {
+            IoBuildDeviceIoControlRequest(code, device, none, 0, none, 0, 0, event, block)
+        };
+        sent.lock().1 = send(device, irp);
+    })
+    .join();
+    let reply = reply.lock();
+    ensure_eq!(reply.1, STATUS_PENDING);
+    ensure!(reply.0.event.is_set(), "the event is not set");
+    ensure_eq!(reply.0.block.status(), STATUS_CANCELLED);
     ensure_eq!(irps(), before);
     Ok(())
 }

@@ -21,12 +21,14 @@ use nthost_nt::{
         },
         stack::SL_PENDING_RETURNED,
     },
-    status::{NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_PENDING, STATUS_SUCCESS},
+    status::{
+        NTSTATUS, STATUS_CANCELLED, STATUS_INVALID_PARAMETER, STATUS_PENDING, STATUS_SUCCESS,
+    },
 };
 
 use crate::{
     io::{
-        complete, device,
+        cancel, complete, device,
         driver::{self},
         irp,
     },
@@ -39,6 +41,8 @@ use crate::{
 pub const COUNT_UP: u32 = 0x800;
 /// As [`COUNT_UP`], but the request is kept until [`Target::release`].
 pub const KEEP: u32 = 0x801;
+/// Is kept until it is cancelled.
+pub const KEEP_UNTIL_CANCELLED: u32 = 0x803;
 /// Fails at once.
 pub const FAIL: u32 = 0x802;
 
@@ -167,6 +171,12 @@ unsafe extern "win64" fn dispatch(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> 
         KEPT.lock().push(irp.expose_provenance());
         return STATUS_PENDING;
     }
+    if is_control && function == KEEP_UNTIL_CANCELLED {
+        location.Control |= SL_PENDING_RETURNED;
+        // SAFETY: as above; a test does not cancel it before it is told that it is pending.
+        unsafe { cancel::exchange_routine(irp, Some(cancelled)) };
+        return STATUS_PENDING;
+    }
     let (status, information) = if is_control && function == FAIL {
         (STATUS_INVALID_PARAMETER, 0)
     } else {
@@ -176,6 +186,16 @@ unsafe extern "win64" fn dispatch(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> 
     // SAFETY: as above.
     unsafe { finish(irp, status, information) };
     status
+}
+
+/// The cancel routine.
+unsafe extern "win64" fn cancelled(_device: *mut DEVICE_OBJECT, irp: *mut IRP) {
+    // SAFETY: the IRP is this routine's.
+    let level = unsafe { (*irp).CancelIrql };
+    // SAFETY: cancel routines are called with it.
+    unsafe { cancel::IoReleaseCancelSpinLock(level) };
+    // SAFETY: as above.
+    unsafe { finish(irp, STATUS_CANCELLED, 0) };
 }
 
 /// # Safety
