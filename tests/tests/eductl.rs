@@ -251,6 +251,8 @@ fn work_from_many_threads_is_all_done_and_leaves_nothing() {
         "transfer=1,self-test=1",
         "--depth",
         "2",
+        "--threads",
+        "2",
     ];
     machine.check(&mixed, 0, &["every answer was right", "nothing is left"]);
     let storm = machine.json(&["cancel-storm", "--requests", "2000", "--seed", "2"]);
