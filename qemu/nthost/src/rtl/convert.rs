@@ -19,7 +19,7 @@ use super::{
 use crate::verifier::call;
 
 /// Windows 10, version 2004.
-const VERSION: (u32, u32, u32) = (10, 0, 19041);
+const VERSION: [u32; 3] = [10, 0, 19041];
 /// `VER_PLATFORM_WIN32_NT`, `VER_NT_WORKSTATION`.
 const PLATFORM_NT: u32 = 2;
 const WORKSTATION: u8 = 1;
@@ -41,7 +41,7 @@ unsafe fn store_number(value: u64, base: u32, to: *mut UNICODE_STRING) -> NTSTAT
 /// The system's version, in a structure that says to be of this size.
 #[must_use]
 pub const fn system(size: u32) -> RTL_OSVERSIONINFOEXW {
-    let (major, minor, build) = VERSION;
+    let [major, minor, build] = VERSION;
     RTL_OSVERSIONINFOEXW {
         dwOSVersionInfoSize: size,
         dwMajorVersion: major,
@@ -189,8 +189,7 @@ nt_export! {
         build: *mut u32,
         service_pack: *mut UNICODE_STRING,
     ) -> u8 {
-        let numbers = [VERSION.0, VERSION.1, VERSION.2];
-        for (place, number) in [major, minor, build].into_iter().zip(numbers) {
+        for (place, number) in [major, minor, build].into_iter().zip(VERSION) {
             if !place.is_null() {
                 // SAFETY: the caller's promise.
                 unsafe { place.write(number) };

@@ -141,8 +141,9 @@ nt_export! {
         }
         // SAFETY: the caller's promise.
         let bytes = unsafe { core::slice::from_raw_parts(start, count) };
-        let words = bytes.chunks_exact(4);
-        4 * words.take_while(|word| **word == pattern.to_le_bytes()).count()
+        let (words, _) = bytes.as_chunks::<4>();
+        let equal = |word: &&[u8; 4]| **word == pattern.to_le_bytes();
+        4 * words.iter().take_while(equal).count()
     }
 
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;

@@ -44,5 +44,10 @@ pub fn record(event: Event, what: u64) {
     let processor = u64::from(pcr::current().number);
     let words = [event as u64, what, processor, time::counter()];
     let add = |hash| words.iter().fold(hash, |hash, word| mix(hash ^ mix(*word)));
-    let _ = HASH.fetch_update(Ordering::Relaxed, Ordering::Relaxed, |hash| Some(add(hash)));
+    let mut hash = HASH.load(Ordering::Relaxed);
+    while let Err(other) =
+        HASH.compare_exchange_weak(hash, add(hash), Ordering::Relaxed, Ordering::Relaxed)
+    {
+        hash = other;
+    }
 }
