@@ -15,7 +15,7 @@ use core::{
 use super::{apic, ioapic};
 use crate::{
     export::{DIRQL_MAX, DIRQL_MIN},
-    ke::{irql, lock::HighLock, noise, pcr, spinlock},
+    ke::{irql, lock::HighLock, noise, once::Once, pcr, spinlock},
     mm::pageable,
     verifier::{routine::Before, trace},
 };
@@ -90,6 +90,17 @@ pub fn allocate_vector() -> Option<u8> {
         }
     }
     None
+}
+
+/// The vector of nthost's own device, and what is called when its interrupt comes.
+static OWN: Once<(u8, fn())> = Once::new();
+
+/// Gives out a vector for nthost's own device, of which there is one. The routine runs at the
+/// vector's IRQL, without any lock.
+pub fn connect_own(routine: fn()) -> Option<u8> {
+    let vector = allocate_vector()?;
+    OWN.set((vector, routine));
+    Some(vector)
 }
 
 /// Takes a vector back.
@@ -195,6 +206,11 @@ pub unsafe fn call(interrupt: *mut Interrupt) -> bool {
 
 /// A device's interrupt: asks the routines of its vector. The IRQL is the vector's class.
 pub fn dispatch(vector: u8) {
+    if let Some((own, routine)) = OWN.get()
+        && *own == vector
+    {
+        return routine();
+    }
     let index = usize::from(vector);
     let mut claimed = false;
     trace::record(trace::Event::Interrupt, vector.into());

@@ -1,6 +1,7 @@
 //! The virtio console on the PCI bus.
 //!
-//! The device is nthost's own: drivers are not offered it. It is used without interrupts.
+//! The device is nthost's own: drivers are not offered it. It interrupts by a message, if it has
+//! any, and otherwise not at all.
 
 use alloc::{boxed::Box, vec::Vec};
 use core::ptr::NonNull;
@@ -14,6 +15,7 @@ use virtio_drivers::{
     },
 };
 
+use super::message;
 use crate::{
     hal::pci::{self, Address},
     mm::{
@@ -107,6 +109,7 @@ pub struct Console {
     device: VirtIOConsole<Pages, PciTransport>,
     /// In the heap, and so in the physical map, one page behind the other.
     buffer: Box<[u8; CHUNK]>,
+    interrupts: bool,
 }
 
 /// Finds the console on any bus.
@@ -127,16 +130,27 @@ pub fn find() -> Result<Console, &'static str> {
             if !is_console(id as u16, (id >> 16) as u16) {
                 continue;
             }
-            // Nobody acknowledges its interrupts, so it must not assert a line that a driver's
-            // device shares.
+            // Nobody acknowledges its line, so it must not assert one that a driver's device
+            // shares.
             let command = Command::MEMORY_SPACE | Command::BUS_MASTER | Command::INTERRUPT_DISABLE;
             root.set_command(function, command);
+            let read = |offset| pci::read_u32(address(function), offset);
+            let registers = message::find(&mut root, read, function);
             let transport = PciTransport::new::<Pages, _>(&mut root, function)
                 .map_err(|_| "the console's registers make no sense")?;
             let device = VirtIOConsole::new(transport).map_err(|_| "the console does not start")?;
+            let write = |offset, value| {
+                // SAFETY: the console's own registers.
+                unsafe { pci::write_u32(address(function), offset, value) };
+            };
+            let interrupts = registers.is_some_and(|registers| registers.enable(read, write));
+            if !interrupts {
+                log!("transport", "the console has no interrupt: it is polled");
+            }
             return Ok(Console {
                 device,
                 buffer: Box::new([0; CHUNK]),
+                interrupts,
             });
         }
     }
@@ -144,6 +158,12 @@ pub fn find() -> Result<Console, &'static str> {
 }
 
 impl Console {
+    /// Whether the console's thread is woken when something arrives.
+    #[must_use]
+    pub const fn interrupts(&self) -> bool {
+        self.interrupts
+    }
+
     /// Sends bytes; returns when the device has taken them.
     ///
     /// # Errors

@@ -1,10 +1,11 @@
 //! The host: what it asks and what it is told, over the virtio console.
 //!
 //! One thread has the console. It sends what others queue, and hands on what arrives, message
-//! by message, in the order of arrival. It is woken by whoever queues something, and looks for
-//! what has arrived at every tick of the clock.
+//! by message, in the order of arrival. It is woken by whoever queues something, and by the
+//! console's interrupt; without one, it looks for what has arrived every millisecond.
 
 pub mod console;
+mod message;
 
 use alloc::{collections::VecDeque, vec::Vec};
 use core::{
@@ -23,7 +24,8 @@ use crate::ke::{
     wait::{self, WaitType},
 };
 
-/// How long the thread sleeps when there is nothing to do: a millisecond, in units of 100 ns.
+/// How long the thread sleeps when there is nothing to do and no interrupt to wake it: a
+/// millisecond, in units of 100 ns.
 const NAP: u64 = 10_000;
 
 /// Protects the frames that are to be sent.
@@ -61,6 +63,11 @@ pub fn send(message: &ToHost) {
     });
     let Ok(frame) = frame else { return };
     OUTGOING.lock().push_back(frame);
+    wake();
+}
+
+/// Wakes the console's thread. IRQL up to DISPATCH_LEVEL.
+fn wake() {
     let mut guard = dispatcher::lock();
     wait::signal(&mut guard, WAKE.0.get().cast(), 1);
 }
@@ -80,10 +87,10 @@ pub fn is_drained() -> bool {
 ///
 /// If there is no console, or its connection is lost.
 pub fn serve(mut handle: impl FnMut(ToGuest)) -> Result<(), &'static str> {
-    let mut console = console::find()?;
     // SAFETY: nobody uses the event before the console's thread is here to be woken, except to
     // signal it, which has no effect on who waits later.
     unsafe { KeInitializeEvent(WAKE.0.get(), 1, 0) };
+    let mut console = console::find()?;
     let mut decoder = Decoder::default();
     loop {
         SENDING.store(true, Ordering::Relaxed);
@@ -110,9 +117,9 @@ pub fn serve(mut handle: impl FnMut(ToGuest)) -> Result<(), &'static str> {
             }
         }
         if next.is_none() && arrived.is_empty() {
-            let due = time::interrupt_time() + NAP;
+            let due = (!console.interrupts()).then(|| time::interrupt_time() + NAP);
             // SAFETY: the event is initialized and lives for ever.
-            let _ = unsafe { wait::wait(&[WAKE.0.get().cast()], WaitType::Any, Some(due)) };
+            let _ = unsafe { wait::wait(&[WAKE.0.get().cast()], WaitType::Any, due) };
         }
     }
 }
