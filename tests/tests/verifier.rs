@@ -440,3 +440,34 @@ fn a_misdeed_with_a_device_ends_in_its_bug_check() {
         ],
     );
 }
+
+#[test]
+fn a_misdeed_with_resources_and_lists_ends_in_its_bug_check() {
+    check_all(
+        "wrong_ex",
+        &[
+            ("initialize_resource_twice", Done, 0xc4, &[(1, 0xd0)]),
+            ("delete_resource_twice", Done, 0xc4, &[(1, 0xd1)]),
+            ("free_resource", Done, 0xc4, &[(1, 0xd2)]),
+            ("take_uninitialized_resource", Done, 0xc4, &[(1, 0x1002)]),
+            ("take_resource_with_apcs", Done, 0xc4, &[(1, 0x37)]),
+            ("release_resource_with_apcs", Done, 0xc4, &[(1, 0x38)]),
+            (
+                "take_shared_resource_exclusively",
+                Done,
+                0xc4,
+                &[(1, 0x1000)],
+            ),
+            ("release_resource_of_nobody", Done, 0xe3, &[]),
+            ("initialize_lookaside_list_twice", Done, 0xc4, &[(1, 0xca)]),
+            ("delete_lookaside_list_twice", Done, 0xc4, &[(1, 0xcb)]),
+            ("make_lookaside_list_of_nothing", Done, 0xc4, &[(1, 0xcd)]),
+            ("free_lookaside_list", Done, 0xc4, &[(1, 0xcc)]),
+            ("leave_critical_region", Done, 0xc4, &[(1, 0x3e)]),
+            ("damage_list", Done, 0x139, &[(1, 3)]),
+            ("leave_resource", Unloaded, 0xce, &[]),
+            ("leave_lookaside_list", Unloaded, 0xce, &[]),
+            ("leave_callback", Unloaded, 0xce, &[]),
+        ],
+    );
+}

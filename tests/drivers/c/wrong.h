@@ -16,7 +16,10 @@ typedef struct {
 } MISDEED;
 
 #define WIDE(text) L"" #text
-#define MISDEED(name) {WIDE(name), name}
+#define MISDEED(name)                                                                              \
+    {                                                                                              \
+        WIDE(name), name                                                                           \
+    }
 
 /* The table ends with an entry without a name. */
 extern const MISDEED misdeeds[];
@@ -156,8 +159,8 @@ static NTSTATUS NTAPI add_device(PDRIVER_OBJECT driver, PDEVICE_OBJECT pdo)
     /* One device is enough. */
     if (physical)
         return STATUS_DEVICE_ALREADY_ATTACHED;
-    status = IoCreateDevice(driver, 0, NULL, FILE_DEVICE_UNKNOWN, FILE_DEVICE_SECURE_OPEN, FALSE,
-                            &self);
+    status =
+        IoCreateDevice(driver, 0, NULL, FILE_DEVICE_UNKNOWN, FILE_DEVICE_SECURE_OPEN, FALSE, &self);
     if (!NT_SUCCESS(status))
         return status;
     physical = pdo;

@@ -24,8 +24,8 @@ static PDMA_ADAPTER get_adapter(VOID)
 
 static PMDL nonpaged_mdl(VOID)
 {
-    PMDL mdl = IoAllocateMdl(ExAllocatePoolWithTag(NonPagedPoolNx, SIZE, TAG), SIZE, FALSE, FALSE,
-                             NULL);
+    PMDL mdl =
+        IoAllocateMdl(ExAllocatePoolWithTag(NonPagedPoolNx, SIZE, TAG), SIZE, FALSE, FALSE, NULL);
     MmBuildMdlForNonPagedPool(mdl);
     return mdl;
 }

@@ -48,12 +48,12 @@ static NTSTATUS end(PIRP irp, NTSTATUS status)
 }
 
 #define DISPATCH(name) static NTSTATUS NTAPI name(PDEVICE_OBJECT device, PIRP irp)
-#define SENDING(name)                                                                             \
-    DISPATCH(name##_dispatch);                                                                    \
-    static VOID name(PDRIVER_OBJECT driver)                                                       \
-    {                                                                                             \
-        send(driver, name##_dispatch);                                                            \
-    }                                                                                             \
+#define SENDING(name)                                                                              \
+    DISPATCH(name##_dispatch);                                                                     \
+    static VOID name(PDRIVER_OBJECT driver)                                                        \
+    {                                                                                              \
+        send(driver, name##_dispatch);                                                             \
+    }                                                                                              \
     DISPATCH(name##_dispatch)
 
 SENDING(complete_twice)

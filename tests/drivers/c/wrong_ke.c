@@ -145,17 +145,16 @@ static VOID defer(PKDEFERRED_ROUTINE routine)
     KeFlushQueuedDpcs();
 }
 
-#define DEFERRED(name)                                                                            \
-    static VOID NTAPI name##_routine(PKDPC, PVOID, PVOID, PVOID);                                 \
-    static VOID name(PDRIVER_OBJECT driver)                                                       \
-    {                                                                                             \
-        UNREFERENCED_PARAMETER(driver);                                                           \
-        defer(name##_routine);                                                                    \
-    }                                                                                             \
-    static VOID NTAPI name##_routine(__attribute__((unused)) PKDPC dpc,                           \
-                                     __attribute__((unused)) PVOID context,                       \
-                                     __attribute__((unused)) PVOID argument,                      \
-                                     __attribute__((unused)) PVOID another)
+#define DEFERRED(name)                                                                             \
+    static VOID NTAPI name##_routine(PKDPC, PVOID, PVOID, PVOID);                                  \
+    static VOID name(PDRIVER_OBJECT driver)                                                        \
+    {                                                                                              \
+        UNREFERENCED_PARAMETER(driver);                                                            \
+        defer(name##_routine);                                                                     \
+    }                                                                                              \
+    static VOID NTAPI name##_routine(                                                              \
+        __attribute__((unused)) PKDPC dpc, __attribute__((unused)) PVOID context,                  \
+        __attribute__((unused)) PVOID argument, __attribute__((unused)) PVOID another)
 
 DEFERRED(wait_in_dpc)
 {
@@ -248,11 +247,10 @@ static VOID run(PKSTART_ROUTINE routine)
 {
     HANDLE thread;
     PVOID object;
-    if (!NT_SUCCESS(PsCreateSystemThread(&thread, THREAD_ALL_ACCESS, NULL, NULL, NULL, routine,
-                                         NULL)))
+    if (!NT_SUCCESS(
+            PsCreateSystemThread(&thread, THREAD_ALL_ACCESS, NULL, NULL, NULL, routine, NULL)))
         return;
-    if (NT_SUCCESS(ObReferenceObjectByHandle(thread, SYNCHRONIZE, NULL, KernelMode, &object,
-                                             NULL)))
+    if (NT_SUCCESS(ObReferenceObjectByHandle(thread, SYNCHRONIZE, NULL, KernelMode, &object, NULL)))
         KeWaitForSingleObject(object, Executive, KernelMode, FALSE, NULL);
 }
 

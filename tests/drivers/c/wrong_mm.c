@@ -130,7 +130,7 @@ static VOID run_mapping(PDRIVER_OBJECT driver)
                                                           FALSE, NormalPagePriority | 0x40000000);
     UNREFERENCED_PARAMETER(driver);
     mapped[0] = 0xc3; /* ret; MdlMappingNoExecute */
-    ((VOID (*)(VOID))mapped)();
+    ((VOID(*)(VOID))mapped)();
 }
 
 static VOID free_pages_twice(PDRIVER_OBJECT driver)

@@ -206,7 +206,7 @@ static VOID run_pool(PDRIVER_OBJECT driver)
     volatile UCHAR *pool = allocate(32);
     UNREFERENCED_PARAMETER(driver);
     pool[0] = 0xc3; /* ret */
-    ((VOID (*)(VOID))pool)();
+    ((VOID(*)(VOID))pool)();
 }
 
 static VOID write_code(PDRIVER_OBJECT driver)

@@ -61,10 +61,8 @@ fn check_objects(image: &Range<u64>) {
         }
     }
     if let Some(address) = callback::calling_into(image) {
-        log!(
-            "verifier",
-            "a callback's registration of {address:#x} is left"
-        );
+        // It is the routine, which is in the image.
+        line("registration of the callback", address, address);
         first.get_or_insert(address);
     }
     if let Some(address) = setting::calling_into(image) {
@@ -75,10 +73,7 @@ fn check_objects(image: &Range<u64>) {
         first.get_or_insert(address);
     }
     if let Some(address) = timer::calling_into(image) {
-        log!(
-            "verifier",
-            "timer {address:#x} is left, and calls into the driver"
-        );
+        line("timer that calls into the driver", address, image.start);
         first.get_or_insert(address);
     }
     if let Some(address) = first {

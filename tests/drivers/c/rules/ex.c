@@ -28,7 +28,8 @@ static VOID pool(VOID)
     RULE("pool of a page and more is aligned to a page", ((ULONG_PTR)b & (PAGE_SIZE - 1)) == 0);
     ExFreePoolWithTag(a, TAG);
     ExFreePool(b);
-    RULE("pool is paged or not", !ExAllocatePool2(0, 100, TAG) && !ExAllocatePool2(NON_PAGED | PAGED, 100, TAG));
+    RULE("pool is paged or not",
+         !ExAllocatePool2(0, 100, TAG) && !ExAllocatePool2(NON_PAGED | PAGED, 100, TAG));
     RULE("there is no pool of no bytes", !ExAllocatePool2(NON_PAGED, 0, TAG));
     RULE("there is no pool without a tag", !ExAllocatePool2(NON_PAGED, 100, 0));
     RULE("pool that nobody has is not there", !ExAllocatePool2(NON_PAGED, (SIZE_T)1 << 46, TAG));
@@ -49,20 +50,28 @@ static VOID lists(VOID)
     ULONG number = 40;
     KeInitializeSpinLock(&lock);
     InitializeListHead(&head);
-    RULE("an interlocked list had no first entry", !ExInterlockedInsertTailList(&head, &nodes[0].link, &lock));
-    RULE("an interlocked list gives its last entry before", ExInterlockedInsertTailList(&head, &nodes[1].link, &lock) == &nodes[0].link);
-    RULE("an interlocked list gives its first entry before", ExInterlockedInsertHeadList(&head, &nodes[2].link, &lock) == &nodes[0].link);
+    RULE("an interlocked list had no first entry",
+         !ExInterlockedInsertTailList(&head, &nodes[0].link, &lock));
+    RULE("an interlocked list gives its last entry before",
+         ExInterlockedInsertTailList(&head, &nodes[1].link, &lock) == &nodes[0].link);
+    RULE("an interlocked list gives its first entry before",
+         ExInterlockedInsertHeadList(&head, &nodes[2].link, &lock) == &nodes[0].link);
     RULE("an interlocked list gives its first entry",
-         ExInterlockedRemoveHeadList(&head, &lock) == &nodes[2].link && ExInterlockedRemoveHeadList(&head, &lock) == &nodes[0].link &&
-             ExInterlockedRemoveHeadList(&head, &lock) == &nodes[1].link && !ExInterlockedRemoveHeadList(&head, &lock));
-    RULE("an interlocked sum gives the number before", ExInterlockedAddUlong(&number, 2, &lock) == 40 && number == 42);
+         ExInterlockedRemoveHeadList(&head, &lock) == &nodes[2].link &&
+             ExInterlockedRemoveHeadList(&head, &lock) == &nodes[0].link &&
+             ExInterlockedRemoveHeadList(&head, &lock) == &nodes[1].link &&
+             !ExInterlockedRemoveHeadList(&head, &lock));
+    RULE("an interlocked sum gives the number before",
+         ExInterlockedAddUlong(&number, 2, &lock) == 40 && number == 42);
     large = ExInterlockedAddLargeInteger(&large, two, &lock);
     RULE("an interlocked sum of large integers gives the number before", large.QuadPart == 40);
     InitializeSListHead(&header);
     RULE("a sequenced list is a stack",
          !ExpInterlockedPushEntrySList(&header, &nodes[0].single) &&
-             ExpInterlockedPushEntrySList(&header, &nodes[1].single) == &nodes[0].single && ExQueryDepthSList(&header) == 2 &&
-             ExpInterlockedPopEntrySList(&header) == &nodes[1].single && ExpInterlockedFlushSList(&header) == &nodes[0].single &&
+             ExpInterlockedPushEntrySList(&header, &nodes[1].single) == &nodes[0].single &&
+             ExQueryDepthSList(&header) == 2 &&
+             ExpInterlockedPopEntrySList(&header) == &nodes[1].single &&
+             ExpInterlockedFlushSList(&header) == &nodes[0].single &&
              !ExpInterlockedPopEntrySList(&header));
 }
 
@@ -109,8 +118,10 @@ static VOID locks(VOID)
     ExAcquireFastMutexUnsafe(&mutex);
     RULE("an unsafe acquisition leaves the level", KeGetCurrentIrql() == PASSIVE_LEVEL);
     RULE("a resource is taken shared, more than once",
-         ExAcquireResourceSharedLite(&resource, TRUE) && ExAcquireResourceSharedLite(&resource, TRUE) &&
-             ExIsResourceAcquiredSharedLite(&resource) == 2 && !ExIsResourceAcquiredExclusiveLite(&resource));
+         ExAcquireResourceSharedLite(&resource, TRUE) &&
+             ExAcquireResourceSharedLite(&resource, TRUE) &&
+             ExIsResourceAcquiredSharedLite(&resource) == 2 &&
+             !ExIsResourceAcquiredExclusiveLite(&resource));
     another_tries();
     RULE("a fast mutex is not taken from its owner", !got.mutex);
     RULE("a shared resource is shared, and not taken exclusively", got.shared && !got.exclusive);
@@ -118,7 +129,8 @@ static VOID locks(VOID)
     ExReleaseResourceLite(&resource);
     ExReleaseResourceLite(&resource);
     RULE("a resource is taken exclusively, and then shared by its owner",
-         ExAcquireResourceExclusiveLite(&resource, TRUE) && ExIsResourceAcquiredExclusiveLite(&resource) &&
+         ExAcquireResourceExclusiveLite(&resource, TRUE) &&
+             ExIsResourceAcquiredExclusiveLite(&resource) &&
              ExAcquireResourceSharedLite(&resource, FALSE));
     another_tries();
     RULE("an exclusive resource is its owner's alone", !got.shared && !got.exclusive && got.mutex);
@@ -142,7 +154,8 @@ static VOID rundown(VOID)
     RULE("none is given after the wait", !ExAcquireRundownProtection(&reference));
     ExRundownCompleted(&reference);
     ExReInitializeRundownProtection(&reference);
-    RULE("protection is given again after its reinitialization", ExAcquireRundownProtection(&reference));
+    RULE("protection is given again after its reinitialization",
+         ExAcquireRundownProtection(&reference));
     ExReleaseRundownProtection(&reference);
 }
 
@@ -166,7 +179,8 @@ static VOID work_items(VOID)
     ExInitializeWorkItem(&item, work, &item);
     ExQueueWorkItem(&item, DelayedWorkQueue);
     KeWaitForSingleObject(&worked.done, Executive, KernelMode, FALSE, NULL);
-    RULE("a work item runs at PASSIVE_LEVEL with its parameter", worked.irql == PASSIVE_LEVEL && worked.parameter == &item);
+    RULE("a work item runs at PASSIVE_LEVEL with its parameter",
+         worked.irql == PASSIVE_LEVEL && worked.parameter == &item);
 }
 
 static LONG notified;
@@ -185,7 +199,8 @@ static VOID callbacks(VOID)
     PVOID registration;
     NTSTATUS status;
     InitializeObjectAttributes(&attributes, &name, OBJ_CASE_INSENSITIVE, NULL, NULL);
-    RULE("a callback that is not there is not opened", !NT_SUCCESS(ExCreateCallback(&object, &attributes, FALSE, TRUE)));
+    RULE("a callback that is not there is not opened",
+         !NT_SUCCESS(ExCreateCallback(&object, &attributes, FALSE, TRUE)));
     status = ExCreateCallback(&object, &attributes, TRUE, TRUE);
     RULE("a callback is made", status == STATUS_SUCCESS);
     if (!NT_SUCCESS(status))

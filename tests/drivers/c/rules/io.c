@@ -46,7 +46,8 @@ static NTSTATUS NTAPI choose(PDEVICE_OBJECT device, PIRP irp)
 static PDEVICE_OBJECT make_device(PDRIVER_OBJECT driver, ULONG extension)
 {
     PDEVICE_OBJECT device = NULL;
-    if (NT_SUCCESS(IoCreateDevice(driver, extension, NULL, FILE_DEVICE_UNKNOWN, 0, FALSE, &device))) {
+    if (NT_SUCCESS(
+            IoCreateDevice(driver, extension, NULL, FILE_DEVICE_UNKNOWN, 0, FALSE, &device))) {
         device->Flags |= DO_BUFFERED_IO;
         device->Flags &= ~DO_DEVICE_INITIALIZING;
     }
@@ -58,9 +59,11 @@ static VOID devices(PDRIVER_OBJECT driver, PDEVICE_OBJECT lower, PDEVICE_OBJECT 
     PDEVICE_OBJECT top;
     UNREFERENCED_PARAMETER(driver);
     RULE("a device begins with a stack of one", lower->StackSize == 1 && upper->StackSize == 1);
-    RULE("a device without an extension has none", !lower->DeviceExtension && upper->DeviceExtension);
+    RULE("a device without an extension has none",
+         !lower->DeviceExtension && upper->DeviceExtension);
     RULE("an extension is zeroed", !*(PVOID *)upper->DeviceExtension);
-    RULE("IoAttachDeviceToDeviceStack gives what is below", IoAttachDeviceToDeviceStack(upper, lower) == lower);
+    RULE("IoAttachDeviceToDeviceStack gives what is below",
+         IoAttachDeviceToDeviceStack(upper, lower) == lower);
     *(PDEVICE_OBJECT *)upper->DeviceExtension = lower;
     RULE("an attached device needs one location more", upper->StackSize == 2);
     RULE("a device knows what is attached to it", lower->AttachedDevice == upper);
@@ -77,11 +80,13 @@ static VOID allocation(VOID)
         return;
     RULE("an IRP begins above its locations", irp->CurrentLocation == 4);
     IoSetNextIrpStackLocation(irp);
-    RULE("the next location becomes the current one", irp->CurrentLocation == 3 &&
-                                                          IoGetCurrentIrpStackLocation(irp) == IoGetNextIrpStackLocation(irp) + 1);
+    RULE("the next location becomes the current one",
+         irp->CurrentLocation == 3 &&
+             IoGetCurrentIrpStackLocation(irp) == IoGetNextIrpStackLocation(irp) + 1);
     IoReuseIrp(irp, STATUS_NOT_SUPPORTED);
-    RULE("a reused IRP is as new, with its status", irp->CurrentLocation == 4 && irp->StackCount == 3 && !irp->Cancel &&
-                                                        irp->IoStatus.Status == STATUS_NOT_SUPPORTED);
+    RULE("a reused IRP is as new, with its status",
+         irp->CurrentLocation == 4 && irp->StackCount == 3 && !irp->Cancel &&
+             irp->IoStatus.Status == STATUS_NOT_SUPPORTED);
     IoFreeIrp(irp);
 }
 
@@ -95,7 +100,8 @@ static NTSTATUS NTAPI completed(PDEVICE_OBJECT device, PIRP irp, PVOID context)
 }
 
 /* Sends an IRP of its own, whose completion routine is called for what is asked. */
-static LONG calls(PDEVICE_OBJECT device, NTSTATUS answer, BOOLEAN success, BOOLEAN error, BOOLEAN cancel)
+static LONG calls(PDEVICE_OBJECT device, NTSTATUS answer, BOOLEAN success, BOOLEAN error,
+                  BOOLEAN cancel)
 {
     PIRP irp = IoAllocateIrp(device->StackSize, FALSE);
     LONG before = seen.completed;
@@ -112,11 +118,14 @@ static LONG calls(PDEVICE_OBJECT device, NTSTATUS answer, BOOLEAN success, BOOLE
 
 static VOID completion(PDEVICE_OBJECT lower, PDEVICE_OBJECT upper)
 {
-    RULE("a completion routine is called on success", calls(lower, STATUS_SUCCESS, TRUE, TRUE, TRUE) == 1);
+    RULE("a completion routine is called on success",
+         calls(lower, STATUS_SUCCESS, TRUE, TRUE, TRUE) == 1);
     RULE("a completion routine gets its context", seen.context == &seen);
     RULE("what nobody returned as pending is not marked so", !seen.pending);
-    RULE("a completion routine is called on an error", calls(lower, STATUS_UNSUCCESSFUL, FALSE, TRUE, FALSE) == 1);
-    RULE("an IRP passes all devices of a stack", calls(upper, STATUS_SUCCESS, TRUE, TRUE, TRUE) == 1 && seen.device == lower);
+    RULE("a completion routine is called on an error",
+         calls(lower, STATUS_UNSUCCESSFUL, FALSE, TRUE, FALSE) == 1);
+    RULE("an IRP passes all devices of a stack",
+         calls(upper, STATUS_SUCCESS, TRUE, TRUE, TRUE) == 1 && seen.device == lower);
 }
 
 static VOID built(PDEVICE_OBJECT lower, PDEVICE_OBJECT upper)
@@ -128,23 +137,27 @@ static VOID built(PDEVICE_OBJECT lower, PDEVICE_OBJECT upper)
     NTSTATUS status;
     seen.answer = STATUS_SUCCESS;
     KeInitializeEvent(&event, NotificationEvent, FALSE);
-    irp = IoBuildDeviceIoControlRequest(CTL_CODE(FILE_DEVICE_UNKNOWN, 0x800, METHOD_BUFFERED, FILE_ANY_ACCESS), upper, input, 4, output, 4,
-                                        FALSE, &event, &block);
+    irp = IoBuildDeviceIoControlRequest(
+        CTL_CODE(FILE_DEVICE_UNKNOWN, 0x800, METHOD_BUFFERED, FILE_ANY_ACCESS), upper, input, 4,
+        output, 4, FALSE, &event, &block);
     RULE("a request for a stack has as many locations", irp && irp->StackCount >= 2);
     if (!irp)
         return;
-    RULE("a request is in the next location", IoGetNextIrpStackLocation(irp)->MajorFunction == IRP_MJ_DEVICE_CONTROL);
+    RULE("a request is in the next location",
+         IoGetNextIrpStackLocation(irp)->MajorFunction == IRP_MJ_DEVICE_CONTROL);
     status = IoCallDriver(upper, irp);
     RULE("IoCallDriver gives what the driver returned", status == STATUS_SUCCESS);
     RULE("a finished request sets its event", KeReadStateEvent(&event));
-    RULE("a finished request fills its status block", block.Status == STATUS_SUCCESS && block.Information == 1);
+    RULE("a finished request fills its status block",
+         block.Status == STATUS_SUCCESS && block.Information == 1);
     RULE("the driver got the input", seen.length == 4 && seen.device == lower);
     RULE("as much of the output is copied as the driver says", output[0] == 42 && output[1] == 9);
     seen.answer = STATUS_UNSUCCESSFUL;
     KeClearEvent(&event);
     output[0] = 9;
-    irp = IoBuildDeviceIoControlRequest(CTL_CODE(FILE_DEVICE_UNKNOWN, 0x800, METHOD_BUFFERED, FILE_ANY_ACCESS), upper, input, 4, output, 4,
-                                        FALSE, &event, &block);
+    irp = IoBuildDeviceIoControlRequest(
+        CTL_CODE(FILE_DEVICE_UNKNOWN, 0x800, METHOD_BUFFERED, FILE_ANY_ACCESS), upper, input, 4,
+        output, 4, FALSE, &event, &block);
     status = IoCallDriver(upper, irp);
     RULE("a failed request copies no output", status == STATUS_UNSUCCESSFUL && output[0] == 9);
 }
@@ -170,12 +183,16 @@ static VOID cancelling(VOID)
     IoSetNextIrpStackLocation(irp);
     RULE("an IRP begins without a cancel routine", !IoSetCancelRoutine(irp, cancel));
     RULE("IoSetCancelRoutine gives the one before", IoSetCancelRoutine(irp, NULL) == cancel);
-    RULE("an IRP without a cancel routine is only marked", !IoCancelIrp(irp) && irp->Cancel && cancelled.calls == 0);
+    RULE("an IRP without a cancel routine is only marked",
+         !IoCancelIrp(irp) && irp->Cancel && cancelled.calls == 0);
     irp->Cancel = FALSE;
     IoSetCancelRoutine(irp, cancel);
-    RULE("an IRP's cancel routine is called", IoCancelIrp(irp) && irp->Cancel && cancelled.calls == 1);
-    RULE("a cancel routine runs at DISPATCH_LEVEL, and is not set any more", cancelled.irql == DISPATCH_LEVEL && !cancelled.routine);
-    RULE("a cancel routine's lock is released to the level before", KeGetCurrentIrql() == PASSIVE_LEVEL);
+    RULE("an IRP's cancel routine is called",
+         IoCancelIrp(irp) && irp->Cancel && cancelled.calls == 1);
+    RULE("a cancel routine runs at DISPATCH_LEVEL, and is not set any more",
+         cancelled.irql == DISPATCH_LEVEL && !cancelled.routine);
+    RULE("a cancel routine's lock is released to the level before",
+         KeGetCurrentIrql() == PASSIVE_LEVEL);
     RULE("a cancel routine is called once", !IoCancelIrp(irp) && cancelled.calls == 1);
     IoFreeIrp(irp);
 }
@@ -188,7 +205,8 @@ static VOID remove_locks(VOID)
     RULE("a remove lock is given again", IoAcquireRemoveLock(&lock, &cancelled) == STATUS_SUCCESS);
     IoReleaseRemoveLock(&lock, &lock);
     IoReleaseRemoveLockAndWait(&lock, &cancelled);
-    RULE("none is given after the wait", IoAcquireRemoveLock(&lock, &lock) == STATUS_DELETE_PENDING);
+    RULE("none is given after the wait",
+         IoAcquireRemoveLock(&lock, &lock) == STATUS_DELETE_PENDING);
 }
 
 static struct {
@@ -219,10 +237,14 @@ static VOID work_items(PDEVICE_OBJECT device)
 static VOID extensions(PDRIVER_OBJECT driver)
 {
     PVOID extension, other;
-    RULE("a driver has no extension of its own at first", !IoGetDriverObjectExtension(driver, &seen));
-    RULE("a driver is given an extension", IoAllocateDriverObjectExtension(driver, &seen, 16, &extension) == STATUS_SUCCESS);
-    RULE("an extension is found by its identifier", IoGetDriverObjectExtension(driver, &seen) == extension);
-    RULE("an identifier is used once", IoAllocateDriverObjectExtension(driver, &seen, 16, &other) == STATUS_OBJECT_NAME_COLLISION);
+    RULE("a driver has no extension of its own at first",
+         !IoGetDriverObjectExtension(driver, &seen));
+    RULE("a driver is given an extension",
+         IoAllocateDriverObjectExtension(driver, &seen, 16, &extension) == STATUS_SUCCESS);
+    RULE("an extension is found by its identifier",
+         IoGetDriverObjectExtension(driver, &seen) == extension);
+    RULE("an identifier is used once", IoAllocateDriverObjectExtension(driver, &seen, 16, &other) ==
+                                           STATUS_OBJECT_NAME_COLLISION);
 }
 
 VOID check_io(PDRIVER_OBJECT driver)

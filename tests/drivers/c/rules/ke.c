@@ -16,21 +16,25 @@ static VOID events(VOID)
     KEVENT event;
     KeInitializeEvent(&event, NotificationEvent, FALSE);
     RULE("an event begins as it is initialized", KeReadStateEvent(&event) == 0);
-    RULE("a wait without time on an unsignalled event times out", wait(&event, 0) == STATUS_TIMEOUT);
+    RULE("a wait without time on an unsignalled event times out",
+         wait(&event, 0) == STATUS_TIMEOUT);
     RULE("KeSetEvent gives the state before, unsignalled", KeSetEvent(&event, 0, FALSE) == 0);
     RULE("KeSetEvent gives the state before, signalled", KeSetEvent(&event, 0, FALSE) != 0);
     RULE("a notification event ends a wait", wait(&event, 0) == STATUS_SUCCESS);
     RULE("a notification event stays signalled", wait(&event, 0) == STATUS_SUCCESS);
-    RULE("KeResetEvent gives the state before", KeResetEvent(&event) != 0 && KeResetEvent(&event) == 0);
+    RULE("KeResetEvent gives the state before",
+         KeResetEvent(&event) != 0 && KeResetEvent(&event) == 0);
     KeSetEvent(&event, 0, FALSE);
     KeClearEvent(&event);
     RULE("KeClearEvent makes an event unsignalled", KeReadStateEvent(&event) == 0);
     KeInitializeEvent(&event, SynchronizationEvent, TRUE);
-    RULE("a synchronization event ends one wait", wait(&event, 0) == STATUS_SUCCESS && wait(&event, 0) == STATUS_TIMEOUT);
+    RULE("a synchronization event ends one wait",
+         wait(&event, 0) == STATUS_SUCCESS && wait(&event, 0) == STATUS_TIMEOUT);
     RULE("a wait takes as long as it says", ({
              ULONGLONG before = KeQueryInterruptTime();
              NTSTATUS status = wait(&event, 20 * MILLISECOND);
-             status == STATUS_TIMEOUT && KeQueryInterruptTime() - before >= 200000 - KeQueryTimeIncrement();
+             status == STATUS_TIMEOUT &&KeQueryInterruptTime() - before >=
+                           200000 - KeQueryTimeIncrement();
          }));
 }
 
@@ -39,8 +43,10 @@ static VOID semaphores(VOID)
     KSEMAPHORE semaphore;
     KeInitializeSemaphore(&semaphore, 1, 3);
     RULE("a semaphore begins with its count", KeReadStateSemaphore(&semaphore) == 1);
-    RULE("KeReleaseSemaphore gives the count before", KeReleaseSemaphore(&semaphore, 0, 2, FALSE) == 1);
-    RULE("a wait takes one of a semaphore", wait(&semaphore, 0) == STATUS_SUCCESS && KeReadStateSemaphore(&semaphore) == 2);
+    RULE("KeReleaseSemaphore gives the count before",
+         KeReleaseSemaphore(&semaphore, 0, 2, FALSE) == 1);
+    RULE("a wait takes one of a semaphore",
+         wait(&semaphore, 0) == STATUS_SUCCESS && KeReadStateSemaphore(&semaphore) == 2);
     wait(&semaphore, 0);
     wait(&semaphore, 0);
     RULE("a semaphore of none ends no wait", wait(&semaphore, 0) == STATUS_TIMEOUT);
@@ -67,12 +73,15 @@ static VOID mutexes(VOID)
 {
     KeInitializeMutex(&mutex, 0);
     RULE("a mutex begins free", KeReadStateMutex(&mutex) == 1);
-    RULE("a free mutex is taken", wait(&mutex, 0) == STATUS_SUCCESS && KeReadStateMutex(&mutex) == 0);
-    RULE("a mutex may be taken again by its owner", wait(&mutex, 0) == STATUS_SUCCESS && KeReadStateMutex(&mutex) == -1);
+    RULE("a free mutex is taken",
+         wait(&mutex, 0) == STATUS_SUCCESS && KeReadStateMutex(&mutex) == 0);
+    RULE("a mutex may be taken again by its owner",
+         wait(&mutex, 0) == STATUS_SUCCESS && KeReadStateMutex(&mutex) == -1);
     RULE("who owns a mutex has APCs disabled", KeAreApcsDisabled());
     RULE("a mutex is not taken from its owner", in_another_thread() == STATUS_TIMEOUT);
     RULE("KeReleaseMutex gives no zero while it is owned", KeReleaseMutex(&mutex, FALSE) != 0);
-    RULE("a mutex is owned until it is released as often as taken", in_another_thread() == STATUS_TIMEOUT);
+    RULE("a mutex is owned until it is released as often as taken",
+         in_another_thread() == STATUS_TIMEOUT);
     RULE("KeReleaseMutex gives zero for the last", KeReleaseMutex(&mutex, FALSE) == 0);
     RULE("a released mutex is taken by another", in_another_thread() == STATUS_SUCCESS);
     RULE("who owns no mutex has APCs enabled", !KeAreApcsDisabled());
@@ -86,19 +95,23 @@ static VOID several(VOID)
     KeInitializeEvent(&a, SynchronizationEvent, FALSE);
     KeInitializeEvent(&b, SynchronizationEvent, TRUE);
     RULE("a wait for all takes none unless it gets all",
-         KeWaitForMultipleObjects(2, both, WaitAll, Executive, KernelMode, FALSE, &none, NULL) == STATUS_TIMEOUT &&
+         KeWaitForMultipleObjects(2, both, WaitAll, Executive, KernelMode, FALSE, &none, NULL) ==
+                 STATUS_TIMEOUT &&
              KeReadStateEvent(&b) != 0);
-    RULE("a wait for any tells which", KeWaitForMultipleObjects(2, both, WaitAny, Executive, KernelMode, FALSE, &none, NULL) ==
-                                           STATUS_WAIT_1);
+    RULE("a wait for any tells which",
+         KeWaitForMultipleObjects(2, both, WaitAny, Executive, KernelMode, FALSE, &none, NULL) ==
+             STATUS_WAIT_1);
     RULE("a wait for any takes that one", KeReadStateEvent(&b) == 0);
     KeSetEvent(&a, 0, FALSE);
     KeSetEvent(&b, 0, FALSE);
     RULE("a wait for any takes the first of those that are signalled",
-         KeWaitForMultipleObjects(2, both, WaitAny, Executive, KernelMode, FALSE, &none, NULL) == STATUS_WAIT_0 &&
+         KeWaitForMultipleObjects(2, both, WaitAny, Executive, KernelMode, FALSE, &none, NULL) ==
+                 STATUS_WAIT_0 &&
              KeReadStateEvent(&b) != 0);
     KeSetEvent(&a, 0, FALSE);
     RULE("a wait for all takes all",
-         KeWaitForMultipleObjects(2, both, WaitAll, Executive, KernelMode, FALSE, &none, NULL) == STATUS_SUCCESS &&
+         KeWaitForMultipleObjects(2, both, WaitAll, Executive, KernelMode, FALSE, &none, NULL) ==
+                 STATUS_SUCCESS &&
              KeReadStateEvent(&a) == 0 && KeReadStateEvent(&b) == 0);
 }
 
@@ -139,10 +152,12 @@ static VOID dpcs(VOID)
     KeFlushQueuedDpcs();
     RULE("a DPC is queued once", once && !twice && seen.count == 1);
     RULE("a DPC runs at DISPATCH_LEVEL", seen.irql == DISPATCH_LEVEL);
-    RULE("a DPC gets its context and arguments", seen.context == &dpc && seen.first == &once && seen.second == &twice);
+    RULE("a DPC gets its context and arguments",
+         seen.context == &dpc && seen.first == &once && seen.second == &twice);
     KeRaiseIrql(DISPATCH_LEVEL, &irql);
     KeInsertQueueDpc(&dpc, NULL, NULL);
-    RULE("KeRemoveQueueDpc takes a queued DPC back", KeRemoveQueueDpc(&dpc) && !KeRemoveQueueDpc(&dpc));
+    RULE("KeRemoveQueueDpc takes a queued DPC back",
+         KeRemoveQueueDpc(&dpc) && !KeRemoveQueueDpc(&dpc));
     KeLowerIrql(irql);
     KeFlushQueuedDpcs();
     RULE("a DPC that was taken back does not run", seen.count == 1);
@@ -150,7 +165,8 @@ static VOID dpcs(VOID)
     KeSetTargetProcessorDpcEx(&dpc, &last);
     KeInsertQueueDpc(&dpc, NULL, NULL);
     KeFlushQueuedDpcs();
-    RULE("a targeted DPC runs on its processor", seen.count == 2 && seen.processor == processors - 1);
+    RULE("a targeted DPC runs on its processor",
+         seen.count == 2 && seen.processor == processors - 1);
     KeClearEvent(&seen.done);
 }
 
@@ -162,11 +178,15 @@ static VOID timers(VOID)
     KeInitializeDpc(&dpc, deferred, NULL);
     KeInitializeTimer(&timer);
     RULE("a timer begins unsignalled", !KeReadStateTimer(&timer));
-    RULE("KeSetTimer tells whether the timer was set", !KeSetTimer(&timer, late, NULL) && KeSetTimer(&timer, late, NULL));
-    RULE("KeCancelTimer tells whether the timer was set", KeCancelTimer(&timer) && !KeCancelTimer(&timer));
+    RULE("KeSetTimer tells whether the timer was set",
+         !KeSetTimer(&timer, late, NULL) && KeSetTimer(&timer, late, NULL));
+    RULE("KeCancelTimer tells whether the timer was set",
+         KeCancelTimer(&timer) && !KeCancelTimer(&timer));
     KeSetTimer(&timer, soon, &dpc);
-    RULE("a timer ends a wait", KeWaitForSingleObject(&timer, Executive, KernelMode, FALSE, NULL) == STATUS_SUCCESS);
-    RULE("a notification timer stays signalled", KeReadStateTimer(&timer) && wait(&timer, 0) == STATUS_SUCCESS);
+    RULE("a timer ends a wait",
+         KeWaitForSingleObject(&timer, Executive, KernelMode, FALSE, NULL) == STATUS_SUCCESS);
+    RULE("a notification timer stays signalled",
+         KeReadStateTimer(&timer) && wait(&timer, 0) == STATUS_SUCCESS);
     RULE("a timer queues its DPC", wait(&seen.done, 10000 * MILLISECOND) == STATUS_SUCCESS);
     KeSetTimer(&timer, late, NULL);
     RULE("setting a timer makes it unsignalled", !KeReadStateTimer(&timer));
@@ -177,7 +197,8 @@ static VOID timers(VOID)
     RULE("a synchronization timer ends one wait", wait(&timer, 0) == STATUS_TIMEOUT);
     KeSetTimerEx(&timer, soon, 5, &dpc);
     RULE("a periodic timer is due again and again",
-         wait(&timer, 10000 * MILLISECOND) == STATUS_SUCCESS && wait(&timer, 10000 * MILLISECOND) == STATUS_SUCCESS &&
+         wait(&timer, 10000 * MILLISECOND) == STATUS_SUCCESS &&
+             wait(&timer, 10000 * MILLISECOND) == STATUS_SUCCESS &&
              wait(&timer, 10000 * MILLISECOND) == STATUS_SUCCESS);
     RULE("a periodic timer is set until it is cancelled", KeCancelTimer(&timer));
     KeFlushQueuedDpcs();
@@ -194,11 +215,15 @@ static VOID device_queues(VOID)
     KIRQL irql;
     KeInitializeDeviceQueue(&queue);
     KeRaiseIrql(DISPATCH_LEVEL, &irql);
-    RULE("a device queue that is not busy becomes so, and queues nothing", !KeInsertDeviceQueue(&queue, &a));
-    RULE("a busy device queue queues", KeInsertDeviceQueue(&queue, &a) && KeInsertDeviceQueue(&queue, &b));
-    RULE("an entry of a device queue is removed once", KeRemoveEntryDeviceQueue(&queue, &a) && !KeRemoveEntryDeviceQueue(&queue, &a));
+    RULE("a device queue that is not busy becomes so, and queues nothing",
+         !KeInsertDeviceQueue(&queue, &a));
+    RULE("a busy device queue queues",
+         KeInsertDeviceQueue(&queue, &a) && KeInsertDeviceQueue(&queue, &b));
+    RULE("an entry of a device queue is removed once",
+         KeRemoveEntryDeviceQueue(&queue, &a) && !KeRemoveEntryDeviceQueue(&queue, &a));
     RULE("a device queue gives its first entry", KeRemoveDeviceQueue(&queue) == &b);
-    RULE("an empty device queue is busy no more", KeRemoveDeviceQueue(&queue) == NULL && !KeInsertDeviceQueue(&queue, &a));
+    RULE("an empty device queue is busy no more",
+         KeRemoveDeviceQueue(&queue) == NULL && !KeInsertDeviceQueue(&queue, &a));
     KeInsertByKeyDeviceQueue(&queue, &a, 20);
     KeInsertByKeyDeviceQueue(&queue, &b, 10);
     KeInsertByKeyDeviceQueue(&queue, &c, 30);
@@ -215,7 +240,8 @@ static VOID levels_and_locks(VOID)
     KeInitializeSpinLock(&lock);
     RULE("a driver is loaded at PASSIVE_LEVEL", KeGetCurrentIrql() == PASSIVE_LEVEL);
     KeAcquireSpinLock(&lock, &irql);
-    RULE("a spin lock raises to DISPATCH_LEVEL and gives the level before", irql == PASSIVE_LEVEL && KeGetCurrentIrql() == DISPATCH_LEVEL);
+    RULE("a spin lock raises to DISPATCH_LEVEL and gives the level before",
+         irql == PASSIVE_LEVEL && KeGetCurrentIrql() == DISPATCH_LEVEL);
     KeReleaseSpinLock(&lock, irql);
     RULE("a released spin lock lowers the level", KeGetCurrentIrql() == PASSIVE_LEVEL);
     KeAcquireInStackQueuedSpinLock(&lock, &handle);
@@ -224,7 +250,8 @@ static VOID levels_and_locks(VOID)
     RULE("a released queued spin lock lowers the level", KeGetCurrentIrql() == PASSIVE_LEVEL);
     RULE("APCs are enabled in a driver's entry", !KeAreApcsDisabled() && !KeAreAllApcsDisabled());
     KeEnterCriticalRegion();
-    RULE("a critical region disables normal APCs alone", KeAreApcsDisabled() && !KeAreAllApcsDisabled());
+    RULE("a critical region disables normal APCs alone",
+         KeAreApcsDisabled() && !KeAreAllApcsDisabled());
     KeLeaveCriticalRegion();
     KeEnterGuardedRegion();
     RULE("a guarded region disables all APCs", KeAreApcsDisabled() && KeAreAllApcsDisabled());
@@ -240,11 +267,13 @@ static VOID processors(VOID)
     BOOLEAN inverse = TRUE, moved = TRUE;
     LARGE_INTEGER frequency, before, after;
     KPRIORITY old;
-    RULE("there are no more active processors than there can be", count >= 1 && count <= KeQueryMaximumProcessorCountEx(ALL_PROCESSOR_GROUPS));
+    RULE("there are no more active processors than there can be",
+         count >= 1 && count <= KeQueryMaximumProcessorCountEx(ALL_PROCESSOR_GROUPS));
     for (i = 0; i < count; i++) {
         PROCESSOR_NUMBER number;
         GROUP_AFFINITY affinity = {0}, previous;
-        inverse &= NT_SUCCESS(KeGetProcessorNumberFromIndex(i, &number)) && KeGetProcessorIndexFromNumber(&number) == i;
+        inverse &= NT_SUCCESS(KeGetProcessorNumberFromIndex(i, &number)) &&
+                   KeGetProcessorIndexFromNumber(&number) == i;
         affinity.Group = number.Group;
         affinity.Mask = (KAFFINITY)1 << number.Number;
         KeSetSystemGroupAffinityThread(&affinity, &previous);
@@ -255,11 +284,13 @@ static VOID processors(VOID)
     RULE("a thread runs on the processor that it is bound to", moved);
     {
         PROCESSOR_NUMBER number;
-        RULE("an index beyond the processors is refused", KeGetProcessorNumberFromIndex(count, &number) == STATUS_INVALID_PARAMETER);
+        RULE("an index beyond the processors is refused",
+             KeGetProcessorNumberFromIndex(count, &number) == STATUS_INVALID_PARAMETER);
     }
     before = KeQueryPerformanceCounter(&frequency);
     after = KeQueryPerformanceCounter(NULL);
-    RULE("the performance counter has a frequency and does not go back", frequency.QuadPart > 0 && after.QuadPart >= before.QuadPart);
+    RULE("the performance counter has a frequency and does not go back",
+         frequency.QuadPart > 0 && after.QuadPart >= before.QuadPart);
     old = KeSetPriorityThread(KeGetCurrentThread(), LOW_REALTIME_PRIORITY);
     RULE("KeSetPriorityThread sets the priority and gives the one before",
          KeQueryPriorityThread(KeGetCurrentThread()) == LOW_REALTIME_PRIORITY &&

@@ -3,26 +3,34 @@
  */
 #include "rules.h"
 
-static const PHYSICAL_ADDRESS low = {.QuadPart = 0}, high = {.QuadPart = -1}, four_gib = {.QuadPart = 0xffffffff};
+static const PHYSICAL_ADDRESS low = {.QuadPart = 0}, high = {.QuadPart = -1},
+                              four_gib = {.QuadPart = 0xffffffff};
 
 static VOID describe(VOID)
 {
     PUCHAR pool = ExAllocatePoolWithTag(NonPagedPoolNx, 3 * PAGE_SIZE, TAG);
     PMDL mdl = IoAllocateMdl(pool + 100, 2 * PAGE_SIZE, FALSE, FALSE, NULL), part;
-    RULE("an MDL tells its buffer", MmGetMdlVirtualAddress(mdl) == pool + 100 && MmGetMdlByteCount(mdl) == 2 * PAGE_SIZE &&
+    RULE("an MDL tells its buffer", MmGetMdlVirtualAddress(mdl) == pool + 100 &&
+                                        MmGetMdlByteCount(mdl) == 2 * PAGE_SIZE &&
                                         MmGetMdlByteOffset(mdl) == 100);
-    RULE("a buffer that crosses two borders spans three pages", ADDRESS_AND_SIZE_TO_SPAN_PAGES(pool + 100, 2 * PAGE_SIZE) == 3);
+    RULE("a buffer that crosses two borders spans three pages",
+         ADDRESS_AND_SIZE_TO_SPAN_PAGES(pool + 100, 2 * PAGE_SIZE) == 3);
     MmBuildMdlForNonPagedPool(mdl);
-    RULE("nonpaged memory is its own mapping", MmGetSystemAddressForMdlSafe(mdl, NormalPagePriority) == pool + 100);
+    RULE("nonpaged memory is its own mapping",
+         MmGetSystemAddressForMdlSafe(mdl, NormalPagePriority) == pool + 100);
     RULE("an MDL has its buffer's pages",
-         MmGetMdlPfnArray(mdl)[0] == (PFN_NUMBER)(MmGetPhysicalAddress(pool).QuadPart >> PAGE_SHIFT) &&
-             MmGetMdlPfnArray(mdl)[2] == (PFN_NUMBER)(MmGetPhysicalAddress(pool + 2 * PAGE_SIZE).QuadPart >> PAGE_SHIFT));
+         MmGetMdlPfnArray(mdl)[0] ==
+                 (PFN_NUMBER)(MmGetPhysicalAddress(pool).QuadPart >> PAGE_SHIFT) &&
+             MmGetMdlPfnArray(mdl)[2] ==
+                 (PFN_NUMBER)(MmGetPhysicalAddress(pool + 2 * PAGE_SIZE).QuadPart >> PAGE_SHIFT));
     part = IoAllocateMdl(pool + PAGE_SIZE + 8, 16, FALSE, FALSE, NULL);
     IoBuildPartialMdl(mdl, part, pool + PAGE_SIZE + 8, 16);
-    RULE("a partial MDL has the pages of its part", MmGetMdlPfnArray(part)[0] == MmGetMdlPfnArray(mdl)[1] && MmGetMdlByteCount(part) == 16);
+    RULE("a partial MDL has the pages of its part",
+         MmGetMdlPfnArray(part)[0] == MmGetMdlPfnArray(mdl)[1] && MmGetMdlByteCount(part) == 16);
     IoFreeMdl(part);
     IoFreeMdl(mdl);
-    RULE("an MDL's size grows with its pages", MmSizeOfMdl(NULL, PAGE_SIZE) + sizeof(PFN_NUMBER) == MmSizeOfMdl((PVOID)1, PAGE_SIZE));
+    RULE("an MDL's size grows with its pages",
+         MmSizeOfMdl(NULL, PAGE_SIZE) + sizeof(PFN_NUMBER) == MmSizeOfMdl((PVOID)1, PAGE_SIZE));
     ExFreePoolWithTag(pool, TAG);
 }
 
@@ -41,7 +49,8 @@ static VOID lock(VOID)
     KeLowerIrql(irql);
     RULE("what is written by one address is read by the other", paged[PAGE_SIZE] == 42);
     MmUnlockPages(mdl);
-    RULE("unlocking undoes the mapping", !(mdl->MdlFlags & (MDL_PAGES_LOCKED | MDL_MAPPED_TO_SYSTEM_VA)));
+    RULE("unlocking undoes the mapping",
+         !(mdl->MdlFlags & (MDL_PAGES_LOCKED | MDL_MAPPED_TO_SYSTEM_VA)));
     IoFreeMdl(mdl);
     ExFreePoolWithTag((PVOID)paged, TAG);
 }
@@ -52,7 +61,8 @@ static VOID pages(VOID)
     volatile UCHAR *a, *b;
     ULONG i, sum = 0;
     BOOLEAN below = TRUE;
-    RULE("an MDL of pages describes them all", mdl && MmGetMdlByteCount(mdl) == 5 * PAGE_SIZE && MmGetMdlByteOffset(mdl) == 0);
+    RULE("an MDL of pages describes them all",
+         mdl && MmGetMdlByteCount(mdl) == 5 * PAGE_SIZE && MmGetMdlByteOffset(mdl) == 0);
     if (!mdl)
         return;
     for (i = 0; i < 5; i++)
@@ -70,22 +80,27 @@ static VOID pages(VOID)
     MmUnmapLockedPages((PVOID)b, mdl);
     MmFreePagesFromMdl(mdl);
     ExFreePool(mdl);
-    RULE("there are no pages for no bytes", !MmAllocatePagesForMdlEx(low, high, low, 0, MmCached, 0));
+    RULE("there are no pages for no bytes",
+         !MmAllocatePagesForMdlEx(low, high, low, 0, MmCached, 0));
 }
 
 static VOID contiguous(VOID)
 {
     PUCHAR memory = MmAllocateContiguousMemory(4 * PAGE_SIZE, four_gib);
     ULONGLONG first = MmGetPhysicalAddress(memory).QuadPart;
-    RULE("contiguous memory begins at a page", memory && ((ULONG_PTR)memory & (PAGE_SIZE - 1)) == 0);
-    RULE("contiguous memory is so", (ULONGLONG)MmGetPhysicalAddress(memory + 3 * PAGE_SIZE + 5).QuadPart == first + 3 * PAGE_SIZE + 5);
+    RULE("contiguous memory begins at a page",
+         memory && ((ULONG_PTR)memory & (PAGE_SIZE - 1)) == 0);
+    RULE("contiguous memory is so",
+         (ULONGLONG)MmGetPhysicalAddress(memory + 3 * PAGE_SIZE + 5).QuadPart ==
+             first + 3 * PAGE_SIZE + 5);
     RULE("contiguous memory is below its limit", first + 4 * PAGE_SIZE <= 0x100000000ULL);
     MmFreeContiguousMemory(memory);
 }
 
 static VOID addresses(VOID)
 {
-    UNICODE_STRING name = RTL_CONSTANT_STRING(L"KeSetEvent"), none = RTL_CONSTANT_STRING(L"KeSetNothing");
+    UNICODE_STRING name = RTL_CONSTANT_STRING(L"KeSetEvent"),
+                   none = RTL_CONSTANT_STRING(L"KeSetNothing");
     PHYSICAL_ADDRESS rom = {.QuadPart = 0xffff0};
     volatile UCHAR *mapped = MmMapIoSpace(rom, 16, MmNonCached);
     UCHAR local = 1;
@@ -93,8 +108,10 @@ static VOID addresses(VOID)
     RULE("a routine that does not exist is not", !MmGetSystemRoutineAddress(&none));
     RULE("a local variable's address is valid", MmIsAddressValid(&local));
     RULE("the first page is not", !MmIsAddressValid(NULL));
-    RULE("I/O space is mapped at the address's place in its page", mapped && ((ULONG_PTR)mapped & 0xfff) == 0xff0);
-    RULE("I/O space has its physical address", MmGetPhysicalAddress((PVOID)mapped).QuadPart == rom.QuadPart);
+    RULE("I/O space is mapped at the address's place in its page",
+         mapped && ((ULONG_PTR)mapped & 0xfff) == 0xff0);
+    RULE("I/O space has its physical address",
+         MmGetPhysicalAddress((PVOID)mapped).QuadPart == rom.QuadPart);
     RULE("the processor's first instruction is a far jump", mapped[0] == 0xea);
     MmUnmapIoSpace((PVOID)mapped, 16);
 }

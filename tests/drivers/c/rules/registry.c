@@ -8,7 +8,8 @@ static NTSTATUS open(PHANDLE key, HANDLE root, PCWSTR path, PULONG disposition)
     OBJECT_ATTRIBUTES attributes;
     UNICODE_STRING name;
     RtlInitUnicodeString(&name, path);
-    InitializeObjectAttributes(&attributes, &name, OBJ_CASE_INSENSITIVE | OBJ_KERNEL_HANDLE, root, NULL);
+    InitializeObjectAttributes(&attributes, &name, OBJ_CASE_INSENSITIVE | OBJ_KERNEL_HANDLE, root,
+                               NULL);
     if (!disposition)
         return ZwOpenKey(key, KEY_ALL_ACCESS, &attributes);
     return ZwCreateKey(key, KEY_ALL_ACCESS, &attributes, 0, NULL, REG_OPTION_VOLATILE, disposition);
@@ -34,28 +35,39 @@ static VOID values(HANDLE key)
         KEY_FULL_INFORMATION key;
         UCHAR bytes[128];
     } buffer;
-    RULE("a value that is not there is not found", query(key, L"Number", &buffer, sizeof(buffer), &length) == STATUS_OBJECT_NAME_NOT_FOUND);
-    RULE("a value is set", ZwSetValueKey(key, &name, 0, REG_DWORD, &number, sizeof(number)) == STATUS_SUCCESS);
+    RULE("a value that is not there is not found",
+         query(key, L"Number", &buffer, sizeof(buffer), &length) == STATUS_OBJECT_NAME_NOT_FOUND);
+    RULE("a value is set",
+         ZwSetValueKey(key, &name, 0, REG_DWORD, &number, sizeof(number)) == STATUS_SUCCESS);
     RULE("a value is queried, in any case of its name",
-         query(key, L"nUMBER", &buffer, sizeof(buffer), &length) == STATUS_SUCCESS && length == FIXED + 4 &&
-             buffer.partial.Type == REG_DWORD && buffer.partial.DataLength == 4 && *(ULONG *)buffer.partial.Data == number);
+         query(key, L"nUMBER", &buffer, sizeof(buffer), &length) == STATUS_SUCCESS &&
+             length == FIXED + 4 && buffer.partial.Type == REG_DWORD &&
+             buffer.partial.DataLength == 4 && *(ULONG *)buffer.partial.Data == number);
     RULE("a buffer for less than the fixed part is too small, and the length needed is told",
-         query(key, L"Number", &buffer, FIXED - 1, &length) == STATUS_BUFFER_TOO_SMALL && length == FIXED + 4);
+         query(key, L"Number", &buffer, FIXED - 1, &length) == STATUS_BUFFER_TOO_SMALL &&
+             length == FIXED + 4);
     RULE("a buffer for less than the data overflows, and the length needed is told",
-         query(key, L"Number", &buffer, FIXED, &length) == STATUS_BUFFER_OVERFLOW && length == FIXED + 4);
+         query(key, L"Number", &buffer, FIXED, &length) == STATUS_BUFFER_OVERFLOW &&
+             length == FIXED + 4);
     RULE("a value is enumerated with its name",
-         ZwEnumerateValueKey(key, 0, KeyValueFullInformation, &buffer, sizeof(buffer), &length) == STATUS_SUCCESS &&
-             buffer.full.NameLength == name.Length && RtlCompareMemory(buffer.full.Name, name.Buffer, name.Length) == name.Length &&
+         ZwEnumerateValueKey(key, 0, KeyValueFullInformation, &buffer, sizeof(buffer), &length) ==
+                 STATUS_SUCCESS &&
+             buffer.full.NameLength == name.Length &&
+             RtlCompareMemory(buffer.full.Name, name.Buffer, name.Length) == name.Length &&
              *(ULONG *)(buffer.bytes + buffer.full.DataOffset) == number);
     RULE("there are no more values",
-         ZwEnumerateValueKey(key, 1, KeyValueFullInformation, &buffer, sizeof(buffer), &length) == STATUS_NO_MORE_ENTRIES);
-    RULE("a key counts its values and keys", ZwQueryKey(key, KeyFullInformation, &buffer, sizeof(buffer), &length) == STATUS_SUCCESS &&
-                                                 buffer.key.Values == 1 && buffer.key.SubKeys == 0);
-    RULE("a value is set again with another type", ZwSetValueKey(key, &name, 0, REG_BINARY, &number, 1) == STATUS_SUCCESS &&
-                                                       query(key, L"Number", &buffer, sizeof(buffer), &length) == STATUS_SUCCESS &&
-                                                       buffer.partial.Type == REG_BINARY && buffer.partial.DataLength == 1);
+         ZwEnumerateValueKey(key, 1, KeyValueFullInformation, &buffer, sizeof(buffer), &length) ==
+             STATUS_NO_MORE_ENTRIES);
+    RULE("a key counts its values and keys",
+         ZwQueryKey(key, KeyFullInformation, &buffer, sizeof(buffer), &length) == STATUS_SUCCESS &&
+             buffer.key.Values == 1 && buffer.key.SubKeys == 0);
+    RULE("a value is set again with another type",
+         ZwSetValueKey(key, &name, 0, REG_BINARY, &number, 1) == STATUS_SUCCESS &&
+             query(key, L"Number", &buffer, sizeof(buffer), &length) == STATUS_SUCCESS &&
+             buffer.partial.Type == REG_BINARY && buffer.partial.DataLength == 1);
     RULE("a value is deleted once",
-         ZwDeleteValueKey(key, &name) == STATUS_SUCCESS && ZwDeleteValueKey(key, &name) == STATUS_OBJECT_NAME_NOT_FOUND);
+         ZwDeleteValueKey(key, &name) == STATUS_SUCCESS &&
+             ZwDeleteValueKey(key, &name) == STATUS_OBJECT_NAME_NOT_FOUND);
 }
 
 VOID check_registry(PDRIVER_OBJECT driver)
@@ -64,22 +76,34 @@ VOID check_registry(PDRIVER_OBJECT driver)
     ULONG disposition = 0, length;
     UCHAR buffer[128];
     UNREFERENCED_PARAMETER(driver);
-    RULE("a key that is not there is not opened", open(&key, NULL, ROOT, NULL) == STATUS_OBJECT_NAME_NOT_FOUND);
-    RULE("a key is made", open(&key, NULL, ROOT, &disposition) == STATUS_SUCCESS && disposition == REG_CREATED_NEW_KEY);
-    RULE("a key that is there is opened", open(&again, NULL, ROOT, &disposition) == STATUS_SUCCESS && disposition == REG_OPENED_EXISTING_KEY);
+    RULE("a key that is not there is not opened",
+         open(&key, NULL, ROOT, NULL) == STATUS_OBJECT_NAME_NOT_FOUND);
+    RULE("a key is made", open(&key, NULL, ROOT, &disposition) == STATUS_SUCCESS &&
+                              disposition == REG_CREATED_NEW_KEY);
+    RULE("a key that is there is opened",
+         open(&again, NULL, ROOT, &disposition) == STATUS_SUCCESS &&
+             disposition == REG_OPENED_EXISTING_KEY);
     ZwClose(again);
-    RULE("a key is opened in any case", open(&again, NULL, L"\\REGISTRY\\machine\\SYSTEM\\CurrentControlSet\\services\\rulesofkeys", NULL) ==
-                                            STATUS_SUCCESS);
+    RULE("a key is opened in any case",
+         open(&again, NULL,
+              L"\\REGISTRY\\machine\\SYSTEM\\CurrentControlSet\\services\\rulesofkeys",
+              NULL) == STATUS_SUCCESS);
     ZwClose(again);
     values(key);
-    RULE("a key is made below another", open(&child, key, L"Child", &disposition) == STATUS_SUCCESS);
-    RULE("a key is enumerated", ZwEnumerateKey(key, 0, KeyBasicInformation, buffer, sizeof(buffer), &length) == STATUS_SUCCESS &&
-                                    ((KEY_BASIC_INFORMATION *)buffer)->NameLength == 10 &&
-                                    RtlCompareMemory(((KEY_BASIC_INFORMATION *)buffer)->Name, L"Child", 10) == 10);
-    RULE("there are no more keys", ZwEnumerateKey(key, 1, KeyBasicInformation, buffer, sizeof(buffer), &length) == STATUS_NO_MORE_ENTRIES);
+    RULE("a key is made below another",
+         open(&child, key, L"Child", &disposition) == STATUS_SUCCESS);
+    RULE("a key is enumerated",
+         ZwEnumerateKey(key, 0, KeyBasicInformation, buffer, sizeof(buffer), &length) ==
+                 STATUS_SUCCESS &&
+             ((KEY_BASIC_INFORMATION *)buffer)->NameLength == 10 &&
+             RtlCompareMemory(((KEY_BASIC_INFORMATION *)buffer)->Name, L"Child", 10) == 10);
+    RULE("there are no more keys",
+         ZwEnumerateKey(key, 1, KeyBasicInformation, buffer, sizeof(buffer), &length) ==
+             STATUS_NO_MORE_ENTRIES);
     RULE("a key with keys below it is not deleted", ZwDeleteKey(key) == STATUS_CANNOT_DELETE);
     RULE("a key is deleted", ZwDeleteKey(child) == STATUS_SUCCESS);
-    RULE("a deleted key is not opened", open(&again, key, L"Child", NULL) == STATUS_OBJECT_NAME_NOT_FOUND);
+    RULE("a deleted key is not opened",
+         open(&again, key, L"Child", NULL) == STATUS_OBJECT_NAME_NOT_FOUND);
     ZwClose(child);
     RULE("a key without keys is deleted", ZwDeleteKey(key) == STATUS_SUCCESS);
     ZwClose(key);

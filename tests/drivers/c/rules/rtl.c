@@ -14,38 +14,54 @@ static VOID strings(VOID)
     RtlInitUnicodeString(&b, NULL);
     RULE("no text is an empty string", b.Length == 0 && b.MaximumLength == 0 && !b.Buffer);
     RtlInitUnicodeString(&b, L"KERNEL");
-    RULE("strings are compared with their case", !RtlEqualUnicodeString(&a, &b, FALSE) && RtlCompareUnicodeString(&a, &b, FALSE) > 0);
-    RULE("strings are compared without their case", RtlEqualUnicodeString(&a, &b, TRUE) && RtlCompareUnicodeString(&a, &b, TRUE) == 0);
+    RULE("strings are compared with their case",
+         !RtlEqualUnicodeString(&a, &b, FALSE) && RtlCompareUnicodeString(&a, &b, FALSE) > 0);
+    RULE("strings are compared without their case",
+         RtlEqualUnicodeString(&a, &b, TRUE) && RtlCompareUnicodeString(&a, &b, TRUE) == 0);
     RtlInitUnicodeString(&b, L"Ker");
-    RULE("a prefix comes first, and is one", RtlCompareUnicodeString(&b, &a, FALSE) < 0 && RtlPrefixUnicodeString(&b, &a, FALSE) &&
+    RULE("a prefix comes first, and is one", RtlCompareUnicodeString(&b, &a, FALSE) < 0 &&
+                                                 RtlPrefixUnicodeString(&b, &a, FALSE) &&
                                                  !RtlPrefixUnicodeString(&a, &b, FALSE));
     copy.Buffer = buffer;
     copy.Length = 0;
     copy.MaximumLength = 8;
     RtlCopyUnicodeString(&copy, &a);
-    RULE("a copy is cut to its room", copy.Length == 8 && RtlCompareMemory(buffer, L"Kern", 8) == 8);
-    RULE("what does not fit is not appended", RtlAppendUnicodeStringToString(&copy, &b) == STATUS_BUFFER_TOO_SMALL && copy.Length == 8);
+    RULE("a copy is cut to its room",
+         copy.Length == 8 && RtlCompareMemory(buffer, L"Kern", 8) == 8);
+    RULE("what does not fit is not appended",
+         RtlAppendUnicodeStringToString(&copy, &b) == STATUS_BUFFER_TOO_SMALL && copy.Length == 8);
     copy.MaximumLength = sizeof(buffer);
-    RULE("what fits is appended", RtlAppendUnicodeToString(&copy, L"el") == STATUS_SUCCESS && EQUAL_TEXT(&copy, L"Kernel"));
+    RULE("what fits is appended",
+         RtlAppendUnicodeToString(&copy, L"el") == STATUS_SUCCESS && EQUAL_TEXT(&copy, L"Kernel"));
     RtlInitUnicodeString(&b, L"-42");
-    RULE("a number may have a sign", RtlUnicodeStringToInteger(&b, 10, &number) == STATUS_SUCCESS && (LONG)number == -42);
+    RULE("a number may have a sign",
+         RtlUnicodeStringToInteger(&b, 10, &number) == STATUS_SUCCESS && (LONG)number == -42);
     RtlInitUnicodeString(&b, L"0x1F rest");
-    RULE("a number's prefix says its base", RtlUnicodeStringToInteger(&b, 0, &number) == STATUS_SUCCESS && number == 0x1f);
-    RULE("there is no base 7", RtlUnicodeStringToInteger(&b, 7, &number) == STATUS_INVALID_PARAMETER);
-    RULE("a number is written in its base", RtlIntegerToUnicodeString(48879, 16, &copy) == STATUS_SUCCESS && EQUAL_TEXT(&copy, L"BEEF"));
+    RULE("a number's prefix says its base",
+         RtlUnicodeStringToInteger(&b, 0, &number) == STATUS_SUCCESS && number == 0x1f);
+    RULE("there is no base 7",
+         RtlUnicodeStringToInteger(&b, 7, &number) == STATUS_INVALID_PARAMETER);
+    RULE("a number is written in its base",
+         RtlIntegerToUnicodeString(48879, 16, &copy) == STATUS_SUCCESS &&
+             EQUAL_TEXT(&copy, L"BEEF"));
     copy.MaximumLength = 4;
-    RULE("a number needs room", RtlIntegerToUnicodeString(48879, 16, &copy) == STATUS_BUFFER_OVERFLOW);
+    RULE("a number needs room",
+         RtlIntegerToUnicodeString(48879, 16, &copy) == STATUS_BUFFER_OVERFLOW);
     copy.MaximumLength = sizeof(buffer);
-    RULE("a string is made upper case", RtlUpcaseUnicodeString(&copy, &a, FALSE) == STATUS_SUCCESS && EQUAL_TEXT(&copy, L"KERNEL"));
-    RULE("a character is made upper case", RtlUpcaseUnicodeChar(0xe9) == 0xc9 && RtlUpcaseUnicodeChar('1') == '1');
+    RULE("a string is made upper case",
+         RtlUpcaseUnicodeString(&copy, &a, FALSE) == STATUS_SUCCESS &&
+             EQUAL_TEXT(&copy, L"KERNEL"));
+    RULE("a character is made upper case",
+         RtlUpcaseUnicodeChar(0xe9) == 0xc9 && RtlUpcaseUnicodeChar('1') == '1');
     RtlInitAnsiString(&ansi, "abc");
     RULE("an ANSI string becomes a Unicode one, allocated",
-         RtlAnsiStringToUnicodeString(&b, &ansi, TRUE) == STATUS_SUCCESS && EQUAL_TEXT(&b, L"abc") && b.MaximumLength >= 8);
+         RtlAnsiStringToUnicodeString(&b, &ansi, TRUE) == STATUS_SUCCESS &&
+             EQUAL_TEXT(&b, L"abc") && b.MaximumLength >= 8);
     RtlFreeUnicodeString(&b);
     RULE("a freed string is empty", !b.Buffer && b.Length == 0);
     RULE("a Unicode string becomes an ANSI one, allocated",
-         RtlUnicodeStringToAnsiString(&ansi, &a, TRUE) == STATUS_SUCCESS && ansi.Length == 6 && ansi.Buffer[6] == 0 &&
-             RtlCompareMemory(ansi.Buffer, "Kernel", 6) == 6);
+         RtlUnicodeStringToAnsiString(&ansi, &a, TRUE) == STATUS_SUCCESS && ansi.Length == 6 &&
+             ansi.Buffer[6] == 0 && RtlCompareMemory(ansi.Buffer, "Kernel", 6) == 6);
     RtlFreeAnsiString(&ansi);
 }
 
@@ -71,11 +87,14 @@ static VOID bitmaps(VOID)
     RULE("bits are set", bits[0] == 0xfffffff0 && bits[1] == 3);
     RULE("set bits are counted", RtlNumberOfSetBits(&map) == 30);
     RULE("clear bits are found and set, from a hint on", RtlFindClearBitsAndSet(&map, 4, 34) == 34);
-    RULE("clear bits are found before the hint if not after it", RtlFindClearBits(&map, 4, 20) == 0);
+    RULE("clear bits are found before the hint if not after it",
+         RtlFindClearBits(&map, 4, 20) == 0);
     RULE("too many clear bits are not found", RtlFindClearBits(&map, 5, 0) == 0xffffffff);
     RtlClearBits(&map, 10, 2);
-    RULE("bits are cleared", !RtlTestBit(&map, 10) && !RtlTestBit(&map, 11) && RtlTestBit(&map, 12));
-    RULE("ranges are checked", RtlAreBitsSet(&map, 4, 6) && !RtlAreBitsSet(&map, 4, 7) && RtlAreBitsClear(&map, 10, 2));
+    RULE("bits are cleared",
+         !RtlTestBit(&map, 10) && !RtlTestBit(&map, 11) && RtlTestBit(&map, 12));
+    RULE("ranges are checked",
+         RtlAreBitsSet(&map, 4, 6) && !RtlAreBitsSet(&map, 4, 7) && RtlAreBitsClear(&map, 10, 2));
     RtlClearAllBits(&map);
     RULE("all bits are cleared", RtlNumberOfSetBits(&map) == 0);
     RtlSetAllBits(&map);
@@ -84,28 +103,42 @@ static VOID bitmaps(VOID)
 
 static VOID times(VOID)
 {
-    TIME_FIELDS fields = {.Year = 2024, .Month = 2, .Day = 29, .Hour = 12, .Minute = 34, .Second = 56, .Milliseconds = 789};
+    TIME_FIELDS fields = {.Year = 2024,
+                          .Month = 2,
+                          .Day = 29,
+                          .Hour = 12,
+                          .Minute = 34,
+                          .Second = 56,
+                          .Milliseconds = 789};
     TIME_FIELDS back;
     LARGE_INTEGER time;
-    RULE("fields become a time", RtlTimeFieldsToTime(&fields, &time) && time.QuadPart == 133536836967890000LL);
+    RULE("fields become a time",
+         RtlTimeFieldsToTime(&fields, &time) && time.QuadPart == 133536836967890000LL);
     RtlTimeToTimeFields(&time, &back);
-    RULE("a time becomes its fields", back.Year == 2024 && back.Month == 2 && back.Day == 29 && back.Hour == 12 && back.Minute == 34 &&
-                                          back.Second == 56 && back.Milliseconds == 789 && back.Weekday == 4);
+    RULE("a time becomes its fields", back.Year == 2024 && back.Month == 2 && back.Day == 29 &&
+                                          back.Hour == 12 && back.Minute == 34 &&
+                                          back.Second == 56 && back.Milliseconds == 789 &&
+                                          back.Weekday == 4);
     fields.Day = 30;
     RULE("a day that does not exist is no time", !RtlTimeFieldsToTime(&fields, &time));
     time.QuadPart = 0;
     RtlTimeToTimeFields(&time, &back);
-    RULE("time begins on Monday, 1 January 1601", back.Year == 1601 && back.Month == 1 && back.Day == 1 && back.Weekday == 1);
+    RULE("time begins on Monday, 1 January 1601",
+         back.Year == 1601 && back.Month == 1 && back.Day == 1 && back.Weekday == 1);
 }
 
 static VOID identifiers(VOID)
 {
     GUID id = {0x12345678, 0x9abc, 0xdef0, {1, 2, 3, 4, 5, 6, 7, 8}}, back;
     UNICODE_STRING text, wanted = RTL_CONSTANT_STRING(L"{12345678-9abc-def0-0102-030405060708}");
-    RULE("an identifier becomes a text", RtlStringFromGUID(&id, &text) == STATUS_SUCCESS && RtlEqualUnicodeString(&text, &wanted, TRUE));
-    RULE("a text becomes an identifier", RtlGUIDFromString(&text, &back) == STATUS_SUCCESS && RtlCompareMemory(&id, &back, sizeof(id)) == sizeof(id));
+    RULE("an identifier becomes a text", RtlStringFromGUID(&id, &text) == STATUS_SUCCESS &&
+                                             RtlEqualUnicodeString(&text, &wanted, TRUE));
+    RULE("a text becomes an identifier",
+         RtlGUIDFromString(&text, &back) == STATUS_SUCCESS &&
+             RtlCompareMemory(&id, &back, sizeof(id)) == sizeof(id));
     text.Length -= 2;
-    RULE("an unfinished text is no identifier", RtlGUIDFromString(&text, &back) == STATUS_INVALID_PARAMETER);
+    RULE("an unfinished text is no identifier",
+         RtlGUIDFromString(&text, &back) == STATUS_INVALID_PARAMETER);
     RtlFreeUnicodeString(&text);
 }
 

@@ -19,8 +19,8 @@ PVOID start_thread(PKSTART_ROUTINE routine, PVOID context)
 {
     HANDLE handle;
     PVOID thread = NULL;
-    if (!NT_SUCCESS(PsCreateSystemThread(&handle, THREAD_ALL_ACCESS, NULL, NULL, NULL, routine,
-                                         context)))
+    if (!NT_SUCCESS(
+            PsCreateSystemThread(&handle, THREAD_ALL_ACCESS, NULL, NULL, NULL, routine, context)))
         return NULL;
     ObReferenceObjectByHandle(handle, THREAD_ALL_ACCESS, NULL, KernelMode, &thread, NULL);
     ZwClose(handle);
@@ -44,8 +44,13 @@ static const struct {
     PCSTR name;
     VOID (*check)(PDRIVER_OBJECT);
 } components[] = {
-    {"ke", check_ke}, {"ex", check_ex},   {"io", check_io},             {"mm", check_mm},
-    {"ob", check_ob}, {"rtl", check_rtl}, {"registry", check_registry},
+    {"ke", check_ke},
+    {"ex", check_ex},
+    {"io", check_io},
+    {"mm", check_mm},
+    {"ob", check_ob},
+    {"rtl", check_rtl},
+    {"registry", check_registry},
 };
 
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)

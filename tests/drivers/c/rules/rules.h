@@ -12,8 +12,10 @@
 VOID rule(PCSTR name, BOOLEAN holds, PCSTR file, int line);
 
 #define RULE(name, condition) rule(name, !!(condition), __FILE_NAME__, __LINE__)
-#define EQUAL_TEXT(string, text) (RtlCompareMemory((string)->Buffer, text, sizeof(text) - sizeof(WCHAR)) == \
-                                  sizeof(text) - sizeof(WCHAR) && (string)->Length == sizeof(text) - sizeof(WCHAR))
+#define EQUAL_TEXT(string, text)                                                                   \
+    (RtlCompareMemory((string)->Buffer, text, sizeof(text) - sizeof(WCHAR)) ==                     \
+         sizeof(text) - sizeof(WCHAR) &&                                                           \
+     (string)->Length == sizeof(text) - sizeof(WCHAR))
 
 VOID check_ke(PDRIVER_OBJECT driver);
 VOID check_ex(PDRIVER_OBJECT driver);
