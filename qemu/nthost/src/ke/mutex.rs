@@ -17,7 +17,7 @@ use super::{
     wait::{self, object},
     wait_for,
 };
-use crate::{export::DISPATCH_LEVEL, raising_export};
+use crate::{export::DISPATCH_LEVEL, raising_export, verifier::locks};
 
 /// Signal state of a mutex that is free.
 const FREE: i32 = 1;
@@ -67,9 +67,41 @@ fn release(mutex: *mut KMUTANT, wait_next: bool) -> Option<i32> {
         unsafe { wait::remove(&raw mut fields.MutantListEntry) };
         // SAFETY: the thread that runs; the lock is held.
         unsafe { (*thread).kernel_apc_disable += i32::from(fields.ApcDisable) };
+        locks::released_recursive_mutex(mutex as u64);
         wait::wake(&mut guard, mutex.cast(), 1);
     }
     Some(before)
+}
+
+/// The mutex that an object is, unless it is something else.
+pub(super) fn of(object: *mut DISPATCHER_HEADER) -> Option<*mut KMUTANT> {
+    // SAFETY: the caller's object; its type never changes.
+    let kind = unsafe { (*object).Type };
+    (kind == object::MUTANT).then_some(object.cast())
+}
+
+/// Whether the thread that runs owns a mutex.
+fn is_mine(mutex: *mut KMUTANT) -> bool {
+    // SAFETY: the caller's mutex.
+    let owner = unsafe { &raw const (*mutex).OwnerThread };
+    // SAFETY: as above. Only the thread itself could have written its own address.
+    let owner = unsafe { owner.read_volatile() };
+    owner == thread::current().cast()
+}
+
+/// The thread is about to wait for a mutex for as long as it takes: the order in which it takes
+/// them is watched.
+pub(super) fn wanted(mutex: *mut KMUTANT) {
+    if !is_mine(mutex) {
+        locks::taking_mutex(mutex as u64);
+    }
+}
+
+/// A wait for a mutex is over, and may have given it to the thread.
+pub(super) fn got(mutex: *mut KMUTANT) {
+    if is_mine(mutex) {
+        locks::taken_recursive_mutex(mutex as u64);
+    }
 }
 
 nt_export! {

@@ -3,6 +3,7 @@
 //! Sources: KeWaitForSingleObject, KeWaitForMultipleObjects, KeWaitForMutexObject,
 //! KeDelayExecutionThread; KeSetEvent on its `Wait` parameter.
 
+use alloc::vec::Vec;
 use core::ffi::c_void;
 
 use nthost_nt::status::{NTSTATUS, STATUS_INVALID_PARAMETER_3, STATUS_SUCCESS, STATUS_TIMEOUT};
@@ -10,7 +11,7 @@ use nthost_nt::status::{NTSTATUS, STATUS_INVALID_PARAMETER_3, STATUS_SUCCESS, ST
 use super::{
     bugcheck,
     dispatcher::{self, Guard},
-    irql, thread, time,
+    irql, mutex, thread, time,
     wait::{self, WaitMode, WaitType},
 };
 use crate::{export::DISPATCH_LEVEL, verifier::irql as irql_rule};
@@ -107,8 +108,16 @@ nt_export! {
         let due = unsafe { due(timeout) };
         let words = [object as u64, 0, 0, 0, timeout as u64];
         check_irql(due, "KeWaitForSingleObject", &words);
+        // Found now: other objects may be gone when the wait is over.
+        let mutex = mutex::of(object.cast());
+        if due.is_none() {
+            mutex.into_iter().for_each(mutex::wanted);
+        }
+        let mode = mode(wait_mode, alertable);
         // SAFETY: the caller's promise.
-        unsafe { wait::wait_in(&[object.cast()], WaitType::Any, due, mode(wait_mode, alertable)) }
+        let status = unsafe { wait::wait_in(&[object.cast()], WaitType::Any, due, mode) };
+        mutex.into_iter().for_each(mutex::got);
+        status
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -164,8 +173,13 @@ nt_export! {
         let due = unsafe { due(timeout) };
         let words = [0, objects.as_ptr() as u64, 0, 0, 0, 0, timeout as u64];
         check_irql(due, "KeWaitForMultipleObjects", &words);
+        // As above.
+        #[expect(clippy::needless_collect, reason = "objects may be gone after the wait")]
+        let mutexes: Vec<_> = objects.iter().filter_map(|&object| mutex::of(object)).collect();
         // SAFETY: the caller's promise.
-        unsafe { wait::wait_in(objects, kind, due, mode(wait_mode, alertable)) }
+        let status = unsafe { wait::wait_in(objects, kind, due, mode(wait_mode, alertable)) };
+        mutexes.into_iter().for_each(mutex::got);
+        status
     }
 
     irql: PASSIVE_LEVEL..=APC_LEVEL;

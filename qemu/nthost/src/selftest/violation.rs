@@ -5,7 +5,7 @@ use core::{ptr::null, sync::atomic::AtomicU32};
 
 use nthost_nt::{ke::KSPIN_LOCK, rtl::RTL_BITMAP};
 
-use super::object::{Event, MILLISECOND};
+use super::object::{Event, MILLISECOND, Mutex};
 use crate::{
     ex::{
         fast_mutex::{
@@ -58,6 +58,7 @@ const VIOLATIONS: &[Violation] = &[
     ("0x0f", writer_twice),
     ("0x10", release_free_spin_lock),
     ("0x1001", lock_in_two_orders),
+    ("0x1001-mutex", mutexes_in_two_orders),
     ("0x1003", release_in_wrong_order),
     ("0x7e", break_without_debugger),
     ("0x139", set_bits_beyond),
@@ -249,6 +250,20 @@ unsafe fn lock_in_two_orders() {
     unsafe { ExReleaseSpinLockExclusive(first.as_ptr(), outer) };
     // The wrong of this test.
     take(second, first);
+}
+
+unsafe fn mutexes_in_two_orders() {
+    let (first, second) = (Mutex::mutex(), Mutex::mutex());
+    first.wait(None);
+    second.wait(None);
+    // Again, and in any order of release: nothing is wrong with that.
+    first.wait(None);
+    first.release();
+    first.release();
+    second.release();
+    second.wait(None);
+    // The wrong of this test.
+    first.wait(None);
 }
 
 unsafe fn release_in_wrong_order() {

@@ -1,4 +1,4 @@
-//! Which spin locks each processor and which fast mutexes each thread holds, and whether these
+//! Which spin locks each processor and which mutexes, fast or not, each thread holds, and whether these
 //! are taken and released in an order that cannot end in a deadlock.
 //!
 //! Locks on a thread's stack are not watched: what is there next is another lock.
@@ -137,6 +137,32 @@ pub fn releasing_mutex(mutex: u64) {
     }
     drop(all);
     check_released(mutex, inner);
+}
+
+/// A mutex that its owner may take again was taken by this thread.
+pub fn taken_recursive_mutex(mutex: u64) {
+    if is_watched(mutex) {
+        let mut all = MUTEXES.lock();
+        let held = all.entry(me()).or_default();
+        if !held.contains(&mutex) {
+            held.push(mutex);
+        }
+    }
+}
+
+/// A mutex that its owner may take again is free now. Waits may have given several at once: they
+/// have no order in which they are to be released.
+pub fn released_recursive_mutex(mutex: u64) {
+    if !is_watched(mutex) {
+        return;
+    }
+    let mut all = MUTEXES.lock();
+    if let Some(held) = all.get_mut(&me()) {
+        remove(held, mutex);
+        if held.is_empty() {
+            all.remove(&me());
+        }
+    }
 }
 
 /// Memory is freed: nobody may hold a lock in it.
