@@ -9,7 +9,7 @@ use std::{
     process::{Command, Output, Stdio},
 };
 
-use double::{Double, ENDLESS, WRONG};
+use double::{DEAF, Double, ENDLESS, WRONG};
 use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
@@ -247,6 +247,46 @@ fn ctrl_c_cancels_what_is_outstanding_and_waits_for_it() {
     check(&output, 130, &["interrupted"]);
     let seen = double.seen();
     assert_eq!((seen.outstanding, seen.closes), (0, 1));
+}
+
+#[test]
+fn the_second_ctrl_c_does_not_wait_for_what_is_outstanding() {
+    let double = Double::start();
+    let mut command = eductl(&["factorial", &DEAF.to_string()]);
+    command.arg("--socket").arg(&double.socket);
+    let mut child = command.stderr(Stdio::piped()).spawn().unwrap();
+    while double.seen().outstanding < 1 {
+        std::thread::yield_now();
+    }
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    while double.seen().cancels == 0 {
+        std::thread::yield_now();
+    }
+    assert!(child.try_wait().unwrap().is_none(), "it does not wait");
+    kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+    let output = child.wait_with_output().unwrap();
+    check(&output, 130, &["interrupted; not waiting"]);
+}
+
+#[test]
+fn ctrl_c_does_not_wait_for_what_was_asked_of_the_machine() {
+    for json_too in [false, true] {
+        let double = Double::start();
+        let mut command = eductl(&["host", "sleep", "3"]);
+        command.args(json_too.then_some("--json"));
+        command.arg("--socket").arg(&double.socket);
+        command.stdout(Stdio::piped()).stderr(Stdio::piped());
+        let child = command.spawn().unwrap();
+        while !double.seen().asleep {
+            std::thread::yield_now();
+        }
+        kill_process(Pid::from_child(&child), Signal::INT).unwrap();
+        let output = child.wait_with_output().unwrap();
+        check(&output, 130, &["interrupted"]);
+        if json_too {
+            assert_eq!(json(&output)["error"]["exit_code"], 130);
+        }
+    }
 }
 
 #[test]

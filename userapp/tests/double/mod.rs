@@ -23,8 +23,8 @@ use eduwdm_abi::{
     topology::Topology,
 };
 use nthost_protocol::{
-    Buffer, Completion, Decoder, HostAnswer, PROTOCOL_VERSION, ProcessRequest, RequestId, ToGuest,
-    ToHost, encode,
+    Buffer, Completion, Decoder, HostAnswer, HostRequest, PROTOCOL_VERSION, ProcessRequest,
+    RequestId, ToGuest, ToHost, encode,
 };
 use zerocopy::{FromBytes, FromZeros, IntoBytes};
 
@@ -36,6 +36,8 @@ pub const FATAL: u32 = 999;
 pub const WRONG: u32 = 998;
 /// Factorials from this number on are done even though they are cancelled.
 pub const STUBBORN: u32 = 2000;
+/// Factorials from this number on are never done, not even when they are cancelled.
+pub const DEAF: u32 = 3000;
 
 /// What the double has seen.
 #[derive(Clone, Debug, Default)]
@@ -44,6 +46,7 @@ pub struct Seen {
     pub closes: usize,
     pub outstanding: usize,
     pub most_outstanding: usize,
+    pub asleep: bool,
 }
 
 pub struct Double {
@@ -157,6 +160,11 @@ impl Process {
             while let Some(message) = decoder.decode().unwrap() {
                 match message {
                     ToGuest::Hello(_) => self.send(&ToHost::Hello(self.version)),
+                    // It falls asleep, and answers no more.
+                    ToGuest::Host {
+                        request: HostRequest::SystemPower { .. },
+                        ..
+                    } => self.seen.lock().unwrap().asleep = true,
                     ToGuest::Host { id, .. } => self.send(&ToHost::Answer {
                         id,
                         answer: HostAnswer::Status(0xc000_0002_u32.cast_signed()),
@@ -211,7 +219,7 @@ impl Process {
             ProcessRequest::Cancel { id, target, .. } => {
                 self.seen.lock().unwrap().cancels += 1;
                 let mut held: Vec<_> = self.held.iter().map(|(id, n)| (*id, *n)).collect();
-                held.retain(|(id, _)| target.is_none_or(|target| target == *id));
+                held.retain(|(id, n)| *n < DEAF && target.is_none_or(|target| target == *id));
                 for (request, n) in held {
                     self.held.remove(&request);
                     self.seen.lock().unwrap().outstanding -= 1;
