@@ -104,7 +104,7 @@ impl Built {
     }
 
     /// A system buffer of this length with the input in it, if there is any.
-    fn buffer(&self, length: u32, input: Buffer) -> Option<()> {
+    pub(super) fn buffer(&self, length: u32, input: Buffer) -> Option<()> {
         if length == 0 {
             return Some(());
         }

@@ -14,7 +14,7 @@ use nthost_nt::{
         },
         device::{DEVICE_OBJECT, FILE_DEVICE_SECURE_OPEN},
         file::{
-            FILE_OBJECT, FILE_SYNCHRONOUS_IO_ALERT, FILE_SYNCHRONOUS_IO_NONALERT,
+            FILE_OBJECT, FILE_SYNCHRONOUS_IO_ALERT, FILE_SYNCHRONOUS_IO_NONALERT, FO_ALERTABLE_IO,
             FO_CLEANUP_COMPLETE, FO_HANDLE_CREATED, FO_SYNCHRONOUS_IO, IO_TYPE_FILE,
         },
         irp::{IRP_CLOSE_OPERATION, IRP_CREATE_OPERATION, IRP_SYNCHRONOUS_API},
@@ -194,6 +194,9 @@ fn initialize(
     fields.SharedDelete = u8::from(how.share & FILE_SHARE_DELETE != 0);
     if how.options & (FILE_SYNCHRONOUS_IO_ALERT | FILE_SYNCHRONOUS_IO_NONALERT) != 0 {
         fields.Flags |= FO_SYNCHRONOUS_IO;
+    }
+    if how.options & FILE_SYNCHRONOUS_IO_ALERT != 0 {
+        fields.Flags |= FO_ALERTABLE_IO;
     }
     fields.Flags |= FO_HANDLE_CREATED;
     let name: Box<[u16]> = rest.into();

@@ -88,6 +88,8 @@ pub mod verify;
 #[cfg(target_os = "none")]
 pub mod workitem;
 #[cfg(target_os = "none")]
+pub mod zw_information;
+#[cfg(target_os = "none")]
 pub mod zw_open;
 #[cfg(target_os = "none")]
 pub mod zw_request;

@@ -14,6 +14,7 @@ use core::{
 
 use nthost_nt::{
     io::{
+        device::DEVICE_OBJECT,
         file::{FILE_OBJECT, FO_SYNCHRONOUS_IO},
         irp::{IO_STATUS_BLOCK, IRP_SYNCHRONOUS_API},
         major::{IRP_MJ_DEVICE_CONTROL, IRP_MJ_FLUSH_BUFFERS, IRP_MJ_READ, IRP_MJ_WRITE},
@@ -222,6 +223,51 @@ unsafe fn request(
     Ok(unsafe { call::send(device, irp, caller) })
 }
 
+/// Sends a request, and waits until it is complete; what came of it, unless it failed at once.
+///
+/// # Safety
+///
+/// The IRP was set up for this device.
+pub(super) unsafe fn send_and_wait(
+    built: Built,
+    device: *mut DEVICE_OBJECT,
+    caller: usize,
+) -> (NTSTATUS, Option<IO_STATUS_BLOCK>) {
+    let complete = Event::notification();
+    let mut result = IO_STATUS_BLOCK::new(0, 0);
+    let packet = built.packet();
+    packet.Flags |= IRP_SYNCHRONOUS_API;
+    packet.UserIosb = &raw mut result;
+    packet.UserEvent = complete.as_kevent();
+    let irp = built.hand_out();
+    // SAFETY: the caller's promise.
+    let sent = unsafe { call::send(device, irp, caller) };
+    if sent == STATUS_PENDING {
+        complete.wait();
+        return (result.status(), Some(result));
+    }
+    // An error that comes at once is all that the caller gets.
+    (sent, (!nt_error(sent)).then_some(result))
+}
+
+/// Sets the position of a synchronous file; `STATUS_INVALID_PARAMETER` for any other, or a
+/// position that cannot be.
+///
+/// # Safety
+///
+/// The caller has a reference to the file.
+pub(super) unsafe fn set_position(file: *mut FILE_OBJECT, position: i64) -> Result<(), NTSTATUS> {
+    // SAFETY: the caller's promise.
+    if unsafe { (*file).Flags } & FO_SYNCHRONOUS_IO == 0 || position < 0 {
+        return Err(STATUS_INVALID_PARAMETER);
+    }
+    // SAFETY: the caller's promise.
+    let _busy = unsafe { Busy::begin(file) };
+    // SAFETY: nobody else uses the field while the file is busy.
+    unsafe { (*file).CurrentByteOffset = position };
+    Ok(())
+}
+
 /// Makes a request of a synchronous file, and waits until it is complete.
 ///
 /// # Safety
@@ -242,25 +288,10 @@ unsafe fn wait_for(
     let ask = ask(file)?;
     // SAFETY: the caller's promise.
     let built = unsafe { ask.build(file, data, caller) }.ok_or(STATUS_INSUFFICIENT_RESOURCES)?;
-    let complete = Event::notification();
-    let mut result = IO_STATUS_BLOCK::new(0, 0);
-    let packet = built.packet();
-    packet.Flags |= IRP_SYNCHRONOUS_API;
-    packet.UserIosb = &raw mut result;
-    packet.UserEvent = complete.as_kevent();
     let device = device::highest(file.DeviceObject);
-    let irp = built.hand_out();
     // SAFETY: an IRP that was just set up for this device.
-    let sent = unsafe { call::send(device, irp, caller) };
-    let status = if sent == STATUS_PENDING {
-        complete.wait();
-        result.status()
-    } else {
-        sent
-    };
-    // An error that comes at once is all that the caller gets.
-    let told = sent == STATUS_PENDING || !nt_error(sent);
-    if told {
+    let (status, result) = unsafe { send_and_wait(built, device, caller) };
+    if let Some(result) = result {
         file.FinalStatus = status;
         // SAFETY: the caller's promise.
         unsafe { block.write(result) };
@@ -271,7 +302,7 @@ unsafe fn wait_for(
         // SAFETY: the event of a file that the caller has a reference to.
         unsafe { KeSetEvent(&raw mut file.Event, 0, 0) };
     }
-    if let Ask::Transfer(_, offset, _) = ask
+    if let (Ask::Transfer(_, offset, _), Some(result)) = (ask, result)
         && nt_success(status)
         && offset >= 0
     {

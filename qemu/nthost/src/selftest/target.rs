@@ -16,8 +16,9 @@ use nthost_nt::{
         irp::{IO_STATUS_BLOCK, IRP},
         major::{
             IRP_MJ_CLEANUP, IRP_MJ_CLOSE, IRP_MJ_CREATE, IRP_MJ_DEVICE_CONTROL,
-            IRP_MJ_FLUSH_BUFFERS, IRP_MJ_INTERNAL_DEVICE_CONTROL, IRP_MJ_POWER, IRP_MJ_READ,
-            IRP_MJ_SHUTDOWN, IRP_MJ_WRITE,
+            IRP_MJ_FLUSH_BUFFERS, IRP_MJ_INTERNAL_DEVICE_CONTROL, IRP_MJ_POWER,
+            IRP_MJ_QUERY_INFORMATION, IRP_MJ_READ, IRP_MJ_SET_INFORMATION, IRP_MJ_SHUTDOWN,
+            IRP_MJ_WRITE,
         },
         stack::SL_PENDING_RETURNED,
     },
@@ -83,6 +84,8 @@ pub fn driver() -> *mut DRIVER_OBJECT {
             IRP_MJ_FLUSH_BUFFERS,
             IRP_MJ_SHUTDOWN,
             IRP_MJ_POWER,
+            IRP_MJ_QUERY_INFORMATION,
+            IRP_MJ_SET_INFORMATION,
             IRP_MJ_DEVICE_CONTROL,
             IRP_MJ_INTERNAL_DEVICE_CONTROL,
         ];
@@ -208,6 +211,34 @@ unsafe fn finish(irp: *mut IRP, status: NTSTATUS, information: usize) {
     unsafe { complete::complete(irp, 0) };
 }
 
+/// Information of a file: its class, which is told, and which alone may be set.
+///
+/// # Safety
+///
+/// The IRP is the caller's.
+unsafe fn inform(irp: *mut IRP) -> (NTSTATUS, usize) {
+    // SAFETY: the caller's promise.
+    let location = unsafe { irp::current(irp) };
+    // SAFETY: as above.
+    let data = unsafe { (*irp).AssociatedIrp.system_buffer() }.cast::<u32>();
+    let parameters = location.Parameters.others();
+    let class = parameters.Argument2.addr() as u32;
+    if parameters.Argument1.addr() < 4 {
+        return (STATUS_INVALID_PARAMETER, 0);
+    }
+    if location.MajorFunction == IRP_MJ_QUERY_INFORMATION {
+        // SAFETY: the request's buffer, which is long enough.
+        unsafe { data.write(class) };
+        return (STATUS_SUCCESS, 4);
+    }
+    // SAFETY: as above.
+    if unsafe { data.read() } == class {
+        (STATUS_SUCCESS, 0)
+    } else {
+        (STATUS_INVALID_PARAMETER, 0)
+    }
+}
+
 /// Does what a request asks for: a read gives the bytes from its offset on; a write wants them
 /// so; a control request counts its input up.
 ///
@@ -217,6 +248,13 @@ unsafe fn finish(irp: *mut IRP, status: NTSTATUS, information: usize) {
 unsafe fn carry_out(irp: *mut IRP) -> (NTSTATUS, usize) {
     // SAFETY: the caller's promise.
     let location = unsafe { irp::current(irp) };
+    if matches!(
+        location.MajorFunction,
+        IRP_MJ_QUERY_INFORMATION | IRP_MJ_SET_INFORMATION
+    ) {
+        // SAFETY: the caller's promise.
+        return unsafe { inform(irp) };
+    }
     // SAFETY: as above.
     let packet = unsafe { &*irp };
     let system = packet.AssociatedIrp.system_buffer().cast::<u8>();

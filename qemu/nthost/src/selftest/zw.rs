@@ -17,9 +17,9 @@ use nthost_nt::{
     ob::{OBJ_KERNEL_HANDLE, OBJ_OPENIF, OBJECT_ATTRIBUTES},
     rtl::UNICODE_STRING,
     status::{
-        NTSTATUS, STATUS_INVALID_HANDLE, STATUS_INVALID_PARAMETER, STATUS_OBJECT_NAME_COLLISION,
-        STATUS_OBJECT_NAME_EXISTS, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_PENDING, STATUS_SUCCESS,
-        STATUS_TIMEOUT,
+        NTSTATUS, STATUS_INFO_LENGTH_MISMATCH, STATUS_INVALID_HANDLE, STATUS_INVALID_INFO_CLASS,
+        STATUS_INVALID_PARAMETER, STATUS_OBJECT_NAME_COLLISION, STATUS_OBJECT_NAME_EXISTS,
+        STATUS_OBJECT_NAME_NOT_FOUND, STATUS_PENDING, STATUS_SUCCESS, STATUS_TIMEOUT,
     },
 };
 
@@ -29,6 +29,7 @@ use super::{
 };
 use crate::{
     io::{
+        zw_information::{ZwQueryInformationFile, ZwSetInformationFile},
         zw_open::{ZwCreateFile, ZwOpenFile},
         zw_request::{ZwDeviceIoControlFile, ZwFlushBuffersFile, ZwReadFile, ZwWriteFile},
     },
@@ -58,6 +59,10 @@ pub const TESTS: &[Test] = &[
     (
         "zw: a request that is kept sets its event, or else its file, when it is complete",
         asynchronous,
+    ),
+    (
+        "zw: a file's position and mode are told, and the rest its driver is asked",
+        information,
     ),
     ("zw: a file may be opened below another", below),
     (
@@ -306,6 +311,46 @@ fn asynchronous() -> Outcome {
     ensure_eq!(close(event), STATUS_SUCCESS);
     ensure_eq!(close(handle), STATUS_SUCCESS);
     ensure_eq!(target.references(), references);
+    Ok(())
+}
+
+fn information() -> Outcome {
+    /// FilePositionInformation, FileModeInformation, FileStandardInformation.
+    const POSITION: i32 = 14;
+    const MODE: i32 = 16;
+    const STANDARD: i32 = 5;
+    let (_target, mut name) = Target::new(DO_BUFFERED_IO);
+    let handle = open_synchronous(&mut name)?;
+    let (status, asynchronous) = open(0, &mut name, GENERIC_READ, 0, FILE_OPEN);
+    ensure_eq!(status, STATUS_SUCCESS);
+    let ask = |handle, class, length| {
+        let (mut value, mut block) = (0_u64, IO_STATUS_BLOCK::new(-1, 0));
+        let data = (&raw mut value).cast();
+        // SAFETY: a value and a status block to be written.
+        let status = unsafe { ZwQueryInformationFile(handle, &raw mut block, data, length, class) };
+        (status, value)
+    };
+    let set = |handle, class, mut value: u64, length| {
+        let mut block = IO_STATUS_BLOCK::new(-1, 0);
+        let data = (&raw mut value).cast();
+        // SAFETY: a value, and a status block to be written.
+        unsafe { ZwSetInformationFile(handle, &raw mut block, data, length, class) }
+    };
+    ensure_eq!(set(handle, POSITION, 0x41, 8), STATUS_SUCCESS);
+    ensure_eq!(read(handle, 1, None).1, [0x41]);
+    ensure_eq!(ask(handle, POSITION, 8), (STATUS_SUCCESS, 0x42));
+    ensure_eq!(ask(handle, MODE, 4), (STATUS_SUCCESS, 0x20));
+    ensure_eq!(ask(asynchronous, MODE, 4), (STATUS_SUCCESS, 0));
+    ensure_eq!(ask(asynchronous, POSITION, 8).0, STATUS_INVALID_PARAMETER);
+    ensure_eq!(set(asynchronous, POSITION, 1, 8), STATUS_INVALID_PARAMETER);
+    ensure_eq!(ask(handle, POSITION, 7).0, STATUS_INFO_LENGTH_MISMATCH);
+    ensure_eq!(ask(handle, 0, 8).0, STATUS_INVALID_INFO_CLASS);
+    // The device tells the class, and wants it set.
+    ensure_eq!(ask(asynchronous, STANDARD, 8), (STATUS_SUCCESS, 5));
+    ensure_eq!(set(handle, STANDARD, 5, 4), STATUS_SUCCESS);
+    ensure_eq!(set(handle, STANDARD, 6, 4), STATUS_INVALID_PARAMETER);
+    ensure_eq!(close(handle), STATUS_SUCCESS);
+    ensure_eq!(close(asynchronous), STATUS_SUCCESS);
     Ok(())
 }
 
