@@ -196,6 +196,30 @@ fn a_device_that_cannot_be_added_at_any_call_gives_everything_back_and_is_added_
 }
 
 #[test]
+fn a_driver_whose_entry_fails_at_any_call_leaves_nothing() {
+    for nth in 0..TOO_MANY {
+        let mut manifest = manifest();
+        manifest.hold_devices = true;
+        manifest.faults = vec![call("", nth, 1)];
+        let booted = boot("up", &options(manifest)).unwrap_or_else(|fault| panic!("{fault}"));
+        let drivers = booted.host.drivers().unwrap();
+        let status = Status::Nt(drivers[0].status.cast_unsigned());
+        let state = booted.host.faults().unwrap().remove(0);
+        println!("DriverEntry, call {nth}: {}: {status}", state.last);
+        if status != Status::Nt(0) {
+            assert_ne!(state.struck, 0, "call {nth}: {status}");
+            booted.assert_nothing_left();
+        }
+        booted.shut_down();
+        if state.struck == 0 {
+            assert_ne!(nth, 0, "DriverEntry makes no call that may fail");
+            return;
+        }
+    }
+    panic!("more than {TOO_MANY} calls");
+}
+
+#[test]
 fn a_start_that_fails_below_the_driver_gives_everything_back() {
     let machine = Machine::boot();
     machine.remove("before");

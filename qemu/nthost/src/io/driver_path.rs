@@ -50,6 +50,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES;
     /// Opens the key of a driver's parameters. Keys for the state of drivers that may not write
     /// to their service's key are not supported.
     ///

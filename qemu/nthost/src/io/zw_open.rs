@@ -85,6 +85,7 @@ unsafe fn open(
 
 nt_export! {
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES;
     /// Opens a device, or what its driver keeps under a name behind the device's; a handle to
     /// it. Extended attributes are not supported.
     ///
@@ -115,6 +116,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES;
     /// As ZwCreateFile, for files alone; with IO_FORCE_ACCESS_CHECK, access is checked.
     ///
     /// Source: IoCreateFile.
@@ -156,6 +158,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES;
     /// Opens what exists; as ZwCreateFile.
     ///
     /// Source: ZwOpenFile.

@@ -268,6 +268,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: null_mut();
     /// Registers a callback for processors that are added. None are, but with
     /// KE_PROCESSOR_CHANGE_ADD_EXISTING it is called for those that are there: first that each
     /// is about to be added, and if one is refused, that those before it were not; then that

@@ -134,6 +134,7 @@ fn create(
 
 nt_export! {
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: null_mut();
     /// Opens a notification event, or makes one, set; a kernel handle to it, with which its
     /// memory stays. NULL if that cannot be.
     ///
@@ -148,6 +149,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: null_mut();
     /// Opens a synchronization event, or makes one, set; as IoCreateNotificationEvent.
     ///
     /// Source: IoCreateSynchronizationEvent.
@@ -161,6 +163,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: STATUS_INSUFFICIENT_RESOURCES;
     /// Makes an event; a handle to it. With OBJ_OPENIF one of that name is opened, and the
     /// status is STATUS_OBJECT_NAME_EXISTS. Names below a directory's handle are not supported.
     ///

@@ -213,6 +213,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: STATUS_INSUFFICIENT_RESOURCES;
     /// Has a device's driver hear of the system's shutdown, by IRP_MJ_SHUTDOWN.
     ///
     /// Source: IoRegisterShutdownNotification.
