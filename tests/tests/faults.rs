@@ -243,6 +243,24 @@ fn a_start_that_fails_below_the_driver_gives_everything_back() {
 }
 
 #[test]
+fn a_start_that_stays_below_the_driver_for_a_while_ends_well() {
+    let machine = Machine::boot();
+    machine.remove("before");
+    machine.succeed(PnpOperation::AddDevice, "before");
+    machine.fault(Fault::Irp {
+        device: machine.edu.clone(),
+        major: PNP,
+        minor: Some(0),
+        nth: 0,
+        count: 1,
+        effect: IrpEffect::Pend { milliseconds: 50 },
+    });
+    machine.succeed(PnpOperation::Start, "with the IRP pending below");
+    assert_eq!(machine.end_fault().struck, 1);
+    machine.end();
+}
+
+#[test]
 fn a_fault_of_one_place_strikes_the_calls_of_that_place_alone() {
     let machine = Machine::boot();
     machine.remove("before");
