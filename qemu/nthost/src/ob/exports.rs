@@ -280,6 +280,23 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES;
+    /// As IoCreateSymbolicLink: links are never protected here.
+    ///
+    /// Source: IoCreateUnprotectedSymbolicLink.
+    ///
+    /// # Safety
+    ///
+    /// Both are strings.
+    pub unsafe fn IoCreateUnprotectedSymbolicLink(
+        link: *const UNICODE_STRING,
+        device: *const UNICODE_STRING,
+    ) -> NTSTATUS {
+        // SAFETY: the caller's promise.
+        unsafe { IoCreateSymbolicLink(link, device) }
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
     /// Takes such a name back.
     ///
     /// Source: IoDeleteSymbolicLink.

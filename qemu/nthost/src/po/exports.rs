@@ -104,18 +104,23 @@ impl Request {
 
 /// The states that drivers have reported, by device object. A leaf.
 static REPORTED: SpinLock<BTreeMap<usize, i32>> = SpinLock::new(BTreeMap::new());
-/// Devices whose drivers want to hear of shutdown. A leaf.
-static SHUTDOWN: SpinLock<Vec<usize>> = SpinLock::new(Vec::new());
+/// Devices whose drivers want to hear of shutdown: those that do so first, and those that do so
+/// after all others. A leaf.
+static SHUTDOWN: SpinLock<[Vec<usize>; 2]> = SpinLock::new([Vec::new(), Vec::new()]);
 
 /// A device is gone: another at its address starts afresh.
 pub fn forget(device: *mut DEVICE_OBJECT) {
     REPORTED.lock().remove(&device.addr());
 }
 
-/// The system shuts down: those who asked are told, the last to ask first.
+/// The system shuts down: those who asked are told, the last to ask first, and after them those
+/// who want to be told last.
 pub fn notify_shutdown() {
     let devices = core::mem::take(&mut *SHUTDOWN.lock());
-    for device in devices.into_iter().rev() {
+    for device in devices
+        .into_iter()
+        .flat_map(|devices| devices.into_iter().rev())
+    {
         let device: *mut DEVICE_OBJECT = core::ptr::with_exposed_provenance_mut(device);
         let top = device::highest(device);
         // SAFETY: the registration keeps the device, and the stack what is above it.
@@ -124,6 +129,21 @@ pub fn notify_shutdown() {
         }
         object::dereference(device.cast());
     }
+}
+
+/// Registers a device for shutdown.
+///
+/// # Safety
+///
+/// The device is the caller's.
+unsafe fn register_shutdown(device: *mut DEVICE_OBJECT, last: bool) -> NTSTATUS {
+    object::reference(device.cast());
+    // SAFETY: the caller's promise.
+    unsafe { (*device).Flags |= DO_SHUTDOWN_REGISTERED };
+    let [first, behind] = &mut *SHUTDOWN.lock();
+    let devices = if last { behind } else { first };
+    devices.push(device.expose_provenance());
+    STATUS_SUCCESS
 }
 
 nt_export! {
@@ -222,11 +242,21 @@ nt_export! {
     ///
     /// The device is the caller's.
     pub unsafe fn IoRegisterShutdownNotification(device: *mut DEVICE_OBJECT) -> NTSTATUS {
-        object::reference(device.cast());
         // SAFETY: the caller's promise.
-        unsafe { (*device).Flags |= DO_SHUTDOWN_REGISTERED };
-        SHUTDOWN.lock().push(device.expose_provenance());
-        STATUS_SUCCESS
+        unsafe { register_shutdown(device, false) }
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// As IoRegisterShutdownNotification, but the driver hears of it after all those.
+    ///
+    /// Source: IoRegisterLastChanceShutdownNotification.
+    ///
+    /// # Safety
+    ///
+    /// The device is the caller's.
+    pub unsafe fn IoRegisterLastChanceShutdownNotification(device: *mut DEVICE_OBJECT) -> NTSTATUS {
+        // SAFETY: the caller's promise.
+        unsafe { register_shutdown(device, true) }
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
@@ -238,13 +268,15 @@ nt_export! {
     ///
     /// The device is the caller's.
     pub unsafe fn IoUnregisterShutdownNotification(device: *mut DEVICE_OBJECT) {
-        let mut devices = SHUTDOWN.lock();
-        let index = devices.iter().position(|&other| other == device.addr());
-        let Some(index) = index else {
+        let mut registered = SHUTDOWN.lock();
+        let found = registered.iter_mut().find_map(|devices| {
+            let index = devices.iter().position(|&other| other == device.addr())?;
+            Some(devices.remove(index))
+        });
+        drop(registered);
+        if found.is_none() {
             return;
-        };
-        devices.remove(index);
-        drop(devices);
+        }
         // SAFETY: the caller's promise.
         unsafe { (*device).Flags &= !DO_SHUTDOWN_REGISTERED };
         object::dereference(device.cast());

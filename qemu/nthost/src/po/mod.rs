@@ -6,4 +6,7 @@ pub mod idle;
 mod irp;
 pub mod setting;
 
-pub use exports::forget;
+pub use exports::{
+    IoRegisterLastChanceShutdownNotification, IoRegisterShutdownNotification,
+    IoUnregisterShutdownNotification, forget, notify_shutdown,
+};

@@ -9,7 +9,7 @@ use core::{
 
 use nthost_nt::{
     guid::GUID,
-    io::major::IRP_MJ_POWER,
+    io::major::{IRP_MJ_POWER, IRP_MJ_SHUTDOWN},
     po::PowerDeviceD3,
     status::{NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_SUCCESS},
 };
@@ -23,9 +23,12 @@ use crate::{
     io::device,
     ke::lock::SpinLock,
     po::{
+        IoRegisterLastChanceShutdownNotification, IoRegisterShutdownNotification,
+        IoUnregisterShutdownNotification,
         idle::{
             PoEndDeviceBusy, PoRegisterDeviceForIdleDetection, PoSetDeviceBusyEx, PoStartDeviceBusy,
         },
+        notify_shutdown,
         setting::{PoRegisterPowerSettingCallback, PoUnregisterPowerSettingCallback},
     },
 };
@@ -39,6 +42,10 @@ pub const TESTS: &[Test] = &[
     (
         "power: a device is watched once, and not at all when both times are zero",
         watched,
+    ),
+    (
+        "power: who registers for shutdown is told once, and last who wants to be",
+        shutdown,
     ),
     (
         "power: who registers for a setting that is known hears of its value at once",
@@ -103,6 +110,27 @@ fn watched() -> Outcome {
     ensure!(!counter.is_null(), "a disk has times");
     // SAFETY: the test's own device.
     unsafe { device::IoDeleteDevice(disk) };
+    Ok(())
+}
+
+fn shutdown() -> Outcome {
+    let ((first, _), (last, _), (none, _)) = (Target::new(0), Target::new(0), Target::new(0));
+    // SAFETY: the test's own devices.
+    unsafe { IoRegisterLastChanceShutdownNotification(last.get()) };
+    for target in [&first, &none] {
+        // SAFETY: as above.
+        unsafe { IoRegisterShutdownNotification(target.get()) };
+    }
+    let references = last.references();
+    // SAFETY: as above.
+    unsafe { IoUnregisterShutdownNotification(none.get()) };
+    notify_shutdown();
+    let told = [&first, &last, &none].map(|target| target.count(IRP_MJ_SHUTDOWN));
+    ensure_eq!(told, [1, 1, 0]);
+    ensure!(first.order() < last.order(), "the last was not told last");
+    ensure_eq!(last.references(), references - 1);
+    notify_shutdown();
+    ensure_eq!(last.count(IRP_MJ_SHUTDOWN), 1);
     Ok(())
 }
 

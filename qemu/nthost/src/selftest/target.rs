@@ -58,6 +58,8 @@ pub const fn control_code(function: u32, method: u32) -> u32 {
 struct Extension {
     /// Requests by major function.
     counts: [AtomicU32; 0x1c],
+    /// The number of the last request among those of all devices.
+    last: AtomicU32,
 }
 
 struct DriverPointer(*mut DRIVER_OBJECT);
@@ -69,6 +71,7 @@ unsafe impl Sync for DriverPointer {}
 
 static DRIVER: Once<DriverPointer> = Once::new();
 static NEXT: AtomicU32 = AtomicU32::new(0);
+static REQUESTS: AtomicU32 = AtomicU32::new(0);
 /// The IRPs that are kept, by address. A leaf.
 static KEPT: SpinLock<Vec<usize>> = SpinLock::new(Vec::new());
 
@@ -124,7 +127,12 @@ impl Target {
 
     /// How many requests with this major function there were.
     pub fn count(&self, major: u8) -> u32 {
-        counts(self.0)[usize::from(major)].load(Ordering::Relaxed)
+        extension(self.0).counts[usize::from(major)].load(Ordering::Relaxed)
+    }
+
+    /// The number of its last request among those of all devices.
+    pub fn order(&self) -> u32 {
+        extension(self.0).last.load(Ordering::Relaxed)
     }
 
     /// How many references the device has.
@@ -153,17 +161,20 @@ impl Drop for Target {
     }
 }
 
-fn counts(device: *mut DEVICE_OBJECT) -> &'static [AtomicU32; 0x1c] {
+fn extension(device: *mut DEVICE_OBJECT) -> &'static Extension {
     // SAFETY: the device exists while its requests do.
     let extension = unsafe { (*device).DeviceExtension };
     // SAFETY: zeroed memory, which is a value of it.
-    unsafe { &(*extension.cast::<Extension>()).counts }
+    unsafe { &*extension.cast::<Extension>() }
 }
 
 unsafe extern "win64" fn dispatch(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTSTATUS {
     // SAFETY: the IRP is this routine's.
     let location = unsafe { irp::current(irp) };
-    counts(device)[usize::from(location.MajorFunction)].fetch_add(1, Ordering::Relaxed);
+    let known = extension(device);
+    known.counts[usize::from(location.MajorFunction)].fetch_add(1, Ordering::Relaxed);
+    let number = REQUESTS.fetch_add(1, Ordering::Relaxed);
+    known.last.store(number, Ordering::Relaxed);
     let function = location.Parameters.device_io_control().IoControlCode >> 2 & 0xfff;
     let is_control = matches!(
         location.MajorFunction,
