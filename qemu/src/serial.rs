@@ -1,7 +1,8 @@
 //! nthost's log, as it arrives over the first serial port, and the bugcheck that it may hold.
 //!
 //! A bugcheck is a line `*** STOP: 0x… (p1, p2, p3, p4) NAME` and then, one line each,
-//! `frame <index> <module> +0x<offset>`, innermost first.
+//! `frame <index> <module> +0x<offset>`, innermost first; then lines `event cpuN …`, what each
+//! processor did last, which may end in a place as a frame does.
 
 use std::{
     fmt,
@@ -22,6 +23,8 @@ pub struct Bugcheck {
     pub name: String,
     /// The stack, innermost first.
     pub frames: Vec<Frame>,
+    /// What each processor did last, the oldest first, as nthost says it.
+    pub events: Vec<String>,
 }
 
 impl fmt::Display for Bugcheck {
@@ -70,10 +73,12 @@ pub fn bugcheck<'a>(lines: impl IntoIterator<Item = &'a str>) -> Option<Bugcheck
         // Both kinds of line may have the log's prefix before them.
         if let Some(at) = line.find("*** STOP: ") {
             found = stop(&line[at + "*** STOP: ".len()..]).or(found);
-        } else if let Some(bugcheck) = &mut found
-            && let Some(frame) = Frame::find(line)
-        {
-            bugcheck.frames.push(frame);
+        } else if let Some(bugcheck) = &mut found {
+            if let Some(event) = line.trim().strip_prefix("event ") {
+                bugcheck.events.push(event.to_owned());
+            } else if let Some(frame) = Frame::find(line) {
+                bugcheck.frames.push(frame);
+            }
         }
     }
     found
@@ -89,6 +94,7 @@ fn stop(text: &str) -> Option<Bugcheck> {
         parameters: [next()?, next()?, next()?, next()?],
         name: name.trim().to_owned(),
         frames: Vec::new(),
+        events: Vec::new(),
     })
 }
 

@@ -165,7 +165,26 @@ impl Symbols {
         for (index, frame) in bugcheck.frames.iter().enumerate() {
             text += &self.describe_frame(index, frame);
         }
+        if !bugcheck.events.is_empty() {
+            text += "what each processor did last:\n";
+        }
+        for event in &bugcheck.events {
+            text += &self.describe_event(event);
+        }
         text
+    }
+
+    /// An event, with the place at its end, if there is one, as a function and a line.
+    fn describe_event(&self, event: &str) -> String {
+        let place = || {
+            let mut words = event.rsplitn(3, ' ');
+            let (offset, module, before) = (words.next()?, words.next()?, words.next()?);
+            let frame = Frame::parse(&format!("frame 0 {module} {offset}"))?;
+            // A call's place is where it returns to, a DPC's its routine.
+            let location = self.resolve(&frame, before.ends_with("from"));
+            Some(format!("    {before} {module}!{}\n", location.first()?))
+        };
+        place().unwrap_or_else(|| format!("    {event}\n"))
     }
 
     /// Lines of a log, with the frames among them resolved.
@@ -257,10 +276,17 @@ mod tests {
                 module: "other.sys".to_owned(),
                 offset: 0x12,
             }],
+            events: vec![
+                "cpu1 3 us ago: KeSetEvent from other.sys +0x34".to_owned(),
+                "cpu1 2 us ago: interrupt, vector 0xb0".to_owned(),
+            ],
         };
         assert_eq!(
             Symbols::default().describe(&bugcheck),
-            "*** STOP 0xa (0x1, 0x2, 0x3, 0x4) IRQL_NOT_LESS_OR_EQUAL\n     0 other.sys+0x12\n"
+            "*** STOP 0xa (0x1, 0x2, 0x3, 0x4) IRQL_NOT_LESS_OR_EQUAL\n     0 other.sys+0x12\n\
+             what each processor did last:\n    \
+             cpu1 3 us ago: KeSetEvent from other.sys +0x34\n    \
+             cpu1 2 us ago: interrupt, vector 0xb0\n"
         );
     }
 

@@ -56,4 +56,22 @@ fn a_wait_at_dispatch_level_is_a_bugcheck_with_its_file_and_line() {
         frame.replace('\\', "/").ends_with(&place),
         "{frame} should end with {place}"
     );
+    // And what the processors did last: this one waited, which it was not to.
+    let events: Vec<_> = text
+        .lines()
+        .skip_while(|line| !line.contains("what each processor did last"))
+        .collect();
+    let last = events
+        .iter()
+        .rfind(|event| event.contains("KeWaitForSingleObject from waits.sys!"));
+    assert!(
+        last.is_some_and(|event| event.contains("wait_at_dispatch_level")),
+        "{text}"
+    );
+    let of_another =
+        |event: &&&str| event.starts_with("    cpu") && !event.starts_with("    cpu0 ");
+    assert!(
+        events.iter().any(|event| of_another(&event)),
+        "nothing of the other processors: {text}"
+    );
 }

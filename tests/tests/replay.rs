@@ -2,9 +2,14 @@
 //! with any seed the driver ends every request and gives everything back.
 #![cfg(unix)]
 
+use std::{thread, time::Duration};
+
 use eduwdm_qemu::replay::{self, ROUNDS, Trace};
-use eduwdm_tests::boot;
+use eduwdm_tests::{Booted, boot};
 use nthost_protocol::host::PnpOperation;
+
+/// How often the trace is looked for, a hundredth of a second apart, before the test fails.
+const LOOKS: u32 = 3000;
 
 /// A run on a machine; what it was. It ends with everything given back.
 fn run(machine: &str, seed: u64) -> Trace {
@@ -15,7 +20,15 @@ fn run(machine: &str, seed: u64) -> Trace {
     let mut options = replay::options(seed, ROUNDS).unwrap_or_else(|fault| panic!("{fault}"));
     options.name = eduwdm_tests::options(options.manifest.clone()).name;
     let booted = boot(machine, &options).unwrap_or_else(|fault| panic!("seed {seed:#x}: {fault}"));
-    let trace = Trace::of(&booted.log().lines().map(str::to_owned).collect::<Vec<_>>());
+    // The log comes by another way than the news that the machine is ready.
+    let found = |booted: &Booted| Trace::of(&booted.session.guest.log.lines());
+    let trace = (0..LOOKS).find_map(|_| {
+        let trace = found(&booted);
+        if trace.is_none() {
+            thread::sleep(Duration::from_millis(10));
+        }
+        trace
+    });
     let trace = trace.unwrap_or_else(|| panic!("seed {seed:#x}: no trace\n{}", booted.log()));
     println!("{trace}");
     booted.assert_nothing_of_requests_left();

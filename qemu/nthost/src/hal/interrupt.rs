@@ -213,7 +213,7 @@ pub fn dispatch(vector: u8) {
     }
     let index = usize::from(vector);
     let mut claimed = false;
-    trace::record(trace::Event::Interrupt, vector.into());
+    trace::record(trace::Event::Interrupt, vector.into(), 0);
     noise::at_interrupt();
     // The count keeps `disconnect` waiting; the list itself may change between two routines.
     SERVING[index].fetch_add(1, Ordering::AcqRel);

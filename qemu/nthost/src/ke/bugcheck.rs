@@ -99,6 +99,7 @@ fn report(code: u32, parameters: [u64; 4], start: Start) {
         let (module, offset) = crate::verifier::call::module_of(address);
         let _ = writeln!(port, "frame {index} {module} +{offset:#x}");
     });
+    crate::verifier::history::report(&mut port, processor);
     crate::verifier::call::report(&mut port);
     super::bugcheck_callback::run();
     let _ = writeln!(port, "*** end");

@@ -223,7 +223,7 @@ fn switch_to(pcr: &Pcr, old: *mut Thread, new: *mut Thread) {
     let left = unsafe { &mut *old };
     left.cycles += now.saturating_sub(left.running_since);
     // SAFETY: likewise.
-    trace::record(trace::Event::Thread, unsafe { (*new).id });
+    trace::record(trace::Event::Thread, unsafe { (*new).id }, 0);
     pcr.current_thread.store(new, Ordering::Relaxed);
     // SAFETY: a thread that is chosen exists.
     unsafe { (*new).enter_address_space() };

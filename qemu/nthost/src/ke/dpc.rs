@@ -21,7 +21,7 @@ use super::{
     pcr::{self, Pcr},
     processor, threaded_dpc, time,
 };
-use crate::verifier::{fault, routine::Before};
+use crate::verifier::{fault, routine::Before, trace};
 
 /// `KDPC.Type` of a normal DPC.
 pub(super) const DPC_OBJECT: u8 = 0x13;
@@ -303,6 +303,7 @@ impl Call {
         crate::mm::pageable::trim();
         if let Some(routine) = routine {
             let before = Before::calling(routine as usize as u64);
+            trace::record(trace::Event::Dpc, routine as usize as u64, 0);
             // SAFETY: the routine that was registered, with what was registered for it.
             unsafe { routine(self.dpc, context, argument1, argument2) };
             before.after_dpc();

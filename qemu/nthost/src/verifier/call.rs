@@ -33,7 +33,8 @@ pub fn count() -> u64 {
 #[must_use]
 pub fn enter(routine: &'static Routine) -> bool {
     CALLS.fetch_add(1, Ordering::Relaxed);
-    trace::record(trace::Event::Call, routine.name.as_ptr() as u64);
+    let description = core::ptr::from_ref(routine).expose_provenance() as u64;
+    trace::record(trace::Event::Call, description, callers_caller());
     let level = irql::current();
     if level > routine.highest || level < routine.lowest {
         return false;

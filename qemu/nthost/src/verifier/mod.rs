@@ -13,6 +13,8 @@ pub mod fault;
 #[cfg(target_os = "none")]
 pub mod freed;
 #[cfg(target_os = "none")]
+pub mod history;
+#[cfg(target_os = "none")]
 pub mod irql;
 #[cfg(target_os = "none")]
 pub mod locks;

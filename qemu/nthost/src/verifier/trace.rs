@@ -6,6 +6,7 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nthost_protocol::random::mix;
 
+use super::history;
 use crate::{hal::time, ke::pcr};
 
 static ON: AtomicBool = AtomicBool::new(false);
@@ -15,12 +16,14 @@ static HASH: AtomicU64 = AtomicU64::new(0);
 /// What has happened, in the fingerprint.
 #[derive(Clone, Copy, Debug)]
 pub enum Event {
-    /// A driver calls the routine with the name at this address.
+    /// A driver calls the routine whose description is at this address.
     Call = 1,
     /// This vector's interrupt.
     Interrupt = 2,
     /// This thread runs now.
     Thread = 3,
+    /// The DPC with the routine at this address runs.
+    Dpc = 4,
 }
 
 /// Begins. Without instructions counted, a fingerprint says nothing.
@@ -36,7 +39,8 @@ pub fn end() -> (u64, u64) {
 }
 
 /// Something happens. Any IRQL. Relaxed: where it matters, the emulator has made one order of all.
-pub fn record(event: Event, what: u64) {
+pub fn record(event: Event, what: u64, caller: u64) {
+    history::record(event, what, caller);
     if !ON.load(Ordering::Relaxed) {
         return;
     }
