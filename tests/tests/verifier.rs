@@ -471,3 +471,27 @@ fn a_misdeed_with_resources_and_lists_ends_in_its_bug_check() {
         ],
     );
 }
+
+#[test]
+fn a_misdeed_in_a_stack_of_devices_ends_in_its_bug_check() {
+    check_all(
+        "wrong_stack",
+        &[
+            (
+                "raise_irql_in_completion",
+                Logged,
+                0xc4,
+                &[(1, 0xfa), (3, 0), (4, 2)],
+            ),
+            ("enter_region_in_completion", Logged, 0xc4, &[(1, 0xfb)]),
+            ("forget_pending", Done, 0xc9, &[(1, 0x228)]),
+            ("change_status", Done, 0xc9, &[(1, 0x224)]),
+            ("pend_what_was_passed_on", Done, 0xc9, &[(1, 0x23d)]),
+            ("copy_completion_routine", Done, 0xc9, &[(1, 0x207)]),
+            ("free_irp_below", Done, 0xc9, &[(1, 0x20b)]),
+            ("reuse_irp_below", Done, 0xc9, &[(1, 0x310)]),
+            ("reuse_built_irp", Done, 0xc9, &[(1, 0x311)]),
+            ("tell_too_much_information", Done, 0xc9, &[(1, 0x312)]),
+        ],
+    );
+}

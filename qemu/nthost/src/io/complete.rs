@@ -8,7 +8,7 @@ use nthost_nt::{
     io::{
         device::DEVICE_OBJECT,
         irp::{IO_TYPE_IRP, IRP},
-        major::{IRP_MJ_PNP, IRP_MN_REMOVE_DEVICE},
+        major::{IRP_MJ_DEVICE_CONTROL, IRP_MJ_PNP, IRP_MN_REMOVE_DEVICE},
         stack::{
             IO_STACK_LOCATION, SL_ERROR_RETURNED, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR,
             SL_INVOKE_ON_SUCCESS, SL_PENDING_RETURNED,
@@ -97,6 +97,22 @@ fn check(packet: &IRP, caller: usize) {
     {
         io_violation(verify::FAILED_REMOVE, caller, irp, 0);
     }
+    let room = output_room(location);
+    if room.is_some_and(|room| !nt_error(status) && packet.IoStatus.Information > room as usize) {
+        io_violation(verify::TOO_MUCH_INFORMATION, caller, irp, 0);
+    }
+}
+
+/// How many bytes of a system buffer are output, if any are: without, nothing is copied, and the
+/// number is the driver's to give a meaning.
+fn output_room(location: &IO_STACK_LOCATION) -> Option<u32> {
+    const METHOD_BUFFERED: u32 = 0;
+    if location.MajorFunction != IRP_MJ_DEVICE_CONTROL {
+        return None;
+    }
+    let control = location.Parameters.device_io_control();
+    let room = control.OutputBufferLength;
+    (control.IoControlCode & 3 == METHOD_BUFFERED && room != 0).then_some(room)
 }
 
 /// Leaves one location after the other, and calls the completion routine that the driver above

@@ -1,0 +1,225 @@
+/*
+ * A driver that does wrong with the IRPs that it passes from one device of a stack to the next.
+ * Both devices are its own: the upper one misbehaves, the lower one completes or keeps what it
+ * gets.
+ *
+ * Sources: "I/O Verification" of Driver Verifier; bug checks 0xC4 and 0xC9.
+ */
+#include "wrong.h"
+
+typedef NTSTATUS BEHAVIOUR(PDEVICE_OBJECT below, PIRP irp);
+
+/* Only the upper device has an extension. */
+typedef struct {
+    PDEVICE_OBJECT below;
+    BEHAVIOUR *behaviour;
+} UPPER;
+
+static enum { COMPLETE, COMPLETE_PENDING, KEEP } lower_does;
+
+static NTSTATUS lower(PIRP irp)
+{
+    PIO_STACK_LOCATION location = IoGetCurrentIrpStackLocation(irp);
+    if (lower_does != COMPLETE)
+        IoMarkIrpPending(irp);
+    if (lower_does == KEEP)
+        return STATUS_PENDING;
+    irp->IoStatus.Status = STATUS_SUCCESS;
+    /* With METHOD_BUFFERED, so many bytes are copied to the requester. */
+    irp->IoStatus.Information = location->MajorFunction == IRP_MJ_DEVICE_CONTROL
+                                    ? location->Parameters.DeviceIoControl.InputBufferLength
+                                    : 0;
+    IoCompleteRequest(irp, IO_NO_INCREMENT);
+    return lower_does == COMPLETE ? STATUS_SUCCESS : STATUS_PENDING;
+}
+
+static NTSTATUS NTAPI dispatch(PDEVICE_OBJECT device, PIRP irp)
+{
+    UPPER *upper = device->DeviceExtension;
+    return upper ? upper->behaviour(upper->below, irp) : lower(irp);
+}
+
+static PDEVICE_OBJECT make_stack(PDRIVER_OBJECT driver, BEHAVIOUR *behaviour)
+{
+    PDEVICE_OBJECT upper, below;
+    driver->MajorFunction[IRP_MJ_FLUSH_BUFFERS] = dispatch;
+    driver->MajorFunction[IRP_MJ_DEVICE_CONTROL] = dispatch;
+    if (!NT_SUCCESS(IoCreateDevice(driver, 0, NULL, FILE_DEVICE_UNKNOWN, 0, FALSE, &below)) ||
+        !NT_SUCCESS(
+            IoCreateDevice(driver, sizeof(UPPER), NULL, FILE_DEVICE_UNKNOWN, 0, FALSE, &upper)))
+        return NULL;
+    /* Nothing is attached to a device that is being initialized. */
+    below->Flags &= ~DO_DEVICE_INITIALIZING;
+    ((UPPER *)upper->DeviceExtension)->behaviour = behaviour;
+    ((UPPER *)upper->DeviceExtension)->below = IoAttachDeviceToDeviceStack(upper, below);
+    upper->Flags &= ~DO_DEVICE_INITIALIZING;
+    return upper;
+}
+
+static KEVENT event;
+static IO_STATUS_BLOCK block;
+
+static VOID flush(PDRIVER_OBJECT driver, BEHAVIOUR *behaviour)
+{
+    PDEVICE_OBJECT upper = make_stack(driver, behaviour);
+    PIRP irp;
+    KeInitializeEvent(&event, NotificationEvent, FALSE);
+    irp = IoBuildSynchronousFsdRequest(IRP_MJ_FLUSH_BUFFERS, upper, NULL, 0, NULL, &event, &block);
+    IoCallDriver(upper, irp);
+}
+
+#define BEHAVING(name)                                                                             \
+    static BEHAVIOUR name##_behaviour;                                                             \
+    static VOID name(PDRIVER_OBJECT driver)                                                        \
+    {                                                                                              \
+        flush(driver, name##_behaviour);                                                           \
+    }                                                                                              \
+    static NTSTATUS name##_behaviour(PDEVICE_OBJECT below, PIRP irp)
+
+static NTSTATUS NTAPI raise_irql(PDEVICE_OBJECT device, PIRP irp, PVOID context)
+{
+    KIRQL irql;
+    UNREFERENCED_PARAMETER(device);
+    UNREFERENCED_PARAMETER(irp);
+    UNREFERENCED_PARAMETER(context);
+    KeRaiseIrql(DISPATCH_LEVEL, &irql);
+    return STATUS_SUCCESS;
+}
+
+BEHAVING(raise_irql_in_completion)
+{
+    IoCopyCurrentIrpStackLocationToNext(irp);
+    IoSetCompletionRoutine(irp, raise_irql, NULL, TRUE, TRUE, TRUE);
+    return IoCallDriver(below, irp);
+}
+
+static NTSTATUS NTAPI enter_region(PDEVICE_OBJECT device, PIRP irp, PVOID context)
+{
+    UNREFERENCED_PARAMETER(device);
+    UNREFERENCED_PARAMETER(irp);
+    UNREFERENCED_PARAMETER(context);
+    KeEnterCriticalRegion();
+    return STATUS_SUCCESS;
+}
+
+BEHAVING(enter_region_in_completion)
+{
+    IoCopyCurrentIrpStackLocationToNext(irp);
+    IoSetCompletionRoutine(irp, enter_region, NULL, TRUE, TRUE, TRUE);
+    return IoCallDriver(below, irp);
+}
+
+static NTSTATUS NTAPI do_nothing(PDEVICE_OBJECT device, PIRP irp, PVOID context)
+{
+    UNREFERENCED_PARAMETER(device);
+    UNREFERENCED_PARAMETER(irp);
+    UNREFERENCED_PARAMETER(context);
+    return STATUS_SUCCESS;
+}
+
+/* Its completion routine owes the mark, if Irp->PendingReturned says so. */
+BEHAVING(forget_pending)
+{
+    lower_does = COMPLETE_PENDING;
+    IoCopyCurrentIrpStackLocationToNext(irp);
+    IoSetCompletionRoutine(irp, do_nothing, NULL, TRUE, TRUE, TRUE);
+    return IoCallDriver(below, irp);
+}
+
+BEHAVING(change_status)
+{
+    IoSkipCurrentIrpStackLocation(irp);
+    IoCallDriver(below, irp);
+    return STATUS_UNSUCCESSFUL;
+}
+
+BEHAVING(pend_what_was_passed_on)
+{
+    IoSkipCurrentIrpStackLocation(irp);
+    IoCallDriver(below, irp);
+    return STATUS_PENDING;
+}
+
+static NTSTATUS pass_on(PDEVICE_OBJECT below, PIRP irp)
+{
+    IoSkipCurrentIrpStackLocation(irp);
+    return IoCallDriver(below, irp);
+}
+
+/* The whole location: with it, the completion routine of whoever sent the IRP. */
+static NTSTATUS copy_all(PDEVICE_OBJECT below, PIRP irp)
+{
+    *IoGetNextIrpStackLocation(irp) = *IoGetCurrentIrpStackLocation(irp);
+    return IoCallDriver(below, irp);
+}
+
+static NTSTATUS NTAPI keep(PDEVICE_OBJECT device, PIRP irp, PVOID context)
+{
+    do_nothing(device, irp, context);
+    return STATUS_MORE_PROCESSING_REQUIRED;
+}
+
+static VOID copy_completion_routine(PDRIVER_OBJECT driver)
+{
+    PDEVICE_OBJECT upper = make_stack(driver, copy_all);
+    PIRP irp = IoAllocateIrp(upper->StackSize, FALSE);
+    IoGetNextIrpStackLocation(irp)->MajorFunction = IRP_MJ_FLUSH_BUFFERS;
+    IoSetCompletionRoutine(irp, keep, NULL, TRUE, TRUE, TRUE);
+    IoCallDriver(upper, irp);
+}
+
+static VOID free_irp_below(PDRIVER_OBJECT driver)
+{
+    PDEVICE_OBJECT upper = make_stack(driver, pass_on);
+    PIRP irp = IoAllocateIrp(upper->StackSize, FALSE);
+    lower_does = KEEP;
+    IoGetNextIrpStackLocation(irp)->MajorFunction = IRP_MJ_FLUSH_BUFFERS;
+    IoSetCompletionRoutine(irp, keep, NULL, TRUE, TRUE, TRUE);
+    IoCallDriver(upper, irp);
+    IoFreeIrp(irp);
+}
+
+static VOID reuse_irp_below(PDRIVER_OBJECT driver)
+{
+    PDEVICE_OBJECT upper = make_stack(driver, pass_on);
+    PIRP irp = IoAllocateIrp(upper->StackSize, FALSE);
+    lower_does = KEEP;
+    IoGetNextIrpStackLocation(irp)->MajorFunction = IRP_MJ_FLUSH_BUFFERS;
+    IoSetCompletionRoutine(irp, keep, NULL, TRUE, TRUE, TRUE);
+    IoCallDriver(upper, irp);
+    IoReuseIrp(irp, STATUS_SUCCESS);
+}
+
+static VOID reuse_built_irp(PDRIVER_OBJECT driver)
+{
+    PDEVICE_OBJECT upper = make_stack(driver, pass_on);
+    KeInitializeEvent(&event, NotificationEvent, FALSE);
+    IoReuseIrp(
+        IoBuildSynchronousFsdRequest(IRP_MJ_FLUSH_BUFFERS, upper, NULL, 0, NULL, &event, &block),
+        STATUS_SUCCESS);
+}
+
+/* The lower device says that as much is to be copied as there was input. */
+static VOID tell_too_much_information(PDRIVER_OBJECT driver)
+{
+    static UCHAR input[64], output[4];
+    PDEVICE_OBJECT upper = make_stack(driver, pass_on);
+    ULONG code = CTL_CODE(FILE_DEVICE_UNKNOWN, 0x800, METHOD_BUFFERED, FILE_ANY_ACCESS);
+    KeInitializeEvent(&event, NotificationEvent, FALSE);
+    IoCallDriver(upper, IoBuildDeviceIoControlRequest(code, upper, input, sizeof(input), output,
+                                                      sizeof(output), FALSE, &event, &block));
+}
+
+const MISDEED misdeeds[] = {
+    MISDEED(raise_irql_in_completion),
+    MISDEED(enter_region_in_completion),
+    MISDEED(forget_pending),
+    MISDEED(change_status),
+    MISDEED(pend_what_was_passed_on),
+    MISDEED(copy_completion_routine),
+    MISDEED(free_irp_below),
+    MISDEED(reuse_irp_below),
+    MISDEED(reuse_built_irp),
+    MISDEED(tell_too_much_information),
+    {NULL, NULL},
+};
