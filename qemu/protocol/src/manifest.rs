@@ -138,6 +138,9 @@ pub enum VerifierOption {
     LowResources,
     /// `IoCallDriver` answers `STATUS_PENDING` at random.
     ForcePending,
+    /// Pool begins where a page begins and does not end where one ends: underruns fault, and
+    /// overruns are found when the memory is freed.
+    SpecialPoolUnderrun,
 }
 
 impl VerifierOption {

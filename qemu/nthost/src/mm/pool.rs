@@ -3,7 +3,8 @@
 //! All pool is special pool, as under Driver Verifier: an allocation ends where a page ends (so
 //! that the byte behind it faults), a page that is never mapped lies on either side, and freed
 //! pages are unmapped. The bytes between its start and the page's are filled with a pattern
-//! that is checked when it is freed.
+//! that is checked when it is freed. An option of the verifier's has it begin where a page begins
+//! instead, so that the byte before it faults.
 //!
 //! Sources: ExAllocatePool2, ExAllocatePoolWithTag, ExFreePoolWithTag, "Special Pool", bug
 //! checks 0xC1, 0xC2 and 0xC5.
@@ -14,6 +15,8 @@ use alloc::{
     vec::Vec,
 };
 use core::ffi::c_void;
+
+use nthost_protocol::manifest::VerifierOption;
 
 use super::{
     PAGE_SIZE, pageable,
@@ -28,7 +31,7 @@ use crate::{
         irql,
         lock::HighLock,
     },
-    verifier::{call, fault},
+    verifier::{call, fault, is_on},
 };
 
 /// `POOL_FLAGS`.
@@ -186,7 +189,11 @@ pub fn allocate(pool: u64, size: u64, tag: u32, caller: u64) -> Option<u64> {
         return None;
     };
     let total = count * PAGE_SIZE;
-    let address = base + (total - size) / alignment * alignment;
+    let address = if is_on(VerifierOption::SpecialPoolUnderrun) {
+        base
+    } else {
+        base + (total - size) / alignment * alignment
+    };
     let memory = core::ptr::with_exposed_provenance_mut::<u8>(base as usize);
     // SAFETY: the range was just mapped.
     unsafe { memory.write_bytes(PATTERN, total as usize) };

@@ -4,6 +4,7 @@
 use core::{ptr::null, sync::atomic::AtomicU32};
 
 use nthost_nt::{ke::KSPIN_LOCK, rtl::RTL_BITMAP};
+use nthost_protocol::manifest::VerifierOption;
 
 use super::object::{Event, MILLISECOND, Mutex};
 use crate::{
@@ -30,8 +31,10 @@ use crate::{
         },
         wait_for::{KeDelayExecutionThread, KeWaitForSingleObject},
     },
+    mm::pool,
     ob::ZwClose,
     rtl::{bitmap::RtlSetBits, case::RtlDowncaseUnicodeChar},
+    verifier::options,
 };
 
 /// A name, and what is done.
@@ -60,6 +63,10 @@ const VIOLATIONS: &[Violation] = &[
     ("0x1001", lock_in_two_orders),
     ("0x1001-mutex", mutexes_in_two_orders),
     ("0x1003", release_in_wrong_order),
+    ("0xcd-over", write_behind_pool),
+    ("0xcd-under", write_before_pool),
+    ("0xc1-over", overrun_found_later),
+    ("0xc1-under", underrun_found_later),
     ("0x7e", break_without_debugger),
     ("0x139", set_bits_beyond),
 ];
@@ -286,4 +293,42 @@ unsafe fn set_bits_beyond() {
     };
     // SAFETY: the wrong of this test.
     unsafe { RtlSetBits(&raw mut bitmap, 39, 2) };
+}
+
+/// Pool of 48 bytes, whose start or end is where a page starts or ends; and where it begins.
+fn pool(underrun: bool) -> *mut u8 {
+    let options = [
+        VerifierOption::SpecialPool,
+        VerifierOption::SpecialPoolUnderrun,
+    ];
+    options::set(&options[..=usize::from(underrun)]);
+    // A multiple of the alignment: it ends where the page ends.
+    let address = pool::allocate(pool::flags::NON_PAGED, 48, 0, 0);
+    pool::pointer(address).cast()
+}
+
+fn write_at(start: *mut u8, offset: isize) {
+    let place = start.wrapping_offset(offset);
+    // SAFETY: the wrong of these tests, or within the page.
+    unsafe { place.write_volatile(1) };
+}
+
+unsafe fn write_behind_pool() {
+    write_at(pool(false), 48);
+}
+
+unsafe fn write_before_pool() {
+    write_at(pool(true), -1);
+}
+
+unsafe fn overrun_found_later() {
+    let start = pool(true);
+    write_at(start, 48);
+    pool::free(start as u64, None);
+}
+
+unsafe fn underrun_found_later() {
+    let start = pool(false);
+    write_at(start, -1);
+    pool::free(start as u64, None);
 }
