@@ -60,7 +60,7 @@ static DISPATCHER: DispatcherLock = DispatcherLock {
     }),
 };
 
-/// The dispatcher lock is held, and the IRQL is DISPATCH_LEVEL, until this is dropped.
+/// The dispatcher lock is held, and the IRQL is [`super::lock::level`], until this is dropped.
 #[derive(Debug)]
 pub struct Guard {
     raised: Option<Raised>,
@@ -69,7 +69,7 @@ pub struct Guard {
 /// Takes the dispatcher lock. IRQL up to DISPATCH_LEVEL.
 #[must_use]
 pub fn lock() -> Guard {
-    let raised = Raised::to(DISPATCH_LEVEL);
+    let raised = Raised::to(super::lock::level());
     acquire();
     Guard {
         raised: Some(raised),

@@ -1,6 +1,7 @@
 //! nthost's own spin locks, for its own data. Drivers' spin locks are in [`super::spinlock`].
 //!
-//! [`SpinLock`] raises to DISPATCH_LEVEL, [`HighLock`] holds all interrupts back and may be
+//! [`SpinLock`] raises to DISPATCH_LEVEL or, where processors may be stopped at breakpoints, above
+//! all devices: an ISR that stops must not have interrupted a holder. [`HighLock`] holds all interrupts back and may be
 //! taken anywhere. Neither is recursive.
 
 use core::{
@@ -13,7 +14,20 @@ use core::{
 use x86_64::instructions::interrupts;
 
 use super::irql::Raised;
-use crate::export::DISPATCH_LEVEL;
+use crate::{
+    export::{CLOCK_LEVEL, DISPATCH_LEVEL},
+    verifier::breakpoint,
+};
+
+/// The IRQL at which nthost's own spin locks are held.
+#[must_use]
+pub fn level() -> u8 {
+    if breakpoint::are_enabled() {
+        CLOCK_LEVEL - 1
+    } else {
+        DISPATCH_LEVEL
+    }
+}
 
 #[derive(Debug)]
 struct Flag(AtomicBool);
@@ -58,7 +72,7 @@ impl<T> SpinLock<T> {
 
     /// Takes the lock. IRQL up to DISPATCH_LEVEL.
     pub fn lock(&self) -> SpinGuard<'_, T> {
-        let raised = Raised::to(DISPATCH_LEVEL);
+        let raised = Raised::to(level());
         self.flag.acquire();
         SpinGuard {
             lock: self,
