@@ -123,7 +123,7 @@ fn serve(message: ToGuest) {
             let answer = host::answer(request);
             transport::send(&ToHost::Answer { id, answer });
         }
-        ToGuest::Host { id, request } => worker::queue(Queue::Delayed, move || {
+        ToGuest::Host { id, request } => worker::queue(Queue::Host, move || {
             let answer = host::answer(request);
             transport::send(&ToHost::Answer { id, answer });
             host::after_answer();

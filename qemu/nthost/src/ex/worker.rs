@@ -19,7 +19,15 @@ pub enum Queue {
     Delayed = 1,
     /// `HyperCriticalWorkQueue`: reserved.
     HyperCritical = 2,
+    /// Not a driver's: transitions of the plug-and-play manager, which may wait for work items of
+    /// drivers.
+    Pnp = 3,
+    /// Not a driver's: what the host asks for, which may wait for transitions.
+    Host = 4,
 }
+
+/// How many kinds there are.
+const KINDS: usize = 5;
 
 impl Queue {
     /// The queue of a `WORK_QUEUE_TYPE`; the priority-numbered ones of later systems count as
@@ -37,8 +45,9 @@ impl Queue {
 type Work = Box<dyn FnOnce() + Send>;
 
 /// Protects one queue. A leaf.
-static QUEUES: [SpinLock<VecDeque<Work>>; 3] = [const { SpinLock::new(VecDeque::new()) }; 3];
-static ARRIVED: [Once<Event>; 3] = [const { Once::new() }; 3];
+static QUEUES: [SpinLock<VecDeque<Work>>; KINDS] =
+    [const { SpinLock::new(VecDeque::new()) }; KINDS];
+static ARRIVED: [Once<Event>; KINDS] = [const { Once::new() }; KINDS];
 
 /// How many threads a kind of work has: at least enough that one piece of work may wait for
 /// another of its kind.

@@ -130,6 +130,7 @@ pub unsafe fn dispatch(
     };
     let before = irql::current();
     let checked = Before::calling(routine as usize as u64);
+    let turn = record.map_or(0, |record| record.lock().turn(index));
     // SAFETY: the driver's own routine, with what it is for.
     let status = unsafe { routine(device, irp) };
     checked.after_dispatch();
@@ -143,7 +144,7 @@ pub unsafe fn dispatch(
         );
     }
     if let Some(record) = record {
-        check_return(routine as usize, irp, index, record, status);
+        check_return(routine as usize, irp, (index, turn), record, status);
     }
     status
 }
@@ -153,11 +154,16 @@ pub unsafe fn dispatch(
 fn check_return(
     routine: usize,
     irp: *mut IRP,
-    index: usize,
+    (index, turn): (usize, u32),
     record: &Arc<RecordLock>,
     status: NTSTATUS,
 ) {
     let mut guard = record.lock();
+    // A completion routine above may have sent the IRP here once more, or used it for something
+    // else, before this dispatch routine returned: what it is now says nothing of this turn.
+    if guard.turn(index) != turn {
+        return;
+    }
     let mut seen = guard.seen(index);
     if seen.completed.is_none() {
         // SAFETY: an IRP that was not completed at this location exists, and completing it

@@ -244,7 +244,7 @@ unsafe fn initialize(csq: *mut IO_CSQ, fields: IO_CSQ) -> NTSTATUS {
 }
 
 nt_export! {
-    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
     /// Makes a queue of the driver's callbacks.
     ///
     /// Source: IoCsqInitialize.
@@ -275,7 +275,7 @@ nt_export! {
         unsafe { initialize(csq, fields) }
     }
 
-    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
     /// As IoCsqInitialize, with an insert callback that may refuse.
     ///
     /// Source: IoCsqInitializeEx.

@@ -436,7 +436,7 @@ nt_export! {
         if below.is_null() { nthost_nt::status::STATUS_NO_SUCH_DEVICE } else { STATUS_SUCCESS }
     }
 
-    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
     /// Takes off what is attached to a device.
     ///
     /// Source: IoDetachDevice.

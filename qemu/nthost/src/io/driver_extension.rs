@@ -30,7 +30,7 @@ pub fn free_all(driver: *mut DRIVER_OBJECT) {
 }
 
 nt_export! {
-    irql: PASSIVE_LEVEL..=APC_LEVEL;
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     fails: STATUS_INSUFFICIENT_RESOURCES;
     /// Allocates zeroed memory for a driver object under an address that names it.
     ///

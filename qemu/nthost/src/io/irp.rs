@@ -205,9 +205,7 @@ nt_export! {
         fields.AllocationFlags = flags;
         fields.IoStatus = IO_STATUS_BLOCK::new(status, 0);
         if let Some(record) = record(irp) {
-            let mut record = record.lock();
-            let (origin, caller) = (record.origin, record.caller);
-            *record = Record::new(origin, caller, stack_count as usize);
+            record.lock().reuse(stack_count as usize);
         }
     }
 

@@ -28,6 +28,8 @@ pub enum Origin {
 #[derive(Clone, Copy, Debug, Default)]
 struct Location {
     device: usize,
+    /// Which of the IRP's sendings it was, counted from 1.
+    turn: u32,
     seen: Seen,
     /// The dispatch routine that returned `STATUS_PENDING` because a lower driver did: its
     /// completion routine owes the mark.
@@ -56,6 +58,8 @@ pub struct Record {
     pub thread: usize,
     /// Who keeps it from being finished, or whether it is too late for that.
     end: End,
+    /// How often it was sent.
+    turns: u32,
     locations: Vec<Location>,
 }
 
@@ -69,6 +73,7 @@ impl Record {
             sent: false,
             thread: 0,
             end: End::Kept(0, false),
+            turns: 0,
             locations: vec![Location::default(); stack_count + 1],
         }
     }
@@ -115,6 +120,7 @@ impl Record {
     /// The IRP goes to `device`, whose location this is (counted from 1).
     pub fn send(&mut self, location: usize, device: usize) {
         self.sent = true;
+        self.turns += 1;
         // Nobody below has it yet, whoever had it when it was used before.
         let below = location.checked_sub(1);
         if let Some(slot) = below.and_then(|below| self.locations.get_mut(below)) {
@@ -123,9 +129,24 @@ impl Record {
         if let Some(slot) = self.locations.get_mut(location) {
             *slot = Location {
                 device,
+                turn: self.turns,
                 ..Location::default()
             };
         }
+    }
+
+    /// The IRP is used for something else: what it was before is forgotten, but not how often it
+    /// was sent, by which who sent it then sees that.
+    pub fn reuse(&mut self, stack_count: usize) {
+        let turns = self.turns;
+        *self = Self::new(self.origin, self.caller, stack_count);
+        self.turns = turns;
+    }
+
+    /// Which of the IRP's sendings a location was part of last; zero for none.
+    #[must_use]
+    pub fn turn(&self, location: usize) -> u32 {
+        self.locations.get(location).map_or(0, |slot| slot.turn)
     }
 
     /// The IRP leaves this location upwards. Gives the dispatch routine that had returned

@@ -276,7 +276,7 @@ nt_export! {
         unsafe { start_next(device, request) };
     }
 
-    irql: DISPATCH_LEVEL..=DISPATCH_LEVEL;
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// As IoStartNextPacket, for the first IRP with at least this key.
     ///
     /// Source: IoStartNextPacketByKey.
@@ -285,6 +285,8 @@ nt_export! {
     ///
     /// As IoStartNextPacket.
     pub unsafe fn IoStartNextPacketByKey(device: *mut DEVICE_OBJECT, cancelable: u8, key: u32) {
+        // `StartIo` runs at DISPATCH_LEVEL, whoever has it called.
+        let _raised = Raised::to(DISPATCH_LEVEL);
         let request = Request { key: Some(key), cancelable: cancelable != 0 };
         // SAFETY: the caller's promise.
         unsafe { start_next(device, request) };

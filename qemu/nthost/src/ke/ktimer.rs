@@ -87,7 +87,7 @@ unsafe fn set_timer(timer: *mut KTIMER, due: i64, period: u32, dpc: *mut KDPC) -
 }
 
 nt_export! {
-    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// Makes a notification timer that is not set.
     ///
     /// Source: KeInitializeTimer.
@@ -100,7 +100,7 @@ nt_export! {
         unsafe { KeInitializeTimerEx(timer, 0) };
     }
 
-    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// Makes a notification (0) or synchronization (1) timer that is not set.
     ///
     /// Source: KeInitializeTimerEx.

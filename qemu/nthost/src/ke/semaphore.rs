@@ -36,7 +36,7 @@ fn release(
 }
 
 nt_export! {
-    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// Makes a semaphore.
     ///
     /// Source: KeInitializeSemaphore.

@@ -28,7 +28,7 @@ unsafe fn cycles(thread: *mut Thread, now: u64) -> u64 {
 }
 
 nt_export! {
-    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
     /// The thread that runs.
     ///
     /// Source: KeGetCurrentThread.

@@ -222,8 +222,6 @@ pub fn wake(guard: &mut Guard, object: *mut DISPATCHER_HEADER, increment: i32) {
             // For a mutex it depends on the thread, but a mutex that one cannot have, none can.
             return;
         }
-        // SAFETY: as above.
-        entry = unsafe { (*entry).Flink };
         // SAFETY: a thread that waits exists.
         let waiting = unsafe { &*thread };
         if waiting.wait_all {
@@ -231,6 +229,8 @@ pub fn wake(guard: &mut Guard, object: *mut DISPATCHER_HEADER, increment: i32) {
             // SAFETY: those who wait own their objects.
             let signaled = |block: &WaitBlock| unsafe { is_signaled(block.object, thread) };
             if !blocks.iter().all(signaled) {
+                // SAFETY: the block is in the list still.
+                entry = unsafe { (*entry).Flink };
                 continue;
             }
             for block in blocks {
@@ -243,6 +243,10 @@ pub fn wake(guard: &mut Guard, object: *mut DISPATCHER_HEADER, increment: i32) {
             unsafe { satisfy(object, thread, 0) };
             end_wait(guard, thread, i32::from(index), increment);
         }
+        // From the beginning: with the wait, all of the thread's blocks have left the list, which
+        // may have been more than this one. Those that stayed behind stay again.
+        // SAFETY: the list is protected by the lock that the guard stands for.
+        entry = unsafe { (*head).Flink };
     }
 }
 
@@ -343,25 +347,28 @@ pub unsafe fn wait_in(
     let thread = thread::current();
     // SAFETY: the thread that runs, whose own field this is.
     let before = unsafe { (*thread).wait_next.take() };
+    // A signal that has announced the wait has raised the level for it.
+    let level = before.unwrap_or_else(irql::current);
     // SAFETY: the caller's promise.
-    let status = unsafe { wait_locked(thread, objects, kind, due, mode) };
+    let status = unsafe { wait_locked(thread, objects, (kind, level), due, mode) };
     if let Some(before) = before {
         irql::set(before);
     }
     status
 }
 
+/// `level` is that of who waits.
+///
 /// # Safety
 ///
 /// As [`wait_in`]; it is the thread that runs.
 unsafe fn wait_locked(
     thread: *mut Thread,
     objects: &[*mut DISPATCHER_HEADER],
-    kind: WaitType,
+    (kind, level): (WaitType, u8),
     due: Option<u64>,
     mode: WaitMode,
 ) -> NTSTATUS {
-    let level = irql::current();
     let mut guard = dispatcher::lock();
     // SAFETY: the caller's promise; the lock is held.
     let signaled = |object| unsafe { is_signaled(object, thread) };

@@ -19,6 +19,9 @@ use crate::{
 /// `PAGE_READONLY`, `PAGE_READWRITE`: one of them is required.
 const READ_ONLY: u32 = 0x02;
 const READ_WRITE: u32 = 0x04;
+const EXECUTE: u32 = 0x10;
+const EXECUTE_READ: u32 = 0x20;
+const EXECUTE_READ_WRITE: u32 = 0x40;
 /// `PAGE_NOCACHE`, `PAGE_WRITECOMBINE`.
 const NO_CACHE: u32 = 0x200;
 const WRITE_COMBINE: u32 = 0x400;
@@ -76,6 +79,8 @@ nt_export! {
         let mut access = match protection & 0xff {
             READ_ONLY => Access::empty(),
             READ_WRITE => Access::WRITE,
+            EXECUTE | EXECUTE_READ => Access::EXECUTE,
+            EXECUTE_READ_WRITE => Access::WRITE | Access::EXECUTE,
             _ => return core::ptr::null_mut(),
         };
         access.set(Access::UNCACHED, protection & (NO_CACHE | WRITE_COMBINE) != 0);

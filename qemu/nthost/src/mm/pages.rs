@@ -30,6 +30,8 @@ use crate::{
 const DONT_ZERO: u32 = 0x1;
 /// `MM_ALLOCATE_FULLY_REQUIRED`.
 const FULLY_REQUIRED: u32 = 0x4;
+/// `MM_ALLOCATE_FROM_LOCAL_NODE_ONLY`.
+const LOCAL_NODE_ONLY: u32 = 2;
 /// `MM_ALLOCATE_REQUIRE_CONTIGUOUS_CHUNKS`.
 const CONTIGUOUS_CHUNKS: u32 = 0x20;
 /// `MM_ANY_NODE_OK`.
@@ -55,6 +57,13 @@ fn fill(frame: u64, flags: u32) {
 }
 
 impl Wanted {
+    /// Chunks are powers of two, and whole ones.
+    const fn has_broken_chunks(&self) -> bool {
+        self.flags & CONTIGUOUS_CHUNKS != 0
+            && self.skip != 0
+            && !(self.skip.is_power_of_two() && self.bytes.is_multiple_of(self.skip))
+    }
+
     /// Takes pages until there are enough or no more; gives their addresses.
     fn collect(&self) -> alloc::vec::Vec<u64> {
         let count = self.bytes.div_ceil(PAGE_SIZE);
@@ -63,11 +72,12 @@ impl Wanted {
             (Some(_), true) => &[self.node, None],
             _ => &[self.node],
         };
-        // With contiguous chunks, the pages of a chunk of SkipBytes lie one behind the other.
-        let chunk = if self.flags & CONTIGUOUS_CHUNKS != 0 && self.skip != 0 {
-            (self.skip / PAGE_SIZE).max(1)
-        } else {
-            1
+        // With contiguous chunks, the pages of a chunk of SkipBytes lie one behind the other, and
+        // begin at a multiple of that; without SkipBytes there is one chunk.
+        let chunk = match (self.flags & CONTIGUOUS_CHUNKS != 0, self.skip) {
+            (false, _) => 1,
+            (true, 0) => count,
+            (true, skip) => skip / PAGE_SIZE,
         };
         for &node in nodes {
             let (mut lowest, mut highest) = (self.lowest, self.highest);
@@ -79,6 +89,11 @@ impl Wanted {
                         lowest,
                         highest,
                         node,
+                        alignment: if chunk > 1 && self.skip != 0 {
+                            self.skip
+                        } else {
+                            PAGE_SIZE
+                        },
                         ..Request::any(pages)
                     };
                     let Some(first) = phys::allocate(&request) else {
@@ -110,6 +125,7 @@ impl Wanted {
         if self.bytes == 0
             || self.bytes >= u64::from(u32::MAX) - PAGE_SIZE
             || !self.skip.is_multiple_of(PAGE_SIZE)
+            || self.has_broken_chunks()
             || fault::strikes(routine, caller)
         {
             return core::ptr::null_mut();
@@ -230,7 +246,8 @@ nt_export! {
         flags: u32,
     ) -> *mut MDL {
         let caller = call::caller();
-        Wanted { lowest, highest, skip, bytes, node: Some(here()), any_node: true, flags }
+        let any_node = flags & LOCAL_NODE_ONLY == 0;
+        Wanted { lowest, highest, skip, bytes, node: Some(here()), any_node, flags }
             .allocate("MmAllocatePagesForMdlEx", caller)
     }
 
@@ -260,7 +277,7 @@ nt_export! {
         Wanted { lowest, highest, skip, bytes, node, any_node, flags }.allocate("MmAllocateNodePagesForMdlEx", caller)
     }
 
-    irql: PASSIVE_LEVEL..=APC_LEVEL;
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// Frees the pages that an MDL owns; the MDL itself is freed by ExFreePool.
     ///
     /// Source: MmFreePagesFromMdl.

@@ -187,7 +187,7 @@ pub fn start(node: &'static Node) -> Result<(), NTSTATUS> {
     };
     let resources = match assigned {
         Ok(resources) => resources,
-        Err(status) => return Err(fail(node, status)),
+        Err(status) => return Err(fail(node, again, status)),
     };
     node.update(|state| state.resources = Some(resources.clone()));
     for line in resources.lines() {
@@ -196,7 +196,7 @@ pub fn start(node: &'static Node) -> Result<(), NTSTATUS> {
     let status = send::start(node, &resources);
     log!("pnp", "start of {} ended in {status:#010x}", node.instance);
     if !nt_success(status) {
-        return Err(fail(node, status));
+        return Err(fail(node, again, status));
     }
     node.enter(DeviceState::Started, status);
     interface::started(node.pdo());
@@ -211,8 +211,13 @@ pub fn start(node: &'static Node) -> Result<(), NTSTATUS> {
     Ok(())
 }
 
-/// A start failed: the stack is removed.
-fn fail(node: &'static Node, status: NTSTATUS) -> NTSTATUS {
+/// A start failed: the stack is removed. After a stop it may be open, and is told first that the
+/// device is gone. ("Stopping a Device to Rebalance Resources".)
+fn fail(node: &'static Node, again: bool, status: NTSTATUS) -> NTSTATUS {
+    if again {
+        remove::failed(node);
+        return status;
+    }
     remove::send_remove(node);
     remove::release_resources(node);
     node.enter(DeviceState::Failed, status);

@@ -84,7 +84,7 @@ pub fn start_all() {
 
 /// Has a worker thread do something with the plug-and-play lock. IRQL up to DISPATCH_LEVEL.
 pub fn later(work: impl FnOnce() + Send + 'static) {
-    worker::queue(Queue::Delayed, move || {
+    worker::queue(Queue::Pnp, move || {
         let _transition = Transition::begin();
         work();
     });

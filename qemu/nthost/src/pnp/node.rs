@@ -41,6 +41,8 @@ pub struct State {
     pub pdo: *mut DEVICE_OBJECT,
     /// Where its life stands.
     pub state: DeviceState,
+    /// Where it stood when its removal was asked about.
+    pub before_remove: DeviceState,
     /// The status that brought it there.
     pub status: NTSTATUS,
     /// The service of its function driver; empty if none matches.
@@ -103,6 +105,7 @@ impl Node {
             state: SpinLock::new(State {
                 pdo: core::ptr::null_mut(),
                 state: DeviceState::NoDriver,
+                before_remove: DeviceState::NoDriver,
                 status: STATUS_SUCCESS,
                 service: String::new(),
                 resources: None,

@@ -100,6 +100,7 @@ pub fn query_remove(node: &Node) -> Result<(), NTSTATUS> {
     let status = send::simple(node, IRP_MN_QUERY_REMOVE_DEVICE);
     let vetoed = is_open(node);
     if nt_success(status) && !vetoed {
+        node.update(|state| state.before_remove = state.state);
         node.enter(DeviceState::RemovePending, status);
         return Ok(());
     }
@@ -121,7 +122,7 @@ pub fn cancel_remove(node: &Node) -> Result<(), NTSTATUS> {
     let status = send::simple(node, IRP_MN_CANCEL_REMOVE_DEVICE);
     unfailable(node, status)?;
     notify_target::remove_cancelled(node.pdo());
-    node.enter(DeviceState::Started, status);
+    node.enter(node.state().before_remove, status);
     Ok(())
 }
 

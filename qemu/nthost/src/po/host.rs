@@ -57,7 +57,8 @@ pub fn device_power(instance: &str, state: u8) -> NTSTATUS {
 #[must_use]
 pub fn system_power(state: u8) -> NTSTATUS {
     let (target, action) = match state {
-        0 => (PowerSystemWorking, PowerActionNone),
+        // To wake is the other end of the sleep.
+        0 => (PowerSystemWorking, PowerActionSleep),
         3 => (PowerSystemSleeping3, PowerActionSleep),
         5 => (PowerSystemShutdown, PowerActionShutdown),
         _ => return STATUS_INVALID_PARAMETER,

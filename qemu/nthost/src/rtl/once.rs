@@ -143,7 +143,7 @@ unsafe fn give(place: *mut *mut c_void, context: *mut c_void) {
 }
 
 nt_export! {
-    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    irql: PASSIVE_LEVEL..=APC_LEVEL;
     /// Nothing is initialized yet.
     ///
     /// Source: RtlRunOnceInitialize.

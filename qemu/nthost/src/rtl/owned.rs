@@ -140,7 +140,7 @@ unsafe fn free<S: Kind>(string: *mut S) {
 }
 
 nt_export! {
-    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    irql: PASSIVE_LEVEL..=APC_LEVEL;
     /// Frees the buffer of a string that the kernel allocated, and empties it.
     ///
     /// Source: RtlFreeUnicodeString.

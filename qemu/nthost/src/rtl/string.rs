@@ -112,7 +112,7 @@ nt_export! {
         unsafe { string.write(value) };
     }
 
-    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
     /// Copies a string, as much as fits; nothing makes it empty.
     ///
     /// Source: RtlCopyUnicodeString.

@@ -332,7 +332,7 @@ pub unsafe extern "win64" fn build_ex(
     tell: *mut *mut SCATTER_GATHER_LIST,
 ) -> NTSTATUS {
     let caller = call::caller();
-    violation::up_to(DISPATCH_LEVEL);
+    violation::at_dispatch();
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
     if !is_valid(flags, routine, tell, length) || buffer.is_null() {
