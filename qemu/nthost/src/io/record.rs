@@ -28,7 +28,7 @@ pub enum Origin {
 #[derive(Clone, Copy, Debug, Default)]
 struct Location {
     device: usize,
-    /// Which of the IRP's sendings it was, counted from 1.
+    /// In which of the IRP's turns it was sent here; zero if it was not.
     turn: u32,
     seen: Seen,
     /// The dispatch routine that returned `STATUS_PENDING` because a lower driver did: its
@@ -58,7 +58,8 @@ pub struct Record {
     pub thread: usize,
     /// Who keeps it from being finished, or whether it is too late for that.
     end: End,
-    /// How often it was sent.
+    /// Its turns, counted from 1: a new one begins when it is sent where it has been completed, or
+    /// used for something else.
     turns: u32,
     locations: Vec<Location>,
 }
@@ -73,7 +74,7 @@ impl Record {
             sent: false,
             thread: 0,
             end: End::Kept(0, false),
-            turns: 0,
+            turns: 1,
             locations: vec![Location::default(); stack_count + 1],
         }
     }
@@ -120,7 +121,11 @@ impl Record {
     /// The IRP goes to `device`, whose location this is (counted from 1).
     pub fn send(&mut self, location: usize, device: usize) {
         self.sent = true;
-        self.turns += 1;
+        // Once more, and not on behalf of the driver above that has skipped its location.
+        let again = |slot: &Location| slot.seen.completed.is_some();
+        if self.locations.get(location).is_some_and(again) {
+            self.turns += 1;
+        }
         // Nobody below has it yet, whoever had it when it was used before.
         let below = location.checked_sub(1);
         if let Some(slot) = below.and_then(|below| self.locations.get_mut(below)) {
@@ -135,15 +140,15 @@ impl Record {
         }
     }
 
-    /// The IRP is used for something else: what it was before is forgotten, but not how often it
-    /// was sent, by which who sent it then sees that.
+    /// The IRP is used for something else: what it was before is forgotten, but not its turns, by
+    /// which whoever had it then sees that.
     pub fn reuse(&mut self, stack_count: usize) {
-        let turns = self.turns;
+        let turns = self.turns + 1;
         *self = Self::new(self.origin, self.caller, stack_count);
         self.turns = turns;
     }
 
-    /// Which of the IRP's sendings a location was part of last; zero for none.
+    /// In which of the IRP's turns it was last sent to a location; zero if it was not.
     #[must_use]
     pub fn turn(&self, location: usize) -> u32 {
         self.locations.get(location).map_or(0, |slot| slot.turn)
@@ -281,6 +286,26 @@ mod tests {
         assert!(!record.let_go());
         assert!(record.begin_end());
         assert!(!record.keep(), "it is being finished");
+    }
+
+    #[test]
+    fn a_turn_ends_when_the_irp_is_sent_where_it_was_completed_or_is_reused() {
+        let mut record = Record::new(Origin::System, 0, 2);
+        record.send(1, 0xd1);
+        let first = record.turn(1);
+        // A driver that skips its location sends the IRP on in the same turn.
+        record.send(1, 0xd0);
+        assert_eq!(record.turn(1), first);
+        record.complete(1, STATUS_SUCCESS, false);
+        assert_eq!(record.turn(1), first);
+        // One that retries begins another.
+        record.send(1, 0xd1);
+        let second = record.turn(1);
+        assert_ne!(second, first);
+        record.reuse(2);
+        assert!(![first, second].contains(&record.turn(1)));
+        record.send(1, 0xd1);
+        assert!(![first, second].contains(&record.turn(1)));
     }
 
     #[test]
