@@ -53,6 +53,7 @@ fn procedures(pdb: &str) -> Vec<Procedure> {
 fn panics(name: &str) -> bool {
     name.starts_with("core::panicking::")
         || name.ends_with("_fail")
+        || name.starts_with("core::str::slice_error_fail")
         || name.contains("unwrap_failed")
         || name.contains("expect_failed")
         || name == "alloc::alloc::handle_alloc_error"
