@@ -128,14 +128,15 @@ fn a_table_of_imports_that_repeats_itself_is_refused_before_it_fills_the_memory(
     let half = size / 2 / 20 * 20;
     let (descriptors, list) = bytes[file..file + size].split_at_mut(half);
     let list_address = address + u32::try_from(half).unwrap();
-    for descriptor in descriptors.chunks_exact_mut(20) {
+    for descriptor in descriptors.as_chunks_mut::<20>().0 {
         let words = [list_address + 16, 0, 0, list_address, list_address + 16];
         descriptor.copy_from_slice(words.map(u32::to_le_bytes).as_flattened());
     }
     list[..16].copy_from_slice(b"\0\0a.exe\0\0\0\0\0\0\0\0\0");
-    let mut thunks = list[16..].chunks_exact_mut(8);
-    thunks.next_back().unwrap().fill(0);
-    for thunk in thunks {
+    let (names, _) = list[16..].as_chunks_mut::<8>();
+    let (end, names) = names.split_last_mut().unwrap();
+    end.fill(0);
+    for thunk in names {
         thunk.copy_from_slice(&u64::from(list_address).to_le_bytes());
     }
     let bytes = with_checksum(bytes);

@@ -297,9 +297,9 @@ mod tests {
 
     fn with_header(length: usize, entries: &[&[u8]]) -> Vec<u8> {
         let mut table = vec![0; length];
-        entries
-            .iter()
-            .for_each(|entry| table.extend_from_slice(entry));
+        for entry in entries {
+            table.extend_from_slice(entry);
+        }
         table
     }
 

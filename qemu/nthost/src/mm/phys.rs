@@ -402,7 +402,7 @@ mod tests {
         let mut pages = pages(&mut bitmap);
         let request = Request {
             highest: 2 * MIB,
-            lowest: 1 * MIB + 1,
+            lowest: MIB + 1,
             ..Request::any(1)
         };
         let address = pages.allocate(&request).unwrap();

@@ -250,7 +250,7 @@ fn convert(
 
 #[cfg(test)]
 mod tests {
-    use alloc::{string::ToString, vec::Vec};
+    use alloc::vec::Vec;
 
     use super::*;
 
@@ -345,7 +345,7 @@ mod tests {
 
     #[test]
     fn a_format_that_ends_in_a_conversion_ends_there() {
-        check("50%", &[], &"50".to_string());
+        check("50%", &[], "50");
         check("%-08", &[], "");
     }
 }

@@ -211,7 +211,8 @@ mod tests {
         assert_eq!(unsafe { strcpy_s(to.as_mut_ptr(), 4, null()) }, WRONG);
         assert_eq!(to, *b"\0...");
         // SAFETY: null is looked for.
-        assert_eq!(unsafe { strcpy_s(null_mut(), 4, b"\0".as_ptr()) }, WRONG);
+        let given = unsafe { strcpy_s(null_mut(), 4, c"".as_ptr().cast()) };
+        assert_eq!(given, WRONG);
     }
 
     #[test]
@@ -225,19 +226,19 @@ mod tests {
         ] {
             let mut to = *b"....";
             // SAFETY: the test's own.
-            let given = unsafe { strncpy_s(to.as_mut_ptr(), 4, b"abcd\0".as_ptr(), most) };
+            let given = unsafe { strncpy_s(to.as_mut_ptr(), 4, c"abcd".as_ptr().cast(), most) };
             assert_eq!((given, to), (result, expected), "{most}");
         }
         let mut to = *b"x\0..";
         // SAFETY: the test's own.
-        let given = unsafe { strncat_s(to.as_mut_ptr(), 4, b"abc\0".as_ptr(), TRUNCATE) };
+        let given = unsafe { strncat_s(to.as_mut_ptr(), 4, c"abc".as_ptr().cast(), TRUNCATE) };
         assert_eq!((given, to), (CUT, *b"xab\0"));
         // SAFETY: the test's own.
-        let given = unsafe { strcat_s(to.as_mut_ptr(), 4, b"c\0".as_ptr()) };
+        let given = unsafe { strcat_s(to.as_mut_ptr(), 4, c"c".as_ptr().cast()) };
         assert_eq!((given, to), (TOO_SMALL, *b"\0ab\0"));
         let mut full = *b"....";
         // SAFETY: the test's own.
-        let given = unsafe { strcat_s(full.as_mut_ptr(), 4, b"c\0".as_ptr()) };
+        let given = unsafe { strcat_s(full.as_mut_ptr(), 4, c"c".as_ptr().cast()) };
         assert_eq!((given, full), (WRONG, *b"\0..."));
     }
 
@@ -245,22 +246,16 @@ mod tests {
     fn bytes_that_do_not_fit_are_not_copied() {
         let mut to = *b"....";
         // SAFETY: the test's own.
-        assert_eq!(
-            unsafe { memmove_s(to.as_mut_ptr(), 4, b"abcde".as_ptr(), 5) },
-            TOO_SMALL
-        );
+        let given = unsafe { memmove_s(to.as_mut_ptr(), 4, b"abcde".as_ptr(), 5) };
+        assert_eq!(given, TOO_SMALL);
         assert_eq!(to, *b"....");
         // SAFETY: the test's own.
-        assert_eq!(
-            unsafe { memcpy_s(to.as_mut_ptr(), 4, b"abcd".as_ptr(), 4) },
-            0
-        );
+        let given = unsafe { memcpy_s(to.as_mut_ptr(), 4, b"abcd".as_ptr(), 4) };
+        assert_eq!(given, 0);
         assert_eq!(to, *b"abcd");
         // SAFETY: the test's own.
-        assert_eq!(
-            unsafe { memcpy_s(to.as_mut_ptr(), 4, b"abcde".as_ptr(), 5) },
-            TOO_SMALL
-        );
+        let given = unsafe { memcpy_s(to.as_mut_ptr(), 4, b"abcde".as_ptr(), 5) };
+        assert_eq!(given, TOO_SMALL);
         assert_eq!(to, [0; 4]);
     }
 }
