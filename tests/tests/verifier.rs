@@ -114,6 +114,8 @@ fn end(driver: &str, misdeed: &str, when: When) -> Result<(Bugcheck, String, Str
 fn routine(misdeed: &str) -> &str {
     match misdeed {
         "touch_paged_in_dpc" => "touch",
+        "stay_in_interrupt" => "stay",
+        "stay_in_dpc" => "stay_in_dpc_routine",
         "wait_in_dpc" => "wait_in_dpc_routine",
         "end_with_mutex" => "end_with_mutex_thread",
         "end_in_region" => "end_in_region_thread",
@@ -261,6 +263,8 @@ fn a_misdeed_with_locks_waits_and_threads_ends_in_its_bug_check() {
                 0xc4,
                 &[(1, 0x31), (3, 0), (4, 1)],
             ),
+            ("stay_in_dpc", Done, 0x133, &[(1, 0), (2, 201), (3, 200)]),
+            ("stay_with_lock", Done, 0x133, &[(1, 1), (2, 400)]),
             ("enter_region_in_dpc", Logged, 0xc7, &[(1, 4)]),
             ("return_in_region", Done, 0xc4, &[(1, 0xc5)]),
             ("return_with_lock", Done, 0xc9, &[(1, 5), (3, 0), (4, 2)]),
@@ -434,6 +438,7 @@ fn a_misdeed_with_a_device_ends_in_its_bug_check() {
                 &[(1, 0x111), (4, 2)],
             ),
             ("touch_paged_in_interrupt", Done, 0xd1, &[(3, 1)]),
+            ("stay_in_interrupt", Done, 0x133, &[(1, 0), (3, 200)]),
             ("take_interrupt_lock_twice", Done, 0x0f, &[]),
             ("leave_adapter", Unloaded, 0xc4, &[(1, 0x62), (4, 1)]),
             ("leave_interrupt", Unloaded, 0xce, &[]),

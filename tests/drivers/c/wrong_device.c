@@ -295,6 +295,23 @@ static VOID touch_paged_in_interrupt(PDRIVER_OBJECT driver)
     raise_interrupt();
 }
 
+/* Lets a minute pass. */
+static BOOLEAN NTAPI stay(PKINTERRUPT object, PVOID context)
+{
+    ULONG i;
+    acknowledge(object, context);
+    for (i = 0; i < 60000; i++)
+        KeStallExecutionProcessor(1000);
+    return TRUE;
+}
+
+static VOID stay_in_interrupt(PDRIVER_OBJECT driver)
+{
+    UNREFERENCED_PARAMETER(driver);
+    connect(stay, NULL);
+    raise_interrupt();
+}
+
 static VOID take_interrupt_lock_twice(PDRIVER_OBJECT driver)
 {
     UNREFERENCED_PARAMETER(driver);
@@ -338,6 +355,7 @@ const MISDEED misdeeds[] = {
     MISDEED(put_list_twice),
     MISDEED(lower_irql_in_interrupt),
     MISDEED(touch_paged_in_interrupt),
+    MISDEED(stay_in_interrupt),
     MISDEED(take_interrupt_lock_twice),
     MISDEED(leave_adapter),
     MISDEED(leave_interrupt),

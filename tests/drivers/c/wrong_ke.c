@@ -2,7 +2,7 @@
  * A driver that does wrong with locks, waits, threads, exceptions and handles.
  *
  * Sources: "Deadlock Detection" of Driver Verifier; bug checks 0x0C, 0x0F, 0x10, 0x18, 0x20, 0x7E,
- * 0x7F, 0x93, 0xC4, 0xC7, 0xC8 and 0xC9.
+ * 0x7F, 0x93, 0xC4, 0xC7, 0xC8, 0xC9 and 0x133.
  */
 #include "wrong.h"
 
@@ -165,6 +165,28 @@ DEFERRED(wait_in_dpc)
 DEFERRED(lower_irql_in_dpc)
 {
     KeLowerIrql(PASSIVE_LEVEL);
+}
+
+/* Lets a minute pass. */
+static VOID stay(VOID)
+{
+    ULONG i;
+    for (i = 0; i < 60000; i++)
+        KeStallExecutionProcessor(1000);
+}
+
+DEFERRED(stay_in_dpc)
+{
+    stay();
+}
+
+static VOID stay_with_lock(PDRIVER_OBJECT driver)
+{
+    KIRQL irql;
+    UNREFERENCED_PARAMETER(driver);
+    KeAcquireSpinLock(&first, &irql);
+    stay();
+    KeReleaseSpinLock(&first, irql);
 }
 
 DEFERRED(enter_region_in_dpc)
@@ -352,6 +374,8 @@ const MISDEED misdeeds[] = {
     MISDEED(wait_at_dispatch),
     MISDEED(wait_in_dpc),
     MISDEED(lower_irql_in_dpc),
+    MISDEED(stay_in_dpc),
+    MISDEED(stay_with_lock),
     MISDEED(enter_region_in_dpc),
     MISDEED(return_in_region),
     MISDEED(return_with_lock),

@@ -25,7 +25,7 @@ use crate::{
         dispatcher,
         ktimer::KeInitializeTimerEx,
         lock::SpinLock,
-        noise, pcr, time, wait, wait_for,
+        noise, pcr, time, wait, wait_for, watchdog,
     },
     mm::pool::{self, flags},
     verifier::call,
@@ -136,8 +136,10 @@ fn expire(address: usize) {
         let pcr = pcr::current();
         // Relaxed: only this processor looks, and at this IRQL it does nothing else.
         pcr.in_dpc.store(true, Ordering::Relaxed);
+        let running = watchdog::Routine::begin();
         // SAFETY: the driver's own routine, with what it gave for it.
         unsafe { callback(pointer, context) };
+        drop(running);
         pcr.in_dpc.store(false, Ordering::Relaxed);
     }
     let mut timers = TIMERS.lock();

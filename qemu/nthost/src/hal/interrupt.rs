@@ -15,7 +15,7 @@ use core::{
 use super::{apic, ioapic};
 use crate::{
     export::{DIRQL_MAX, DIRQL_MIN},
-    ke::{irql, lock::HighLock, noise, once::Once, pcr, spinlock},
+    ke::{irql, lock::HighLock, noise, once::Once, pcr, spinlock, watchdog},
     mm::pageable,
     verifier::{routine::Before, trace},
 };
@@ -181,6 +181,7 @@ pub unsafe fn call(interrupt: *mut Interrupt) -> bool {
     // SAFETY: the lock that the object was connected with.
     unsafe { spinlock::acquire(object.lock) };
     pageable::trim();
+    let running = watchdog::Routine::begin();
     let claimed = match object.service {
         Service::Line(routine) => {
             let before = Before::calling(routine as usize as u64);
@@ -197,6 +198,7 @@ pub unsafe fn call(interrupt: *mut Interrupt) -> bool {
             claimed
         }
     };
+    drop(running);
     // SAFETY: it was taken above.
     unsafe { spinlock::release(object.lock) };
     irql::set(before);

@@ -203,6 +203,8 @@ pub mod code {
     pub const WORKER_INVALID: u32 = 0xe4;
     /// A thread ends that owns a mutex.
     pub const THREAD_TERMINATE_HELD_MUTEX: u32 = 0x4000_008a;
+    /// A routine, or a processor at DISPATCH_LEVEL or above, takes too long.
+    pub const DPC_WATCHDOG_VIOLATION: u32 = 0x133;
     /// A structure of the kernel's is damaged.
     pub const KERNEL_SECURITY_CHECK_FAILURE: u32 = 0x139;
 }
@@ -247,6 +249,7 @@ fn name(code: u32) -> &'static str {
         code::RESOURCE_NOT_OWNED => "RESOURCE_NOT_OWNED",
         code::WORKER_INVALID => "WORKER_INVALID",
         code::THREAD_TERMINATE_HELD_MUTEX => "THREAD_TERMINATE_HELD_MUTEX",
+        code::DPC_WATCHDOG_VIOLATION => "DPC_WATCHDOG_VIOLATION",
         code::KERNEL_SECURITY_CHECK_FAILURE => "KERNEL_SECURITY_CHECK_FAILURE",
         _ => "",
     }

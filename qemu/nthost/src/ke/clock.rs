@@ -1,9 +1,10 @@
 //! The clock. On the boot processor it ticks every millisecond, keeps the time and looks for
-//! timers that are due; on the others it only ends the turn of a thread that others wait for.
+//! timers that are due; on the others it only ends the turn of a thread that others wait for,
+//! and counts for the watchdog.
 
 use core::sync::atomic::Ordering;
 
-use super::{dispatcher, pcr, time, timer};
+use super::{dispatcher, pcr, time, timer, trap::TrapFrame, watchdog};
 use crate::hal::{apic, time as counter};
 
 /// A thread's turn, in milliseconds.
@@ -26,8 +27,9 @@ pub fn arm(idle: bool) {
     }
 }
 
-/// The clock's interrupt. CLOCK_LEVEL.
-pub fn interrupt() {
+/// The clock's interrupt, which found the processor at this IRQL, at the place of the frame.
+/// CLOCK_LEVEL.
+pub fn interrupt(level: u8, frame: &TrapFrame) {
     let pcr = pcr::current();
     let thread = pcr.current_thread.load(Ordering::Relaxed);
     let idle = thread == pcr.idle_thread.load(Ordering::Relaxed);
@@ -40,6 +42,12 @@ pub fn interrupt() {
         if !ticks.is_multiple_of(QUANTUM_MS) {
             return;
         }
+    }
+    if watchdog::tick(pcr, level, frame) {
+        arm(false);
+        // It comes when the IRQL falls: whoever stays at DISPATCH_LEVEL is told from whoever
+        // comes back to it.
+        dispatcher::interrupt_processor(pcr);
     }
     if !idle && !thread.is_null() {
         // SAFETY: it is the thread that runs here; only its own processor touches this field.

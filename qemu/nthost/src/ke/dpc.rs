@@ -19,7 +19,7 @@ use super::{
     lock::HighLock,
     noise,
     pcr::{self, Pcr},
-    processor, threaded_dpc, time,
+    processor, threaded_dpc, time, watchdog,
 };
 use crate::verifier::{fault, routine::Before, trace};
 
@@ -363,7 +363,9 @@ pub fn drain(pcr: &Pcr) {
         };
         pcr.late_dpc.store(0, Ordering::Relaxed);
         pcr.in_dpc.store(true, Ordering::Relaxed);
+        let routine = watchdog::Routine::begin();
         call.run();
+        drop(routine);
         pcr.in_dpc.store(false, Ordering::Relaxed);
     }
 }
@@ -530,8 +532,8 @@ nt_export! {
     }
 
     irql: DISPATCH_LEVEL..=HIGH_LEVEL;
-    /// The limits of the DPC that runs: there are none here, since how long it takes says little
-    /// in an emulator. STATUS_UNSUCCESSFUL if none runs.
+    /// The limits of the DPC that runs, and what is left of them, in ticks of the watchdog.
+    /// STATUS_UNSUCCESSFUL if none runs.
     ///
     /// Source: KeQueryDpcWatchdogInformation.
     ///
@@ -545,7 +547,7 @@ nt_export! {
             return STATUS_UNSUCCESSFUL;
         }
         // SAFETY: the caller's promise.
-        unsafe { information.write(KDPC_WATCHDOG_INFORMATION::default()) };
+        unsafe { information.write(pcr::current().watchdog.information()) };
         STATUS_SUCCESS
     }
 }

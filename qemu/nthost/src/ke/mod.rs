@@ -85,3 +85,5 @@ pub mod trap;
 pub mod wait;
 #[cfg(target_os = "none")]
 pub mod wait_for;
+#[cfg(target_os = "none")]
+pub mod watchdog;

@@ -19,6 +19,7 @@ use super::{
     lock::HighLock,
     thread::{Affinity, Thread},
     trap::Tables,
+    watchdog::Watchdog,
 };
 
 /// The most processors that nthost starts.
@@ -81,8 +82,8 @@ pub struct Pcr {
     pub tlb_generation: AtomicU64,
     /// The last call on all processors that was made here.
     pub call_generation: AtomicU64,
-    /// How many interrupts are being served, one inside the other.
-    pub interrupt_depth: AtomicU32,
+    /// How long it has been at DISPATCH_LEVEL or above.
+    pub watchdog: Watchdog,
     /// Ticks of the clock here.
     pub clock_ticks: AtomicU32,
     /// Descriptor tables and stacks.
@@ -143,7 +144,7 @@ impl Pcr {
             stopped: AtomicBool::new(false),
             tlb_generation: AtomicU64::new(0),
             call_generation: AtomicU64::new(0),
-            interrupt_depth: AtomicU32::new(0),
+            watchdog: Watchdog::new(),
             clock_ticks: AtomicU32::new(1),
             tables: Tables::new(),
         }

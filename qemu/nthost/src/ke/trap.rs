@@ -310,6 +310,7 @@ extern "C" fn trap_dispatch(frame: &mut TrapFrame) {
         apic::SPURIOUS_VECTOR => {}
         apic::DISPATCH_VECTOR => {
             apic::end_of_interrupt();
+            pcr::current().watchdog.reset();
             let before = irql::raise(crate::export::DISPATCH_LEVEL);
             interrupts::enable();
             dispatcher::interrupt();
@@ -321,7 +322,7 @@ extern "C" fn trap_dispatch(frame: &mut TrapFrame) {
             irql::set(vector >> 4);
             interrupts::enable();
             match vector {
-                apic::CLOCK_VECTOR => clock::interrupt(),
+                apic::CLOCK_VECTOR => clock::interrupt(before, frame),
                 apic::IPI_VECTOR => ipi::interrupt(),
                 _ => interrupt::dispatch(vector),
             }

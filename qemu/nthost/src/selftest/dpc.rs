@@ -5,7 +5,7 @@ use core::{
     sync::atomic::{AtomicU32, Ordering},
 };
 
-use nthost_nt::ke::{KDPC, PROCESSOR_NUMBER};
+use nthost_nt::ke::{KDPC, KDPC_WATCHDOG_INFORMATION, PROCESSOR_NUMBER};
 
 use super::{
     Outcome, Test, ensure, ensure_eq,
@@ -13,8 +13,12 @@ use super::{
 };
 use crate::{
     export::{DISPATCH_LEVEL, PASSIVE_LEVEL},
+    hal::time,
     ke::{
-        dpc::{KeIsExecutingDpc, KeSetImportanceDpc, KeSetTargetProcessorDpcEx},
+        dpc::{
+            KeIsExecutingDpc, KeQueryDpcWatchdogInformation, KeSetImportanceDpc,
+            KeSetTargetProcessorDpcEx,
+        },
         dpc_flush::KeFlushQueuedDpcs,
         irql::{self, Raised},
         noise, pcr,
@@ -39,6 +43,10 @@ pub const TESTS: &[Test] = &[
         threaded,
     ),
     ("dpc: a flush waits for DPCs of low importance", flush),
+    (
+        "dpc: the watchdog's clock ticks while one runs, on idle processors too",
+        watchdog,
+    ),
 ];
 
 /// Where and how a DPC ran.
@@ -197,5 +205,49 @@ fn flush() -> Outcome {
     }
     flush_all();
     ensure_eq!(seen.count.load(Ordering::Acquire), 3);
+    Ok(())
+}
+
+/// What is left to a DPC of its time; nothing, if nobody says.
+fn left() -> u32 {
+    let mut information = KDPC_WATCHDOG_INFORMATION::default();
+    // SAFETY: it can be written.
+    let status = unsafe { KeQueryDpcWatchdogInformation(&raw mut information) };
+    if status == 0 && information.DpcTimeLimit != 0 {
+        information.DpcTimeCount
+    } else {
+        0
+    }
+}
+
+/// Runs until its clock has ticked twice.
+unsafe extern "win64" fn stay(
+    _dpc: *mut KDPC,
+    context: *mut c_void,
+    _argument1: *mut c_void,
+    _argument2: *mut c_void,
+) {
+    // SAFETY: the test's own, which waits for the DPC.
+    let ticks = unsafe { &*context.cast::<AtomicU32>() };
+    let first = left();
+    // Without ticks, it ends as well, having counted none.
+    for _ in 0..30_000 {
+        ticks.store(first - left(), Ordering::Release);
+        if ticks.load(Ordering::Relaxed) == 2 {
+            return;
+        }
+        time::stall(1000);
+    }
+}
+
+fn watchdog() -> Outcome {
+    for processor in 0..pcr::count() {
+        let ticks = AtomicU32::new(0);
+        let dpc = Dpc::ordinary(stay, &ticks);
+        ensure_eq!(set_target(&dpc, processor), 0);
+        dpc.queue();
+        flush_all();
+        ensure_eq!(ticks.load(Ordering::Acquire), 2);
+    }
     Ok(())
 }
