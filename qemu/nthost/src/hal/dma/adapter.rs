@@ -57,6 +57,8 @@ pub struct State {
     waiting: VecDeque<Waiting>,
     /// The channel is allocated.
     pub channel: bool,
+    /// What goes with the channel when it is freed.
+    pub held: Held,
     /// Scatter/gather lists, by their addresses.
     pub lists: BTreeMap<usize, List>,
     /// Map registers that were allocated by the number, by their base.
@@ -68,6 +70,21 @@ pub struct State {
     /// Pages of map registers whose transfer is over.
     retired: VecDeque<u64>,
 }
+
+/// What a driver was given along with the channel, and did not ask to keep without it.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Held {
+    /// Nothing, or no longer.
+    #[default]
+    Nothing,
+    /// Map registers by the number, by their base.
+    Base(usize),
+    /// A scatter/gather list that a synchronous call gave, by its address.
+    List(usize),
+}
+
+/// What is done with what was asked for; `true` says that it is within the call that asked.
+pub type Go = Box<dyn FnOnce(&Adapter, bool) -> Result<(), NTSTATUS> + Send>;
 
 /// A scatter/gather list that was given out.
 pub struct List {
@@ -97,7 +114,7 @@ pub struct Waiting {
     /// By what it can be taken back.
     pub key: usize,
     /// What is then done, at DISPATCH_LEVEL, with nothing locked.
-    pub go: Box<dyn FnOnce(&Adapter) + Send>,
+    pub go: Go,
 }
 
 /// The adapters that exist, by their addresses. Taken before an adapter's own lock.
@@ -242,10 +259,7 @@ pub unsafe extern "win64" fn put(adapter: *mut DMA_ADAPTER) {
             violation::dma(code, address, count as u64, 0);
         }
     }
-    let retired = core::mem::take(&mut this.state.lock().retired);
-    for page in retired {
-        release_retired(page);
-    }
+    this.free_retired();
     ADAPTERS.lock().remove(&adapter.addr());
     // SAFETY: made by `get`, and the driver gives it back.
     drop(unsafe { Box::from_raw(adapter.cast::<Adapter>()) });
@@ -271,7 +285,7 @@ impl Adapter {
     /// # Errors
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES` if the adapter does not have as many at all, or not now
-    /// and it may not come later.
+    /// and it may not come later; what is done at once ends with its own.
     pub fn acquire(&self, request: Waiting, wait: bool) -> Result<(), NTSTATUS> {
         if request.registers > self.registers {
             return Err(STATUS_INSUFFICIENT_RESOURCES);
@@ -280,13 +294,13 @@ impl Adapter {
         let mut state = self.state.lock();
         if state.waiting.is_empty() && state.take(&request, self.registers) {
             drop(state);
-            (request.go)(self);
+            (request.go)(self, true)
         } else if wait {
             state.waiting.push_back(request);
+            Ok(())
         } else {
-            return Err(STATUS_INSUFFICIENT_RESOURCES);
+            Err(STATUS_INSUFFICIENT_RESOURCES)
         }
-        Ok(())
     }
 
     /// Whether somebody waits under this key.
@@ -312,6 +326,7 @@ impl Adapter {
             state.used -= registers.min(state.used);
             if channel {
                 state.channel = false;
+                state.held = Held::Nothing;
             }
         }
         loop {
@@ -324,7 +339,16 @@ impl Adapter {
                 return;
             }
             drop(state);
-            (next.go)(self);
+            // Nobody is there any more to be told what it ended with: it succeeds, or waits on.
+            let _late = (next.go)(self, false);
+        }
+    }
+
+    /// Frees the pages of map registers whose use is over.
+    pub fn free_retired(&self) {
+        let retired = core::mem::take(&mut self.state.lock().retired);
+        for page in retired {
+            release_retired(page);
         }
     }
 
@@ -348,10 +372,20 @@ impl Adapter {
 }
 
 impl State {
-    /// Somebody who had registers could not use them, and waits in front of all others.
-    pub fn wait(&mut self, waiting: Waiting, registers: u32) {
-        self.used -= registers.min(self.used);
+    /// Somebody who had what was asked for could not use it, and waits in front of all others
+    /// for what is still in use to be given back. `within` its call, that fails if nothing is.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
+    pub fn wait(&mut self, waiting: Waiting, within: bool) -> Result<(), NTSTATUS> {
+        self.used -= waiting.registers.min(self.used);
+        self.channel &= !waiting.channel;
+        if within && self.used == 0 {
+            return Err(STATUS_INSUFFICIENT_RESOURCES);
+        }
         self.waiting.push_front(waiting);
+        Ok(())
     }
 
     /// Takes what is asked for, if it is there.

@@ -25,7 +25,7 @@ use nthost_nt::{
 };
 
 use super::{
-    adapter::{self, Adapter, Base, Waiting},
+    adapter::{self, Adapter, Base, Held, Waiting},
     list,
     mapping::{self, Mapping},
     violation,
@@ -45,6 +45,7 @@ fn new_base(adapter: &Adapter, count: u32) -> *mut c_void {
             mappings: Vec::new(),
         };
         state.bases.insert(key, base);
+        state.held = Held::Base(key);
         key
     });
     core::ptr::without_provenance_mut(key)
@@ -52,7 +53,13 @@ fn new_base(adapter: &Adapter, count: u32) -> *mut c_void {
 
 /// Gives registers back; they must not be mapped any more.
 fn free_base(adapter: &Adapter, base: *mut c_void, count: Option<u32>, channel: bool) {
-    let Some(freed) = adapter.with(|state| state.bases.remove(&base.addr())) else {
+    let freed = adapter.with(|state| {
+        if state.held == Held::Base(base.addr()) {
+            state.held = Held::Nothing;
+        }
+        state.bases.remove(&base.addr())
+    });
+    let Some(freed) = freed else {
         return violation::dma(violation::REGISTERS_FREED, 1, base.addr() as u64, 0);
     };
     if count.is_some_and(|count| count != freed.count) {
@@ -132,7 +139,10 @@ pub unsafe extern "win64" fn allocate(
         registers: count,
         channel: true,
         key,
-        go: Box::new(move |adapter| grant.go(adapter)),
+        go: Box::new(move |adapter, _| {
+            grant.go(adapter);
+            Ok(())
+        }),
     };
     if this.is_waiting(key) {
         violation::dma(violation::TOO_MANY_CHANNELS, 2, 0, 0);
@@ -176,7 +186,10 @@ pub unsafe extern "win64" fn allocate_ex(
         registers: count,
         channel: true,
         key: transfer_context.addr(),
-        go: Box::new(move |adapter| grant.go(adapter)),
+        go: Box::new(move |adapter, _| {
+            grant.go(adapter);
+            Ok(())
+        }),
     };
     match this.acquire(waiting, !synchronous) {
         Ok(()) => STATUS_SUCCESS,
@@ -397,18 +410,12 @@ pub unsafe extern "win64" fn free_registers(
     free_base(this, base, Some(count), false);
 }
 
-/// FreeAdapterChannel.
+/// FreeAdapterChannel: as FreeAdapterObject with DeallocateObject.
 pub unsafe extern "win64" fn free(adapter: *mut DMA_ADAPTER) {
     violation::at_dispatch();
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
-    if !this.with(|state| state.channel) {
-        return violation::dma(violation::CHANNEL_FREED, 1, 0, 0);
-    }
-    // The registers that were kept with it go with it.
-    let kept = this.with(|state| core::mem::take(&mut state.bases));
-    let count = kept.values().map(|base| base.count).sum();
-    this.release(count, true);
+    free_held(this, DeallocateObject);
 }
 
 /// FreeAdapterObject.
@@ -416,14 +423,28 @@ pub unsafe extern "win64" fn free_object(adapter: *mut DMA_ADAPTER, action: i32)
     violation::up_to(DISPATCH_LEVEL);
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
-    if action == DeallocateObject {
-        let bases: Vec<_> = this.with(|state| state.bases.keys().copied().collect());
-        for base in bases {
-            free_base(this, core::ptr::without_provenance_mut(base), None, false);
-        }
-    }
     if action != KeepObject {
-        this.release(0, true);
+        free_held(this, action);
+    }
+}
+
+/// Gives the channel back, with what was allocated along with it unless that is to be kept.
+/// Registers and lists that were kept earlier without the channel stay.
+fn free_held(adapter: &Adapter, action: i32) {
+    let held = adapter.with(|state| state.channel.then_some(state.held));
+    let Some(held) = held else {
+        return violation::dma(violation::CHANNEL_FREED, 1, 0, 0);
+    };
+    match held {
+        Held::Base(base) if action == DeallocateObject => {
+            free_base(adapter, core::ptr::without_provenance_mut(base), None, true);
+        }
+        Held::List(address) if action == DeallocateObject => {
+            let list = adapter.with(|state| state.lists.remove(&address));
+            let registers = list.map_or(0, |list| list::end(adapter, list, None));
+            adapter.release(registers, true);
+        }
+        _ => adapter.release(0, true),
     }
 }
 

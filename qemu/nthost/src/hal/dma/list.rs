@@ -24,7 +24,7 @@ use nthost_nt::{
 };
 
 use super::{
-    adapter::{self, Adapter, List, Waiting},
+    adapter::{self, Adapter, Held, List, Waiting},
     mapping::{self, Mapping},
     plan, violation,
 };
@@ -104,7 +104,8 @@ struct Transfer {
 unsafe impl Send for Transfer {}
 
 impl Transfer {
-    /// Maps it once there are map registers.
+    /// Maps it once there are map registers and the channel, which is the driver's until its
+    /// routine returns, or, if it has none, until it frees the adapter object.
     ///
     /// # Errors
     ///
@@ -126,41 +127,57 @@ impl Transfer {
         if fault::strikes(routine, caller) {
             return Err(STATUS_INSUFFICIENT_RESOURCES);
         }
-        let registers = pieces.len() as u32;
-        let key = self.key;
-        let waiting = Waiting {
+        adapter.acquire(self.waiting(pieces.len() as u32, wait), wait)
+    }
+
+    /// It waits for so many registers.
+    fn waiting(self, registers: u32, wait: bool) -> Waiting {
+        Waiting {
             registers,
-            channel: false,
-            key,
-            go: Box::new(move |adapter| self.go(adapter, registers)),
-        };
-        adapter.acquire(waiting, wait)
+            channel: true,
+            key: self.key,
+            go: Box::new(move |adapter, within| self.go(adapter, registers, (wait, within))),
+        }
     }
 
     /// Maps it, makes the list and calls the driver's routine. DISPATCH_LEVEL.
-    fn go(self, adapter: &Adapter, registers: u32) {
-        // SAFETY: the driver's chain, which it keeps until the list is given back.
-        let mapped = unsafe {
-            Mapping::new(
-                self.mdl,
-                self.offset,
-                self.length,
-                self.write,
-                adapter.reach,
-            )
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INSUFFICIENT_RESOURCES` if memory that the device reaches is short and the
+    /// transfer may not wait, or nobody would wake it.
+    fn go(
+        self,
+        adapter: &Adapter,
+        registers: u32,
+        (wait, within): (bool, bool),
+    ) -> Result<(), NTSTATUS> {
+        let map = || {
+            // SAFETY: the driver's chain, which it keeps until the list is given back.
+            unsafe {
+                Mapping::new(
+                    self.mdl,
+                    self.offset,
+                    self.length,
+                    self.write,
+                    adapter.reach,
+                )
+            }
         };
-        let Ok(mapping) = mapped else {
-            // Memory below the device's limit is short: the transfer waits for better times
-            // with those who come behind it, as NT's does for map registers.
-            let key = self.key;
-            let again = Waiting {
-                registers,
-                channel: false,
-                key,
-                go: Box::new(move |adapter| self.go(adapter, registers)),
-            };
-            adapter.with(|state| state.wait(again, registers));
-            return;
+        let mapped = map().or_else(|_| {
+            adapter.free_retired();
+            map()
+        });
+        let mapping = match mapped {
+            Ok(mapping) => mapping,
+            Err(_) if wait => {
+                let again = self.waiting(registers, wait);
+                return adapter.with(|state| state.wait(again, within));
+            }
+            Err(_) => {
+                adapter.release(registers, true);
+                return Err(STATUS_INSUFFICIENT_RESOURCES);
+            }
         };
         let mut memory = None;
         let list = self.buffer.map_or_else(
@@ -175,7 +192,10 @@ impl Transfer {
         );
         // SAFETY: the memory is large enough: a list has at most as many elements as pieces.
         unsafe { write(list, &mapping.elements) };
-        adapter.with(|state| state.lists.insert(list.addr(), List { mapping, memory }));
+        adapter.with(|state| {
+            state.held = Held::List(list.addr());
+            state.lists.insert(list.addr(), List { mapping, memory });
+        });
         if !self.tell.is_null() {
             // SAFETY: the driver's variable.
             unsafe { self.tell.write(list) };
@@ -185,8 +205,20 @@ impl Transfer {
             let irp = unsafe { (*self.device).CurrentIrp };
             // SAFETY: the driver's own routine, with its context.
             unsafe { routine(self.device, irp, list, self.context) };
+            adapter.release(0, true);
         }
+        Ok(())
     }
+}
+
+/// Ends a list that is none any more: the direction is that of its mapping unless the driver
+/// says one. How many registers it had, which are still counted.
+pub fn end(adapter: &Adapter, list: List, write: Option<bool>) -> u32 {
+    let List { mapping, memory } = list;
+    let (count, write) = (mapping.count, write.unwrap_or(mapping.write));
+    adapter.flush(mapping, write);
+    drop(memory);
+    count
 }
 
 fn status(result: Result<(), NTSTATUS>) -> NTSTATUS {
@@ -366,12 +398,16 @@ pub unsafe extern "win64" fn put(
     violation::at_dispatch();
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
-    let Some(List { mapping, memory }) = this.with(|state| state.lists.remove(&list.addr())) else {
+    let found = this.with(|state| {
+        if state.held == Held::List(list.addr()) {
+            state.held = Held::Nothing;
+        }
+        state.lists.remove(&list.addr())
+    });
+    let Some(found) = found else {
         return violation::dma(violation::LIST_FREED, 0, list.addr() as u64, 0);
     };
-    let count = mapping.count;
-    this.flush(mapping, write != 0);
-    drop(memory);
+    let count = end(this, found, Some(write != 0));
     this.release(count, false);
 }
 

@@ -49,6 +49,8 @@ pub struct Mapping {
     pub length: u64,
     /// Where in the MDL chain it begins.
     pub offset: u64,
+    /// To the device.
+    pub write: bool,
     /// How many map registers it counts for: the pages that it spans.
     pub count: u32,
 }
@@ -142,6 +144,7 @@ impl Mapping {
             elements: plan::elements(seen),
             length,
             offset,
+            write,
             count: pieces.len() as u32,
         })
     }
