@@ -19,4 +19,5 @@ pub mod mm;
 pub mod ob;
 pub mod po;
 pub mod rtl;
+pub mod se;
 pub mod status;

@@ -249,3 +249,11 @@ pub const STATUS_WORKING_SET_QUOTA: NTSTATUS = status(0xc000_00a1);
 pub const STATUS_REVISION_MISMATCH: NTSTATUS = status(0xc000_0059);
 /// The identifier is unique on this machine alone.
 pub const RPC_NT_UUID_LOCAL_ONLY: NTSTATUS = status(0x4002_0056);
+/// The access-control list is not valid.
+pub const STATUS_INVALID_ACL: NTSTATUS = status(0xc000_0077);
+/// The security identifier is not valid.
+pub const STATUS_INVALID_SID: NTSTATUS = status(0xc000_0078);
+/// The list has no room left.
+pub const STATUS_ALLOTTED_SPACE_EXCEEDED: NTSTATUS = status(0xc000_0099);
+/// The security descriptor is in the other format.
+pub const STATUS_BAD_DESCRIPTOR_FORMAT: NTSTATUS = status(0xc000_00e7);

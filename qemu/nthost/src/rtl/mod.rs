@@ -20,6 +20,7 @@ pub mod owned;
 pub mod printf;
 pub mod random;
 pub mod resource;
+pub mod security;
 pub mod string;
 pub mod table;
 pub mod time;

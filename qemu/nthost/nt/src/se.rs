@@ -1,0 +1,134 @@
+//! Security identifiers, access-control lists and security descriptors.
+
+use core::ffi::c_void;
+
+/// Whom a right is for (ns-ntifs-_sid); more of the last field follow.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct SID {
+    /// `SID_REVISION`.
+    pub Revision: u8,
+    /// How many subauthorities there are: `SID_MAX_SUB_AUTHORITIES` at most.
+    pub SubAuthorityCount: u8,
+    /// The authority that issued it, its first byte the highest.
+    pub IdentifierAuthority: [u8; 6],
+    /// The first of the subauthorities.
+    pub SubAuthority: [u32; 1],
+}
+
+/// The revision of all identifiers.
+pub const SID_REVISION: u8 = 1;
+/// The most subauthorities of one.
+pub const SID_MAX_SUB_AUTHORITIES: u8 = 15;
+
+/// What a list of entries begins with (ns-wdm-_acl).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ACL {
+    /// `ACL_REVISION` or `ACL_REVISION_DS`.
+    pub AclRevision: u8,
+    /// Zero.
+    pub Sbz1: u8,
+    /// Bytes of the list, with what is free of it.
+    pub AclSize: u16,
+    /// How many entries there are.
+    pub AceCount: u16,
+    /// Zero.
+    pub Sbz2: u16,
+}
+
+/// Lists without entries about kinds of objects.
+pub const ACL_REVISION: u8 = 2;
+/// Lists with them.
+pub const ACL_REVISION_DS: u8 = 4;
+
+/// What an entry begins with (ns-ntifs-_ace_header).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct ACE_HEADER {
+    /// `ACCESS_ALLOWED_ACE_TYPE` and others.
+    pub AceType: u8,
+    /// Inheritance and auditing.
+    pub AceFlags: u8,
+    /// Bytes of the entry.
+    pub AceSize: u16,
+}
+
+/// The entry allows.
+pub const ACCESS_ALLOWED_ACE_TYPE: u8 = 0;
+/// The entry denies.
+pub const ACCESS_DENIED_ACE_TYPE: u8 = 1;
+/// The first of the types that are about a kind of objects.
+pub const ACCESS_ALLOWED_OBJECT_ACE_TYPE: u8 = 5;
+/// The last of them.
+pub const SYSTEM_ALARM_OBJECT_ACE_TYPE: u8 = 8;
+/// The entry is for what is made below the object, and not for the object.
+pub const INHERIT_ONLY_ACE: u8 = 8;
+/// The flags that say who inherits an entry (`VALID_INHERIT_FLAGS`).
+pub const VALID_INHERIT_FLAGS: u8 = 0x1f;
+
+/// An object's security in pointers (ns-ntifs-_security_descriptor).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct SECURITY_DESCRIPTOR {
+    /// `SECURITY_DESCRIPTOR_REVISION`.
+    pub Revision: u8,
+    /// Zero.
+    pub Sbz1: u8,
+    /// `SE_…`.
+    pub Control: u16,
+    /// A `SID`, or null.
+    pub Owner: *mut c_void,
+    /// A `SID`, or null.
+    pub Group: *mut c_void,
+    /// Whose accesses are told.
+    pub Sacl: *mut ACL,
+    /// Who may do what.
+    pub Dacl: *mut ACL,
+}
+
+/// The same in one piece, in offsets from its begin.
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct SECURITY_DESCRIPTOR_RELATIVE {
+    /// `SECURITY_DESCRIPTOR_REVISION`.
+    pub Revision: u8,
+    /// Zero.
+    pub Sbz1: u8,
+    /// `SE_…`, `SE_SELF_RELATIVE` among them.
+    pub Control: u16,
+    /// Where the owner is; zero for none.
+    pub Owner: u32,
+    /// Where the group is.
+    pub Group: u32,
+    /// Where that list is.
+    pub Sacl: u32,
+    /// Where that list is.
+    pub Dacl: u32,
+}
+
+/// The revision of all descriptors.
+pub const SECURITY_DESCRIPTOR_REVISION: u32 = 1;
+/// The owner comes from a default.
+pub const SE_OWNER_DEFAULTED: u16 = 0x0001;
+/// The group comes from a default.
+pub const SE_GROUP_DEFAULTED: u16 = 0x0002;
+/// There is a discretionary list, or none that restricts.
+pub const SE_DACL_PRESENT: u16 = 0x0004;
+/// The discretionary list comes from a default.
+pub const SE_DACL_DEFAULTED: u16 = 0x0008;
+/// There is a system list.
+pub const SE_SACL_PRESENT: u16 = 0x0010;
+/// The system list comes from a default.
+pub const SE_SACL_DEFAULTED: u16 = 0x0020;
+/// The descriptor is in one piece.
+pub const SE_SELF_RELATIVE: u16 = 0x8000;
+
+/// `SECURITY_INFORMATION`: the owner.
+pub const OWNER_SECURITY_INFORMATION: u32 = 1;
+/// The primary group.
+pub const GROUP_SECURITY_INFORMATION: u32 = 2;
+/// The discretionary list.
+pub const DACL_SECURITY_INFORMATION: u32 = 4;
+/// The system list.
+pub const SACL_SECURITY_INFORMATION: u32 = 8;

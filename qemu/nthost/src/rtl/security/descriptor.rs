@@ -1,0 +1,632 @@
+//! Security descriptors in pointers, and turned into those in one piece and back. What they point
+//! to stays the caller's.
+//!
+//! Sources: the pages of the routines below; SECURITY_DESCRIPTOR.
+
+use core::{ffi::c_void, ptr::null_mut};
+
+use nthost_nt::{
+    se::{
+        ACL, SE_DACL_DEFAULTED, SE_DACL_PRESENT, SE_GROUP_DEFAULTED, SE_OWNER_DEFAULTED,
+        SE_SACL_DEFAULTED, SE_SACL_PRESENT, SE_SELF_RELATIVE, SECURITY_DESCRIPTOR,
+        SECURITY_DESCRIPTOR_RELATIVE, SECURITY_DESCRIPTOR_REVISION,
+    },
+    status::{
+        NTSTATUS, STATUS_BAD_DESCRIPTOR_FORMAT, STATUS_BUFFER_TOO_SMALL,
+        STATUS_INVALID_SECURITY_DESCR, STATUS_SUCCESS, STATUS_UNKNOWN_REVISION,
+    },
+};
+
+use super::{
+    acl,
+    relative::{self, Parts},
+    sid,
+};
+
+/// A descriptor in either format.
+type Descriptor = *mut SECURITY_DESCRIPTOR;
+
+/// Where a descriptor's parts are; null for none.
+#[derive(Clone, Copy, Debug)]
+struct Pointers {
+    control: u16,
+    owner: *mut c_void,
+    group: *mut c_void,
+    sacl: *mut ACL,
+    dacl: *mut ACL,
+}
+
+/// What a descriptor of either format points to; `None` for an unknown revision.
+///
+/// # Safety
+///
+/// It is a descriptor.
+unsafe fn pointers(descriptor: *const SECURITY_DESCRIPTOR) -> Option<Pointers> {
+    // SAFETY: the caller's promise; both formats begin alike.
+    let head = unsafe { descriptor.cast::<[u8; 4]>().read() };
+    if u32::from(head[0]) != SECURITY_DESCRIPTOR_REVISION {
+        return None;
+    }
+    let control = u16::from_le_bytes([head[2], head[3]]);
+    let mut found = if control & SE_SELF_RELATIVE == 0 {
+        // SAFETY: the caller's promise: it is in pointers.
+        let absolute = unsafe { descriptor.read_unaligned() };
+        Pointers {
+            control,
+            owner: absolute.Owner,
+            group: absolute.Group,
+            sacl: absolute.Sacl,
+            dacl: absolute.Dacl,
+        }
+    } else {
+        // SAFETY: the caller's promise: it is in one piece.
+        let whole = unsafe {
+            descriptor
+                .cast::<SECURITY_DESCRIPTOR_RELATIVE>()
+                .read_unaligned()
+        };
+        let at = |offset: u32| {
+            if offset == 0 {
+                null_mut()
+            } else {
+                let begin = descriptor.cast_mut().cast::<u8>();
+                begin.wrapping_add(offset as usize).cast::<c_void>()
+            }
+        };
+        Pointers {
+            control,
+            owner: at(whole.Owner),
+            group: at(whole.Group),
+            sacl: at(whole.Sacl).cast(),
+            dacl: at(whole.Dacl).cast(),
+        }
+    };
+    if control & SE_SACL_PRESENT == 0 {
+        found.sacl = null_mut();
+    }
+    if control & SE_DACL_PRESENT == 0 {
+        found.dacl = null_mut();
+    }
+    Some(found)
+}
+
+/// The parts of a descriptor of either format; `None` if one of them is not valid.
+///
+/// # Safety
+///
+/// It is a descriptor, and so are its parts what they should be, as long as they are used.
+#[must_use]
+pub unsafe fn parts<'a>(descriptor: *const SECURITY_DESCRIPTOR) -> Option<Parts<'a>> {
+    // SAFETY: the caller's promise.
+    let at = unsafe { pointers(descriptor) }?;
+    // A part that is there must be valid.
+    let there = |null: bool, part: Option<&'a [u8]>| (null || part.is_some()).then_some(part);
+    Some(Parts {
+        control: at.control,
+        // SAFETY: the caller's promise.
+        owner: there(at.owner.is_null(), unsafe { sid::bytes(at.owner.cast()) })?,
+        // SAFETY: the caller's promise.
+        group: there(at.group.is_null(), unsafe { sid::bytes(at.group.cast()) })?,
+        // SAFETY: the caller's promise.
+        sacl: there(at.sacl.is_null(), unsafe { acl::valid(at.sacl) })?,
+        // SAFETY: the caller's promise.
+        dacl: there(at.dacl.is_null(), unsafe { acl::valid(at.dacl) })?,
+    })
+}
+
+/// A descriptor in pointers, to be changed.
+///
+/// # Safety
+///
+/// It is a descriptor that nobody else uses meanwhile.
+unsafe fn absolute<'a>(descriptor: Descriptor) -> Result<&'a mut SECURITY_DESCRIPTOR, NTSTATUS> {
+    // SAFETY: the caller's promise; both formats begin alike.
+    let head = unsafe { descriptor.cast::<[u8; 4]>().read() };
+    if u32::from(head[0]) != SECURITY_DESCRIPTOR_REVISION {
+        return Err(STATUS_UNKNOWN_REVISION);
+    }
+    if u16::from_le_bytes([head[2], head[3]]) & SE_SELF_RELATIVE != 0 {
+        return Err(STATUS_INVALID_SECURITY_DESCR);
+    }
+    // SAFETY: the caller's promise.
+    Ok(unsafe { &mut *descriptor })
+}
+
+const fn set(control: &mut u16, bit: u16, value: bool) {
+    if value {
+        *control |= bit;
+    } else {
+        *control &= !bit;
+    }
+}
+
+/// Gives a list, if there is one: whether, where, and whether by default.
+///
+/// # Safety
+///
+/// The results can be written.
+unsafe fn give_list(
+    control: u16,
+    (present, defaulted): (u16, u16),
+    list: *mut ACL,
+    is_present: *mut u8,
+    to: *mut *mut ACL,
+    is_defaulted: *mut u8,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { is_present.write((control & present != 0).into()) };
+    if control & present != 0 {
+        // SAFETY: the caller's promise.
+        unsafe { to.write(list) };
+        // SAFETY: the caller's promise.
+        unsafe { is_defaulted.write((control & defaulted != 0).into()) };
+    }
+}
+
+/// Gives an identifier, and if there is one, whether by default.
+///
+/// # Safety
+///
+/// The results can be written.
+unsafe fn give_sid(
+    control: u16,
+    defaulted: u16,
+    sid: *mut c_void,
+    to: *mut *mut c_void,
+    is_defaulted: *mut u8,
+) {
+    // SAFETY: the caller's promise.
+    unsafe { to.write(sid) };
+    if !sid.is_null() {
+        // SAFETY: the caller's promise.
+        unsafe { is_defaulted.write((control & defaulted != 0).into()) };
+    }
+}
+
+nt_export! {
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Makes a descriptor in pointers, which says nothing; `STATUS_UNKNOWN_REVISION`.
+    ///
+    /// Source: RtlCreateSecurityDescriptor.
+    ///
+    /// # Safety
+    ///
+    /// It is memory for one.
+    pub unsafe fn RtlCreateSecurityDescriptor(
+        descriptor: *mut SECURITY_DESCRIPTOR,
+        revision: u32,
+    ) -> NTSTATUS {
+        if revision != SECURITY_DESCRIPTOR_REVISION {
+            return STATUS_UNKNOWN_REVISION;
+        }
+        let value = SECURITY_DESCRIPTOR {
+            Revision: revision as u8,
+            Sbz1: 0,
+            Control: 0,
+            Owner: null_mut(),
+            Group: null_mut(),
+            Sacl: null_mut(),
+            Dacl: null_mut(),
+        };
+        // SAFETY: the caller's promise.
+        unsafe { descriptor.write(value) };
+        STATUS_SUCCESS
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Bytes that the descriptor and its parts take.
+    ///
+    /// Source: RtlLengthSecurityDescriptor.
+    ///
+    /// # Safety
+    ///
+    /// It is valid.
+    pub unsafe fn RtlLengthSecurityDescriptor(descriptor: *const SECURITY_DESCRIPTOR) -> u32 {
+        // SAFETY: the caller's promise.
+        let parts = unsafe { parts(descriptor) }.unwrap_or_default();
+        let head = if parts.control & SE_SELF_RELATIVE == 0 {
+            size_of::<SECURITY_DESCRIPTOR>()
+        } else {
+            relative::HEAD
+        };
+        (head + parts.length()) as u32
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Whether a descriptor and its parts are valid.
+    ///
+    /// Source: RtlValidSecurityDescriptor.
+    ///
+    /// # Safety
+    ///
+    /// It points to memory, and so do its parts.
+    pub unsafe fn RtlValidSecurityDescriptor(descriptor: *const SECURITY_DESCRIPTOR) -> u8 {
+        // SAFETY: the caller's promise.
+        unsafe { parts(descriptor) }.is_some().into()
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Has a descriptor in pointers point to a discretionary list, or to none.
+    /// `STATUS_UNKNOWN_REVISION`; `STATUS_INVALID_SECURITY_DESCR` if it is in one piece.
+    ///
+    /// Source: RtlSetDaclSecurityDescriptor.
+    ///
+    /// # Safety
+    ///
+    /// It is a descriptor; the list stays as long as it is used.
+    pub unsafe fn RtlSetDaclSecurityDescriptor(
+        descriptor: *mut SECURITY_DESCRIPTOR,
+        present: u8,
+        dacl: *mut ACL,
+        defaulted: u8,
+    ) -> NTSTATUS {
+        // SAFETY: the caller's promise.
+        let descriptor = match unsafe { absolute(descriptor) } {
+            Ok(descriptor) => descriptor,
+            Err(status) => return status,
+        };
+        set(&mut descriptor.Control, SE_DACL_PRESENT, present != 0);
+        if present != 0 {
+            set(&mut descriptor.Control, SE_DACL_DEFAULTED, defaulted != 0);
+            descriptor.Dacl = dacl;
+        }
+        STATUS_SUCCESS
+    }
+
+    irql: PASSIVE_LEVEL..=APC_LEVEL;
+    /// Has a descriptor in pointers point to an owner, or to none; statuses as above.
+    ///
+    /// Source: RtlSetOwnerSecurityDescriptor.
+    ///
+    /// # Safety
+    ///
+    /// It is a descriptor; the owner stays as long as it is used.
+    pub unsafe fn RtlSetOwnerSecurityDescriptor(
+        descriptor: *mut SECURITY_DESCRIPTOR,
+        owner: *mut c_void,
+        defaulted: u8,
+    ) -> NTSTATUS {
+        // SAFETY: the caller's promise.
+        let descriptor = match unsafe { absolute(descriptor) } {
+            Ok(descriptor) => descriptor,
+            Err(status) => return status,
+        };
+        descriptor.Owner = owner;
+        set(&mut descriptor.Control, SE_OWNER_DEFAULTED, defaulted != 0);
+        STATUS_SUCCESS
+    }
+
+    irql: PASSIVE_LEVEL..=APC_LEVEL;
+    /// Has a descriptor in pointers point to a primary group, or to none; statuses as above.
+    ///
+    /// Source: RtlSetGroupSecurityDescriptor.
+    ///
+    /// # Safety
+    ///
+    /// It is a descriptor; the group stays as long as it is used.
+    pub unsafe fn RtlSetGroupSecurityDescriptor(
+        descriptor: *mut SECURITY_DESCRIPTOR,
+        group: *mut c_void,
+        defaulted: u8,
+    ) -> NTSTATUS {
+        // SAFETY: the caller's promise.
+        let descriptor = match unsafe { absolute(descriptor) } {
+            Ok(descriptor) => descriptor,
+            Err(status) => return status,
+        };
+        descriptor.Group = group;
+        set(&mut descriptor.Control, SE_GROUP_DEFAULTED, defaulted != 0);
+        STATUS_SUCCESS
+    }
+
+    irql: PASSIVE_LEVEL..=APC_LEVEL;
+    /// Where the discretionary list is, if there is one; `STATUS_UNKNOWN_REVISION`.
+    ///
+    /// Source: RtlGetDaclSecurityDescriptor.
+    ///
+    /// # Safety
+    ///
+    /// It is a descriptor; the results can be written.
+    pub unsafe fn RtlGetDaclSecurityDescriptor(
+        descriptor: *const SECURITY_DESCRIPTOR,
+        present: *mut u8,
+        dacl: *mut *mut ACL,
+        defaulted: *mut u8,
+    ) -> NTSTATUS {
+        // SAFETY: the caller's promise.
+        let Some(at) = (unsafe { pointers(descriptor) }) else {
+            return STATUS_UNKNOWN_REVISION;
+        };
+        let bits = (SE_DACL_PRESENT, SE_DACL_DEFAULTED);
+        // SAFETY: the caller's promise.
+        unsafe { give_list(at.control, bits, at.dacl, present, dacl, defaulted) };
+        STATUS_SUCCESS
+    }
+
+    irql: PASSIVE_LEVEL..=APC_LEVEL;
+    /// Where the system list is, if there is one; `STATUS_UNKNOWN_REVISION`.
+    ///
+    /// Source: RtlGetSaclSecurityDescriptor.
+    ///
+    /// # Safety
+    ///
+    /// It is a descriptor; the results can be written.
+    pub unsafe fn RtlGetSaclSecurityDescriptor(
+        descriptor: *const SECURITY_DESCRIPTOR,
+        present: *mut u8,
+        sacl: *mut *mut ACL,
+        defaulted: *mut u8,
+    ) -> NTSTATUS {
+        // SAFETY: the caller's promise.
+        let Some(at) = (unsafe { pointers(descriptor) }) else {
+            return STATUS_UNKNOWN_REVISION;
+        };
+        let bits = (SE_SACL_PRESENT, SE_SACL_DEFAULTED);
+        // SAFETY: the caller's promise.
+        unsafe { give_list(at.control, bits, at.sacl, present, sacl, defaulted) };
+        STATUS_SUCCESS
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Where the owner is, or null; `STATUS_UNKNOWN_REVISION`.
+    ///
+    /// Source: RtlGetOwnerSecurityDescriptor.
+    ///
+    /// # Safety
+    ///
+    /// It is a descriptor; the results can be written.
+    pub unsafe fn RtlGetOwnerSecurityDescriptor(
+        descriptor: *const SECURITY_DESCRIPTOR,
+        owner: *mut *mut c_void,
+        defaulted: *mut u8,
+    ) -> NTSTATUS {
+        // SAFETY: the caller's promise.
+        let Some(at) = (unsafe { pointers(descriptor) }) else {
+            return STATUS_UNKNOWN_REVISION;
+        };
+        // SAFETY: the caller's promise.
+        unsafe { give_sid(at.control, SE_OWNER_DEFAULTED, at.owner, owner, defaulted) };
+        STATUS_SUCCESS
+    }
+
+    irql: PASSIVE_LEVEL..=APC_LEVEL;
+    /// Where the primary group is, or null; `STATUS_UNKNOWN_REVISION`.
+    ///
+    /// Source: RtlGetGroupSecurityDescriptor.
+    ///
+    /// # Safety
+    ///
+    /// It is a descriptor; the results can be written.
+    pub unsafe fn RtlGetGroupSecurityDescriptor(
+        descriptor: *const SECURITY_DESCRIPTOR,
+        group: *mut *mut c_void,
+        defaulted: *mut u8,
+    ) -> NTSTATUS {
+        // SAFETY: the caller's promise.
+        let Some(at) = (unsafe { pointers(descriptor) }) else {
+            return STATUS_UNKNOWN_REVISION;
+        };
+        // SAFETY: the caller's promise.
+        unsafe { give_sid(at.control, SE_GROUP_DEFAULTED, at.group, group, defaulted) };
+        STATUS_SUCCESS
+    }
+
+    irql: PASSIVE_LEVEL..=APC_LEVEL;
+    /// Writes a descriptor in pointers as one in one piece. `STATUS_BAD_DESCRIPTOR_FORMAT` if it
+    /// is so already; `STATUS_BUFFER_TOO_SMALL`, and how long it must be.
+    ///
+    /// Source: RtlAbsoluteToSelfRelativeSD.
+    ///
+    /// # Safety
+    ///
+    /// It is a descriptor; there are as many bytes as the length says.
+    pub unsafe fn RtlAbsoluteToSelfRelativeSD(
+        descriptor: *const SECURITY_DESCRIPTOR,
+        to: *mut u8,
+        length: *mut u32,
+    ) -> NTSTATUS {
+        // SAFETY: the caller's promise.
+        let parts = match unsafe { parts(descriptor) } {
+            Some(parts) if parts.control & SE_SELF_RELATIVE == 0 => parts,
+            _ => return STATUS_BAD_DESCRIPTOR_FORMAT,
+        };
+        let needed = relative::HEAD + parts.length();
+        // SAFETY: the caller's promise.
+        let room = unsafe { length.replace(needed as u32) };
+        if needed > room as usize {
+            return STATUS_BUFFER_TOO_SMALL;
+        }
+        // SAFETY: the caller's promise.
+        parts.write(unsafe { core::slice::from_raw_parts_mut(to, needed) });
+        STATUS_SUCCESS
+    }
+
+    irql: PASSIVE_LEVEL..=APC_LEVEL;
+    /// Writes a descriptor in one piece as one in pointers, each of its parts to a place of its
+    /// own. `STATUS_BAD_DESCRIPTOR_FORMAT` if it is not in one piece; `STATUS_BUFFER_TOO_SMALL`,
+    /// and how long each must be.
+    ///
+    /// Source: RtlSelfRelativeToAbsoluteSD.
+    ///
+    /// # Safety
+    ///
+    /// It is a descriptor; there are as many bytes as each length says.
+    pub unsafe fn RtlSelfRelativeToAbsoluteSD(
+        from: *const SECURITY_DESCRIPTOR,
+        to: *mut SECURITY_DESCRIPTOR,
+        size: *mut u32,
+        dacl: *mut ACL,
+        dacl_size: *mut u32,
+        sacl: *mut ACL,
+        sacl_size: *mut u32,
+        owner: *mut c_void,
+        owner_size: *mut u32,
+        group: *mut c_void,
+        group_size: *mut u32,
+    ) -> NTSTATUS {
+        // SAFETY: the caller's promise.
+        let parts = match unsafe { parts(from) } {
+            Some(parts) if parts.control & SE_SELF_RELATIVE != 0 => parts,
+            _ => return STATUS_BAD_DESCRIPTOR_FORMAT,
+        };
+        let pieces = [
+            (parts.dacl, dacl.cast::<u8>(), dacl_size),
+            (parts.sacl, sacl.cast(), sacl_size),
+            (parts.owner, owner.cast(), owner_size),
+            (parts.group, group.cast(), group_size),
+        ];
+        let whole = size_of::<SECURITY_DESCRIPTOR>() as u32;
+        // SAFETY: the caller's promise.
+        let mut fits = unsafe { size.replace(whole) } >= whole;
+        for (part, _, room) in &pieces {
+            let needed = part.map_or(0, <[u8]>::len) as u32;
+            // SAFETY: the caller's promise.
+            fits &= unsafe { room.replace(needed) } >= needed;
+        }
+        if !fits {
+            return STATUS_BUFFER_TOO_SMALL;
+        }
+        let place = |(part, place, _): &(Option<&[u8]>, *mut u8, *mut u32)| {
+            let Some(part) = part else {
+                return null_mut();
+            };
+            // SAFETY: there is room for it.
+            unsafe { place.copy_from(part.as_ptr(), part.len()) };
+            *place
+        };
+        let value = SECURITY_DESCRIPTOR {
+            Revision: SECURITY_DESCRIPTOR_REVISION as u8,
+            Sbz1: 0,
+            Control: parts.control & !SE_SELF_RELATIVE,
+            Dacl: place(&pieces[0]).cast(),
+            Sacl: place(&pieces[1]).cast(),
+            Owner: place(&pieces[2]).cast(),
+            Group: place(&pieces[3]).cast(),
+        };
+        // SAFETY: the caller's promise.
+        unsafe { to.write(value) };
+        STATUS_SUCCESS
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::rtl::security::relative::SeValidSecurityDescriptor;
+
+    const OWNER: [u32; 3] = [0x0101, 0x0500_0000, 18];
+    const LIST: [u32; 3] = [0x000c_0002, 0, 0];
+
+    fn empty() -> SECURITY_DESCRIPTOR {
+        let mut made = core::mem::MaybeUninit::uninit();
+        // SAFETY: the test's own.
+        let status = unsafe { RtlCreateSecurityDescriptor(made.as_mut_ptr(), 1) };
+        assert_eq!(status, STATUS_SUCCESS);
+        // SAFETY: it was made.
+        unsafe { made.assume_init() }
+    }
+
+    /// Whether there is a list, which, and whether by default.
+    fn dacl(of: *const SECURITY_DESCRIPTOR) -> (u8, *mut ACL, u8) {
+        let (mut present, mut list, mut defaulted) = (9, null_mut(), 9);
+        let (a, b, c) = (&raw mut present, &raw mut list, &raw mut defaulted);
+        // SAFETY: the test's own.
+        let status = unsafe { RtlGetDaclSecurityDescriptor(of, a, b, c) };
+        assert_eq!(status, STATUS_SUCCESS);
+        (present, list, defaulted)
+    }
+
+    fn owner(of: *const SECURITY_DESCRIPTOR) -> (*mut c_void, u8) {
+        let (mut owner, mut defaulted) = (null_mut(), 9);
+        // SAFETY: the test's own.
+        let status =
+            unsafe { RtlGetOwnerSecurityDescriptor(of, &raw mut owner, &raw mut defaulted) };
+        assert_eq!(status, STATUS_SUCCESS);
+        (owner, defaulted)
+    }
+
+    #[test]
+    fn no_list_is_not_a_list_without_restrictions() {
+        let mut made = empty();
+        assert_eq!(dacl(&raw const made), (0, null_mut(), 9));
+        // SAFETY: the test's own.
+        unsafe { RtlSetDaclSecurityDescriptor(&raw mut made, 1, null_mut(), 1) };
+        assert_eq!(dacl(&raw const made), (1, null_mut(), 1));
+        let list = LIST.as_ptr().cast_mut().cast();
+        // SAFETY: the test's own.
+        unsafe { RtlSetDaclSecurityDescriptor(&raw mut made, 1, list, 0) };
+        assert_eq!(dacl(&raw const made), (1, list, 0));
+        // SAFETY: the test's own.
+        unsafe { RtlSetDaclSecurityDescriptor(&raw mut made, 0, list, 0) };
+        assert_eq!(dacl(&raw const made).0, 0);
+    }
+
+    #[test]
+    fn an_owner_is_pointed_to() {
+        let mut made = empty();
+        assert_eq!(owner(&raw const made), (null_mut(), 9));
+        let sid = OWNER.as_ptr().cast_mut().cast();
+        // SAFETY: the test's own.
+        unsafe { RtlSetOwnerSecurityDescriptor(&raw mut made, sid, 1) };
+        assert_eq!(owner(&raw const made), (sid, 1));
+        // SAFETY: the test's own.
+        assert_eq!(unsafe { RtlValidSecurityDescriptor(&raw const made) }, 1);
+        made.Owner = LIST.as_ptr().cast_mut().cast();
+        // SAFETY: the test's own.
+        assert_eq!(unsafe { RtlValidSecurityDescriptor(&raw const made) }, 0);
+    }
+
+    #[test]
+    fn a_descriptor_becomes_one_in_one_piece_and_comes_back() {
+        let mut made = empty();
+        let list = LIST.as_ptr().cast_mut().cast();
+        let sid = OWNER.as_ptr().cast_mut().cast();
+        // SAFETY: the test's own.
+        unsafe { RtlSetDaclSecurityDescriptor(&raw mut made, 1, list, 0) };
+        // SAFETY: the test's own.
+        unsafe { RtlSetOwnerSecurityDescriptor(&raw mut made, sid, 0) };
+        // SAFETY: the test's own.
+        unsafe { RtlSetGroupSecurityDescriptor(&raw mut made, sid, 1) };
+        // SAFETY: the test's own.
+        let length = unsafe { RtlLengthSecurityDescriptor(&raw const made) };
+        assert_eq!(length, 40 + 36);
+        let mut bytes = [0_u64; 8];
+        let at = bytes.as_mut_ptr().cast::<u8>();
+        let mut room = 55;
+        for expected in [STATUS_BUFFER_TOO_SMALL, STATUS_SUCCESS] {
+            // SAFETY: the test's own.
+            let status = unsafe { RtlAbsoluteToSelfRelativeSD(&raw const made, at, &raw mut room) };
+            assert_eq!((status, room), (expected, 56));
+        }
+        // SAFETY: the test's own.
+        assert_eq!(unsafe { SeValidSecurityDescriptor(56, at) }, 1);
+        let whole = at.cast::<SECURITY_DESCRIPTOR>();
+        // SAFETY: the test's own.
+        assert_eq!(unsafe { RtlLengthSecurityDescriptor(whole) }, 56);
+        // SAFETY: the test's own.
+        let status = unsafe { RtlAbsoluteToSelfRelativeSD(whole, at, &raw mut room) };
+        assert_eq!(status, STATUS_BAD_DESCRIPTOR_FORMAT);
+        // SAFETY: the test's own.
+        let status = unsafe { RtlSetOwnerSecurityDescriptor(whole, sid, 0) };
+        assert_eq!(status, STATUS_INVALID_SECURITY_DESCR);
+
+        let mut back = empty();
+        let (mut d, mut s, mut o, mut g) = ([0_u32; 3], [0_u32; 3], [0_u32; 3], [0_u32; 3]);
+        let mut sizes = [40, 12, 0, 11, 12];
+        for expected in [STATUS_BUFFER_TOO_SMALL, STATUS_SUCCESS] {
+            let [size, ds, ss, os, gs] = sizes.each_mut().map(core::ptr::from_mut);
+            let (d, s) = (d.as_mut_ptr().cast(), s.as_mut_ptr().cast());
+            let (o, g) = (o.as_mut_ptr().cast(), g.as_mut_ptr().cast());
+            // SAFETY: the test's own.
+            let status = unsafe {
+                RtlSelfRelativeToAbsoluteSD(whole, &raw mut back, size, d, ds, s, ss, o, os, g, gs)
+            };
+            assert_eq!((status, sizes), (expected, [40, 12, 0, 12, 12]));
+        }
+        assert_eq!((d, o, g), (LIST, OWNER, OWNER));
+        assert_eq!(dacl(&raw const back), (1, d.as_mut_ptr().cast(), 0));
+        assert_eq!(owner(&raw const back), (o.as_mut_ptr().cast(), 0));
+        assert_eq!(back.Control, made.Control);
+        assert!(back.Sacl.is_null());
+    }
+}
