@@ -43,7 +43,6 @@ pub mod ob;
 mod panic;
 pub mod pe;
 pub mod pnp;
-#[cfg(target_os = "none")]
 pub mod po;
 #[cfg(target_os = "none")]
 pub mod ps;
@@ -53,6 +52,5 @@ pub mod rtl;
 pub mod selftest;
 #[cfg(target_os = "none")]
 pub mod system;
-#[cfg(target_os = "none")]
 pub mod transport;
 pub mod verifier;

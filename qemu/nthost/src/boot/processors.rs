@@ -5,6 +5,7 @@
 
 use core::sync::atomic::{AtomicU32, Ordering};
 
+use super::order;
 use crate::{
     hal::{acpi, apic, time},
     ke::{
@@ -50,17 +51,9 @@ pub fn start_all() {
     let target = physical(TRAMPOLINE as u64);
     // SAFETY: the firmware has left the page, and nobody else has it.
     unsafe { target.copy_from_nonoverlapping(&raw const ap_start, length) };
-    let mut others: alloc::vec::Vec<_> = tables
-        .madt
-        .processors
-        .iter()
-        .map(|processor| processor.id)
-        .filter(|&id| id != boot_apic)
-        .collect();
-    // Processors of a node get neighbouring numbers, the boot processor's node the first.
     let node_of = |id| tables.srat.node_of_processor(id);
-    let boot_node = node_of(boot_apic);
-    others.sort_by_key(|&id| (node_of(id) != boot_node, node_of(id), id));
+    let ids = tables.madt.processors.iter().map(|processor| processor.id);
+    let others = order::behind_boot_processor(boot_apic, ids, node_of);
     let nodes: alloc::vec::Vec<_> = core::iter::once(boot_apic)
         .chain(others.iter().copied())
         .map(node_of)

@@ -1,7 +1,11 @@
 //! The boot processor's way to the first thread: memory, interrupts, processors, in that order.
 
 use super::{processors, start_info};
-use crate::{hal, ke, mm, verifier};
+use crate::{
+    hal, ke,
+    mm::{self, paging::physical},
+    verifier,
+};
 
 /// Where the boot processor arrives in 64-bit mode, on the boot stack, with the first 4 GiB
 /// mapped at the physical map's base and interrupts off.
@@ -12,8 +16,11 @@ use crate::{hal, ke, mm, verifier};
 #[unsafe(no_mangle)]
 unsafe extern "C" fn boot_main(start_info: u64) -> ! {
     hal::serial::initialize();
-    // SAFETY: the loader's structure lies in the first 4 GiB, and nobody has written there.
-    let info = unsafe { start_info::read(start_info) };
+    let info = start_info::read(start_info, |address| {
+        // SAFETY: what the loader's structures say lies in the first 4 GiB, which the physical
+        // map covers from the start, and nobody has written there.
+        unsafe { physical(address).read() }
+    });
     ke::pcr::initialize_boot_processor();
     ke::trap::initialize_processor();
     mm::phys::initialize(&info);

@@ -2,14 +2,14 @@
 //!
 //! Source: Intel 82093AA data sheet.
 
-use super::acpi;
+use super::{
+    acpi,
+    redirection::{self, MASKED, entry, registers},
+};
 use crate::{ke::lock::HighLock, mm::paging::physical};
 
 /// Protects the pair of registers through which all others are reached.
 static REGISTERS: HighLock<()> = HighLock::new(());
-
-const REDIRECTION: u32 = 0x10;
-const MASKED: u32 = 1 << 16;
 
 fn access<T>(base: u64, register: u32, operation: impl FnOnce(*mut u32) -> T) -> T {
     let _guard = REGISTERS.lock();
@@ -32,45 +32,43 @@ fn read(base: u64, register: u32) -> u32 {
 }
 
 fn pins(base: u64) -> u32 {
-    ((read(base, 1) >> 16) & 0xff) + 1
+    redirection::pins(read(base, 1))
 }
 
 /// Masks every line.
 pub fn initialize() {
     for controller in &acpi::tables().madt.io_apics {
         for pin in 0..pins(controller.address) {
-            write(controller.address, REDIRECTION + 2 * pin, MASKED);
+            write(controller.address, registers(pin)[0], MASKED);
         }
     }
 }
 
 fn find(interrupt: u32) -> Option<(u64, u32)> {
     acpi::tables().madt.io_apics.iter().find_map(|controller| {
-        let pin = interrupt.checked_sub(controller.first_interrupt)?;
-        (pin < pins(controller.address)).then_some((controller.address, pin))
+        let pins = pins(controller.address);
+        let pin = redirection::pin(interrupt, controller.first_interrupt, pins)?;
+        Some((controller.address, pin))
     })
 }
 
-/// Sends a line to a processor as a vector. PCI's lines are level-triggered and active low.
-/// Says whether there is such a line.
+/// Sends a line to a processor as a vector. Says whether there is such a line.
 #[must_use]
 pub fn route(interrupt: u32, vector: u8, apic: u32, level_triggered: bool) -> bool {
     let Some((base, pin)) = find(interrupt) else {
         return false;
     };
-    let trigger = if level_triggered {
-        (1 << 15) | (1 << 13)
-    } else {
-        0
-    };
-    write(base, REDIRECTION + 2 * pin + 1, apic << 24);
-    write(base, REDIRECTION + 2 * pin, u32::from(vector) | trigger);
+    let [lower, upper] = registers(pin);
+    let [what, whom] = entry(vector, apic, level_triggered);
+    // The processor first: with the other half the line is heeded.
+    write(base, upper, whom);
+    write(base, lower, what);
     true
 }
 
 /// Masks a line.
 pub fn mask(interrupt: u32) {
     if let Some((base, pin)) = find(interrupt) {
-        write(base, REDIRECTION + 2 * pin, MASKED);
+        write(base, registers(pin)[0], MASKED);
     }
 }

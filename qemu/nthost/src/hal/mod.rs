@@ -14,6 +14,8 @@ pub mod ioapic;
 pub mod pci;
 #[cfg(target_os = "none")]
 pub mod port;
+pub mod rate;
+pub mod redirection;
 #[cfg(target_os = "none")]
 pub mod serial;
 #[cfg(target_os = "none")]

@@ -5,7 +5,7 @@
 //! Priority". Simplified: an MSI capability gets one message however many it could send;
 //! MSI-X gets as many as its table holds, up to the registry's limit.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::vec::Vec;
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use nthost_nt::status::{NTSTATUS, STATUS_INSUFFICIENT_RESOURCES};
@@ -13,8 +13,8 @@ use nthost_nt::status::{NTSTATUS, STATUS_INSUFFICIENT_RESOURCES};
 use super::{
     affinity::{Policy, Processor, choose},
     keys,
+    line::{Lines, at_root, message_count},
     node::Node,
-    pci::msi::Capability,
     resource::{Affinity, Interrupts, Resources, Vector},
 };
 use crate::{
@@ -23,16 +23,8 @@ use crate::{
     verifier::breakpoint,
 };
 
-/// A line in use.
-#[derive(Clone, Copy, Debug)]
-struct Line {
-    vector: Vector,
-    /// How many devices it is assigned to.
-    devices: u32,
-}
-
-/// The lines in use: devices share them, and a line has one vector. A leaf.
-static LINES: SpinLock<BTreeMap<u32, Line>> = SpinLock::new(BTreeMap::new());
+/// The lines in use. A leaf.
+static LINES: SpinLock<Lines> = SpinLock::new(Lines::new());
 /// Spreads interrupts over the processors that may take them.
 static TURN: AtomicU32 = AtomicU32::new(0);
 
@@ -90,12 +82,7 @@ pub fn assign(node: &Node) -> Result<Resources, NTSTATUS> {
     let interrupts = match (node.function.messages, node.function.header.pin) {
         (Some(capability), _) if allowed => {
             let limit = keys::device_parameter(node, KEY, "MessageNumberLimit");
-            let limit = limit.and_then(|limit| u16::try_from(limit).ok());
-            let possible = match capability {
-                Capability::Msi { .. } => 1,
-                Capability::MsiX { messages, .. } => messages,
-            };
-            messages(node, possible.min(limit.unwrap_or(possible)).max(1))?
+            messages(node, message_count(capability, limit))?
         }
         (_, Some(pin)) => line(node, pin)?,
         _ => Interrupts::None,
@@ -117,20 +104,14 @@ fn messages(node: &Node, count: u16) -> Result<Interrupts, NTSTATUS> {
 }
 
 fn line(node: &Node, pin: u8) -> Result<Interrupts, NTSTATUS> {
-    let slots = &node.function.way.slots;
-    let (&root, below) = slots.split_last().unwrap_or((&0, &[]));
-    // Each bridge turns the pins by the number of the device behind it.
-    let pin = below.iter().fold(pin, |pin, slot| (pin + (slot >> 3)) % 4);
-    let line = interrupt::line_of(root >> 3, pin);
-    let mut lines = LINES.lock();
-    if let Some(known) = lines.get_mut(&line) {
-        known.devices += 1;
-        let vector = known.vector;
+    let (device, pin) = at_root(&node.function.way.slots, pin);
+    let line = interrupt::line_of(device, pin);
+    let known = LINES.lock().share(line);
+    if let Some(vector) = known {
         return Ok(Interrupts::Line { line, vector });
     }
-    drop(lines);
     let vector = new_vector(node)?;
-    LINES.lock().insert(line, Line { vector, devices: 1 });
+    LINES.lock().begin(line, vector);
     Ok(Interrupts::Line { line, vector })
 }
 
@@ -144,16 +125,9 @@ pub fn release(resources: &Resources) {
             }
         }
         Interrupts::Line { line, .. } => {
-            let mut lines = LINES.lock();
-            let Some(known) = lines.get_mut(line) else {
-                return;
-            };
-            known.devices -= 1;
-            if known.devices == 0 {
-                let vector = known.vector.vector;
-                lines.remove(line);
-                drop(lines);
-                interrupt::free_vector(vector);
+            let unused = LINES.lock().release(*line);
+            if let Some(vector) = unused {
+                interrupt::free_vector(vector.vector);
             }
         }
     }

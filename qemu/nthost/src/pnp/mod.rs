@@ -1,6 +1,7 @@
 //! Plug and play.
 
 pub mod affinity;
+pub mod line;
 pub mod numa;
 pub mod pci;
 pub mod resource;

@@ -9,12 +9,15 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use core::{
     mem::size_of,
     ptr::null_mut,
-    sync::atomic::{AtomicBool, AtomicU32, Ordering},
+    sync::atomic::{AtomicBool, Ordering},
 };
 
 use nthost_nt::io::{device::DEVICE_OBJECT, major::IRP_MN_SET_POWER};
 
-use super::irp::{self, State};
+use super::{
+    idle_counter::{Counter, seconds},
+    irp::{self, State},
+};
 use crate::{
     ex::worker::{self, Queue},
     io::guarded,
@@ -24,22 +27,8 @@ use crate::{
 
 /// Units of 100 ns in a second.
 const SECOND: u64 = 10_000_000;
-/// The time-out that stands for the policy of the device's class.
-const OF_CLASS: u32 = u32::MAX;
-/// The classes that have one: `FILE_DEVICE_DISK`, `FILE_DEVICE_MASS_STORAGE`.
+/// The classes that have a policy: `FILE_DEVICE_DISK`, `FILE_DEVICE_MASS_STORAGE`.
 const CLASSES: [u32; 2] = [0x07, 0x2d];
-/// That policy, in seconds: what Windows sets for disks at first when it is plugged in.
-const CLASS_TIME: u32 = 20 * 60;
-
-/// What the driver gets a pointer to. PoSetDeviceBusy, a macro, writes zero to the first field.
-#[repr(C)]
-struct Counter {
-    /// Seconds since the device was last busy.
-    idle: AtomicU32,
-    /// How often it was said to be busy until further notice.
-    busy: AtomicU32,
-}
-
 /// A device that is watched.
 #[derive(Clone, Copy, Debug)]
 struct Watched {
@@ -79,10 +68,7 @@ fn count(_argument: usize) {
     for (&device, watched) in watched.iter() {
         // SAFETY: the counter is there as long as the device is watched.
         let counter = unsafe { &*watched.counter };
-        // Relaxed: a counter that is a moment old makes no difference.
-        if counter.busy.load(Ordering::Relaxed) != 0 {
-            counter.idle.store(0, Ordering::Relaxed);
-        } else if counter.idle.fetch_add(1, Ordering::Relaxed) + 1 == watched.limit {
+        if counter.count(watched.limit) {
             let device: *mut DEVICE_OBJECT = core::ptr::with_exposed_provenance_mut(device);
             object::reference(device.cast());
             idle.push((device.expose_provenance(), watched.state));
@@ -117,15 +103,6 @@ pub fn forget(device: *mut DEVICE_OBJECT) {
     let watched = WATCHED.lock().remove(&device.addr());
     if let Some(watched) = watched {
         guarded::free(watched.counter.cast());
-    }
-}
-
-/// Seconds of a time-out for a device; none for one that cannot be.
-const fn seconds(time: u32, has_class: bool) -> Option<u32> {
-    match (time, has_class) {
-        (OF_CLASS, true) => Some(CLASS_TIME),
-        (OF_CLASS, false) => None,
-        _ => Some(time),
     }
 }
 
@@ -194,7 +171,7 @@ nt_export! {
     /// A pointer that PoRegisterDeviceForIdleDetection gave.
     pub unsafe fn PoSetDeviceBusyEx(pointer: *mut u32) {
         // SAFETY: the caller's promise.
-        unsafe { counter(pointer) }.idle.store(0, Ordering::Relaxed);
+        unsafe { counter(pointer) }.set_busy();
     }
 
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;
@@ -207,9 +184,7 @@ nt_export! {
     /// A pointer that PoRegisterDeviceForIdleDetection gave.
     pub unsafe fn PoStartDeviceBusy(pointer: *mut u32) {
         // SAFETY: the caller's promise.
-        let counter = unsafe { counter(pointer) };
-        counter.busy.fetch_add(1, Ordering::Relaxed);
-        counter.idle.store(0, Ordering::Relaxed);
+        unsafe { counter(pointer) }.start();
     }
 
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;
@@ -222,9 +197,6 @@ nt_export! {
     /// A pointer that PoRegisterDeviceForIdleDetection gave, after PoStartDeviceBusy.
     pub unsafe fn PoEndDeviceBusy(pointer: *mut u32) {
         // SAFETY: the caller's promise.
-        let counter = unsafe { counter(pointer) };
-        counter.idle.store(0, Ordering::Relaxed);
-        // Release: whoever sees that it is busy no more sees it idle for no time.
-        counter.busy.fetch_sub(1, Ordering::Release);
+        unsafe { counter(pointer) }.end();
     }
 }

@@ -77,7 +77,7 @@ unsafe extern "win64" fn wake(
     _argument1: *mut c_void,
     _argument2: *mut c_void,
 ) {
-    super::wake();
+    super::queue::wake();
 }
 
 /// Where memory of a device is seen.
