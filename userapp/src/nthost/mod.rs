@@ -108,6 +108,48 @@ impl NtHost {
     pub fn open(&self, path: &str, access: Access) -> Result<Arc<NtFile>, Error> {
         NtFile::open(&self.connection, path, access)
     }
+
+    /// Reads the process's memory, whoever put it there.
+    ///
+    /// # Errors
+    ///
+    /// Where it is not readable.
+    pub fn read_memory(&self, address: u64, length: u32) -> Result<Vec<u8>, Error> {
+        let operation = "reading the process's memory";
+        let status = self.call(operation, |id| ProcessRequest::ReadMemory {
+            id,
+            address,
+            length,
+        })?;
+        Ok(success(operation, status)?.data)
+    }
+
+    /// Writes the process's memory.
+    ///
+    /// # Errors
+    ///
+    /// Where it is not writable.
+    pub fn write_memory(&self, address: u64, data: &[u8]) -> Result<(), Error> {
+        let operation = "writing the process's memory";
+        let data = data.to_vec();
+        let status = self.call(operation, |id| ProcessRequest::WriteMemory {
+            id,
+            address,
+            data,
+        })?;
+        success(operation, status).map(|_| ())
+    }
+
+    /// Gives memory of the process back that begins at this address.
+    ///
+    /// # Errors
+    ///
+    /// Where nothing of its own begins.
+    pub fn free_memory(&self, address: u64) -> Result<(), Error> {
+        let operation = "freeing memory";
+        let status = self.call(operation, |id| ProcessRequest::FreeMemory { id, address })?;
+        success(operation, status).map(|_| ())
+    }
 }
 
 /// A GUID as it lies in memory.

@@ -155,6 +155,22 @@ impl CallerFrame {
         self.return_address
     }
 
+    /// An argument that the caller left on its stack: the fifth is number 4.
+    ///
+    /// # Safety
+    ///
+    /// The routine has that many.
+    #[must_use]
+    pub unsafe fn stack_argument(&self, number: usize) -> u64 {
+        // SAFETY: the caller's stack is behind its registers: the home space of the four
+        // arguments in registers, then the others.
+        let behind = unsafe { core::ptr::from_ref(self).add(1) }.cast::<u64>();
+        // SAFETY: as above.
+        let argument = unsafe { behind.add(number) };
+        // SAFETY: as above.
+        unsafe { argument.read() }
+    }
+
     /// The caller's registers after the call.
     fn registers(&self) -> Registers {
         let behind = core::ptr::from_ref(self) as u64 + size_of::<Self>() as u64;
@@ -204,7 +220,8 @@ macro_rules! raising_export {
         $(#[$meta:meta])*
         pub unsafe fn $name:ident(
             $first:ident: $first_type:ty, $second:ident: $second_type:ty,
-            $third:ident: $third_type:ty $(, $fourth:ident: $fourth_type:ty)?; $caller:ident
+            $third:ident: $third_type:ty $(, $fourth:ident: $fourth_type:ty)?
+            $(=> $($more:ident: $more_type:ty),+)?; $caller:ident
         ) $(-> $return:ty)? $body:block
     )*) => { $(
         naked! {
@@ -213,6 +230,7 @@ macro_rules! raising_export {
             pub unsafe extern "win64" fn $name(
                 $first: $first_type, $second: $second_type, $third: $third_type,
                 $($fourth: $fourth_type,)?
+                $($($more: $more_type,)+)?
             ) $(-> $return)? {
                 "push rbp", "push rbx", "push rsi", "push rdi",
                 "push r12", "push r13", "push r14", "push r15",

@@ -17,7 +17,10 @@ use super::{
     paging::{self, Access, physical},
     phys::{self, Request},
 };
-use crate::{boot::pvh, ke::lock::HighLock};
+use crate::{
+    boot::pvh,
+    ke::{lock::HighLock, thread},
+};
 
 /// The lowest address that a process can have memory at (`MmLowestUserAddress`).
 pub const LOWEST_USER_ADDRESS: u64 = 0x1_0000;
@@ -34,10 +37,62 @@ pub struct AddressSpace {
 
 #[derive(Debug, Default)]
 struct Inner {
-    /// By address: the pages of each allocation.
-    allocations: BTreeMap<u64, Vec<u64>>,
-    /// Table pages of the lower half.
+    /// By address; they do not overlap.
+    regions: BTreeMap<u64, Region>,
+    /// Where the next region is looked for whose address nobody chooses.
     next: u64,
+}
+
+/// Memory of a process: addresses that belong together.
+#[derive(Debug)]
+struct Region {
+    /// The physical pages, in the order of their addresses.
+    frames: Vec<u64>,
+    /// They are the process's, and go with it; otherwise somebody else's that it sees.
+    own: bool,
+}
+
+/// Why a region was not made.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RegionError {
+    /// No physical memory, or no addresses.
+    NoMemory,
+    /// The process has something there, or cannot have anything.
+    Conflict,
+}
+
+impl Inner {
+    /// Whether nothing is at these addresses, which a process can have.
+    fn is_free(&self, address: u64, pages: u64) -> bool {
+        let end = pages
+            .checked_mul(PAGE_SIZE)
+            .and_then(|length| address.checked_add(length));
+        let Some(end) = end.filter(|&end| end <= USER_PROBE_ADDRESS) else {
+            return false;
+        };
+        let before = self.regions.range(..end).next_back();
+        address >= LOWEST_USER_ADDRESS
+            && before.is_none_or(|(&base, region)| {
+                base + region.frames.len() as u64 * PAGE_SIZE <= address
+            })
+    }
+
+    /// Addresses that nobody has chosen, with a gap of a page behind them, so that overruns are
+    /// seen.
+    fn choose(&mut self, pages: u64) -> Option<u64> {
+        while !self.is_free(self.next, pages) {
+            // Behind the first region that is in the way.
+            let from = self.next;
+            let below = self.regions.range(..=from).next_back();
+            let in_way = below
+                .filter(|(base, region)| *base + region.frames.len() as u64 * PAGE_SIZE > from)
+                .or_else(|| self.regions.range(from..).next())?;
+            self.next = in_way.0 + (in_way.1.frames.len() as u64 + 1) * PAGE_SIZE;
+        }
+        let address = self.next;
+        self.next += (pages + 1) * PAGE_SIZE;
+        Some(address)
+    }
 }
 
 impl AddressSpace {
@@ -65,42 +120,102 @@ impl AddressSpace {
         })
     }
 
-    /// Allocates zeroed memory; gives its address. `None` if memory is short.
-    #[must_use]
-    pub fn allocate(&self, length: u64, access: Access) -> Option<u64> {
+    /// Allocates zeroed memory, where nothing is or at an address of choice; gives its address.
+    ///
+    /// # Errors
+    ///
+    /// [`RegionError`].
+    pub fn allocate_at(
+        &self,
+        address: Option<u64>,
+        length: u64,
+        access: Access,
+    ) -> Result<u64, RegionError> {
         let count = length.div_ceil(PAGE_SIZE).max(1);
         let mut frames = Vec::with_capacity(count as usize);
         for _ in 0..count {
             let Some(frame) = phys::allocate(&Request::any(1)) else {
                 free_frames(&frames);
-                return None;
+                return Err(RegionError::NoMemory);
             };
             // SAFETY: the page was just allocated, and is in the physical map.
             unsafe { physical(frame).write_bytes(0, PAGE_SIZE as usize) };
             frames.push(frame);
         }
+        let made = self.insert(address, frames, true, access);
+        made.map_err(|(fault, frames)| {
+            free_frames(&frames);
+            fault
+        })
+    }
+
+    /// Allocates zeroed memory; gives its address. `None` if memory is short.
+    #[must_use]
+    pub fn allocate(&self, length: u64, access: Access) -> Option<u64> {
+        self.allocate_at(None, length, access).ok()
+    }
+
+    /// Lets the process see somebody else's pages, where nothing is or at an address of choice;
+    /// gives their address.
+    ///
+    /// # Errors
+    ///
+    /// [`RegionError`].
+    ///
+    /// # Safety
+    ///
+    /// The pages may be used so until [`Self::remove_view`].
+    pub unsafe fn map_view(
+        &self,
+        address: Option<u64>,
+        frames: Vec<u64>,
+        access: Access,
+    ) -> Result<u64, RegionError> {
+        self.insert(address, frames, false, access)
+            .map_err(|(fault, _)| fault)
+    }
+
+    /// Takes pages that are somebody else's out of the process's sight. They are given back;
+    /// `None` if there are none at this address.
+    #[must_use]
+    pub fn remove_view(&self, address: u64) -> Option<Vec<u64>> {
+        self.remove_region(address, false)
+    }
+
+    fn insert(
+        &self,
+        address: Option<u64>,
+        frames: Vec<u64>,
+        own: bool,
+        access: Access,
+    ) -> Result<u64, (RegionError, Vec<u64>)> {
         let mut inner = self.inner.lock();
-        let address = inner.next;
-        // A gap of a page behind each allocation, so that overruns are seen.
-        inner.next += (count + 1) * PAGE_SIZE;
+        let pages = frames.len() as u64;
+        let chosen = match address {
+            Some(address) if inner.is_free(address, pages) => address,
+            Some(_) => return Err((RegionError::Conflict, frames)),
+            None => match inner.choose(pages) {
+                Some(address) => address,
+                None => return Err((RegionError::NoMemory, frames)),
+            },
+        };
         let flags = paging::flags(access) | PageTableFlags::USER_ACCESSIBLE;
         for (index, &frame) in frames.iter().enumerate() {
-            let page = paging::page(address + index as u64 * PAGE_SIZE);
+            let page = paging::page(chosen + index as u64 * PAGE_SIZE);
             let frame = PhysFrame::containing_address(PhysAddr::new(frame));
             let map = |tables: &mut x86_64::structures::paging::OffsetPageTable<'_>| {
-                // SAFETY: the address is new in this space, and the page is nobody else's.
+                // SAFETY: the address is new in this space, and the page may be used so.
                 unsafe { tables.map_to(page, frame, flags, &mut paging::table_pages()) }
                     .map(x86_64::structures::paging::mapper::MapperFlush::flush)
             };
             // SAFETY: the lock keeps others away from this lower half.
             if unsafe { paging::with_tables(self.root, map) }.is_err() {
-                self.unmap(address, index as u64);
-                free_frames(&frames);
-                return None;
+                self.unmap(chosen, index as u64);
+                return Err((RegionError::NoMemory, frames));
             }
         }
-        inner.allocations.insert(address, frames);
-        Some(address)
+        inner.regions.insert(chosen, Region { frames, own });
+        Ok(chosen)
     }
 
     fn unmap(&self, address: u64, count: u64) {
@@ -118,18 +233,20 @@ impl AddressSpace {
     /// one has them locked. `None` if there is none at this address.
     #[must_use]
     pub fn remove(&self, address: u64) -> Option<Vec<u64>> {
-        let mut inner = self.inner.lock();
-        let frames = inner.allocations.remove(&address)?;
-        self.unmap(address, frames.len() as u64);
-        drop(inner);
-        crate::ke::ipi::flush_tlb();
-        Some(frames)
+        self.remove_region(address, true)
     }
 
-    /// The addresses of all allocations.
-    #[must_use]
-    pub fn allocations(&self) -> Vec<u64> {
-        self.inner.lock().allocations.keys().copied().collect()
+    fn remove_region(&self, address: u64, own: bool) -> Option<Vec<u64>> {
+        let mut inner = self.inner.lock();
+        inner
+            .regions
+            .get(&address)
+            .filter(|found| found.own == own)?;
+        let region = inner.regions.remove(&address)?;
+        self.unmap(address, region.frames.len() as u64);
+        drop(inner);
+        crate::ke::ipi::flush_tlb();
+        Some(region.frames)
     }
 
     /// The physical address and the access of what the process has at an address.
@@ -162,6 +279,15 @@ impl AddressSpace {
     }
 }
 
+/// The address space of the process that the thread which runs is in; none in the system's.
+#[must_use]
+pub fn current() -> Option<&'static AddressSpace> {
+    // SAFETY: the thread that runs.
+    let space: *const AddressSpace = unsafe { (*thread::current()).address_space };
+    // SAFETY: a process outlives its threads.
+    unsafe { space.as_ref() }
+}
+
 /// Switches the processor to the kernel's own space, which has no lower half.
 pub fn enter_kernel() {
     switch(pvh::pml4_physical());
@@ -191,7 +317,8 @@ impl Drop for AddressSpace {
             "a process's address space went while a processor was in it"
         );
         let inner = core::mem::take(&mut *self.inner.lock());
-        for &frame in inner.allocations.values().flatten() {
+        let own = inner.regions.values().filter(|region| region.own);
+        for &frame in own.flat_map(|region| &region.frames) {
             // SAFETY: the process is gone; whoever has a page locked frees it in the end.
             unsafe { super::locked::free(frame) };
         }

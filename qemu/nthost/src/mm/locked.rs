@@ -41,6 +41,12 @@ pub fn unlock(address: u64) {
     }
 }
 
+/// Whether somebody has a page locked.
+#[must_use]
+pub fn is_locked(address: u64) -> bool {
+    PAGES.lock().contains_key(&address)
+}
+
 /// Frees a page of a process, now or when it is unlocked.
 ///
 /// # Safety

@@ -1,5 +1,5 @@
 //! An MDL's pages in system space: mapping, unmapping, protection, and what MmAdvanceMdl does
-//! to a mapping.
+//! to a mapping. Those in a process are in [`super::user_view`].
 //!
 //! A mapping is known by its first page and keeps its range of addresses until it is undone as a
 //! whole, even where pages of it are gone already (because the MDL was advanced) or cannot be
@@ -20,22 +20,25 @@ use nthost_nt::{
 };
 
 use super::{
-    PAGE_SIZE, locked,
+    PAGE_SIZE,
+    address_space::USER_PROBE_ADDRESS,
+    locked,
     mdl::{
         IO_SPACE, MAPPED_TO_SYSTEM_VA, OWNS_PAGES, PAGES_LOCKED, PARTIAL, PARTIAL_HAS_BEEN_MAPPED,
         SOURCE_IS_NONPAGED_POOL, pages, violation,
     },
     paging::{self, Access},
+    user_view,
 };
 use crate::{
     ke::{
         bugcheck::{self, code},
-        ipi,
+        exception, ipi,
         lock::HighLock,
     },
     verifier::{
         account::{self, Kind},
-        call, fault,
+        fault,
     },
 };
 
@@ -221,46 +224,59 @@ fn advance(mdl: *mut MDL, bytes: u32) -> NTSTATUS {
     STATUS_SUCCESS
 }
 
-nt_export! {
+/// Maps an MDL's pages as MmMapLockedPagesSpecifyCache is asked to, in kernel mode.
+fn map_for_kernel(mdl: *mut MDL, access: Access, bug_check: bool, caller: u64) -> *mut c_void {
+    if bug_check {
+        // Bug check 0xC4, subcode 0x82: a driver must be able to do without.
+        // SAFETY: the caller's MDL.
+        violation([0x82, mdl as u64, bits(unsafe { (*mdl).MdlFlags }), 0]);
+    }
+    if fault::strikes("MmMapLockedPagesSpecifyCache", caller) {
+        return core::ptr::null_mut();
+    }
+    map(mdl, access, caller).unwrap_or(core::ptr::null_mut())
+}
+
+crate::raising_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
-    /// Maps an MDL's pages; NULL if there is no room. Kernel mode alone: user-mode mappings are
-    /// refused with NULL. To ask for a bug check instead is one of the verifier's faults.
+    /// Maps an MDL's pages. In kernel mode: into system space, NULL if there is no room; to ask
+    /// for a bug check instead is one of the verifier's faults. In user mode: into the current
+    /// process, at an address of choice or any, never executable, at APC_LEVEL at the most; what
+    /// cannot be mapped raises an exception.
     ///
     /// Source: MmMapLockedPagesSpecifyCache.
     ///
     /// # Safety
     ///
-    /// The MDL's pages are locked or its own.
+    /// The MDL's pages are locked or its own; for user mode they may also be nonpaged pool.
     pub unsafe fn MmMapLockedPagesSpecifyCache(
-        mdl: *mut MDL,
-        mode: i8,
-        cache: i32,
-        _address: *mut c_void,
-        bug_check_on_failure: u32,
-        priority: u32,
+        mdl: *mut MDL, mode: i8, cache: i32, address: *mut c_void
+        => bug_check_on_failure: u32, priority: u32; caller
     ) -> *mut c_void {
         /// `MdlMappingNoWrite`, `MdlMappingNoExecute`.
-        const NO_WRITE: u32 = 0x8000_0000;
-        const NO_EXECUTE: u32 = 0x4000_0000;
-        let caller = call::caller();
-        if mode != 0 {
-            return core::ptr::null_mut();
-        }
+        const NO_WRITE: u64 = 0x8000_0000;
+        const NO_EXECUTE: u64 = 0x4000_0000;
+        // SAFETY: the routine has six arguments.
+        let bug_check = unsafe { caller.stack_argument(4) };
+        // SAFETY: as above.
+        let priority = unsafe { caller.stack_argument(5) };
+        let from = caller.return_address();
         let mut access = Access::empty();
         access.set(Access::WRITE, priority & NO_WRITE == 0);
-        access.set(Access::EXECUTE, priority & NO_EXECUTE == 0);
         access.set(Access::UNCACHED, cache != 1);
-        if bug_check_on_failure != 0 {
-            // Bug check 0xC4, subcode 0x82: a driver must be able to do without.
-            // SAFETY: the caller's promise.
-            violation([0x82, mdl as u64, bits(unsafe { (*mdl).MdlFlags }), 0]);
+        if mode == 0 {
+            access.set(Access::EXECUTE, priority & NO_EXECUTE == 0);
+            // It is a ULONG: the upper half is anything.
+            return map_for_kernel(mdl, access, bug_check & 0xffff_ffff != 0, from);
         }
-        if fault::strikes("MmMapLockedPagesSpecifyCache", caller) {
-            return core::ptr::null_mut();
+        match user_view::map(mdl, access, address as u64, from) {
+            Ok(base) => core::ptr::with_exposed_provenance_mut(base as usize),
+            Err(status) => exception::raise_from(caller, status),
         }
-        map(mdl, access, caller).unwrap_or(core::ptr::null_mut())
     }
+}
 
+nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// Obsolete, because it cannot fail: to call it is one of the verifier's faults.
     ///
@@ -276,7 +292,8 @@ nt_export! {
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// Undoes a mapping of an MDL's pages. An address that is not the MDL's mapping ends in
-    /// bug check 0xDA.
+    /// bug check 0xDA. What was mapped in user mode is unmapped in the same process, at APC_LEVEL
+    /// at the most.
     ///
     /// Source: MmUnmapLockedPages.
     ///
@@ -284,6 +301,10 @@ nt_export! {
     ///
     /// Nobody uses the mapping any more.
     pub unsafe fn MmUnmapLockedPages(address: *mut c_void, mdl: *mut MDL) {
+        if (address as u64) < USER_PROBE_ADDRESS {
+            user_view::unmap(address as u64, mdl);
+            return;
+        }
         // SAFETY: the caller's MDL.
         let flags = unsafe { (*mdl).MdlFlags };
         if flags & MAPPED_TO_SYSTEM_VA == 0 {

@@ -9,15 +9,16 @@ use nthost_nt::{io::irp::IRP, mm::MDL, status::STATUS_ACCESS_VIOLATION};
 
 use super::{
     PAGE_SIZE,
-    address_space::{AddressSpace, USER_PROBE_ADDRESS},
+    address_space::{self, USER_PROBE_ADDRESS},
     locked, mapping, pageable,
     paging::{self, Access},
     pool::{self, flags as pool_flags},
+    user_view,
 };
 use crate::{
     ke::{
         bugcheck::{self, code},
-        exception, irql, thread,
+        exception, irql,
     },
     verifier::{
         account::{self, Kind},
@@ -102,6 +103,7 @@ pub fn allocate(address: u64, length: u64, caller: u64) -> Option<*mut MDL> {
 pub unsafe fn free(mdl: *mut MDL) {
     // SAFETY: the caller's MDL.
     let flags = unsafe { (*mdl).MdlFlags };
+    user_view::check_unmapped(mdl);
     if flags & PAGES_LOCKED != 0 && flags & (PARTIAL | OWNS_PAGES) == 0 {
         // SAFETY: the caller's MDL.
         let page = unsafe { pages(mdl) }.first().copied().unwrap_or(0);
@@ -132,10 +134,7 @@ pub(super) fn translate(address: u64) -> Option<(u64, Access)> {
     if address >= USER_PROBE_ADDRESS {
         return paging::translate(address);
     }
-    // SAFETY: the thread that runs.
-    let space: *const AddressSpace = unsafe { (*thread::current()).address_space };
-    // SAFETY: a process outlives its threads.
-    unsafe { space.as_ref() }?.translate(address)
+    address_space::current()?.translate(address)
 }
 
 /// `LOCK_OPERATION`: whether the pages are going to be written.

@@ -30,6 +30,8 @@ pub mod routine;
 #[cfg(target_os = "none")]
 pub mod section;
 #[cfg(target_os = "none")]
+pub mod user_view;
+#[cfg(target_os = "none")]
 pub mod verifying;
 
 /// Bytes of a page.

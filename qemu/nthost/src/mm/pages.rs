@@ -14,6 +14,7 @@ use super::{
     mdl::{self, OWNS_PAGES, PAGES_LOCKED},
     paging::{self, Access, physical},
     phys::{self, Request},
+    user_view,
 };
 use crate::{
     ke::{
@@ -196,6 +197,9 @@ fn free_contiguous(address: u64) {
         bugcheck::bugcheck(code::BAD_POOL_CALLER, [0x60, address, 0, 0]);
     };
     let first = paging::translate(address).map_or(0, |(physical, _)| physical);
+    for page in 0..held.count {
+        user_view::check_unlocked(first + page * PAGE_SIZE);
+    }
     // SAFETY: the driver gives it back.
     unsafe { paging::unmap_range(address, held.count) };
     // SAFETY: the pages were allocated as one run, and are not mapped any more.
@@ -292,6 +296,7 @@ nt_export! {
             // Bug check 0xC4, subcode 0xB8: the pages are still mapped.
             mdl::violation([0xb8, mdl as u64, u64::from(flags.cast_unsigned()), 0]);
         }
+        user_view::check_unmapped(mdl);
         let Some(held) = account::give(Kind::Pages, mdl as u64) else {
             // SAFETY: the caller's promise.
             let page = unsafe { mdl::pages(mdl) }.first().copied().unwrap_or(0);
@@ -301,6 +306,7 @@ nt_export! {
         // SAFETY: the caller's promise.
         let pages = unsafe { mdl::pages(mdl) };
         for page in pages.iter().take(held.count as usize) {
+            user_view::check_unlocked(*page * PAGE_SIZE);
             // SAFETY: the MDL owned it.
             unsafe { phys::free(*page * PAGE_SIZE, 1) };
         }

@@ -22,6 +22,7 @@ use super::{
     PAGE_SIZE, pageable,
     paging::{self, Access},
     phys::{self, Request},
+    user_view,
 };
 use crate::{
     export::{APC_LEVEL, DISPATCH_LEVEL},
@@ -266,6 +267,9 @@ pub fn free(address: u64, tag: Option<u32>) {
         // Bug check 0xC2, 0xA: freed with another tag.
         let parameters = [0xa, address, u64::from(allocation.tag), u64::from(tag)];
         bugcheck::bugcheck(code::BAD_POOL_CALLER, parameters);
+    }
+    for &frame in &allocation.frames {
+        user_view::check_unlocked(frame);
     }
     let end = allocation.base + allocation.frames.len() as u64 * PAGE_SIZE;
     let outside = (allocation.base..address).chain(address + allocation.size..end);

@@ -28,7 +28,7 @@ use crate::{
         thread::{self, Attributes, Thread},
         time,
     },
-    mm::address_space::AddressSpace,
+    mm::{address_space::AddressSpace, user_view},
     ob::{
         client_id,
         handle::HandleTable,
@@ -346,6 +346,8 @@ impl Process {
         self.cancel(|_, _, _| true);
         self.wait_for_requests(client, None);
         self.handles.close_all();
+        // What drivers had it see and have not taken out of its sight themselves.
+        user_view::end(&self.space);
         self.identity.exit(STATUS_SUCCESS);
         let others: Vec<_> = self.clients.lock().values().cloned().collect();
         for other in others {

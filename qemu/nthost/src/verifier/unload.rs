@@ -20,7 +20,7 @@ use crate::{
     hal::dma::adapter,
     io::interrupt,
     ke::bugcheck::{self, code},
-    mm::pool,
+    mm::{pool, user_view},
     pe::module::Module,
     po::setting,
 };
@@ -120,6 +120,12 @@ fn check_memory(module: &Module, image: &Range<u64>) {
                 left += 1;
                 line(what, address, held.caller);
             }
+        }
+    }
+    for (address, caller) in user_view::all() {
+        if image.contains(&caller) {
+            left += 1;
+            line("MDL mapped in a process at", address, caller);
         }
     }
     for (adapter, caller) in adapter::all() {
