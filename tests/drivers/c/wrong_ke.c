@@ -1,7 +1,7 @@
 /*
  * A driver that does wrong with locks, waits, threads, exceptions and handles.
  *
- * Sources: "Deadlock Detection" of Driver Verifier; bug checks 0x0C, 0x0F, 0x10, 0x18, 0x20, 0x7E,
+ * Sources: "Deadlock Detection" of Driver Verifier; bug checks 0x0C, 0x0F, 0x10, 0x18, 0x20, 0x2B, 0x7E,
  * 0x7F, 0x93, 0xC4, 0xC7, 0xC8, 0xC9 and 0x133.
  */
 #include "wrong.h"
@@ -335,6 +335,28 @@ static VOID exhaust_stack(PDRIVER_OBJECT driver)
     top = depth(&top);
 }
 
+static ULONG depth_with_calls(volatile ULONG *above, ULONG levels)
+{
+    volatile ULONG frame[256];
+    frame[0] = *above + 1;
+    KeQueryPerformanceCounter(NULL);
+    return levels ? depth_with_calls(frame, levels - 1) + frame[0] : 0;
+}
+
+/* Less than there is here, but more than NT has. */
+static VOID use_too_much_stack(PDRIVER_OBJECT driver)
+{
+    volatile ULONG top = 0;
+    UNREFERENCED_PARAMETER(driver);
+    top = depth_with_calls(&top, 25);
+}
+
+DEFERRED(use_too_much_stack_in_dpc)
+{
+    volatile ULONG top = 0;
+    top = depth_with_calls(&top, 25);
+}
+
 static VOID dereference_too_often(PDRIVER_OBJECT driver)
 {
     PDEVICE_OBJECT device;
@@ -387,6 +409,8 @@ const MISDEED misdeeds[] = {
     MISDEED(divide_by_zero),
     MISDEED(raise_status),
     MISDEED(exhaust_stack),
+    MISDEED(use_too_much_stack),
+    MISDEED(use_too_much_stack_in_dpc),
     MISDEED(dereference_too_often),
     MISDEED(reference_no_handle),
     MISDEED(close_no_handle),

@@ -76,8 +76,6 @@ pub mod request;
 #[cfg(target_os = "none")]
 pub mod security;
 #[cfg(target_os = "none")]
-pub mod stack_limits;
-#[cfg(target_os = "none")]
 pub mod startio;
 #[cfg(target_os = "none")]
 pub mod thread_end;

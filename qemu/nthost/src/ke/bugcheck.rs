@@ -153,6 +153,8 @@ pub mod code {
     pub const PFN_LIST_CORRUPT: u32 = 0x4e;
     /// An exception in what a thread does for a process.
     pub const SYSTEM_SERVICE_EXCEPTION: u32 = 0x3b;
+    /// More of the stack is in use than is granted.
+    pub const PANIC_STACK_SWITCH: u32 = 0x2b;
     /// Memory that may only be read was written.
     pub const ATTEMPTED_WRITE_TO_READONLY_MEMORY: u32 = 0xbe;
     /// Memory that holds no code was run.
@@ -218,6 +220,7 @@ fn name(code: u32) -> &'static str {
         code::SPIN_LOCK_ALREADY_OWNED => "SPIN_LOCK_ALREADY_OWNED",
         code::SPIN_LOCK_NOT_OWNED => "SPIN_LOCK_NOT_OWNED",
         code::KMODE_EXCEPTION_NOT_HANDLED => "KMODE_EXCEPTION_NOT_HANDLED",
+        code::PANIC_STACK_SWITCH => "PANIC_STACK_SWITCH",
         code::PFN_LIST_CORRUPT => "PFN_LIST_CORRUPT",
         code::PAGE_FAULT_IN_NONPAGED_AREA => "PAGE_FAULT_IN_NONPAGED_AREA",
         code::KERNEL_APC_PENDING_DURING_EXIT => "KERNEL_APC_PENDING_DURING_EXIT",

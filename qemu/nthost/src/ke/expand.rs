@@ -11,7 +11,7 @@ use nthost_nt::status::{
     STATUS_SUCCESS,
 };
 
-use super::{irql, thread};
+use super::{irql, stack, thread};
 use crate::{
     export::DISPATCH_LEVEL,
     mm::{
@@ -24,7 +24,7 @@ use crate::{
 /// `MAXIMUM_EXPANSION_SIZE`: a large stack without half a page.
 const MAXIMUM_EXPANSION_SIZE: u64 = 0x12000 - PAGE_SIZE / 2;
 /// What the kernel's own routines, and interrupts, need besides.
-const RESERVE: u64 = 16 << 10;
+pub const RESERVE: u64 = 16 << 10;
 
 /// What is called (nc-ntddk-expand_stack_callout).
 type Callout = unsafe extern "win64" fn(parameter: *mut c_void);
@@ -87,19 +87,6 @@ naked! {
     }
 }
 
-/// What is left of the thread's own stack; nothing if it is not on that.
-fn left() -> u64 {
-    let marker = 0_u8;
-    let here = &raw const marker as u64;
-    // SAFETY: the thread that runs; its stack stays the same.
-    let thread = unsafe { &*thread::current() };
-    if (thread.stack_limit..thread.stack_base).contains(&here) {
-        here - thread.stack_limit
-    } else {
-        0
-    }
-}
-
 /// Calls a routine with so much stack.
 ///
 /// # Safety
@@ -109,7 +96,7 @@ unsafe fn expand(callout: Callout, parameter: *mut c_void, size: u64) -> NTSTATU
     if size > MAXIMUM_EXPANSION_SIZE {
         return STATUS_INVALID_PARAMETER_3;
     }
-    let segment = if left() >= size + RESERVE {
+    let segment = if stack::left() >= size {
         None
     } else if let Some(segment) = Segment::new(size + RESERVE) {
         Some(segment)

@@ -82,6 +82,8 @@ pub struct Pcr {
     pub tlb_generation: AtomicU64,
     /// The last call on all processors that was made here.
     pub call_generation: AtomicU64,
+    /// Where the stack of the DPC or interrupt that runs begins; zero if none runs.
+    pub routine_stack: AtomicU64,
     /// How long it has been at DISPATCH_LEVEL or above.
     pub watchdog: Watchdog,
     /// Ticks of the clock here.
@@ -144,6 +146,7 @@ impl Pcr {
             stopped: AtomicBool::new(false),
             tlb_generation: AtomicU64::new(0),
             call_generation: AtomicU64::new(0),
+            routine_stack: AtomicU64::new(0),
             watchdog: Watchdog::new(),
             clock_ticks: AtomicU32::new(1),
             tables: Tables::new(),

@@ -1,15 +1,24 @@
 //! What a driver can ask of the stack that it runs on.
 //!
-//! DPCs and interrupts run on the stack of the thread that they interrupt; a call on a larger stack
-//! ([`super::expand`]) has one of its own.
+//! A thread's stack is larger than NT's, and DPCs and interrupts run on the stack of the thread
+//! that they interrupt. But drivers are told, and held to, what NT grants them: 24 KiB for a
+//! thread, as much for the DPCs and interrupts of a processor, and for a call on a larger stack
+//! ([`super::expand`]) what was asked for. Whoever calls the kernel with more than that in use
+//! ends the system, with the stack to be seen.
 //!
-//! Sources: IoGetStackLimits, IoGetRemainingStackSize, IoWithinStackLimits, IoGetInitialStack,
-//! RtlCaptureStackBackTrace.
+//! Sources: "Using the Kernel Stack", bug check 0x2B, IoGetStackLimits, IoGetRemainingStackSize,
+//! IoWithinStackLimits, IoGetInitialStack, RtlCaptureStackBackTrace.
 
-use core::{ffi::c_void, ops::Range};
+use core::{ffi::c_void, ops::Range, sync::atomic::Ordering};
 
-use super::{exception, thread};
-use crate::verifier::call::module_of;
+use super::{
+    bugcheck::{self, code},
+    exception, expand, irql, pcr, thread,
+};
+use crate::{export::DISPATCH_LEVEL, verifier::call::module_of};
+
+/// What NT grants on amd64.
+pub const GRANTED: u64 = 24 << 10;
 
 /// The most frames that are captured, those that are skipped among them.
 const MOST_FRAMES: usize = 62;
@@ -28,9 +37,66 @@ fn of(address: u64) -> Option<Range<u64>> {
 }
 
 /// Where the stack is now.
-fn here() -> u64 {
+#[must_use]
+pub fn here() -> u64 {
     let marker = 0_u8;
     &raw const marker as u64
+}
+
+/// What a driver is granted of the stack of which an address is.
+fn granted(address: u64) -> Range<u64> {
+    let thread = thread::current();
+    if thread.is_null() {
+        return 0..0;
+    }
+    // SAFETY: the thread that runs exists; only it changes its stacks.
+    let thread = unsafe { &*thread };
+    let segment = &thread.segment;
+    let within = segment.contains(&address);
+    let (stack, room) = if within {
+        (
+            segment.clone(),
+            segment.end - segment.start - expand::RESERVE,
+        )
+    } else {
+        (thread.stack_limit..thread.stack_base, GRANTED)
+    };
+    // At DISPATCH_LEVEL the thread stays on its processor; Relaxed: nobody else writes it.
+    let first = if irql::current() >= DISPATCH_LEVEL {
+        pcr::current().routine_stack.load(Ordering::Relaxed)
+    } else {
+        0
+    };
+    if first > address && first <= stack.end {
+        return first.saturating_sub(GRANTED)..first;
+    }
+    stack.end - room..stack.end
+}
+
+/// Ends the system if a driver that calls the kernel, with its stack at an address, has more of
+/// that in use than it is granted. Idle threads have their processors' first stacks.
+#[inline]
+pub fn check(address: u64) {
+    let granted = granted(address);
+    if address < granted.start && of(address).is_some() {
+        exceeded(address, &granted);
+    }
+}
+
+#[cold]
+fn exceeded(address: u64, granted: &Range<u64>) -> ! {
+    let (used, most) = (granted.end - address, granted.end - granted.start);
+    log!("verifier", "{used} bytes of {most} of the stack are in use");
+    // The parameters are a trap frame, of which there is none, and reserved: here what is in use
+    // and what is granted.
+    bugcheck::bugcheck(code::PANIC_STACK_SWITCH, [0, used, most, 0])
+}
+
+/// How much is left to a driver here.
+#[must_use]
+pub fn left() -> u64 {
+    let here = here();
+    here.saturating_sub(granted(here).start)
 }
 
 /// Whether an address is on one of the stacks of the thread that runs.
@@ -49,7 +115,7 @@ nt_export! {
     ///
     /// Both can be written.
     pub unsafe fn IoGetStackLimits(low: *mut u64, high: *mut u64) {
-        let stack = of(here()).unwrap_or(0..0);
+        let stack = granted(here());
         // SAFETY: the caller's promise.
         unsafe { low.write(stack.start) };
         // SAFETY: the caller's promise.
@@ -65,8 +131,7 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn IoGetRemainingStackSize() -> u64 {
-        let here = here();
-        of(here).map_or(0, |stack| here - stack.start)
+        left()
     }
 
     irql: PASSIVE_LEVEL..=APC_LEVEL;
@@ -78,8 +143,8 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn IoWithinStackLimits(start: u64, size: u64) -> u32 {
-        let within = of(start).is_some_and(|stack| size <= stack.end - start);
-        u32::from(within)
+        let stack = granted(start);
+        u32::from(stack.contains(&start) && size <= stack.end - start)
     }
 
     irql: PASSIVE_LEVEL..=APC_LEVEL;

@@ -16,6 +16,7 @@ use super::{
     bugcheck::{self, code},
     clock,
     pcr::{self, Pcr},
+    stack,
     trap::TrapFrame,
 };
 use crate::export::DISPATCH_LEVEL;
@@ -71,6 +72,8 @@ pub struct Routine {
     pcr: &'static Pcr,
     /// The count of the routine that it interrupts.
     interrupted: u32,
+    /// Where the stack of that begins.
+    stack: u64,
 }
 
 impl Routine {
@@ -83,7 +86,16 @@ impl Routine {
             clock::arm(false);
         }
         let interrupted = pcr.watchdog.routine.swap(1, Ordering::Relaxed);
-        Self { pcr, interrupted }
+        // On NT, DPCs and interrupts have a stack that all of them share.
+        let stack = pcr.routine_stack.load(Ordering::Relaxed);
+        if stack == 0 {
+            pcr.routine_stack.store(stack::here(), Ordering::Relaxed);
+        }
+        Self {
+            pcr,
+            interrupted,
+            stack,
+        }
     }
 }
 
@@ -91,6 +103,7 @@ impl Drop for Routine {
     fn drop(&mut self) {
         let routine = &self.pcr.watchdog.routine;
         routine.store(self.interrupted, Ordering::Relaxed);
+        self.pcr.routine_stack.store(self.stack, Ordering::Relaxed);
     }
 }
 

@@ -6,7 +6,7 @@ use nthost_nt::status::STATUS_INVALID_HANDLE;
 
 use super::{Outcome, Test, ensure, ensure_eq, target::Target};
 use crate::{
-    io::stack_limits::{IoGetInitialStack, IoGetStackLimits, IoWithinStackLimits},
+    ke::stack::{IoGetInitialStack, IoGetStackLimits, IoWithinStackLimits},
     ob::{
         handle, object,
         tagged::{
@@ -81,7 +81,7 @@ fn stack() -> Outcome {
     );
     // SAFETY: none is needed.
     let answer = unsafe { IoGetInitialStack() };
-    ensure_eq!(answer as u64, high);
+    ensure_eq!(answer, high);
     for (start, size, within) in [
         (address, 8, 1),
         (low, high - low, 1),

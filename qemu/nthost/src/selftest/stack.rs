@@ -116,7 +116,10 @@ unsafe extern "win64" fn look(parameter: *mut c_void) {
     let within = unsafe { IoWithinStackLimits(here, 8) };
     // SAFETY: no preconditions.
     let beyond = unsafe { IoWithinStackLimits(here, high - here + 1) };
-    let good = (low..high).contains(&here) && left < here - low && within == 1 && beyond == 0;
+    let good = (low..high).contains(&here)
+        && left.abs_diff(here - low) < 1024
+        && within == 1
+        && beyond == 0;
     *seen = [low, high, left, good.into()];
 }
 

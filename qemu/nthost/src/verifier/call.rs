@@ -9,7 +9,7 @@ use super::trace;
 use crate::{
     export::{DISPATCH_LEVEL, Routine},
     hal::serial::Port,
-    ke::{irql, noise, trap::TrapFrame},
+    ke::{irql, noise, stack, trap::TrapFrame},
     mm::{pageable, paging::KERNEL_BASE},
 };
 
@@ -39,6 +39,9 @@ pub fn enter(routine: &'static Routine) -> bool {
     if level > routine.highest || level < routine.lowest {
         return false;
     }
+    if callers_caller() < KERNEL_BASE {
+        stack::check(callers_frame());
+    }
     // Drivers raise the IRQL without a call; the first one that they make tells.
     if level >= DISPATCH_LEVEL {
         pageable::trim();
@@ -59,6 +62,19 @@ fn callers_caller() -> u64 {
     // leads to; nthost is built with frame pointers.
     unsafe {
         core::arch::asm!("mov {0}, [rbp]", "mov {0}, [{0} + 8]", out(reg) address,
+            options(nostack, readonly, preserves_flags));
+    };
+    address
+}
+
+/// Where the frame of the caller's caller is.
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "the frame read is the caller's own")]
+fn callers_frame() -> u64 {
+    let address: u64;
+    // SAFETY: reads the frame pointer of the caller's caller.
+    unsafe {
+        core::arch::asm!("mov {0}, [rbp]", out(reg) address,
             options(nostack, readonly, preserves_flags));
     };
     address

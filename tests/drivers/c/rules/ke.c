@@ -297,6 +297,43 @@ static VOID processors(VOID)
              KeSetPriorityThread(KeGetCurrentThread(), old) == LOW_REALTIME_PRIORITY);
 }
 
+/* Goes as deep as the stack allows; how many levels that were. */
+static ULONG use_stack(volatile ULONG *above)
+{
+    volatile ULONG frame[128];
+    frame[0] = *above + 1;
+    return IoGetRemainingStackSize() < 2048 ? frame[0] : use_stack(frame);
+}
+
+static VOID NTAPI use_stack_in_dpc(PKDPC dpc, PVOID context, PVOID argument, PVOID another)
+{
+    volatile ULONG none = 0;
+    UNREFERENCED_PARAMETER(dpc);
+    UNREFERENCED_PARAMETER(argument);
+    UNREFERENCED_PARAMETER(another);
+    *(ULONG *)context = use_stack(&none);
+}
+
+static VOID stacks(VOID)
+{
+    KDPC dpc;
+    volatile ULONG none = 0;
+    ULONG_PTR low, high, here = (ULONG_PTR)&none;
+    ULONG levels, levels_in_dpc = 0;
+    IoGetStackLimits(&low, &high);
+    RULE("a variable is within the stack's limits", low <= here && here < high);
+    RULE("a stack has 24 KiB", high - low == 24 * 1024);
+    /* In the headers it is inline, with a variable of its own. */
+    RULE("what remains is what is below", IoGetRemainingStackSize() - (here - low) + 1024 < 2048);
+    levels = use_stack(&none);
+    KeInitializeDpc(&dpc, use_stack_in_dpc, &levels_in_dpc);
+    KeInsertQueueDpc(&dpc, NULL, NULL);
+    KeFlushQueuedDpcs();
+    /* Each takes somewhat more than half a KiB. */
+    RULE("the stack can be used up to its end", levels > 20 && levels < 48);
+    RULE("a DPC has a stack of its own", levels_in_dpc > 30 && levels_in_dpc < 48);
+}
+
 VOID check_ke(PDRIVER_OBJECT driver)
 {
     UNREFERENCED_PARAMETER(driver);
@@ -309,4 +346,5 @@ VOID check_ke(PDRIVER_OBJECT driver)
     device_queues();
     levels_and_locks();
     processors();
+    stacks();
 }
