@@ -49,7 +49,7 @@ fn manifest(driver: &str, misdeed: &str) -> Manifest {
         role: Role::Function,
         // One that needs a device is the only one here that gets any.
         hardware_ids: match driver {
-            "wrong_device" => vec![EDU.to_owned()],
+            "wrong_device" | "wrong_dma" => vec![EDU.to_owned()],
             _ => Vec::new(),
         },
         service_values: vec![misdeed],
@@ -398,9 +398,9 @@ fn what_is_right_with_reserved_mappings_and_pageable_sections_is_let_through() {
 }
 
 #[test]
-fn a_misdeed_with_a_device_ends_in_its_bug_check() {
+fn a_misdeed_with_an_adapter_ends_in_its_bug_check() {
     check_all(
-        "wrong_device",
+        "wrong_dma",
         &[
             ("put_adapter_twice", Done, 0xe6, &[(1, 0x18)]),
             ("use_adapter_after_put", Done, 0xe6, &[(1, 0x18)]),
@@ -431,9 +431,109 @@ fn a_misdeed_with_a_device_ends_in_its_bug_check() {
             ("map_more_than_allocated", Done, 0xe6, &[(1, 0x15)]),
             ("map_beyond_mdl", Done, 0xe6, &[(1, 0x1b)]),
             ("map_unlocked_buffer", Done, 0xe6, &[(1, 0x0e)]),
-            ("flush_what_is_not_mapped", Done, 0xe6, &[(1, 0x16)]),
+            ("flush_what_is_not_mapped", Done, 0xe6, &[(1, 0x20)]),
             ("put_adapter_with_list", Done, 0xe6, &[(1, 0x0a), (3, 1)]),
-            ("put_list_twice", Done, 0xe6, &[(1, 6)]),
+            ("put_list_twice", Done, 0xe6, &[(1, 6), (2, 1), (3, 2)]),
+        ],
+    );
+}
+
+#[test]
+fn a_misdeed_with_memory_for_transfers_ends_in_its_bug_check() {
+    check_all(
+        "wrong_dma",
+        &[
+            (
+                "device_writes_before_common_buffer",
+                Done,
+                0xe6,
+                &[(1, 0x0f), (2, 1), (3, 8192)],
+            ),
+            (
+                "device_writes_behind_common_buffer",
+                Done,
+                0xe6,
+                &[(1, 0x0f), (2, 2), (3, 8192)],
+            ),
+            (
+                "write_behind_common_buffer",
+                Done,
+                0xe6,
+                &[(1, 0x0f), (2, 2), (3, 100)],
+            ),
+            ("write_behind_page_of_common_buffer", Done, 0x50, &[(2, 2)]),
+            (
+                "device_writes_before_list",
+                Done,
+                0xe6,
+                &[(1, 0x0f), (2, 4)],
+            ),
+            (
+                "device_writes_behind_list",
+                Done,
+                0xe6,
+                &[(1, 0x0f), (2, 5)],
+            ),
+            (
+                "device_writes_released_list",
+                Done,
+                0xe6,
+                &[(1, 0x0f), (2, 3)],
+            ),
+            (
+                "ask_for_too_many_registers",
+                Done,
+                0xe6,
+                &[(1, 0x0c), (2, 18), (3, 17)],
+            ),
+            (
+                "allocate_channel_within_routine",
+                Done,
+                0xe6,
+                &[(1, 0x0b), (2, 2)],
+            ),
+            ("put_adapter_with_channel", Done, 0xe6, &[(1, 8), (3, 1)]),
+            ("free_channel_twice", Done, 0xe6, &[(1, 4), (2, 1)]),
+            (
+                "map_without_flush",
+                Done,
+                0xe6,
+                &[(1, 0x0d), (2, 4096), (3, 4096)],
+            ),
+            ("map_twice", Done, 0xe6, &[(1, 0x1d)]),
+            ("map_nothing", Done, 0xe6, &[(1, 0x21)]),
+            (
+                "map_more_than_mdl",
+                Done,
+                0xe6,
+                &[(1, 0x1f), (2, 3), (4, 8193)],
+            ),
+            ("map_more_than_chain", Done, 0xe6, &[(1, 0x24), (2, 1)]),
+            (
+                "map_again_before_flush",
+                Done,
+                0xe6,
+                &[(1, 0x0d), (2, 4096), (3, 16384)],
+            ),
+            (
+                "flush_more_than_mdl",
+                Done,
+                0xe6,
+                &[(1, 0), (2, 1), (3, 4096), (4, 4097)],
+            ),
+            ("flush_other_buffer", Done, 0xe6, &[(1, 0x16)]),
+            ("flush_in_part", Done, 0xe6, &[(1, 0x10), (2, 2)]),
+            ("describe_unknown_version", Done, 0xe6, &[(1, 0x25), (2, 4)]),
+            ("leave_adapter", Unloaded, 0xc4, &[(1, 0x62), (4, 1)]),
+        ],
+    );
+}
+
+#[test]
+fn a_misdeed_with_a_device_ends_in_its_bug_check() {
+    check_all(
+        "wrong_device",
+        &[
             (
                 "lower_irql_in_interrupt",
                 Logged,
@@ -443,7 +543,6 @@ fn a_misdeed_with_a_device_ends_in_its_bug_check() {
             ("touch_paged_in_interrupt", Done, 0xd1, &[(3, 1)]),
             ("stay_in_interrupt", Done, 0x133, &[(1, 0), (3, 200)]),
             ("take_interrupt_lock_twice", Done, 0x0f, &[]),
-            ("leave_adapter", Unloaded, 0xc4, &[(1, 0x62), (4, 1)]),
             ("leave_interrupt", Unloaded, 0xce, &[]),
         ],
     );

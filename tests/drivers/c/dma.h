@@ -48,7 +48,7 @@ typedef struct {
 static ULONG most_registers;
 
 /* An adapter of a device that has so many address bits. */
-static PDMA_ADAPTER adapter_of(ULONG width, BOOLEAN scatter_gather)
+static inline PDMA_ADAPTER adapter_of(ULONG width, BOOLEAN scatter_gather)
 {
     DESCRIPTION description = {
         .earlier =
@@ -64,7 +64,7 @@ static PDMA_ADAPTER adapter_of(ULONG width, BOOLEAN scatter_gather)
     return IoGetDmaAdapter(physical, &description.earlier, &most_registers);
 }
 
-static OPERATIONS *operations_of(PDMA_ADAPTER adapter)
+static inline OPERATIONS *operations_of(PDMA_ADAPTER adapter)
 {
     return (OPERATIONS *)adapter->DmaOperations;
 }
@@ -81,14 +81,14 @@ static OPERATIONS *operations_of(PDMA_ADAPTER adapter)
 
 static PUCHAR edu;
 
-static VOID edu_register(ULONG offset, ULONGLONG value)
+static inline VOID edu_register(ULONG offset, ULONGLONG value)
 {
     WRITE_REGISTER_ULONG((PULONG)(edu + offset), (ULONG)value);
     WRITE_REGISTER_ULONG((PULONG)(edu + offset + 4), (ULONG)(value >> 32));
 }
 
 /* Has the device transfer bytes, and waits until it has. */
-static VOID edu_transfer(ULONGLONG source, ULONGLONG destination, ULONG bytes, ULONG direction)
+static inline VOID edu_transfer(ULONGLONG source, ULONGLONG destination, ULONG bytes, ULONG direction)
 {
     if (!edu)
         edu = MmMapIoSpace(memory.u.Memory.Start, memory.u.Memory.Length, MmNonCached);
@@ -100,17 +100,17 @@ static VOID edu_transfer(ULONGLONG source, ULONGLONG destination, ULONG bytes, U
         YieldProcessor();
 }
 
-static VOID edu_reads(PHYSICAL_ADDRESS address, ULONG bytes)
+static inline VOID edu_reads(PHYSICAL_ADDRESS address, ULONG bytes)
 {
     edu_transfer(address.QuadPart, EDU_MEMORY, bytes, 0);
 }
 
-static VOID edu_writes(PHYSICAL_ADDRESS address, ULONG bytes)
+static inline VOID edu_writes(PHYSICAL_ADDRESS address, ULONG bytes)
 {
     edu_transfer(EDU_MEMORY, address.QuadPart, bytes, EDU_TO_MEMORY);
 }
 
-static VOID edu_unmap(VOID)
+static inline VOID edu_unmap(VOID)
 {
     if (edu)
         MmUnmapIoSpace(edu, memory.u.Memory.Length);

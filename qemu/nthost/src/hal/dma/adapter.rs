@@ -57,10 +57,16 @@ pub struct State {
     waiting: VecDeque<Waiting>,
     /// The channel is allocated.
     pub channel: bool,
+    /// The device whose routine is called with the channel right now, by its address.
+    pub within: usize,
     /// What goes with the channel when it is freed.
     pub held: Held,
     /// Scatter/gather lists, by their addresses.
     pub lists: BTreeMap<usize, List>,
+    /// How many lists there have been.
+    pub lists_given: u64,
+    /// How many of them are no more.
+    pub lists_freed: u64,
     /// Map registers that were allocated by the number, by their base.
     pub bases: BTreeMap<usize, Base>,
     /// Where the next base is.
@@ -187,7 +193,10 @@ fn make(description: &DEVICE_DESCRIPTION, caller: u64) -> Option<Box<Adapter>> {
         DEVICE_DESCRIPTION_VERSION | DEVICE_DESCRIPTION_VERSION1 => &operations::VERSION_1,
         DEVICE_DESCRIPTION_VERSION2 => &operations::VERSION_2,
         DEVICE_DESCRIPTION_VERSION3 => &operations::VERSION_3,
-        _ => return None,
+        version => {
+            violation::dma(violation::UNKNOWN_VERSION, version.into(), 0, 0);
+            return None;
+        }
     };
     if description.Master == 0 {
         return None;
@@ -352,9 +361,9 @@ impl Adapter {
         }
     }
 
-    /// Ends a mapping, whose registers stay counted.
-    pub fn flush(&self, mapping: Mapping, write: bool) {
-        let pages = mapping.flush(write);
+    /// Ends a mapping that was flushed. Its registers stay counted.
+    pub fn end(&self, mapping: Mapping) {
+        let pages = mapping.end();
         let mut evicted = Vec::new();
         let mut state = self.state.lock();
         for page in pages {

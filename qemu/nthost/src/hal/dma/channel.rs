@@ -1,10 +1,8 @@
-//! The channel: a driver has its device's adapter to itself, with map registers by the number,
-//! and maps a transfer in pieces.
+//! The channel: a driver has its device's adapter to itself, with map registers by the number.
 //!
 //! Sources: nc-wdm-pallocate_adapter_channel, nc-wdm-pallocate_adapter_channel_ex,
-//! nc-wdm-pmap_transfer, nc-wdm-pmap_transfer_ex, nc-wdm-pflush_adapter_buffers,
-//! nc-wdm-pflush_adapter_buffers_ex, nc-wdm-pfree_map_registers, nc-wdm-pfree_adapter_channel,
-//! nc-wdm-pfree_adapter_object, nc-wdm-pcancel_adapter_channel, nc-wdm-driver_control.
+//! nc-wdm-pfree_map_registers, nc-wdm-pfree_adapter_channel, nc-wdm-pfree_adapter_object,
+//! nc-wdm-pcancel_adapter_channel, nc-wdm-driver_control.
 
 use alloc::{boxed::Box, vec::Vec};
 use core::{ffi::c_void, ptr::null_mut};
@@ -14,21 +12,18 @@ use nthost_nt::{
         device::DEVICE_OBJECT,
         dma::{
             DMA_ADAPTER, DMA_SYNCHRONOUS_CALLBACK, DRIVER_CONTROL, DeallocateObject,
-            DeallocateObjectKeepRegisters, KeepObject, SCATTER_GATHER_LIST,
+            DeallocateObjectKeepRegisters, KeepObject,
         },
     },
-    mm::MDL,
     status::{
-        NTSTATUS, STATUS_BUFFER_TOO_SMALL, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER,
-        STATUS_NOT_SUPPORTED, STATUS_SUCCESS,
+        NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED,
+        STATUS_SUCCESS,
     },
 };
 
 use super::{
     adapter::{self, Adapter, Base, Held, Waiting},
-    list,
-    mapping::{self, Mapping},
-    violation,
+    list, violation,
 };
 use crate::{
     export::DISPATCH_LEVEL,
@@ -72,6 +67,14 @@ fn free_base(adapter: &Adapter, base: *mut c_void, count: Option<u32>, channel: 
     adapter.release(freed.count, channel);
 }
 
+/// No more map registers are asked for than the adapter has.
+fn at_most(adapter: &Adapter, count: u32) {
+    let most = adapter.registers;
+    if count > most {
+        violation::dma(violation::ASKED_TOO_MANY, count.into(), most.into(), 0);
+    }
+}
+
 /// What is done when the channel and the registers are there.
 struct Grant {
     device: *mut DEVICE_OBJECT,
@@ -95,8 +98,10 @@ impl Grant {
         };
         // SAFETY: the driver's device.
         let irp = unsafe { (*self.device).CurrentIrp };
+        adapter.with(|state| state.within = self.device.addr());
         // SAFETY: the driver's own routine, with its context.
         let action = unsafe { routine(self.device, irp, base, self.context) };
+        adapter.with(|state| state.within = 0);
         end(adapter, action, base);
     }
 }
@@ -144,9 +149,10 @@ pub unsafe extern "win64" fn allocate(
             Ok(())
         }),
     };
-    if this.is_waiting(key) {
+    if this.is_waiting(key) || this.with(|state| state.within == key) {
         violation::dma(violation::TOO_MANY_CHANNELS, 2, 0, 0);
     }
+    at_most(this, count);
     match this.acquire(waiting, true) {
         Ok(()) => STATUS_SUCCESS,
         Err(status) => status,
@@ -175,6 +181,7 @@ pub unsafe extern "win64" fn allocate_ex(
     if fault::strikes("AllocateAdapterChannelEx", caller) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
+    at_most(this, count);
     let grant = Grant {
         device,
         routine,
@@ -207,195 +214,6 @@ pub unsafe extern "win64" fn cancel(
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
     u8::from(this.cancel(transfer_context.addr()))
-}
-
-/// Maps a range with registers that were allocated.
-///
-/// # Safety
-///
-/// The MDL chain is the driver's.
-unsafe fn map(
-    adapter: &Adapter,
-    mdl: *mut MDL,
-    base: *mut c_void,
-    offset: u64,
-    length: u64,
-    write: bool,
-) -> Result<Vec<super::plan::Fragment>, NTSTATUS> {
-    // SAFETY: the caller's promise.
-    let mapping = unsafe { Mapping::new(mdl, offset, length, write, adapter.reach)? };
-    let elements = mapping.elements.clone();
-    let count = mapping.count;
-    adapter
-        .with(|state| {
-            let Some(base) = state.bases.get_mut(&base.addr()) else {
-                return Err(STATUS_INVALID_PARAMETER);
-            };
-            let used: u32 = base.mappings.iter().map(|mapping| mapping.count).sum();
-            if used + count > base.count {
-                return Err(STATUS_INSUFFICIENT_RESOURCES);
-            }
-            base.mappings.push(mapping);
-            Ok(())
-        })
-        .inspect_err(|_| {
-            let address = base.addr() as u64;
-            violation::dma(violation::TOO_MANY_REGISTERS, count.into(), address, 0);
-        })?;
-    Ok(elements)
-}
-
-/// MapTransfer: the first piece that lies together for the device, and in `length` its bytes.
-pub unsafe extern "win64" fn map_transfer(
-    adapter: *mut DMA_ADAPTER,
-    mdl: *mut MDL,
-    base: *mut c_void,
-    address: *mut c_void,
-    length: *mut u32,
-    write: u8,
-) -> i64 {
-    violation::up_to(DISPATCH_LEVEL);
-    // SAFETY: the driver's adapter.
-    let this = unsafe { adapter::of(adapter) };
-    // SAFETY: the driver's MDL.
-    let offset = unsafe { list::offset_in(mdl, address) };
-    // SAFETY: the driver's variable.
-    let wanted = u64::from(unsafe { length.read() });
-    let bytes = if this.reach.scatter_gather {
-        // SAFETY: the driver's MDL.
-        let pieces = unsafe { mapping::fragments(mdl, offset, wanted) }.unwrap_or_default();
-        let first = super::plan::elements(pieces)
-            .first()
-            .map(|first| first.length);
-        wanted.min(first.map_or(wanted, u64::from))
-    } else {
-        wanted
-    };
-    // SAFETY: as above.
-    match unsafe { map(this, mdl, base, offset, bytes, write != 0) } {
-        Ok(elements) => {
-            let Some(first) = elements.first() else {
-                return 0;
-            };
-            // SAFETY: the driver's variable.
-            unsafe { length.write(first.length) };
-            first.address.cast_signed()
-        }
-        Err(_) => 0,
-    }
-}
-
-/// MapTransferEx.
-pub unsafe extern "win64" fn map_transfer_ex(
-    adapter: *mut DMA_ADAPTER,
-    mdl: *mut MDL,
-    base: *mut c_void,
-    offset: u64,
-    _device_offset: u32,
-    length: *mut u32,
-    write: u8,
-    buffer: *mut SCATTER_GATHER_LIST,
-    room: u32,
-    _completion: *mut c_void,
-    _completion_context: *mut c_void,
-) -> NTSTATUS {
-    violation::up_to(DISPATCH_LEVEL);
-    // SAFETY: the driver's adapter.
-    let this = unsafe { adapter::of(adapter) };
-    if buffer.is_null() || (room as usize) < list::size(1) {
-        return STATUS_INVALID_PARAMETER;
-    }
-    // SAFETY: the driver's variable.
-    let wanted = unsafe { length.read() };
-    // SAFETY: the driver's chain.
-    let pieces = unsafe { mapping::fragments(mdl, offset, wanted.into()) };
-    let Ok(pieces) = pieces else {
-        return STATUS_BUFFER_TOO_SMALL;
-    };
-    // As much as there are registers and room for.
-    let registers = this.with(|state| state.bases.get(&base.addr()).map_or(0, |base| base.count));
-    let most =
-        (registers as usize).min((room as usize - list::size(0)) / (list::size(1) - list::size(0)));
-    let bytes: u64 = pieces
-        .iter()
-        .take(most)
-        .map(|piece| u64::from(piece.length))
-        .sum();
-    if bytes == 0 {
-        return STATUS_INSUFFICIENT_RESOURCES;
-    }
-    // SAFETY: as above.
-    match unsafe { map(this, mdl, base, offset, bytes, write != 0) } {
-        Ok(elements) => {
-            // SAFETY: the driver's memory, large enough for as many.
-            unsafe { list::write(buffer, &elements) };
-            // SAFETY: the driver's variable.
-            unsafe { length.write(bytes as u32) };
-            STATUS_SUCCESS
-        }
-        Err(status) => status,
-    }
-}
-
-/// Ends the mappings of a range; how many there were.
-fn flush(adapter: &Adapter, base: *mut c_void, offset: u64, length: u64, write: bool) -> usize {
-    let range = offset..offset + length;
-    let ended = adapter.with(|state| {
-        let Some(base) = state.bases.get_mut(&base.addr()) else {
-            return Vec::new();
-        };
-        let mappings = core::mem::take(&mut base.mappings);
-        let (ended, left): (Vec<_>, Vec<_>) = mappings
-            .into_iter()
-            .partition(|mapping| range.contains(&mapping.offset));
-        base.mappings = left;
-        ended
-    });
-    let count = ended.len();
-    for mapping in ended {
-        adapter.flush(mapping, write);
-    }
-    count
-}
-
-/// FlushAdapterBuffers.
-pub unsafe extern "win64" fn flush_buffers(
-    adapter: *mut DMA_ADAPTER,
-    mdl: *mut MDL,
-    base: *mut c_void,
-    address: *mut c_void,
-    length: u32,
-    write: u8,
-) -> u8 {
-    violation::up_to(DISPATCH_LEVEL);
-    // SAFETY: the driver's adapter.
-    let this = unsafe { adapter::of(adapter) };
-    // SAFETY: the driver's MDL.
-    let offset = unsafe { list::offset_in(mdl, address) };
-    let count = flush(this, base, offset, length.into(), write != 0);
-    if count == 0 {
-        violation::dma(violation::FLUSHED_UNMAPPED, base.addr() as u64, 0, 0);
-    }
-    u8::from(count > 0)
-}
-
-/// FlushAdapterBuffersEx.
-pub unsafe extern "win64" fn flush_buffers_ex(
-    adapter: *mut DMA_ADAPTER,
-    _mdl: *mut MDL,
-    base: *mut c_void,
-    offset: u64,
-    length: u32,
-    write: u8,
-) -> NTSTATUS {
-    violation::up_to(DISPATCH_LEVEL);
-    // SAFETY: the driver's adapter.
-    let this = unsafe { adapter::of(adapter) };
-    if flush(this, base, offset, length.into(), write != 0) == 0 {
-        violation::dma(violation::FLUSHED_UNMAPPED, base.addr() as u64, 0, 0);
-        return STATUS_INVALID_PARAMETER;
-    }
-    STATUS_SUCCESS
 }
 
 /// FreeMapRegisters.

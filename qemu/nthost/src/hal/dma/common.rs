@@ -1,9 +1,13 @@
 //! Common buffers: memory that driver and device both use all the time.
 //!
+//! With the verifier's DMA checking a page lies on either side that the device reaches and nobody
+//! may write. It and the rest of the last page are full of a tag, which is looked for when the
+//! buffer is freed. The driver faults there at once.
+//!
 //! Sources: nc-wdm-pallocate_common_buffer, nc-wdm-pallocate_common_buffer_ex,
-//! nc-wdm-pallocate_common_buffer_with_bounds, nc-wdm-pfree_common_buffer.
+//! nc-wdm-pallocate_common_buffer_with_bounds, nc-wdm-pfree_common_buffer; bug check 0xE6.
 
-use core::{ffi::c_void, ptr::null_mut};
+use core::{ffi::c_void, ops::Range, ptr::null_mut};
 
 use nthost_nt::io::dma::DMA_ADAPTER;
 
@@ -18,11 +22,61 @@ use crate::{
     verifier::{call, fault},
 };
 
+/// What lies beside a buffer.
+const TAG: [u8; 8] = *b"DmaVrfy0";
+
 /// A common buffer.
 #[derive(Clone, Copy, Debug)]
 pub struct CommonBuffer {
     logical: u64,
     length: u32,
+    /// Pages with the tag lie on either side of it: one or none.
+    guards: u64,
+}
+
+impl CommonBuffer {
+    const fn pages(&self) -> u64 {
+        (self.length as u64).div_ceil(PAGE_SIZE)
+    }
+
+    /// All of its memory: where it begins, and its pages.
+    const fn memory(&self) -> (u64, u64) {
+        let guards = self.guards;
+        (self.logical - guards * PAGE_SIZE, self.pages() + 2 * guards)
+    }
+
+    /// What lies before it, and what behind it, if that is guarded.
+    fn beside(&self) -> [Range<u64>; 2] {
+        let (first, pages) = self.memory();
+        let (end, behind) = (
+            first + pages * PAGE_SIZE,
+            self.logical + u64::from(self.length),
+        );
+        if self.guards == 0 {
+            [0..0, 0..0]
+        } else {
+            [first..self.logical, behind..end]
+        }
+    }
+
+    /// Writes the tags.
+    fn tag(&self) {
+        for at in self.beside().into_iter().flatten() {
+            // SAFETY: a byte of the buffer's own memory, in the physical map.
+            unsafe { physical(at).write(TAG[at as usize % TAG.len()]) };
+        }
+    }
+
+    /// Looks for the tags: the driver sees the buffer at `base`.
+    fn check(&self, base: u64) {
+        for (code, mut range) in (1..).zip(self.beside()) {
+            // SAFETY: as in `tag`; the device may write at any time.
+            let byte = |at| unsafe { physical(at).read_volatile() };
+            if range.any(|at| byte(at) != TAG[at as usize % TAG.len()]) {
+                violation::dma(violation::OVERRUN, code, self.length.into(), base);
+            }
+        }
+    }
 }
 
 /// Which memory it may be.
@@ -49,12 +103,20 @@ unsafe fn allocate(
     if length == 0 || fault::strikes(routine, caller) {
         return null_mut();
     }
-    let count = u64::from(length).div_ceil(PAGE_SIZE);
+    let mut buffer = CommonBuffer {
+        logical: 0,
+        length,
+        guards: u64::from(violation::is_on()),
+    };
+    let (guards, count) = (buffer.guards, buffer.pages());
     let mut request = Request {
-        lowest: wanted.lowest,
-        highest: wanted.highest.min(adapter.reach.highest),
+        lowest: wanted.lowest.saturating_sub(guards * PAGE_SIZE),
+        highest: wanted
+            .highest
+            .min(adapter.reach.highest)
+            .saturating_add(guards * PAGE_SIZE),
         node: wanted.node,
-        ..Request::any(count)
+        ..Request::any(count + 2 * guards)
     };
     let mut found = phys::allocate(&request);
     if found.is_none() && request.node.is_some() {
@@ -65,22 +127,20 @@ unsafe fn allocate(
     let Some(first) = found else {
         return null_mut();
     };
+    buffer.logical = first + guards * PAGE_SIZE;
     // SAFETY: the pages were just allocated, and are in the physical map.
-    unsafe { physical(first).write_bytes(0, (count * PAGE_SIZE) as usize) };
-    let frames = (0..count as usize).map(|index| first + index as u64 * PAGE_SIZE);
+    unsafe { physical(buffer.logical).write_bytes(0, (count * PAGE_SIZE) as usize) };
+    buffer.tag();
+    let frames = (0..count as usize).map(|index| buffer.logical + index as u64 * PAGE_SIZE);
     // SAFETY: as above.
     let Some(base) = (unsafe { paging::map_range(frames, Access::WRITE) }) else {
         // SAFETY: nobody has seen them.
-        unsafe { phys::free(first, count) };
+        unsafe { phys::free(first, request.pages) };
         return null_mut();
-    };
-    let buffer = CommonBuffer {
-        logical: first,
-        length,
     };
     adapter.with(|state| state.common.insert(base, buffer));
     // SAFETY: the caller's promise.
-    unsafe { logical.write(first.cast_signed()) };
+    unsafe { logical.write(buffer.logical.cast_signed()) };
     core::ptr::with_exposed_provenance_mut(base as usize)
 }
 
@@ -199,9 +259,10 @@ pub unsafe extern "win64" fn free_common_buffer(
     let Some(buffer) = buffer else {
         return violation::dma(violation::COMMON_BUFFER_FREED, 1, base, 0);
     };
-    let count = u64::from(buffer.length).div_ceil(PAGE_SIZE);
+    buffer.check(base);
     // SAFETY: the driver does not use it any more.
-    unsafe { paging::unmap_range(base, count) };
+    unsafe { paging::unmap_range(base, buffer.pages()) };
+    let (first, count) = buffer.memory();
     // SAFETY: as above.
-    unsafe { phys::free(buffer.logical, count) };
+    unsafe { phys::free(first, count) };
 }

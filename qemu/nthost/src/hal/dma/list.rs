@@ -117,6 +117,9 @@ impl Transfer {
         wait: bool,
         (routine, caller): (&'static str, u64),
     ) -> Result<(), NTSTATUS> {
+        if self.length == 0 {
+            violation::dma(violation::NO_LENGTH, 0, 0, 0);
+        }
         // SAFETY: the driver's chain.
         let pieces = unsafe { mapping::fragments(self.mdl, self.offset, self.length)? };
         if let Some((_, room)) = self.buffer
@@ -194,6 +197,7 @@ impl Transfer {
         unsafe { write(list, &mapping.elements) };
         adapter.with(|state| {
             state.held = Held::List(list.addr());
+            state.lists_given += 1;
             state.lists.insert(list.addr(), List { mapping, memory });
         });
         if !self.tell.is_null() {
@@ -214,9 +218,14 @@ impl Transfer {
 /// Ends a list that is none any more: the direction is that of its mapping unless the driver
 /// says one. How many registers it had, which are still counted.
 pub fn end(adapter: &Adapter, list: List, write: Option<bool>) -> u32 {
-    let List { mapping, memory } = list;
+    let List {
+        mut mapping,
+        memory,
+    } = list;
     let (count, write) = (mapping.count, write.unwrap_or(mapping.write));
-    adapter.flush(mapping, write);
+    mapping.flush(mapping.offset..mapping.offset + mapping.length, write);
+    adapter.end(mapping);
+    adapter.with(|state| state.lists_freed += 1);
     drop(memory);
     count
 }
@@ -405,7 +414,8 @@ pub unsafe extern "win64" fn put(
         state.lists.remove(&list.addr())
     });
     let Some(found) = found else {
-        return violation::dma(violation::LIST_FREED, 0, list.addr() as u64, 0);
+        let (given, freed) = this.with(|state| (state.lists_given, state.lists_freed));
+        return violation::dma(violation::LIST_FREED, given, freed + 1, 0);
     };
     let count = end(this, found, Some(write != 0));
     this.release(count, false);

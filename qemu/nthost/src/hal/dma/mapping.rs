@@ -1,6 +1,7 @@
 //! A mapped transfer: what the device sees of a range of an MDL chain, until it is flushed.
 
 use alloc::vec::Vec;
+use core::ops::Range;
 
 use nthost_nt::{
     mm::MDL,
@@ -28,6 +29,8 @@ struct Register {
     page: u64,
     /// The piece of the buffer that goes through it: it lies at the same place in its page.
     piece: Fragment,
+    /// Where in the MDL chain the piece begins.
+    offset: u64,
 }
 
 /// What the device may address, and how.
@@ -47,8 +50,12 @@ pub struct Mapping {
     pub elements: Vec<Fragment>,
     /// Its bytes.
     pub length: u64,
+    /// The first MDL of its chain, by its address.
+    mdl: usize,
     /// Where in the MDL chain it begins.
     pub offset: u64,
+    /// Up to where in the MDL chain it was flushed.
+    flushed: u64,
     /// To the device.
     pub write: bool,
     /// How many map registers it counts for: the pages that it spans.
@@ -96,6 +103,21 @@ pub unsafe fn fragments(
     Ok(found)
 }
 
+/// Bytes that an MDL chain describes.
+///
+/// # Safety
+///
+/// It is a chain of MDLs.
+pub unsafe fn length(chain: *mut MDL) -> u64 {
+    let (mut mdl, mut bytes) = (chain, 0);
+    // SAFETY: null, or an MDL of the chain.
+    while let Some(fields) = unsafe { mdl.as_ref() } {
+        bytes += u64::from(fields.ByteCount);
+        mdl = fields.Next;
+    }
+    bytes
+}
+
 impl Mapping {
     /// Maps a range of an MDL chain. For a transfer to the device its bytes are in the map
     /// registers from now on.
@@ -121,21 +143,26 @@ impl Mapping {
         let bounced = ways.iter().filter(|&&way| way == Way::Bounced).count();
         let mut pages = allocate(bounced as u64, reach)?.into_iter();
         let mut registers = Vec::with_capacity(bounced);
-        let seen: Vec<_> = pieces
-            .iter()
-            .zip(ways)
-            .map(|(&piece, way)| match (way, pages.len()) {
-                (Way::Direct, _) | (Way::Bounced, 0) => piece,
-                (Way::Bounced, _) => {
-                    let page = pages.next().unwrap_or_default();
-                    registers.push(Register { page, piece });
-                    Fragment {
-                        address: page + piece.address % PAGE_SIZE,
-                        length: piece.length,
-                    }
+        let mut seen = Vec::with_capacity(pieces.len());
+        let mut at = offset;
+        for (&piece, way) in pieces.iter().zip(ways) {
+            let page = match way {
+                Way::Bounced => pages.next(),
+                Way::Direct => None,
+            };
+            seen.push(page.map_or(piece, |page| {
+                registers.push(Register {
+                    page,
+                    piece,
+                    offset: at,
+                });
+                Fragment {
+                    address: page + piece.address % PAGE_SIZE,
+                    length: piece.length,
                 }
-            })
-            .collect();
+            }));
+            at += u64::from(piece.length);
+        }
         for register in &registers {
             register.fill(write);
         }
@@ -143,25 +170,39 @@ impl Mapping {
             registers,
             elements: plan::elements(seen),
             length,
+            mdl: chain.addr(),
             offset,
+            flushed: offset,
             write,
             count: pieces.len() as u32,
         })
     }
 
-    /// Ends the mapping: for a transfer from the device, what it wrote goes to the buffer. The
-    /// map registers' pages, for the adapter to keep.
-    pub fn flush(self, write: bool) -> Vec<u64> {
-        for register in &self.registers {
-            register.check();
-            if !write {
-                register.copy_out();
+    /// Whether a range of a chain is in it too.
+    pub fn overlaps(&self, chain: *mut MDL, range: Range<u64>) -> bool {
+        let end = self.offset + self.length;
+        self.mdl == chain.addr() && range.start < end && self.offset < range.end
+    }
+
+    /// Flushes a range: for a transfer from the device, what it wrote there goes to the buffer.
+    /// Whether all was flushed by now.
+    pub fn flush(&mut self, range: Range<u64>, write: bool) -> bool {
+        if !write {
+            for register in &self.registers {
+                register.copy_out(&range);
             }
         }
-        self.registers
-            .iter()
-            .map(|register| register.page)
-            .collect()
+        if range.start <= self.flushed {
+            self.flushed = self.flushed.max(range.end);
+        }
+        self.flushed >= self.offset + self.length
+    }
+
+    /// Ends the mapping: the map registers' pages, for the adapter to keep.
+    pub fn end(self) -> Vec<u64> {
+        let registers = self.registers.iter();
+        let checked = registers.inspect(|register| register.check());
+        checked.map(|register| register.page).collect()
     }
 }
 
@@ -244,11 +285,15 @@ impl Register {
         }
     }
 
-    fn copy_out(&self) {
-        let from = physical(self.page + self.start());
-        let to = physical(self.piece.address);
-        // SAFETY: a piece of a locked page, and as much of the register's.
-        unsafe { to.copy_from_nonoverlapping(from, self.piece.length as usize) };
+    /// What lies in this range of the chain goes to the buffer.
+    fn copy_out(&self, range: &Range<u64>) {
+        let first = range.start.max(self.offset) - self.offset;
+        let end = range.end.min(self.offset + u64::from(self.piece.length));
+        let bytes = end.saturating_sub(self.offset + first);
+        let from = physical(self.page + self.start() + first);
+        let to = physical(self.piece.address + first);
+        // SAFETY: a part of a piece of a locked page, and as much of the register's.
+        unsafe { to.copy_from_nonoverlapping(from, bytes as usize) };
     }
 
     /// Nobody has written beside the piece.

@@ -27,4 +27,6 @@ mod mapping;
 #[cfg(target_os = "none")]
 mod operations;
 #[cfg(target_os = "none")]
+mod transfer;
+#[cfg(target_os = "none")]
 mod violation;

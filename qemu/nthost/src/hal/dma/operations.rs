@@ -16,7 +16,7 @@ use nthost_nt::{
     status::{NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED, STATUS_SUCCESS},
 };
 
-use super::{adapter, channel, common, list};
+use super::{adapter, channel, common, list, transfer};
 
 /// A table that drivers read.
 #[repr(transparent)]
@@ -79,10 +79,10 @@ const ALL: DMA_OPERATIONS = DMA_OPERATIONS {
     AllocateCommonBuffer: Some(common::allocate_common_buffer),
     FreeCommonBuffer: Some(common::free_common_buffer),
     AllocateAdapterChannel: Some(channel::allocate),
-    FlushAdapterBuffers: Some(channel::flush_buffers),
+    FlushAdapterBuffers: Some(transfer::flush_buffers),
     FreeAdapterChannel: Some(channel::free),
     FreeMapRegisters: Some(channel::free_registers),
-    MapTransfer: Some(channel::map_transfer),
+    MapTransfer: Some(transfer::map_transfer),
     GetDmaAlignment: Some(alignment),
     ReadDmaCounter: Some(counter),
     GetScatterGatherList: Some(list::get),
@@ -97,10 +97,10 @@ const ALL: DMA_OPERATIONS = DMA_OPERATIONS {
     AllocateAdapterChannelEx: Some(channel::allocate_ex),
     ConfigureAdapterChannel: Some(channel::configure),
     CancelAdapterChannel: Some(channel::cancel),
-    MapTransferEx: Some(channel::map_transfer_ex),
+    MapTransferEx: Some(transfer::map_transfer_ex),
     GetScatterGatherListEx: Some(list::get_ex),
     BuildScatterGatherListEx: Some(list::build_ex),
-    FlushAdapterBuffersEx: Some(channel::flush_buffers_ex),
+    FlushAdapterBuffersEx: Some(transfer::flush_buffers_ex),
     FreeAdapterObject: Some(channel::free_object),
     CancelMappedTransfer: Some(channel::cancel_mapped),
     AllocateDomainCommonBuffer: null_mut(),

@@ -11,6 +11,8 @@ use crate::{
 
 const DMA_VIOLATION: u32 = 0xe6;
 
+/// A flush beyond the end of the MDL.
+pub const MISCELLANEOUS: u64 = 0x00;
 /// A common buffer was freed that is none.
 pub const COMMON_BUFFER_FREED: u64 = 0x03;
 /// A channel was freed that was not allocated.
@@ -29,6 +31,10 @@ pub const REGISTERS_LEFT: u64 = 0x09;
 pub const LISTS_LEFT: u64 = 0x0a;
 /// A second channel for a device.
 pub const TOO_MANY_CHANNELS: u64 = 0x0b;
+/// More map registers were asked for than the adapter has.
+pub const ASKED_TOO_MANY: u64 = 0x0c;
+/// What was mapped before is not flushed.
+pub const NOT_FLUSHED: u64 = 0x0d;
 /// A transfer of a buffer that is not locked.
 pub const NOT_LOCKED: u64 = 0x0e;
 /// Memory beside a buffer, or a free map register, was written.
@@ -39,7 +45,7 @@ pub const REGISTERS_MAPPED: u64 = 0x10;
 pub const WRONG_IRQL: u64 = 0x13;
 /// More map registers than were allocated.
 pub const TOO_MANY_REGISTERS: u64 = 0x15;
-/// A flush of what is not mapped.
+/// A flush of a buffer that is not mapped, through registers that others are mapped through.
 pub const FLUSHED_UNMAPPED: u64 = 0x16;
 /// An adapter that was released.
 pub const RELEASED_ADAPTER: u64 = 0x18;
@@ -47,6 +53,18 @@ pub const RELEASED_ADAPTER: u64 = 0x18;
 pub const NO_ADAPTER: u64 = 0x19;
 /// An address that is not in the MDL.
 pub const OUTSIDE_MDL: u64 = 0x1b;
+/// A range that is mapped already.
+pub const MAPPED_TWICE: u64 = 0x1d;
+/// A transfer that is longer than its MDL.
+pub const BEYOND_MDL: u64 = 0x1f;
+/// A flush through map registers that nothing is mapped through.
+pub const FLUSHED_FREE: u64 = 0x20;
+/// A transfer of no bytes.
+pub const NO_LENGTH: u64 = 0x21;
+/// A transfer that is longer than its MDL chain.
+pub const SHORT_BUFFER: u64 = 0x24;
+/// A device description of a version that does not exist.
+pub const UNKNOWN_VERSION: u64 = 0x25;
 
 /// Whether every page goes through a map register.
 pub fn is_on() -> bool {

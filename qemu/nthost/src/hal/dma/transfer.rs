@@ -1,0 +1,311 @@
+//! A transfer in pieces: ranges of a buffer go through map registers that were allocated by the
+//! number, and are flushed before these are freed.
+//!
+//! Sources: nc-wdm-pmap_transfer, nc-wdm-pmap_transfer_ex, nc-wdm-pflush_adapter_buffers,
+//! nc-wdm-pflush_adapter_buffers_ex; bug check 0xE6.
+
+use alloc::vec::Vec;
+use core::ffi::c_void;
+
+use nthost_nt::{
+    io::dma::{DMA_ADAPTER, SCATTER_GATHER_LIST},
+    mm::MDL,
+    status::{
+        NTSTATUS, STATUS_BUFFER_TOO_SMALL, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER,
+        STATUS_SUCCESS,
+    },
+};
+
+use super::{
+    adapter::{self, Adapter},
+    list,
+    mapping::{self, Mapping},
+    plan::{self, Fragment},
+    violation,
+};
+use crate::{export::DISPATCH_LEVEL, mm::PAGE_SIZE};
+
+/// A range of an MDL chain, by the byte.
+#[derive(Clone, Copy)]
+struct Range {
+    mdl: *mut MDL,
+    offset: u64,
+    length: u64,
+}
+
+impl Range {
+    const fn end(self) -> u64 {
+        self.offset + self.length
+    }
+
+    /// Where it begins, as drivers say it.
+    fn address(self) -> u64 {
+        // SAFETY: the driver's MDL.
+        let fields = unsafe { &*self.mdl };
+        fields.StartVa.addr() as u64 + u64::from(fields.ByteOffset) + self.offset
+    }
+}
+
+/// Maps a range with registers that were allocated.
+///
+/// # Safety
+///
+/// The MDL chain is the driver's.
+unsafe fn map(
+    adapter: &Adapter,
+    base: *mut c_void,
+    range: Range,
+    write: bool,
+) -> Result<Vec<Fragment>, NTSTATUS> {
+    let Range {
+        mdl,
+        offset,
+        length,
+    } = range;
+    // SAFETY: the caller's promise.
+    let mapping = unsafe { Mapping::new(mdl, offset, length, write, adapter.reach)? };
+    let elements = mapping.elements.clone();
+    let count = mapping.count;
+    let mut mapping = Some(mapping);
+    let refused = adapter.with(|state| {
+        let Some(base) = state.bases.get_mut(&base.addr()) else {
+            return Some((violation::TOO_MANY_REGISTERS, 0, 0, 0));
+        };
+        let again = base
+            .mappings
+            .iter()
+            .find(|old| old.overlaps(mdl, offset..range.end()));
+        if let Some(old) = again {
+            let both = range.address() + old.offset.saturating_sub(offset);
+            let end = range.address() + length;
+            return Some((violation::MAPPED_TWICE, range.address(), end, both));
+        }
+        let used: u32 = base.mappings.iter().map(|mapping| mapping.count).sum();
+        let bytes: u64 = base.mappings.iter().map(|mapping| mapping.length).sum();
+        let most = base.count;
+        if used + count > most && used > 0 {
+            let most = u64::from(most) * PAGE_SIZE;
+            return Some((violation::NOT_FLUSHED, bytes, most, 0));
+        } else if used + count > most {
+            return Some((violation::TOO_MANY_REGISTERS, count.into(), most.into(), 0));
+        }
+        base.mappings.extend(mapping.take());
+        None
+    });
+    if let Some((code, second, third, fourth)) = refused {
+        violation::dma(code, second, third, fourth);
+        if let Some(mapping) = mapping {
+            adapter.end(mapping);
+        }
+        return Err(STATUS_INSUFFICIENT_RESOURCES);
+    }
+    Ok(elements)
+}
+
+/// The pieces of a range that is to be mapped, which must not be empty and lie in its chain.
+fn pieces(range: Range, code: u64) -> Result<Vec<Fragment>, NTSTATUS> {
+    if range.length == 0 {
+        violation::dma(violation::NO_LENGTH, 0, 0, 0);
+    }
+    // SAFETY: the driver's chain.
+    let found = unsafe { mapping::fragments(range.mdl, range.offset, range.length) };
+    if found.is_err() {
+        // SAFETY: as above.
+        let beyond = range.end() - unsafe { mapping::length(range.mdl) }.min(range.end());
+        if code == violation::BEYOND_MDL {
+            violation::dma(code, 3, range.mdl.addr() as u64, range.length);
+        } else {
+            violation::dma(code, beyond, 0, 0);
+        }
+    }
+    found
+}
+
+/// MapTransfer: the first piece that lies together for the device, and in `length` its bytes.
+pub unsafe extern "win64" fn map_transfer(
+    adapter: *mut DMA_ADAPTER,
+    mdl: *mut MDL,
+    base: *mut c_void,
+    address: *mut c_void,
+    length: *mut u32,
+    write: u8,
+) -> i64 {
+    violation::up_to(DISPATCH_LEVEL);
+    // SAFETY: the driver's adapter.
+    let this = unsafe { adapter::of(adapter) };
+    let mut range = Range {
+        mdl,
+        // SAFETY: the driver's MDL.
+        offset: unsafe { list::offset_in(mdl, address) },
+        // SAFETY: the driver's variable.
+        length: u64::from(unsafe { length.read() }),
+    };
+    let Ok(pieces) = pieces(range, violation::BEYOND_MDL) else {
+        return 0;
+    };
+    if this.reach.scatter_gather {
+        let elements = plan::elements(pieces);
+        let first = elements.first().map_or(0, |first| first.length);
+        range.length = range.length.min(first.into());
+    }
+    // SAFETY: as above.
+    let elements = unsafe { map(this, base, range, write != 0) }.unwrap_or_default();
+    let Some(first) = elements.first() else {
+        return 0;
+    };
+    // SAFETY: the driver's variable.
+    unsafe { length.write(first.length) };
+    first.address.cast_signed()
+}
+
+/// MapTransferEx.
+pub unsafe extern "win64" fn map_transfer_ex(
+    adapter: *mut DMA_ADAPTER,
+    mdl: *mut MDL,
+    base: *mut c_void,
+    offset: u64,
+    _device_offset: u32,
+    length: *mut u32,
+    write: u8,
+    buffer: *mut SCATTER_GATHER_LIST,
+    room: u32,
+    _completion: *mut c_void,
+    _completion_context: *mut c_void,
+) -> NTSTATUS {
+    violation::up_to(DISPATCH_LEVEL);
+    // SAFETY: the driver's adapter.
+    let this = unsafe { adapter::of(adapter) };
+    if buffer.is_null() || (room as usize) < list::size(1) {
+        return STATUS_INVALID_PARAMETER;
+    }
+    let mut range = Range {
+        mdl,
+        offset,
+        // SAFETY: the driver's variable.
+        length: u64::from(unsafe { length.read() }),
+    };
+    let Ok(pieces) = pieces(range, violation::SHORT_BUFFER) else {
+        return STATUS_BUFFER_TOO_SMALL;
+    };
+    let (registers, mapped) = this.with(|state| {
+        let base = state.bases.get(&base.addr());
+        let mapped = |base: &adapter::Base| base.mappings.iter().map(|old| old.length).sum();
+        base.map_or((0, 0), |base| (base.count, mapped(base)))
+    });
+    if mapped > 0 {
+        // The flush that each call must be followed by comes before the next one.
+        let most = u64::from(registers) * PAGE_SIZE;
+        violation::dma(violation::NOT_FLUSHED, mapped, most, 0);
+    }
+    // As much as there are registers and room for.
+    let most =
+        (registers as usize).min((room as usize - list::size(0)) / (list::size(1) - list::size(0)));
+    range.length = pieces
+        .iter()
+        .take(most)
+        .map(|piece| u64::from(piece.length))
+        .sum();
+    if range.length == 0 {
+        return STATUS_INSUFFICIENT_RESOURCES;
+    }
+    // SAFETY: as above.
+    match unsafe { map(this, base, range, write != 0) } {
+        Ok(elements) => {
+            // SAFETY: the driver's memory, large enough for as many.
+            unsafe { list::write(buffer, &elements) };
+            // SAFETY: the driver's variable.
+            unsafe { length.write(range.length as u32) };
+            STATUS_SUCCESS
+        }
+        Err(status) => status,
+    }
+}
+
+/// Flushes a range; whether any of it was mapped. What was mapped stays so until all of it was
+/// flushed.
+fn flush(adapter: &Adapter, base: *mut c_void, range: Range, write: bool) -> bool {
+    // SAFETY: the driver's chain.
+    let left = unsafe { mapping::length(range.mdl) }.saturating_sub(range.offset);
+    if range.length > left {
+        violation::dma(violation::MISCELLANEOUS, 1, left, range.length);
+    }
+    let mut any = false;
+    let flushed = adapter.with(|state| {
+        let base = state.bases.get_mut(&base.addr())?;
+        let mappings = core::mem::take(&mut base.mappings);
+        if mappings.is_empty() {
+            return None;
+        }
+        let (mut ended, mut left) = (Vec::new(), Vec::new());
+        for mut mapping in mappings {
+            let touched = mapping.overlaps(range.mdl, range.offset..range.end());
+            any |= touched;
+            if touched && mapping.flush(range.offset..range.end(), write) {
+                ended.push(mapping);
+            } else {
+                left.push(mapping);
+            }
+        }
+        base.mappings = left;
+        Some(ended)
+    });
+    let address = base.addr() as u64;
+    match flushed {
+        None => {
+            let mdl = range.mdl.addr() as u64;
+            violation::dma(violation::FLUSHED_FREE, address, range.address(), mdl);
+        }
+        Some(_) if !any => violation::dma(violation::FLUSHED_UNMAPPED, address, 0, 0),
+        Some(ended) => {
+            for mapping in ended {
+                adapter.end(mapping);
+            }
+        }
+    }
+    any
+}
+
+/// FlushAdapterBuffers.
+pub unsafe extern "win64" fn flush_buffers(
+    adapter: *mut DMA_ADAPTER,
+    mdl: *mut MDL,
+    base: *mut c_void,
+    address: *mut c_void,
+    length: u32,
+    write: u8,
+) -> u8 {
+    violation::up_to(DISPATCH_LEVEL);
+    // SAFETY: the driver's adapter.
+    let this = unsafe { adapter::of(adapter) };
+    let range = Range {
+        mdl,
+        // SAFETY: the driver's MDL.
+        offset: unsafe { list::offset_in(mdl, address) },
+        length: length.into(),
+    };
+    u8::from(flush(this, base, range, write != 0))
+}
+
+/// FlushAdapterBuffersEx.
+pub unsafe extern "win64" fn flush_buffers_ex(
+    adapter: *mut DMA_ADAPTER,
+    mdl: *mut MDL,
+    base: *mut c_void,
+    offset: u64,
+    length: u32,
+    write: u8,
+) -> NTSTATUS {
+    violation::up_to(DISPATCH_LEVEL);
+    // SAFETY: the driver's adapter.
+    let this = unsafe { adapter::of(adapter) };
+    let range = Range {
+        mdl,
+        offset,
+        length: length.into(),
+    };
+    if flush(this, base, range, write != 0) {
+        STATUS_SUCCESS
+    } else {
+        STATUS_INVALID_PARAMETER
+    }
+}
