@@ -32,6 +32,8 @@ const ACCESS_VIOLATION: i32 = 0xc000_0005_u32.cast_signed();
 const DATATYPE_MISALIGNMENT: i32 = 0x8000_0002_u32.cast_signed();
 /// `STATUS_UNWIND`.
 const STATUS_UNWIND: i32 = 0xc000_0027_u32.cast_signed();
+/// `STATUS_NONCONTINUABLE_EXCEPTION`.
+const NONCONTINUABLE_EXCEPTION: i32 = 0xc000_0025_u32.cast_signed();
 /// Frames that a walk visits at the most.
 const MAXIMUM_FRAMES: usize = 256;
 
@@ -108,18 +110,28 @@ const CONTINUE_SEARCH: i32 = 1;
 /// An exception that is being dispatched on a thread: unwinding begins at its registers.
 pub struct Dispatch {
     registers: Registers,
+    /// The frame whose termination handler runs, while one does.
+    leaving: Option<Leaving>,
     outer: *mut Self,
 }
 
+/// A frame that is being left: an exception of its termination handler goes on from here, past
+/// the scopes that have been left.
+#[derive(Clone, Copy)]
+struct Leaving {
+    registers: Registers,
+    dispatcher: *const DispatcherContext,
+}
+
 impl Context {
-    fn of(registers: &Registers) -> Self {
+    fn of(registers: &Registers, eflags: u32) -> Self {
         Self {
             homes: [0; 6],
             // CONTEXT_AMD64 with control, integer and floating-point parts.
             flags: 0x0010_000b,
             mxcsr: 0x1f80,
             segments: [8, 16, 16, 0, 0, 16],
-            eflags: 0x202,
+            eflags,
             debug: [0; 6],
             general: registers.general,
             rip: registers.rip,
@@ -294,8 +306,13 @@ pub fn raise_from(caller: &CallerFrame, status: i32) -> ! {
         parameter_count: 0,
         information: [0; PARAMETERS],
     };
-    dispatch(&mut record, &registers);
+    dispatch(&mut record, &registers, flags());
     unhandled(&record, &registers)
+}
+
+/// The processor's flags, which say whether interrupts are on.
+fn flags() -> u32 {
+    x86_64::registers::rflags::read_raw() as u32
 }
 
 fn unhandled(record: &ExceptionRecord, registers: &Registers) -> ! {
@@ -349,41 +366,48 @@ pub fn handle_trap(frame: &mut TrapFrame) -> bool {
     if frame.rflags & 0x200 != 0 {
         x86_64::instructions::interrupts::enable();
     }
-    let handled = dispatch(&mut record, &registers);
+    let handled = dispatch(&mut record, &registers, frame.rflags as u32);
     x86_64::instructions::interrupts::disable();
     handled
 }
 
 /// Asks the handlers of the frames, innermost first. One that handles the exception unwinds and
 /// does not come back; one that mends its cause has execution go on. Returns false otherwise.
-fn dispatch(record: &mut ExceptionRecord, registers: &Registers) -> bool {
+///
+/// Nobody can go on from an exception that is not continuable: who tries raises another.
+fn dispatch(record: &mut ExceptionRecord, registers: &Registers, eflags: u32) -> bool {
     let thread = thread::current();
     // SAFETY: the thread that runs; only it uses this field.
     let outer = unsafe { (*thread).dispatch };
     let mut current = Dispatch {
         registers: *registers,
+        leaving: None,
         outer,
     };
     // SAFETY: as above.
     unsafe { (*thread).dispatch = &raw mut current };
-    let mut context = Context::of(registers);
-    let handled = walk(*registers, |module, control, function, frame, _| {
-        let handler = frame.handler.filter(|handler| handler.for_exceptions)?;
-        let called = Call {
-            module,
-            control,
-            function,
-            handler,
-            establisher: frame.establisher,
-        };
-        match called.run(record, &raw mut context, 0) {
-            CONTINUE_EXECUTION if record.flags & NONCONTINUABLE == 0 => Some(()),
-            _ => None,
-        }
+    let mut context = Context::of(registers, eflags);
+    let handled = walk(*registers, outer, |visited| {
+        let called = visited.call(|handler| handler.for_exceptions)?;
+        let answer = called.run(record, &raw mut context, 0, |_| ());
+        (answer == CONTINUE_EXECUTION).then_some(())
     })
     .is_some();
     // SAFETY: as above.
     unsafe { (*thread).dispatch = current.outer };
+    if handled && record.flags & NONCONTINUABLE != 0 {
+        if record.code == NONCONTINUABLE_EXCEPTION {
+            return false;
+        }
+        let mut another = ExceptionRecord {
+            code: NONCONTINUABLE_EXCEPTION,
+            next: record,
+            parameter_count: 0,
+            ..*record
+        };
+        dispatch(&mut another, registers, eflags);
+        unhandled(&another, registers);
+    }
     if handled {
         // SAFETY: the handler says that the thread can go on with this context.
         unsafe { restore(&context) };
@@ -391,27 +415,73 @@ fn dispatch(record: &mut ExceptionRecord, registers: &Registers) -> bool {
     false
 }
 
-/// Visits the frames of drivers from these registers outward, as long as `visit` gives nothing:
-/// with the module, the place, its function, the frame, and the registers before unwinding it.
+/// A frame that a walk is at.
+struct Visited<'a> {
+    module: &'static Module,
+    function: Option<unwind::RuntimeFunction>,
+    frame: unwind::Frame,
+    /// The registers in it.
+    registers: &'a Registers,
+    /// How many scopes of it have been left before.
+    scope_index: u32,
+    /// The innermost dispatch that the walk has not gone past.
+    dispatch: *mut Dispatch,
+}
+
+impl Visited<'_> {
+    /// Its handler, if it has a wanted one.
+    fn call(&self, wanted: impl FnOnce(&unwind::Handler) -> bool) -> Option<Call> {
+        Some(Call {
+            module: self.module,
+            control: self.registers.rip,
+            function: self.function,
+            handler: self.frame.handler.filter(wanted)?,
+            establisher: self.frame.establisher,
+            scope_index: self.scope_index,
+        })
+    }
+}
+
+/// Visits the frames of drivers from these registers outward, as long as `visit` gives nothing.
+/// Where a filter or a termination handler was called for an exception before, the way leads on
+/// to the frames of that one: all of them from a filter, those that are not left yet from a
+/// termination handler.
 fn walk<T>(
     mut registers: Registers,
-    mut visit: impl FnMut(
-        &'static Module,
-        u64,
-        Option<unwind::RuntimeFunction>,
-        unwind::Frame,
-        &Registers,
-    ) -> Option<T>,
+    mut outer: *mut Dispatch,
+    mut visit: impl FnMut(&Visited<'_>) -> Option<T>,
 ) -> Option<T> {
+    let mut scope_index = 0;
     for _ in 0..MAXIMUM_FRAMES {
-        let control = registers.rip;
-        let module = module::find(control)?;
-        let function = module.function(control);
+        let Some(module) = module::find(registers.rip) else {
+            if outer.is_null() {
+                return None;
+            }
+            // SAFETY: it lies on this thread's stack, further up.
+            let before = unsafe { &*outer };
+            outer = before.outer;
+            (registers, scope_index) = before.leaving.map_or((before.registers, 0), |leaving| {
+                // SAFETY: as above: its handler has not returned.
+                let scope_index = unsafe { (*leaving.dispatcher).scope_index };
+                (leaving.registers, scope_index)
+            });
+            continue;
+        };
+        let function = module.function(registers.rip);
         let before = registers;
         let frame = unwind::unwind(module, module.base, function, &mut registers).ok()?;
-        if let Some(result) = visit(module, control, function, frame, &before) {
+        let visited = Visited {
+            module,
+            function,
+            frame,
+            registers: &before,
+            scope_index,
+            dispatch: outer,
+        };
+        if let Some(result) = visit(&visited) {
             return Some(result);
         }
+        scope_index = 0;
     }
     None
 }
@@ -423,10 +493,18 @@ struct Call {
     function: Option<unwind::RuntimeFunction>,
     handler: unwind::Handler,
     establisher: u64,
+    scope_index: u32,
 }
 
 impl Call {
-    fn run(&self, record: *mut ExceptionRecord, context: *mut Context, target_ip: u64) -> i32 {
+    /// Calls it; `entered` is told what it is called with.
+    fn run(
+        &self,
+        record: *mut ExceptionRecord,
+        context: *mut Context,
+        target_ip: u64,
+        entered: impl FnOnce(*const DispatcherContext),
+    ) -> i32 {
         let base = self.module.base;
         let function = self.function.map_or([0; 3], |function| {
             [function.begin, function.end, function.info]
@@ -441,15 +519,17 @@ impl Call {
             handler: None,
             handler_data: (base + u64::from(self.handler.data)) as *const u8,
             history: core::ptr::null_mut(),
-            scope_index: 0,
+            scope_index: self.scope_index,
             fill: 0,
         };
         let address = (base + u64::from(self.handler.routine)) as *const ();
         // SAFETY: the image says that a language handler is there.
         let routine = unsafe { core::mem::transmute::<*const (), LanguageHandler>(address) };
         dispatcher.handler = Some(routine);
+        let dispatcher = &raw mut dispatcher;
+        entered(dispatcher);
         // SAFETY: what a language handler is called with.
-        unsafe { routine(record, self.establisher, context, &raw mut dispatcher) }
+        unsafe { routine(record, self.establisher, context, dispatcher) }
     }
 }
 
@@ -497,7 +577,7 @@ unsafe fn restore(context: &Context) -> ! {
         error: 0,
         rip: context.rip,
         cs: 0x08,
-        rflags: u64::from(context.eflags) | 0x202,
+        rflags: u64::from(context.eflags) | 2,
         rsp: general[RSP],
         ss: 0x10,
     };
@@ -541,37 +621,39 @@ unsafe fn unwind_to(
     } else {
         record
     };
-    let target = walk(registers, |module, control, function, frame, before| {
-        let at_target = frame.establisher == target_frame;
-        if let Some(handler) = frame.handler.filter(|handler| handler.for_unwind) {
+    // SAFETY: as above.
+    let outer = unsafe { (*dispatch).outer };
+    let target = walk(registers, outer, |visited| {
+        let at_target = visited.frame.establisher == target_frame;
+        if let Some(called) = visited.call(|handler| handler.for_unwind) {
             // SAFETY: the record lies on this thread's stack.
             unsafe { (*record).flags |= UNWINDING | if at_target { TARGET_UNWIND } else { 0 } };
-            let mut context = Context::of(before);
-            let called = Call {
-                module,
-                control,
-                function,
-                handler,
-                establisher: frame.establisher,
-            };
-            called.run(record, &raw mut context, target_ip);
+            let mut context = Context::of(visited.registers, flags());
+            called.run(record, &raw mut context, target_ip, |dispatcher| {
+                let leaving = Leaving {
+                    registers: *visited.registers,
+                    dispatcher,
+                };
+                // SAFETY: as above.
+                unsafe { (*dispatch).leaving = Some(leaving) };
+            });
+            // SAFETY: as above.
+            unsafe { (*dispatch).leaving = None };
         }
-        at_target.then_some(*before)
+        at_target.then_some((*visited.registers, visited.dispatch))
     });
-    let Some(mut registers) = target else {
+    let Some((mut registers, outer)) = target else {
         bugcheck::bugcheck(
             bugcheck::code::KMODE_EXCEPTION_NOT_HANDLED,
             [0xc000_0028, target_frame, target_ip, 0],
         );
     };
-    // SAFETY: as above.
-    let outer = unsafe { (*dispatch).outer };
-    // SAFETY: as above: this dispatch is over.
+    // SAFETY: as above: this dispatch is over, and those that the way led past are, too.
     unsafe { (*thread).dispatch = outer };
     registers.rip = target_ip;
     registers.general[0] = return_value;
     // SAFETY: the registers are those of the target's frame, the place is the handler's choice.
-    unsafe { restore(&Context::of(&registers)) }
+    unsafe { restore(&Context::of(&registers, flags())) }
 }
 
 /// A scope of a function with `__try` (`SCOPE_TABLE_AMD64`).
