@@ -68,18 +68,23 @@ pub fn disable(node: &'static Node) {
             }
         }
         Some(Interrupts::Messages(_)) => {
-            if let Some(capability) = node.function.messages {
-                capability.enable(&node.function.address, false, 1);
+            if let Some(function) = node.pci()
+                && let Some(capability) = function.messages
+            {
+                capability.enable(&function.address, false, 1);
             }
         }
     }
 }
 
 fn enable_messages(node: &Node, resources: &Resources, vectors: &[Vector]) {
-    let Some(capability) = node.function.messages else {
+    let Some(function) = node.pci() else {
         return;
     };
-    let config = &node.function.address;
+    let Some(capability) = function.messages else {
+        return;
+    };
+    let config = &function.address;
     for (index, vector) in (0_u32..).zip(vectors) {
         let (address, data) = interrupt::message(vector.vector, vector.affinity.target);
         let message = Message { address, data };

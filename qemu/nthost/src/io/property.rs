@@ -20,17 +20,17 @@ use crate::{
 
 /// `DEVICE_REGISTRY_PROPERTY`.
 mod kind {
+    pub const DESCRIPTION: i32 = 0;
     pub const HARDWARE_ID: i32 = 1;
     pub const COMPATIBLE_IDS: i32 = 2;
     pub const ENUMERATOR_NAME: i32 = 15;
     pub const BUS_NUMBER: i32 = 14;
+    pub const LOCATION: i32 = 10;
+    pub const BUS_TYPE_GUID: i32 = 12;
     pub const LEGACY_BUS_TYPE: i32 = 13;
     pub const ADDRESS: i32 = 16;
     pub const HIGHEST: i32 = 23;
 }
-
-/// `PCIBus` of `INTERFACE_TYPE`.
-const PCI_BUS: u32 = 5;
 
 fn text(value: &str) -> Vec<u8> {
     value
@@ -47,19 +47,24 @@ fn texts(values: &[String]) -> Vec<u8> {
 }
 
 fn value(node: &Node, property: i32) -> Result<Vec<u8>, NTSTATUS> {
-    let address = node.function.address;
+    let (bus, legacy, number) = node.bus();
+    let report = node.report();
+    let said = |what: Option<&String>| {
+        what.map(|text| self::text(text))
+            .ok_or(STATUS_OBJECT_NAME_NOT_FOUND)
+    };
     Ok(match property {
         kind::HARDWARE_ID => texts(&node.hardware_ids),
         kind::COMPATIBLE_IDS => texts(&node.compatible_ids),
-        kind::ENUMERATOR_NAME => text("PCI"),
-        kind::BUS_NUMBER => u32::from(address.bus).to_le_bytes().to_vec(),
-        kind::LEGACY_BUS_TYPE => PCI_BUS.to_le_bytes().to_vec(),
-        kind::ADDRESS => {
-            let address = u32::from(address.device) << 16 | u32::from(address.function);
-            address.to_le_bytes().to_vec()
-        }
+        kind::ENUMERATOR_NAME => text(node.enumerator()),
+        kind::BUS_NUMBER => number.to_le_bytes().to_vec(),
+        kind::LEGACY_BUS_TYPE => legacy.to_le_bytes().to_vec(),
+        kind::ADDRESS => node.address().to_le_bytes().to_vec(),
+        kind::BUS_TYPE_GUID => bus.to_bytes().to_vec(),
+        kind::DESCRIPTION => said(report.and_then(|report| report.description.as_ref()))?,
+        kind::LOCATION => said(report.and_then(|report| report.location.as_ref()))?,
         // Known properties that no INF or bus driver has given this device.
-        0..=kind::HIGHEST => return Err(STATUS_OBJECT_NAME_NOT_FOUND),
+        known if (0..=kind::HIGHEST).contains(&known) => return Err(STATUS_OBJECT_NAME_NOT_FOUND),
         _ => return Err(STATUS_INVALID_PARAMETER_2),
     })
 }

@@ -11,12 +11,10 @@ use nthost_nt::{
     guid::GUID,
     io::{
         device::DEVICE_OBJECT,
-        interface::GUID_BUS_TYPE_PCI,
         property::{
             DEVPROP_TYPE_BOOLEAN, DEVPROP_TYPE_GUID, DEVPROP_TYPE_STRING, DEVPROP_TYPE_STRING_LIST,
             DEVPROP_TYPE_UINT32, DEVPROPKEY,
         },
-        resource::PCI_BUS,
     },
     rtl::UNICODE_STRING,
     status::{
@@ -111,7 +109,7 @@ fn guid(value: GUID) -> Property {
 
 /// What the system knows of a device; `None` for what is left to drivers.
 fn of_device(node: &Node, key: DEVPROPKEY) -> Option<Result<Property, NTSTATUS>> {
-    let address = node.function.address;
+    let (bus, legacy, number_of_bus) = node.bus();
     let service = || {
         let service = node.state().service;
         if service.is_empty() {
@@ -125,13 +123,11 @@ fn of_device(node: &Node, key: DEVPROPKEY) -> Option<Result<Property, NTSTATUS>>
         (DEVICE, 4) => Ok(texts(&node.compatible_ids)),
         (DEVICE, 6) => service(),
         (DEVICE, 16) => Ok(text(&device::name(node.pdo()))),
-        (DEVICE, 21) => Ok(guid(GUID_BUS_TYPE_PCI)),
-        (DEVICE, 22) => Ok(number(PCI_BUS.cast_unsigned())),
-        (DEVICE, 23) => Ok(number(address.bus.into())),
-        (DEVICE, 24) => Ok(text("PCI")),
-        (DEVICE, 30) => Ok(number(
-            u32::from(address.device) << 16 | u32::from(address.function),
-        )),
+        (DEVICE, 21) => Ok(guid(bus)),
+        (DEVICE, 22) => Ok(number(legacy.cast_unsigned())),
+        (DEVICE, 23) => Ok(number(number_of_bus)),
+        (DEVICE, 24) => Ok(text(node.enumerator())),
+        (DEVICE, 30) => Ok(number(node.address())),
         (INSTANCE, 256) => Ok(text(&node.instance)),
         (NUMA, 3) => node
             .numa_node

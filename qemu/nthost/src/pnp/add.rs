@@ -6,15 +6,12 @@
 use alloc::{sync::Arc, vec::Vec};
 
 use nthost_nt::{
-    io::{
-        device::{DEVICE_OBJECT, DO_BUFFERED_IO, DO_DEVICE_INITIALIZING, DO_DIRECT_IO},
-        pnp::BusRelations,
-    },
+    io::device::{DEVICE_OBJECT, DO_BUFFERED_IO, DO_DEVICE_INITIALIZING, DO_DIRECT_IO},
     status::{NTSTATUS, STATUS_NO_SUCH_DEVICE, STATUS_SUCCESS, nt_success},
 };
 use nthost_protocol::{host::DeviceState, manifest::Role};
 
-use super::{assign, invalidate, keys, node::Node, pci, remove, send};
+use super::{assign, invalidate, keys, node::Node, pci, relations, remove, send};
 use crate::{
     io::{
         driver::{self, Driver},
@@ -71,14 +68,23 @@ fn find(node: &Node) -> Option<Drivers> {
 /// `STATUS_NO_SUCH_DEVICE` if no driver matches or the device is gone, and what `AddDevice`
 /// returns.
 pub fn add(node: &'static Node) -> Result<(), NTSTATUS> {
-    if !node.function.is_present() {
-        return Err(STATUS_NO_SUCH_DEVICE);
+    if let Some(function) = node.pci() {
+        if !function.is_present() {
+            return Err(STATUS_NO_SUCH_DEVICE);
+        }
+        if node.pdo().is_null() {
+            pci::driver::create_pdo(node)?;
+            node.update(|state| state.present = true);
+        }
     }
     if node.pdo().is_null() {
-        pci::driver::create_pdo(node)?;
-        node.update(|state| state.present = true);
+        return Err(STATUS_NO_SUCH_DEVICE);
     }
     let Some(drivers) = find(node) else {
+        if node.is_raw() {
+            node.enter(DeviceState::Added, STATUS_SUCCESS);
+            return Ok(());
+        }
         node.enter(DeviceState::NoDriver, STATUS_NO_SUCH_DEVICE);
         return Err(STATUS_NO_SUCH_DEVICE);
     };
@@ -200,13 +206,22 @@ pub fn start(node: &'static Node) -> Result<(), NTSTATUS> {
     }
     node.enter(DeviceState::Started, status);
     interface::started(node.pdo());
-    if let Err(status) = send::query_capabilities(node) {
+    if let Err(status) = send::query_capabilities(node.pdo()) {
         log!("pnp", "{}: no capabilities: {status:#010x}", node.instance);
     }
-    send::query_relations(node, BusRelations);
     // Not after a stop for rebalancing.
     if !again {
         invalidate::query_state(node);
+    }
+    if node.state().state != DeviceState::Started {
+        return Ok(());
+    }
+    relations::enumerate(node);
+    for child in node.children() {
+        // They were stopped before their bus. What fails says so itself.
+        if child.state().state == DeviceState::Stopped {
+            let _ = start(child);
+        }
     }
     Ok(())
 }

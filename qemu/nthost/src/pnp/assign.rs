@@ -15,6 +15,7 @@ use super::{
     keys,
     line::{Lines, at_root, message_count},
     node::Node,
+    pci::function::Function,
     resource::{Affinity, Interrupts, Resources, Vector},
 };
 use crate::{
@@ -77,14 +78,21 @@ fn new_vector(node: &Node) -> Result<Vector, NTSTATUS> {
 /// `STATUS_INSUFFICIENT_RESOURCES` if vectors run out.
 pub fn assign(node: &Node) -> Result<Resources, NTSTATUS> {
     const KEY: &str = r"Interrupt Management\MessageSignaledInterruptProperties";
-    let bars = super::pci::config::bars(&node.function.address, &node.function.header);
+    // What other buses' drivers say that their devices need is not looked at.
+    let Some(function) = node.pci() else {
+        return Ok(Resources {
+            bars: Vec::new(),
+            interrupts: Interrupts::None,
+        });
+    };
+    let bars = super::pci::config::bars(&function.address, &function.header);
     let allowed = keys::device_parameter(node, KEY, "MSISupported") == Some(1);
-    let interrupts = match (node.function.messages, node.function.header.pin) {
+    let interrupts = match (function.messages, function.header.pin) {
         (Some(capability), _) if allowed => {
             let limit = keys::device_parameter(node, KEY, "MessageNumberLimit");
             messages(node, message_count(capability, limit))?
         }
-        (_, Some(pin)) => line(node, pin)?,
+        (_, Some(pin)) => line(node, function, pin)?,
         _ => Interrupts::None,
     };
     Ok(Resources { bars, interrupts })
@@ -103,8 +111,8 @@ fn messages(node: &Node, count: u16) -> Result<Interrupts, NTSTATUS> {
     Ok(Interrupts::Messages(vectors))
 }
 
-fn line(node: &Node, pin: u8) -> Result<Interrupts, NTSTATUS> {
-    let (device, pin) = at_root(&node.function.way.slots, pin);
+fn line(node: &Node, function: &Function, pin: u8) -> Result<Interrupts, NTSTATUS> {
+    let (device, pin) = at_root(&function.way.slots, pin);
     let line = interrupt::line_of(device, pin);
     let known = LINES.lock().share(line);
     if let Some(vector) = known {

@@ -7,7 +7,10 @@
 
 use super::{
     node::{self, Node},
-    pci::config::{COMMAND, COMMAND_IO, COMMAND_MASTER, COMMAND_MEMORY, Config},
+    pci::{
+        config::{COMMAND, COMMAND_IO, COMMAND_MASTER, COMMAND_MEMORY, Config},
+        function::Function,
+    },
 };
 use crate::hal::port;
 
@@ -21,26 +24,33 @@ const BUSES: u32 = 32;
 /// Whether the machine can push a device out of its slot.
 #[must_use]
 pub fn is_supported(node: &Node) -> bool {
-    let bus = node.function.address.bus;
+    let Some(function) = node.pci() else {
+        return false;
+    };
+    let bus = function.address.bus;
     node::all()
         .into_iter()
-        .any(|other| other.function.header.secondary_bus == Some(bus))
+        .filter_map(Node::pci)
+        .any(|other| other.header.secondary_bus == Some(bus))
 }
 
-/// Has the device gone. When this returns it answers nothing any more.
+/// Has a device of the PCI bus gone. When this returns it answers nothing any more.
 pub fn eject(node: &Node) {
-    let config = &node.function.address;
+    let Some(function) = node.pci() else {
+        return;
+    };
+    let config = &function.address;
     let slot = 1_u32 << config.device;
     if is_supported(node) {
         // The other slots of this number stay: theirs are buses with other devices in them.
-        for bus in buses_of(node) {
+        for bus in buses_of(function) {
             // SAFETY: the chip set's register, which selects a bus.
             unsafe { port::write_u32(SELECT, bus) };
             // SAFETY: the chip set's register, which ejects the slot of that bus.
             unsafe { port::write_u32(EJECT, slot) };
         }
     }
-    if node.function.is_present() {
+    if function.is_present() {
         let on = COMMAND_IO | COMMAND_MEMORY | COMMAND_MASTER;
         config.write_command(config.read16(COMMAND) & !on);
         log!("pnp", "{} stays in its slot, switched off", node.instance);
@@ -50,11 +60,11 @@ pub fn eject(node: &Node) {
 }
 
 /// The selectors to try for a device's bus: its place among the buses behind bridges.
-fn buses_of(node: &Node) -> impl Iterator<Item = u32> {
-    let bus = node.function.address.bus;
+fn buses_of(function: &Function) -> impl Iterator<Item = u32> {
+    let bus = function.address.bus;
     let buses = node::all()
         .into_iter()
-        .filter_map(|other| other.function.header.secondary_bus);
+        .filter_map(|other| other.pci()?.header.secondary_bus);
     let place = buses.filter(|&other| other < bus).count();
     u32::try_from(place)
         .ok()

@@ -20,19 +20,22 @@ use nthost_protocol::host::DeviceState;
 use super::{
     manager,
     node::{self, Node},
-    rebalance, remove, send,
+    rebalance, relations, remove, send,
 };
 use crate::ke::bugcheck;
 
-/// PNP_DETECTED_FATAL_ERROR, and its first parameter for a routine that was called with what
-/// is no physical device object.
-const PNP_DETECTED_FATAL_ERROR: (u32, u64) = (0xca, 2);
+/// Bug check PNP_DETECTED_FATAL_ERROR.
+pub const PNP_DETECTED_FATAL_ERROR: u32 = 0xca;
+/// Its first parameter for a routine that was called with what is no physical device object.
+const INVALID_PDO: u64 = 2;
 
 /// The device of a physical device object; bug check 0xCA for anything else.
 fn node_of(pdo: *mut DEVICE_OBJECT) -> &'static Node {
     node::of(pdo).unwrap_or_else(|| {
-        let (code, invalid) = PNP_DETECTED_FATAL_ERROR;
-        bugcheck::bugcheck(code, [invalid, pdo.addr() as u64, 0, 0])
+        bugcheck::bugcheck(
+            PNP_DETECTED_FATAL_ERROR,
+            [INVALID_PDO, pdo.addr() as u64, 0, 0],
+        )
     })
 }
 
@@ -76,7 +79,7 @@ pub fn query_state(node: &'static Node) {
 /// as gone until somebody puts it back.
 fn eject(node: &'static Node) {
     // The stack is asked while it is there: its drivers may add to what the bus says.
-    let capabilities = send::query_capabilities(node);
+    let capabilities = send::query_capabilities(node.pdo());
     if let Err(status) = remove::query_remove(node) {
         log!("pnp", "{}: not ejected: {status:#010x}", node.instance);
         return;
@@ -92,7 +95,11 @@ fn eject(node: &'static Node) {
         }
     }
     log!("pnp", "{} is ejected", node.instance);
-    remove::delete(node);
+    match node.parent {
+        // Its bus driver does not report it any more.
+        Some(bus) => relations::enumerate(bus),
+        None => remove::delete(node),
+    }
 }
 
 nt_export! {
@@ -120,9 +127,9 @@ nt_export! {
     /// None: what is no physical device object ends in bug check 0xCA.
     pub unsafe fn IoInvalidateDeviceRelations(pdo: *mut DEVICE_OBJECT, kind: i32) {
         if kind == BusRelations {
-            later(pdo, |node| send::query_relations(node, BusRelations));
+            later(pdo, relations::enumerate);
         } else if kind == PowerRelations {
-            later(pdo, |node| send::query_relations(node, PowerRelations));
+            later(pdo, |node| drop(relations::query(node, PowerRelations)));
         } else {
             node_of(pdo);
         }

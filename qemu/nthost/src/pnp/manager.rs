@@ -4,7 +4,10 @@ use alloc::vec::Vec;
 
 use nthost_nt::{
     io::device::DEVICE_OBJECT,
-    status::{NTSTATUS, STATUS_INVALID_DEVICE_STATE, STATUS_NO_SUCH_DEVICE, STATUS_SUCCESS},
+    status::{
+        NTSTATUS, STATUS_INVALID_DEVICE_STATE, STATUS_NO_SUCH_DEVICE, STATUS_NOT_SUPPORTED,
+        STATUS_SUCCESS,
+    },
 };
 use nthost_protocol::host::{Device, DeviceState, PnpOperation};
 
@@ -103,12 +106,15 @@ pub fn operate(instance: &str, operation: PnpOperation) -> NTSTATUS {
     }
 }
 
-/// Has a device gone without anybody being told, as when nobody has noticed yet.
+/// Has a device of the PCI bus gone without anybody being told, as when nobody has noticed yet.
 #[must_use]
 pub fn unplug(instance: &str) -> NTSTATUS {
     let Some(node) = node::find(instance) else {
         return STATUS_NO_SUCH_DEVICE;
     };
+    if node.pci().is_none() {
+        return STATUS_NOT_SUPPORTED;
+    }
     eject::eject(node);
     STATUS_SUCCESS
 }
@@ -135,7 +141,7 @@ fn transition(node: &'static Node, operation: PnpOperation) -> Result<(), NTSTAT
             O::SurpriseRemoval | O::Fail,
             S::Added | S::Started | S::StopPending | S::Stopped | S::RemovePending,
         ) => {
-            if operation == O::SurpriseRemoval {
+            if operation == O::SurpriseRemoval && node.pci().is_some() {
                 eject::eject(node);
                 remove::surprise(node);
             } else {
@@ -165,11 +171,8 @@ pub fn file_closed(device: *mut DEVICE_OBJECT) {
         return;
     }
     later(|| {
-        for node in node::all() {
-            let gone = node.state().state == DeviceState::SurpriseRemoved;
-            if gone && !remove::is_open(node) {
-                remove::remove(node);
-            }
+        for node in node::all().into_iter().rev() {
+            remove::remove_if_unused(node);
         }
     });
 }

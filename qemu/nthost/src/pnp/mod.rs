@@ -1,6 +1,7 @@
 //! Plug and play.
 
 pub mod affinity;
+pub mod id_text;
 pub mod line;
 pub mod numa;
 pub mod pci;
@@ -27,7 +28,11 @@ pub mod poke;
 #[cfg(target_os = "none")]
 mod rebalance;
 #[cfg(target_os = "none")]
+mod relations;
+#[cfg(target_os = "none")]
 mod remove;
+#[cfg(target_os = "none")]
+pub mod report;
 #[cfg(target_os = "none")]
 mod send;
 

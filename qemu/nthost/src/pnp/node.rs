@@ -1,4 +1,5 @@
-//! Device nodes: what the plug-and-play manager knows of each device.
+//! Device nodes: what the plug-and-play manager knows of each device. They are a tree: a device
+//! that a bus driver has reported hangs below the bus.
 //!
 //! A node stays as long as the system runs, also when its device is gone: who looks at it later
 //! sees what became of it.
@@ -6,13 +7,20 @@
 use alloc::{boxed::Box, string::String, vec::Vec};
 
 use nthost_nt::{
-    io::device::{DEVICE_OBJECT, DOE_DELETE_PENDING},
+    guid::GUID,
+    io::{
+        device::{DEVICE_OBJECT, DOE_DELETE_PENDING},
+        interface::GUID_BUS_TYPE_PCI,
+        pnp::CAPABILITY_RAW_DEVICE_OK,
+        resource::PCI_BUS,
+    },
     status::{NTSTATUS, STATUS_SUCCESS},
 };
 use nthost_protocol::host::DeviceState;
 
 use super::{
     pci::{function::Function, ids},
+    report::Report,
     resource::Resources,
 };
 use crate::{io::device::extension, ke::lock::SpinLock};
@@ -26,12 +34,23 @@ pub struct Node {
     pub hardware_ids: Vec<String>,
     /// Most specific first; less so than the hardware ids.
     pub compatible_ids: Vec<String>,
-    /// Its function on the PCI bus.
-    pub function: Function,
+    /// Who found it.
+    pub origin: Origin,
+    /// The bus whose driver has reported it; none for what nthost itself has found.
+    pub parent: Option<&'static Self>,
     /// Its NUMA node, if known.
     pub numa_node: Option<u16>,
     /// What changes.
     state: SpinLock<State>,
+}
+
+/// Who found a device.
+#[derive(Debug)]
+pub enum Origin {
+    /// The PCI bus driver.
+    Pci(Function),
+    /// A driver of a bus.
+    Reported(Report),
 }
 
 /// What changes of a device.
@@ -51,6 +70,8 @@ pub struct State {
     pub resources: Option<Resources>,
     /// The device is there.
     pub present: bool,
+    /// Another device object was reported for it while this one was in use.
+    pub succeeded: bool,
     /// What its stack last said of itself: `PNP_DEVICE_…`.
     pub flags: usize,
     /// The bus driver's idea of its power state: `DEVICE_POWER_STATE`.
@@ -60,7 +81,27 @@ pub struct State {
 // SAFETY: the physical device object is reached through the object manager's rules.
 unsafe impl Send for State {}
 
-/// All of them. A leaf.
+impl State {
+    fn new(pdo: *mut DEVICE_OBJECT) -> SpinLock<Self> {
+        SpinLock::new(Self {
+            pdo,
+            state: DeviceState::NoDriver,
+            before_remove: DeviceState::NoDriver,
+            status: STATUS_SUCCESS,
+            service: String::new(),
+            resources: None,
+            present: true,
+            succeeded: false,
+            flags: 0,
+            power: nthost_nt::po::PowerDeviceD3,
+        })
+    }
+}
+
+/// `INTERFACE_TYPE` of a device whose bus driver does not tell it.
+const INTERFACE_TYPE_UNDEFINED: i32 = -1;
+
+/// All of them, a bus before the devices that its driver has reported. A leaf.
 static NODES: SpinLock<Vec<&'static Node>> = SpinLock::new(Vec::new());
 
 /// All devices.
@@ -93,29 +134,157 @@ pub fn of(pdo: *mut DEVICE_OBJECT) -> Option<&'static Node> {
 
 impl Node {
     /// Makes the node of a function that was found.
+    #[must_use]
     pub fn add(function: Function, numa_node: Option<u16>) -> &'static Self {
         let header = &function.header;
         let instance = alloc::format!(r"{}\{}", ids::device_id(header), function.instance_id());
-        let node = Box::leak(Box::new(Self {
+        let (hardware_ids, compatible_ids) =
+            (ids::hardware_ids(header), ids::compatible_ids(header));
+        Self::insert(Self {
             instance,
-            hardware_ids: ids::hardware_ids(header),
-            compatible_ids: ids::compatible_ids(header),
-            function,
+            hardware_ids,
+            compatible_ids,
+            origin: Origin::Pci(function),
+            parent: None,
             numa_node,
-            state: SpinLock::new(State {
-                pdo: core::ptr::null_mut(),
-                state: DeviceState::NoDriver,
-                before_remove: DeviceState::NoDriver,
-                status: STATUS_SUCCESS,
-                service: String::new(),
-                resources: None,
-                present: true,
-                flags: 0,
-                power: nthost_nt::po::PowerDeviceD3,
-            }),
-        }));
-        NODES.lock().push(node);
+            state: State::new(core::ptr::null_mut()),
+        })
+    }
+
+    /// Makes the node of a device that a bus driver has reported, with the reference to its
+    /// physical device object that came with the report. A node of that instance that has no
+    /// device object any more is replaced.
+    pub fn add_reported(
+        parent: &'static Self,
+        instance: String,
+        pdo: *mut DEVICE_OBJECT,
+        report: Report,
+    ) -> &'static Self {
+        Self::insert(Self {
+            instance,
+            hardware_ids: report.hardware_ids.clone(),
+            compatible_ids: report.compatible_ids.clone(),
+            origin: Origin::Reported(report),
+            parent: Some(parent),
+            numa_node: parent.numa_node,
+            state: State::new(pdo),
+        })
+    }
+
+    fn insert(node: Self) -> &'static Self {
+        let node: &'static Self = Box::leak(Box::new(node));
+        let mut nodes = NODES.lock();
+        nodes.retain(|known| !known.instance.eq_ignore_ascii_case(&node.instance));
+        nodes.push(node);
         node
+    }
+
+    /// Its function on the PCI bus, if it is there.
+    #[must_use]
+    pub const fn pci(&self) -> Option<&Function> {
+        match &self.origin {
+            Origin::Pci(function) => Some(function),
+            Origin::Reported(_) => None,
+        }
+    }
+
+    /// Its function on the PCI bus: for the driver of that bus.
+    ///
+    /// # Panics
+    ///
+    /// If it is not on that bus.
+    #[must_use]
+    pub const fn function(&self) -> &Function {
+        self.pci().expect("a device of the PCI bus")
+    }
+
+    /// What its bus driver has said of it, if that is not nthost's own.
+    #[must_use]
+    pub const fn report(&self) -> Option<&Report> {
+        match &self.origin {
+            Origin::Pci(_) => None,
+            Origin::Reported(report) => Some(report),
+        }
+    }
+
+    /// Its bus: the type, the `INTERFACE_TYPE`, the number.
+    #[must_use]
+    pub fn bus(&self) -> (GUID, i32, u32) {
+        match &self.origin {
+            Origin::Pci(function) => (GUID_BUS_TYPE_PCI, PCI_BUS, function.address.bus.into()),
+            Origin::Reported(report) => {
+                let unknown = (
+                    GUID::from_bytes([0; 16]),
+                    INTERFACE_TYPE_UNDEFINED,
+                    u32::MAX,
+                );
+                report.bus.unwrap_or(unknown)
+            }
+        }
+    }
+
+    /// Where it is on its bus.
+    #[must_use]
+    pub fn address(&self) -> u32 {
+        match &self.origin {
+            Origin::Pci(function) => {
+                let address = function.address;
+                u32::from(address.device) << 16 | u32::from(address.function)
+            }
+            Origin::Reported(report) => report.address,
+        }
+    }
+
+    /// Whether it can be used without a function driver.
+    #[must_use]
+    pub fn is_raw(&self) -> bool {
+        let flags = self.report().map_or(0, |report| report.capabilities);
+        flags & CAPABILITY_RAW_DEVICE_OK != 0
+    }
+
+    /// The name of its enumerator.
+    #[must_use]
+    pub fn enumerator(&self) -> &str {
+        self.instance.split('\\').next().unwrap_or_default()
+    }
+
+    /// How far it is from the root of the tree.
+    #[must_use]
+    pub fn depth(&self) -> usize {
+        core::iter::successors(Some(self), |node| node.parent).count()
+    }
+
+    /// The devices that its bus driver has reported, and that have device objects.
+    #[must_use]
+    pub fn children(&self) -> Vec<&'static Self> {
+        let is_child = |node: &&'static Self| {
+            node.parent
+                .is_some_and(|parent| core::ptr::eq(parent, self))
+                && !node.pdo().is_null()
+        };
+        all().into_iter().filter(is_child).collect()
+    }
+
+    /// The device and what is below it in the tree, a bus behind the devices on it: the order in
+    /// which they go.
+    #[must_use]
+    pub fn leaves_first(&'static self) -> Vec<&'static Self> {
+        let mut all: Vec<_> = self
+            .children()
+            .into_iter()
+            .flat_map(Self::leaves_first)
+            .collect();
+        all.push(self);
+        all
+    }
+
+    /// Takes the node from a physical device object that is no longer its own; it is null from
+    /// now on.
+    pub fn take_pdo(&self) -> *mut DEVICE_OBJECT {
+        self.update(|state| {
+            state.present = false;
+            core::mem::replace(&mut state.pdo, core::ptr::null_mut())
+        })
     }
 
     /// A copy of what changes.

@@ -50,7 +50,11 @@ fn elsewhere(node: &Node, bars: &[Bar]) -> Option<Vec<Bar>> {
         .flat_map(|other| {
             let assigned = other.state().resources;
             assigned.map_or_else(
-                || other.function.bars.clone(),
+                || {
+                    other
+                        .pci()
+                        .map_or_else(Vec::new, |function| function.bars.clone())
+                },
                 |Resources { bars, .. }| bars,
             )
         })
@@ -81,16 +85,17 @@ fn elsewhere(node: &Node, bars: &[Bar]) -> Option<Vec<Bar>> {
 /// The memory that reaches a device: on a root bus all of it, behind a bridge the bridge's
 /// window.
 fn window(node: &Node) -> (u64, u64) {
-    let bus = node.function.address.bus;
+    let bus = node.pci().map(|function| function.address.bus);
     let bridge = node::all()
         .into_iter()
-        .find(|other| other.function.header.secondary_bus == Some(bus));
+        .filter_map(Node::pci)
+        .find(|other| bus.is_some() && other.header.secondary_bus == bus);
     bridge.map_or_else(
         || MEMORY,
         |bridge| {
             use crate::pnp::pci::config::Config;
             // Memory base and limit, in units of 1 MiB, in the upper bits of 16.
-            let register = bridge.function.address.read(0x20);
+            let register = bridge.address.read(0x20);
             let base = u64::from(register & 0xfff0) << 16;
             let limit = u64::from(register & 0xfff0_0000) | 0xf_ffff;
             (base, limit + 1)

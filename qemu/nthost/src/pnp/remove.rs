@@ -1,7 +1,11 @@
-//! Stopping and removing devices.
+//! Stopping and removing devices: what hangs below a device in the tree is asked and goes
+//! before it.
 //!
 //! Sources: IRP_MN_QUERY_STOP_DEVICE, IRP_MN_STOP_DEVICE, IRP_MN_QUERY_REMOVE_DEVICE,
-//! IRP_MN_REMOVE_DEVICE, IRP_MN_SURPRISE_REMOVAL, "State Transitions for PnP Devices".
+//! IRP_MN_REMOVE_DEVICE, IRP_MN_SURPRISE_REMOVAL, "State Transitions for PnP Devices",
+//! "Handling an IRP_MN_QUERY_REMOVE_DEVICE Request".
+
+use alloc::vec::Vec;
 
 use nthost_nt::{
     io::{
@@ -17,9 +21,9 @@ use nthost_nt::{
 use nthost_protocol::host::DeviceState;
 
 use super::{
-    assign,
+    assign, manager,
     node::{self, Node},
-    send,
+    relations, send,
 };
 use crate::{
     io::{device, interface, notify_target, verify},
@@ -45,84 +49,146 @@ pub fn release_resources(node: &Node) {
     }
 }
 
-/// May the device be stopped? If not, its stack is told that it is not.
+/// May the device be stopped, and before it those below it? If not, those that were asked are
+/// told that they are not.
 ///
 /// # Errors
 ///
-/// What its stack says.
-pub fn query_stop(node: &Node) -> Result<(), NTSTATUS> {
-    let status = send::simple(node, IRP_MN_QUERY_STOP_DEVICE);
-    if nt_success(status) {
-        node.enter(DeviceState::StopPending, status);
-        return Ok(());
+/// What one of the stacks says.
+pub fn query_stop(node: &'static Node) -> Result<(), NTSTATUS> {
+    for device in node.leaves_first() {
+        if !core::ptr::eq(device, node) && device.state().state != DeviceState::Started {
+            continue;
+        }
+        let status = send::simple(device, IRP_MN_QUERY_STOP_DEVICE);
+        if nt_success(status) {
+            device.enter(DeviceState::StopPending, status);
+            continue;
+        }
+        send::simple(device, IRP_MN_CANCEL_STOP_DEVICE);
+        // What they must not say is told there.
+        let _ = cancel_stop(node);
+        return Err(status);
     }
-    send::simple(node, IRP_MN_CANCEL_STOP_DEVICE);
-    Err(status)
-}
-
-/// The device is not stopped after all.
-///
-/// # Errors
-///
-/// What its stack says, which it must not.
-pub fn cancel_stop(node: &Node) -> Result<(), NTSTATUS> {
-    let status = send::simple(node, IRP_MN_CANCEL_STOP_DEVICE);
-    unfailable(node, status)?;
-    node.enter(DeviceState::Started, status);
     Ok(())
 }
 
-/// Stops the device.
+/// The devices are not stopped after all.
 ///
 /// # Errors
 ///
-/// What its stack says, which it must not.
-pub fn stop(node: &Node) -> Result<(), NTSTATUS> {
-    let status = send::simple(node, IRP_MN_STOP_DEVICE);
-    unfailable(node, status)?;
-    release_resources(node);
-    node.enter(DeviceState::Stopped, status);
+/// What a stack says, which it must not.
+pub fn cancel_stop(node: &'static Node) -> Result<(), NTSTATUS> {
+    for device in node.leaves_first().into_iter().rev() {
+        if device.state().state == DeviceState::StopPending {
+            let status = send::simple(device, IRP_MN_CANCEL_STOP_DEVICE);
+            unfailable(device, status)?;
+            device.enter(DeviceState::Started, status);
+        }
+    }
     Ok(())
 }
 
-/// May the device be removed? Not while it is open.
+/// Stops the device, and before it those below it.
 ///
 /// # Errors
 ///
-/// What its stack says; `STATUS_PLUGPLAY_QUERY_VETOED` while it is open, if a driver that has
-/// registered for it is against it, or if its stack has said that it must not be disabled.
-pub fn query_remove(node: &Node) -> Result<(), NTSTATUS> {
-    let pdo = node.pdo();
-    if node.state().flags & PNP_DEVICE_NOT_DISABLEABLE != 0 {
+/// What a stack says, which it must not.
+pub fn stop(node: &'static Node) -> Result<(), NTSTATUS> {
+    for device in node.leaves_first() {
+        if device.state().state == DeviceState::StopPending {
+            let status = send::simple(device, IRP_MN_STOP_DEVICE);
+            unfailable(device, status)?;
+            release_resources(device);
+            device.enter(DeviceState::Stopped, status);
+        }
+    }
+    Ok(())
+}
+
+/// Whether a device's drivers have a say in its removal.
+const fn is_asked(state: DeviceState) -> bool {
+    matches!(
+        state,
+        DeviceState::Added | DeviceState::Started | DeviceState::StopPending | DeviceState::Stopped
+    )
+}
+
+/// May the device be removed, and before it those below it? Not while one is open. Who has
+/// registered is asked first, then the drivers; if one is against it, those that were asked are
+/// told that nothing is removed.
+///
+/// # Errors
+///
+/// What a stack says; `STATUS_PLUGPLAY_QUERY_VETOED` while a device is open, if a driver that
+/// has registered for it is against it, or if a stack has said that it must not be disabled.
+pub fn query_remove(node: &'static Node) -> Result<(), NTSTATUS> {
+    let all = node.leaves_first();
+    let is_needed = |device: &&'static Node| {
+        let state = device.state();
+        state.flags & PNP_DEVICE_NOT_DISABLEABLE != 0 || state.state == DeviceState::SurpriseRemoved
+    };
+    if all.iter().any(is_needed) {
         return Err(STATUS_PLUGPLAY_QUERY_VETOED);
     }
-    notify_target::query_remove(pdo).map_err(|_| STATUS_PLUGPLAY_QUERY_VETOED)?;
-    let status = send::simple(node, IRP_MN_QUERY_REMOVE_DEVICE);
-    let vetoed = is_open(node);
-    if nt_success(status) && !vetoed {
-        node.update(|state| state.before_remove = state.state);
-        node.enter(DeviceState::RemovePending, status);
-        return Ok(());
+    let asked: Vec<_> = all
+        .into_iter()
+        .filter(|device| is_asked(device.state().state))
+        .collect();
+    for (index, device) in asked.iter().enumerate() {
+        if notify_target::query_remove(device.pdo()).is_err() {
+            for told in &asked[..index] {
+                notify_target::remove_cancelled(told.pdo());
+            }
+            return Err(STATUS_PLUGPLAY_QUERY_VETOED);
+        }
     }
-    send::simple(node, IRP_MN_CANCEL_REMOVE_DEVICE);
-    notify_target::remove_cancelled(pdo);
-    if nt_success(status) {
-        Err(STATUS_PLUGPLAY_QUERY_VETOED)
-    } else {
-        Err(status)
+    for device in &asked {
+        let status = send::simple(device, IRP_MN_QUERY_REMOVE_DEVICE);
+        let vetoed = is_open(device);
+        if nt_success(status) && !vetoed {
+            device.update(|state| state.before_remove = state.state);
+            device.enter(DeviceState::RemovePending, status);
+            continue;
+        }
+        send::simple(device, IRP_MN_CANCEL_REMOVE_DEVICE);
+        // What they must not say is told there.
+        let _ = take_back(node);
+        for told in &asked {
+            notify_target::remove_cancelled(told.pdo());
+        }
+        return Err(if nt_success(status) {
+            STATUS_PLUGPLAY_QUERY_VETOED
+        } else {
+            status
+        });
     }
+    Ok(())
 }
 
-/// The device is not removed after all.
+/// Tells the drivers that a device and those below it are not removed after all; which ones.
+fn take_back(node: &'static Node) -> Result<Vec<&'static Node>, NTSTATUS> {
+    let mut told = Vec::new();
+    for device in node.leaves_first().into_iter().rev() {
+        if device.state().state == DeviceState::RemovePending {
+            let status = send::simple(device, IRP_MN_CANCEL_REMOVE_DEVICE);
+            unfailable(device, status)?;
+            device.enter(device.state().before_remove, status);
+            told.push(device);
+        }
+    }
+    Ok(told)
+}
+
+/// The devices are not removed after all.
 ///
 /// # Errors
 ///
-/// What its stack says, which it must not.
-pub fn cancel_remove(node: &Node) -> Result<(), NTSTATUS> {
-    let status = send::simple(node, IRP_MN_CANCEL_REMOVE_DEVICE);
-    unfailable(node, status)?;
-    notify_target::remove_cancelled(node.pdo());
-    node.enter(node.state().before_remove, status);
+/// What a stack says, which it must not.
+pub fn cancel_remove(node: &'static Node) -> Result<(), NTSTATUS> {
+    for device in take_back(node)? {
+        notify_target::remove_cancelled(device.pdo());
+    }
     Ok(())
 }
 
@@ -164,44 +230,75 @@ pub fn send_remove(node: &Node) {
     interface::removed(node.pdo());
 }
 
-/// Removes the device.
-pub fn remove(node: &Node) {
+/// Removes the device, and before it those below it, whose device objects go with it.
+pub fn remove(node: &'static Node) {
+    for child in node.children() {
+        if child.state().state != DeviceState::Removed {
+            remove(child);
+        }
+    }
     send_remove(node);
     release_resources(node);
     node.enter(DeviceState::Removed, STATUS_SUCCESS);
+    for child in node.children() {
+        delete(child);
+    }
     if !node.state().present {
         delete(node);
     }
 }
 
-/// Deletes the device object of a device that is gone.
-pub fn delete(node: &Node) {
-    let pdo = node.update(|state| {
-        state.present = false;
-        core::mem::replace(&mut state.pdo, core::ptr::null_mut())
-    });
-    if !pdo.is_null() {
-        // SAFETY: the bus's own device object; its device is gone.
+/// Gives up the device object of a device that is gone.
+pub fn delete(node: &'static Node) {
+    let pdo = node.take_pdo();
+    if pdo.is_null() {
+        return;
+    }
+    let Some(bus) = node.parent else {
+        // SAFETY: the PCI bus's own device object; its device is gone.
         unsafe { device::IoDeleteDevice(pdo) };
+        return;
+    };
+    // It is its bus driver's to delete.
+    object::dereference(pdo.cast());
+    if node.update(|state| core::mem::take(&mut state.succeeded)) {
+        manager::later(|| {
+            if bus.state().state == DeviceState::Started {
+                relations::enumerate(bus);
+            }
+        });
     }
 }
 
 /// The device is gone. It is removed once nobody has it open.
-pub fn surprise(node: &Node) {
+pub fn surprise(node: &'static Node) {
     node.update(|state| state.present = false);
     failed(node);
 }
 
-/// The device cannot be used any more, as if it were gone. It is removed once nobody has it
-/// open.
-pub fn failed(node: &Node) {
-    let status = send::simple(node, IRP_MN_SURPRISE_REMOVAL);
-    // What a driver says is of no consequence: the device is gone.
-    let _ = unfailable(node, status);
-    interface::removed(node.pdo());
-    node.enter(DeviceState::SurpriseRemoved, STATUS_SUCCESS);
-    notify_target::remove_complete(node.pdo());
-    if !is_open(node) {
+/// The device cannot be used any more, as if it were gone, and neither can those below it. They
+/// are removed once nobody has them open.
+pub fn failed(node: &'static Node) {
+    let all = node.leaves_first();
+    for device in &all {
+        if is_asked(device.state().state) || device.state().state == DeviceState::RemovePending {
+            let status = send::simple(device, IRP_MN_SURPRISE_REMOVAL);
+            // What a driver says is of no consequence: the device is gone.
+            let _ = unfailable(device, status);
+            interface::removed(device.pdo());
+            device.enter(DeviceState::SurpriseRemoved, STATUS_SUCCESS);
+            notify_target::remove_complete(device.pdo());
+        }
+    }
+    for device in all {
+        remove_if_unused(device);
+    }
+}
+
+/// Removes a device that is gone, unless it or one below it is still open.
+pub fn remove_if_unused(node: &'static Node) {
+    let is_gone = |node: &&'static Node| node.state().state == DeviceState::SurpriseRemoved;
+    if is_gone(&node) && !is_open(node) && !node.children().iter().any(is_gone) {
         remove(node);
     }
 }

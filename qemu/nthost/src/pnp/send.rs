@@ -1,17 +1,16 @@
 //! Plug-and-play requests that the manager sends to a device's stack.
 
 use alloc::vec::Vec;
-use core::ffi::c_void;
 
 use nthost_nt::{
     io::{
+        device::DEVICE_OBJECT,
         irp::IO_STATUS_BLOCK,
         major::{
             IRP_MJ_PNP, IRP_MN_FILTER_RESOURCE_REQUIREMENTS, IRP_MN_QUERY_CAPABILITIES,
-            IRP_MN_QUERY_DEVICE_RELATIONS, IRP_MN_QUERY_PNP_DEVICE_STATE,
-            IRP_MN_QUERY_RESOURCE_REQUIREMENTS, IRP_MN_START_DEVICE,
+            IRP_MN_QUERY_PNP_DEVICE_STATE, IRP_MN_QUERY_RESOURCE_REQUIREMENTS, IRP_MN_START_DEVICE,
         },
-        pnp::{DEVICE_CAPABILITIES, DEVICE_RELATIONS},
+        pnp::DEVICE_CAPABILITIES,
         resource::CM_RESOURCE_LIST,
         stack::Parameters,
     },
@@ -35,7 +34,17 @@ pub fn send(
     information: usize,
     prepare: impl FnOnce(&mut Parameters),
 ) -> IO_STATUS_BLOCK {
-    let pdo = node.pdo();
+    to(node.pdo(), minor, information, prepare)
+}
+
+/// Sends a request to the top of the stack of a physical device object, which may be null, and
+/// waits. PASSIVE_LEVEL.
+pub fn to(
+    pdo: *mut DEVICE_OBJECT,
+    minor: u8,
+    information: usize,
+    prepare: impl FnOnce(&mut Parameters),
+) -> IO_STATUS_BLOCK {
     if pdo.is_null() {
         return IO_STATUS_BLOCK::new(STATUS_NO_SUCH_DEVICE, 0);
     }
@@ -73,7 +82,7 @@ fn aligned(bytes: &[u8]) -> Vec<u64> {
 
 /// `IRP_MN_START_DEVICE` with these resources; null lists for a device without any.
 pub fn start(node: &Node, resources: &Resources) -> NTSTATUS {
-    let bus = node.function.address.bus;
+    let bus = node.pci().map_or(0, |function| function.address.bus);
     let mut lists = [View::Raw, View::Translated].map(|view| aligned(&resources.list(view, bus)));
     let empty = resources.descriptors(View::Raw).is_empty();
     let [raw, translated] = lists.each_mut().map(|list| -> *mut CM_RESOURCE_LIST {
@@ -96,7 +105,7 @@ pub fn start(node: &Node, resources: &Resources) -> NTSTATUS {
 /// # Errors
 ///
 /// What the stack says.
-pub fn query_capabilities(node: &Node) -> Result<DEVICE_CAPABILITIES, NTSTATUS> {
+pub fn query_capabilities(pdo: *mut DEVICE_OBJECT) -> Result<DEVICE_CAPABILITIES, NTSTATUS> {
     let mut capabilities = DEVICE_CAPABILITIES {
         Size: size_of::<DEVICE_CAPABILITIES>() as u16,
         Version: 1,
@@ -111,7 +120,7 @@ pub fn query_capabilities(node: &Node) -> Result<DEVICE_CAPABILITIES, NTSTATUS> 
         D3Latency: 0,
     };
     let room = &raw mut capabilities;
-    let result = send(node, IRP_MN_QUERY_CAPABILITIES, 0, |parameters| {
+    let result = to(pdo, IRP_MN_QUERY_CAPABILITIES, 0, |parameters| {
         parameters.device_capabilities_mut().Capabilities = room;
     });
     if nt_success(result.status()) {
@@ -154,29 +163,4 @@ pub fn query_state(node: &Node) -> usize {
     } else {
         0
     }
-}
-
-/// `IRP_MN_QUERY_DEVICE_RELATIONS` for a type of relations. Simplified: devices that a driver
-/// reports are given back; no nodes are made for children, and no order follows from the rest.
-pub fn query_relations(node: &Node, kind: i32) {
-    let result = send(node, IRP_MN_QUERY_DEVICE_RELATIONS, 0, |parameters| {
-        parameters.query_device_relations_mut().Type = kind;
-    });
-    if !nt_success(result.status()) || result.Information == 0 {
-        return;
-    }
-    let relations: *mut DEVICE_RELATIONS =
-        core::ptr::with_exposed_provenance_mut(result.Information);
-    // SAFETY: a driver answered with a list.
-    let count = unsafe { (*relations).Count };
-    // SAFETY: as above.
-    let first = unsafe { &raw const (*relations).Objects }.cast::<*mut c_void>();
-    for index in 0..count as usize {
-        // SAFETY: there are as many as it says, each with a reference.
-        let place = unsafe { first.add(index) };
-        // SAFETY: as above.
-        let child = unsafe { place.read() };
-        object::dereference(child);
-    }
-    pool::free(result.Information as u64, None);
 }

@@ -39,6 +39,8 @@ pub const CAPABILITY_EJECT_SUPPORTED: u32 = 1 << 3;
 pub const CAPABILITY_REMOVABLE: u32 = 1 << 4;
 /// `DEVICE_CAPABILITIES::Flags`: its instance id is unique in the whole system.
 pub const CAPABILITY_UNIQUE_ID: u32 = 1 << 6;
+/// `DEVICE_CAPABILITIES::Flags`: it can be used without a function driver.
+pub const CAPABILITY_RAW_DEVICE_OK: u32 = 1 << 8;
 /// `DEVICE_CAPABILITIES::Flags`: nobody needs to be told when it is pulled.
 pub const CAPABILITY_SURPRISE_REMOVAL_OK: u32 = 1 << 9;
 
@@ -99,6 +101,8 @@ pub const BusQueryHardwareIDs: i32 = 1;
 pub const BusQueryCompatibleIDs: i32 = 2;
 /// `BUS_QUERY_ID_TYPE::BusQueryInstanceID`.
 pub const BusQueryInstanceID: i32 = 3;
+/// `BUS_QUERY_ID_TYPE::BusQueryContainerID`.
+pub const BusQueryContainerID: i32 = 5;
 
 /// `DEVICE_TEXT_TYPE::DeviceTextDescription`.
 pub const DeviceTextDescription: i32 = 0;

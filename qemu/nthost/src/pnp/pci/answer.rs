@@ -76,14 +76,16 @@ pub fn id(node: &Node, query: QueryId) -> Result<usize, NTSTATUS> {
         BusQueryDeviceID => text_in_pool(node.hardware_ids.iter().take(1).map(|id| &**id), false),
         BusQueryHardwareIDs => list(&node.hardware_ids),
         BusQueryCompatibleIDs => list(&node.compatible_ids),
-        BusQueryInstanceID => text_in_pool(core::iter::once(&*node.function.instance_id()), false),
+        BusQueryInstanceID => {
+            text_in_pool(core::iter::once(&*node.function().instance_id()), false)
+        }
         _ => Err(STATUS_NOT_SUPPORTED),
     }
 }
 
 /// A text for people.
 pub fn text(node: &Node, query: &QueryDeviceText) -> Result<usize, NTSTATUS> {
-    let address = node.function.address;
+    let address = node.function().address;
     let text = match query.DeviceTextType {
         DeviceTextDescription => format!("PCI device {}", node.instance),
         DeviceTextLocationInformation => format!(
@@ -100,7 +102,7 @@ pub fn bus_information(node: &Node) -> Result<usize, NTSTATUS> {
     let information = PNP_BUS_INFORMATION {
         BusTypeGuid: GUID_BUS_TYPE_PCI,
         LegacyBusType: PCI_BUS,
-        BusNumber: node.function.address.bus.into(),
+        BusNumber: node.function().address.bus.into(),
     };
     let start = (&raw const information).cast::<u8>();
     let length = size_of::<PNP_BUS_INFORMATION>();
@@ -113,12 +115,12 @@ pub fn resources(node: &Node) -> Result<usize, NTSTATUS> {
     let Some(resources) = node.state().resources else {
         return Ok(0);
     };
-    in_pool(&resources.list(View::Raw, node.function.address.bus))
+    in_pool(&resources.list(View::Raw, node.function().address.bus))
 }
 
 /// What the device could do with.
 pub fn requirements(node: &Node) -> Result<usize, NTSTATUS> {
-    let list = list::of(&node.function);
+    let list = list::of(node.function());
     if list.is_empty() {
         Ok(0)
     } else {
@@ -136,7 +138,7 @@ pub fn capabilities(node: &Node, query: &QueryCapabilities) -> Result<(), NTSTAT
     {
         return Err(STATUS_INVALID_PARAMETER);
     }
-    let address = node.function.address;
+    let address = node.function().address;
     capabilities.Address = u32::from(address.device) << 16 | u32::from(address.function);
     if eject::is_supported(node) {
         capabilities.Flags |= CAPABILITY_EJECT_SUPPORTED | CAPABILITY_REMOVABLE;
@@ -280,13 +282,13 @@ fn read(node: &Node, offset: u32, buffer: &mut [u8]) -> usize {
     let offsets = offset..256;
     let bytes = buffer.iter_mut().zip(offsets);
     bytes
-        .map(|(byte, offset)| *byte = pci::read_u8(node.function.address, offset as u8))
+        .map(|(byte, offset)| *byte = pci::read_u8(node.function().address, offset as u8))
         .count()
 }
 
 /// Writes configuration space, in pieces as wide as their alignment allows; how many bytes.
 fn write(node: &Node, offset: u32, buffer: &[u8]) -> usize {
-    let address = node.function.address;
+    let address = node.function().address;
     let (mut rest, mut at) = (buffer, offset);
     while at < 256 {
         let register = at as u8;

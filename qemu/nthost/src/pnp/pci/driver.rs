@@ -75,7 +75,7 @@ pub fn initialize() {
 /// As IoCreateDevice.
 pub fn create_pdo(node: &'static Node) -> Result<(), NTSTATUS> {
     let driver = DRIVER.get().ok_or(STATUS_NO_SUCH_DEVICE)?.0;
-    let address = node.function.address;
+    let address = node.function().address;
     let name = format!(
         r"\Device\NTPNP_PCI{:02x}{:02x}{}",
         address.bus, address.device, address.function
@@ -146,8 +146,8 @@ unsafe extern "win64" fn dispatch_power(pdo: *mut DEVICE_OBJECT, irp: *mut IRP) 
 /// Puts a device into a power state, if it has the capability.
 fn set_power(node: &Node, state: i32) {
     node.update(|fields| fields.power = state);
-    let config = &node.function.address;
-    if let Some(offset) = node.function.header.capability(CAPABILITY_POWER) {
+    let config = &node.function().address;
+    if let Some(offset) = node.function().header.capability(CAPABILITY_POWER) {
         let bits = u16::try_from(state - 1).unwrap_or(0) & 3;
         let control = config.read16(offset + 4) & !3;
         config.write16(offset + 4, control | bits);
@@ -222,8 +222,8 @@ fn handle(
 fn start(node: &Node) -> Result<(), NTSTATUS> {
     let state = node.state();
     let resources = state.resources.ok_or(STATUS_NO_SUCH_DEVICE)?;
-    let config = &node.function.address;
-    if !node.function.is_present() {
+    let config = &node.function().address;
+    if !node.function().is_present() {
         return Err(STATUS_NO_SUCH_DEVICE);
     }
     let off = COMMAND_IO | COMMAND_MEMORY | COMMAND_MASTER | COMMAND_NO_INTX;
@@ -240,8 +240,8 @@ fn start(node: &Node) -> Result<(), NTSTATUS> {
 
 /// Has a device decode nothing any more.
 fn stop(node: &Node) {
-    let config = &node.function.address;
-    if node.function.is_present() {
+    let config = &node.function().address;
+    if node.function().is_present() {
         let on = COMMAND_IO | COMMAND_MEMORY | COMMAND_MASTER;
         config.write_command(config.read16(COMMAND) & !on | COMMAND_NO_INTX);
     }

@@ -1,0 +1,351 @@
+//! The devices that the driver of a bus reports become devices of the system: they are asked
+//! what they are, get their drivers, start behind their bus and go before it, and go when their
+//! bus does not report them any more. The bus's driver keeps the journal.
+#![cfg(unix)]
+
+use std::{thread, time::Duration};
+
+use eductl::{Interrupt, Request, Status, device::OpenDevice, io::IoSystem};
+use eduwdm_abi::InterfaceClass;
+use eduwdm_tests::{Booted, boot, options};
+use nthost_protocol::{
+    HostRequest, Manifest,
+    host::{Device, DeviceState, PnpOperation},
+    manifest::{DriverImage, Role},
+};
+
+const fn class(last: u8) -> InterfaceClass {
+    InterfaceClass {
+        data1: 0x8f1f_6f0a,
+        data2: 0x38a5,
+        data3: 0x4f36,
+        data4: [0x9d, 0x4c, 0x1f, 0x1b, 0x5a, 0x1c, 0x00, last],
+    }
+}
+
+/// The interface classes of `drivers/c/bus.c` and `drivers/c/bus_child.c`.
+const BUS: InterfaceClass = class(0x30);
+const CHILD: InterfaceClass = class(0x32);
+
+const SUCCESS: Status = Status::Nt(0);
+const DEVICE_BUSY: Status = Status::Nt(0x8000_0011);
+const QUERY_VETOED: Status = Status::Nt(0x8000_0028);
+
+const PLUG: u32 = 0x800;
+const UNPLUG: u32 = 0x801;
+const JOURNAL: u32 = 0x802;
+const VETO: u32 = 0x803;
+
+const START: u32 = 0x00;
+const QUERY_REMOVE: u32 = 0x01;
+const REMOVE: u32 = 0x02;
+const CANCEL_REMOVE: u32 = 0x03;
+const STOP: u32 = 0x04;
+const QUERY_STOP: u32 = 0x05;
+const QUERY_RELATIONS: u32 = 0x07;
+const QUERY_ID: u32 = 0x13;
+const SURPRISE: u32 = 0x17;
+const ADD_DEVICE: u32 = 0x100;
+
+/// Who is in the journal.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Who {
+    Bus,
+    /// The physical device of what is in a slot.
+    Pdo(u32),
+    /// Its function driver.
+    Child(u32),
+}
+
+type Entry = (Who, u32);
+
+fn driver(service: &str, id: &str) -> DriverImage {
+    DriverImage {
+        service: service.to_owned(),
+        image: format!("{service}.sys"),
+        role: Role::Function,
+        hardware_ids: vec![id.to_owned()],
+        service_values: Vec::new(),
+        device_values: Vec::new(),
+        security: None,
+    }
+}
+
+fn boot_bus() -> Booted {
+    let manifest = Manifest {
+        drivers: vec![
+            driver("bus", r"PCI\VEN_1B36&DEV_0005"),
+            driver("bus_child", r"CBUS\ANY"),
+        ],
+        ..Manifest::default()
+    };
+    boot("smp4", &options(manifest)).unwrap_or_else(|fault| panic!("{fault}"))
+}
+
+fn open(booted: &Booted, class: &InterfaceClass) -> OpenDevice {
+    let paths = booted.host.interface_list(class).unwrap();
+    let [path] = paths.as_slice() else {
+        panic!("one interface is due, not {paths:?}\n{}", booted.log())
+    };
+    OpenDevice::open(&booted.host, path, &Interrupt::default()).unwrap()
+}
+
+/// Sends a request of the bus driver's or its child's; gives its output as words.
+#[track_caller]
+fn control(device: &OpenDevice, function: u32, argument: u32) -> Vec<u32> {
+    let request = Request::DeviceControl {
+        code: 0x9030 << 16 | function << 2,
+        input: argument.to_le_bytes().to_vec(),
+        output_length: 1024,
+    };
+    let status = device.submit("control", request).unwrap().wait().unwrap();
+    assert_eq!(status.status, SUCCESS);
+    let words = status.output().as_chunks::<4>().0;
+    words.iter().map(|word| u32::from_le_bytes(*word)).collect()
+}
+
+/// The journal since it was read last, without questions that change nothing.
+fn journal(bus: &OpenDevice) -> Vec<Entry> {
+    let words = control(bus, JOURNAL, 0);
+    let of_interest = [
+        START,
+        QUERY_REMOVE,
+        REMOVE,
+        CANCEL_REMOVE,
+        STOP,
+        QUERY_STOP,
+        SURPRISE,
+        ADD_DEVICE,
+    ];
+    words[1..=words[0] as usize]
+        .iter()
+        .map(|entry| {
+            let who = match entry >> 16 {
+                0 => Who::Bus,
+                pdo @ 0x10..0x20 => Who::Pdo(pdo - 0x10),
+                child => Who::Child(child - 0x20),
+            };
+            (who, entry & 0xffff)
+        })
+        .filter(|(_, what)| of_interest.contains(what))
+        .collect()
+}
+
+/// The devices of a service.
+fn devices(booted: &Booted, service: &str) -> Vec<Device> {
+    let all = booted.host.devices().unwrap();
+    all.into_iter()
+        .filter(|node| node.service == service)
+        .collect()
+}
+
+/// Waits until what a driver asked for has been done in the kernel's own time.
+#[track_caller]
+fn eventually(booted: &Booted, what: &str, done: impl Fn() -> bool) {
+    for _ in 0..1200 {
+        if done() {
+            return;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    panic!("{what} did not happen:\n{}", booted.log());
+}
+
+/// Waits until the children are in these states, in the order in which they were found.
+#[track_caller]
+fn children_are(booted: &Booted, expected: &[DeviceState]) {
+    eventually(booted, &format!("{expected:?}"), || {
+        let children = devices(booted, "bus_child");
+        let states: Vec<_> = children.into_iter().map(|node| node.state).collect();
+        states == expected
+    });
+}
+
+fn pnp(booted: &Booted, device: &Device, operation: PnpOperation) -> Status {
+    let device = device.instance.clone();
+    let request = HostRequest::Pnp { device, operation };
+    booted.host.host(request).unwrap()
+}
+
+#[test]
+fn a_device_that_a_bus_reports_is_asked_what_it_is_and_starts_behind_its_bus() {
+    let booted = boot_bus();
+    let bus = open(&booted, &BUS);
+    let words = control(&bus, JOURNAL, 0);
+    let entries = &words[1..=words[0] as usize];
+    let at = |who: u32, what: u32| {
+        let place = entries.iter().position(|&entry| entry == who << 16 | what);
+        place.unwrap_or_else(|| panic!("{who:#x} {what:#x} is not in {entries:x?}"))
+    };
+    let order = [
+        at(0, START),
+        at(0, QUERY_RELATIONS),
+        at(0x10, QUERY_ID),
+        at(0x20, ADD_DEVICE),
+        at(0x20, START),
+        at(0x10, START),
+    ];
+    assert!(order.is_sorted(), "{order:?} in {entries:x?}");
+    let children = devices(&booted, "bus_child");
+    let [child] = children.as_slice() else {
+        panic!("{children:?}")
+    };
+    // The bus does not say that its instance ids are unique.
+    assert!(child.instance.starts_with(r"CBUS\DEVICE\"), "{child:?}");
+    assert!(child.instance.ends_with("&00"), "{child:?}");
+    assert_eq!(child.hardware_ids, [r"CBUS\DEVICE&SLOT_0"]);
+    assert_eq!(child.state, DeviceState::Started);
+    assert_eq!(child.interfaces.len(), 1, "{child:?}");
+    drop(bus);
+    booted.shut_down();
+}
+
+#[test]
+fn devices_come_and_go_as_the_bus_reports_them() {
+    use DeviceState::{Removed, Started};
+    let booted = boot_bus();
+    let bus = open(&booted, &BUS);
+    journal(&bus);
+    control(&bus, PLUG, 2);
+    children_are(&booted, &[Started, Started]);
+    let came = journal(&bus);
+    let child = Who::Child(2);
+    assert_eq!(
+        came,
+        [(child, ADD_DEVICE), (child, START), (Who::Pdo(2), START)]
+    );
+    control(&bus, UNPLUG, 0);
+    children_are(&booted, &[Removed, Started]);
+    let went = journal(&bus);
+    let (child, pdo) = (Who::Child(0), Who::Pdo(0));
+    let expected = [
+        (child, SURPRISE),
+        (pdo, SURPRISE),
+        (child, REMOVE),
+        (pdo, REMOVE),
+    ];
+    assert_eq!(went, expected);
+    // It comes back as what it was.
+    let before = devices(&booted, "bus_child")[0].instance.clone();
+    control(&bus, PLUG, 0);
+    children_are(&booted, &[Started, Started]);
+    let back = devices(&booted, "bus_child");
+    assert!(back.iter().any(|node| node.instance == before), "{back:?}");
+    drop(bus);
+    booted.shut_down();
+}
+
+#[test]
+fn a_device_that_is_gone_is_removed_once_it_is_closed_and_makes_room_for_the_next_then() {
+    use DeviceState::{Removed, Started, SurpriseRemoved};
+    let booted = boot_bus();
+    let bus = open(&booted, &BUS);
+    let child = open(&booted, &CHILD);
+    control(&bus, UNPLUG, 0);
+    children_are(&booted, &[SurpriseRemoved]);
+    drop(child);
+    children_are(&booted, &[Removed]);
+    control(&bus, PLUG, 0);
+    children_are(&booted, &[Started]);
+    drop(bus);
+    booted.shut_down();
+}
+
+#[test]
+fn children_are_asked_and_removed_before_their_bus_and_nothing_is_left() {
+    use DeviceState::{Removed, Started};
+    let booted = boot_bus();
+    let device = open(&booted, &BUS);
+    control(&device, PLUG, 1);
+    children_are(&booted, &[Started, Started]);
+    let bus = devices(&booted, "bus").remove(0);
+    drop(device);
+    assert_eq!(pnp(&booted, &bus, PnpOperation::QueryRemove), SUCCESS);
+    assert_eq!(pnp(&booted, &bus, PnpOperation::CancelRemove), SUCCESS);
+    let device = open(&booted, &BUS);
+    let asked = journal(&device);
+    let both = |what| {
+        let of = |slot| [(Who::Child(slot), what), (Who::Pdo(slot), what)];
+        (of(0), of(1), (Who::Bus, what))
+    };
+    let (first, second, last) = both(QUERY_REMOVE);
+    let query = [&first[..], &second, &[last]].concat();
+    let (first, second, last) = both(CANCEL_REMOVE);
+    let cancel = [&[last][..], &second, &first].concat();
+    let tail = &asked[asked.len() - 10..];
+    assert_eq!(tail, [query, cancel].concat());
+    drop(device);
+    assert_eq!(pnp(&booted, &bus, PnpOperation::QueryRemove), SUCCESS);
+    assert_eq!(pnp(&booted, &bus, PnpOperation::Remove), SUCCESS);
+    children_are(&booted, &[Removed, Removed]);
+    booted.assert_nothing_left();
+    // And all is there again with it.
+    assert_eq!(pnp(&booted, &bus, PnpOperation::Add), SUCCESS);
+    assert!(
+        devices(&booted, "bus_child")
+            .iter()
+            .any(|node| node.state == Started)
+    );
+    booted.shut_down();
+}
+
+#[test]
+fn a_child_that_is_against_it_or_open_keeps_its_bus() {
+    let booted = boot_bus();
+    let bus = devices(&booted, "bus").remove(0);
+    let child = open(&booted, &CHILD);
+    assert_eq!(pnp(&booted, &bus, PnpOperation::QueryRemove), QUERY_VETOED);
+    control(&child, VETO, 1);
+    drop(child);
+    assert_eq!(pnp(&booted, &bus, PnpOperation::QueryRemove), DEVICE_BUSY);
+    assert_eq!(devices(&booted, "bus")[0].state, DeviceState::Started);
+    children_are(&booted, &[DeviceState::Started]);
+    let device = open(&booted, &BUS);
+    let asked = journal(&device);
+    assert!(!asked.contains(&(Who::Bus, QUERY_REMOVE)), "{asked:?}");
+    drop(device);
+    control(&open(&booted, &CHILD), VETO, 0);
+    assert_eq!(pnp(&booted, &bus, PnpOperation::QueryRemove), SUCCESS);
+    assert_eq!(pnp(&booted, &bus, PnpOperation::Remove), SUCCESS);
+    booted.assert_nothing_left();
+    booted.shut_down();
+}
+
+#[test]
+fn children_stop_before_their_bus_and_start_behind_it() {
+    let booted = boot_bus();
+    let bus = devices(&booted, "bus").remove(0);
+    let device = open(&booted, &BUS);
+    journal(&device);
+    assert_eq!(pnp(&booted, &bus, PnpOperation::QueryStop), SUCCESS);
+    assert_eq!(pnp(&booted, &bus, PnpOperation::Stop), SUCCESS);
+    children_are(&booted, &[DeviceState::Stopped]);
+    assert_eq!(pnp(&booted, &bus, PnpOperation::Start), SUCCESS);
+    children_are(&booted, &[DeviceState::Started]);
+    let (child, pdo, bus) = (Who::Child(0), Who::Pdo(0), Who::Bus);
+    let down = |what| [(child, what), (pdo, what), (bus, what)];
+    let up = [(bus, START), (child, START), (pdo, START)];
+    let expected = [down(QUERY_STOP), down(STOP), up].concat();
+    assert_eq!(journal(&device), expected);
+    drop(device);
+    booted.shut_down();
+}
+
+#[test]
+fn a_bus_that_is_pulled_takes_its_children_with_it_when_all_are_closed() {
+    use DeviceState::{Removed, SurpriseRemoved};
+    let booted = boot_bus();
+    let bus = devices(&booted, "bus").remove(0);
+    let child = open(&booted, &CHILD);
+    assert_eq!(pnp(&booted, &bus, PnpOperation::SurpriseRemoval), SUCCESS);
+    children_are(&booted, &[SurpriseRemoved]);
+    // It stays as long as a device on it is in use.
+    assert_eq!(devices(&booted, "bus")[0].state, SurpriseRemoved);
+    drop(child);
+    children_are(&booted, &[Removed]);
+    eventually(&booted, "the removal of the bus", || {
+        devices(&booted, "bus")[0].state == Removed
+    });
+    booted.assert_nothing_left();
+    booted.shut_down();
+}
