@@ -327,6 +327,9 @@ fn a_misdeed_with_mdls_and_mappings_ends_in_its_bug_check() {
             ("leave_contiguous", Unloaded, 0xc4, &[(1, 0x62), (4, 1)]),
             ("leave_io_space", Unloaded, 0xc4, &[(1, 0x62), (4, 1)]),
             ("leave_mdl", Unloaded, 0xc4, &[(1, 0x62), (4, 1)]),
+            ("free_other_size", Done, 0xda, &[(1, 2), (3, 2), (4, 1)]),
+            ("free_noncached_twice", Done, 0xda, &[(1, 0x300)]),
+            ("leave_noncached", Unloaded, 0xc4, &[(1, 0x62), (4, 1)]),
         ],
     );
 }

@@ -4,10 +4,12 @@
  *
  * Requests are METHOD_BUFFERED; the input is what MAP is to do, the output what it has done.
  *
- * Sources: MmMapLockedPagesSpecifyCache, MmUnmapLockedPages; bug check 0xC4, subcodes 0x77, 0xB8
+ * It also looks into another process than the one that asks.
+ *
+ * Sources: KeStackAttachProcess, MmMapLockedPagesSpecifyCache, MmUnmapLockedPages; bug check 0xC4, subcodes 0x77, 0xB8
  * and 0xB9; bug check 0x4E, 0x9A.
  */
-#include <ntddk.h>
+#include <ntifs.h>
 
 #define TAG 'rahS'
 #define CODE(function) (ULONG)CTL_CODE(0x9031, function, METHOD_BUFFERED, FILE_ANY_ACCESS)
@@ -21,6 +23,12 @@ enum {
     IOCTL_FREE_MDL = CODE(0x805),
     IOCTL_MAP_AT_DISPATCH = CODE(0x806),
     IOCTL_UNMAP_ELSEWHERE = CODE(0x807),
+    IOCTL_KEEP_PROCESS = CODE(0x808),
+    IOCTL_READ_THERE = CODE(0x809),
+    IOCTL_UNMAP_THERE = CODE(0x80a),
+    IOCTL_STAY_THERE = CODE(0x80b),
+    IOCTL_DETACH = CODE(0x80c),
+    IOCTL_HAS_EXITED = CODE(0x80d),
 };
 
 enum { READ_ONLY = 1, POOL = 2 };
@@ -47,6 +55,7 @@ static UNICODE_STRING name = RTL_CONSTANT_STRING(L"\\Device\\Share");
 static PMDL mdl;
 static PUCHAR system_address, pool;
 static PVOID user_address;
+static PEPROCESS kept;
 
 /* Calls MmMapLockedPagesSpecifyCache for the user; an exception's status comes back by the last
  * argument, as from __except (EXCEPTION_EXECUTE_HANDLER). */
@@ -123,9 +132,65 @@ static VOID NTAPI unmap_elsewhere(PVOID context)
     MmUnmapLockedPages(user_address, mdl);
 }
 
+/* Unmaps what the kept process has, from a thread of the system's process. */
+static VOID NTAPI unmap_there(PVOID context)
+{
+    KAPC_STATE state;
+    UNREFERENCED_PARAMETER(context);
+    KeStackAttachProcess((PVOID)kept, &state);
+    MmUnmapLockedPages(user_address, mdl);
+    KeUnstackDetachProcess(&state);
+}
+
+static NTSTATUS run(PKSTART_ROUTINE routine)
+{
+    HANDLE handle;
+    PVOID thread;
+    NTSTATUS status =
+        PsCreateSystemThread(&handle, THREAD_ALL_ACCESS, NULL, NULL, NULL, routine, NULL);
+    if (!NT_SUCCESS(status))
+        return status;
+    ObReferenceObjectByHandle(handle, THREAD_ALL_ACCESS, NULL, KernelMode, &thread, NULL);
+    ZwClose(handle);
+    KeWaitForSingleObject(thread, Executive, KernelMode, FALSE, NULL);
+    ObDereferenceObject(thread);
+    return STATUS_SUCCESS;
+}
+
+/* Reads a byte of the kept process's, and of the current one behind it. */
+static NTSTATUS read_there(volatile UCHAR *address, DONE *done)
+{
+    KAPC_STATE outer, inner;
+    PEPROCESS own = IoGetCurrentProcess();
+    KeStackAttachProcess((PVOID)kept, &outer);
+    if (IoGetCurrentProcess() != kept)
+        return STATUS_UNSUCCESSFUL;
+    KeStackAttachProcess((PVOID)kept, &inner);
+    KeUnstackDetachProcess(&inner);
+    done->value = *address;
+    KeStackAttachProcess((PVOID)PsInitialSystemProcess, &inner);
+    if (MmIsAddressValid((PVOID)address) || IoGetCurrentProcess() != PsInitialSystemProcess)
+        return STATUS_UNSUCCESSFUL;
+    KeUnstackDetachProcess(&inner);
+    done->value |= *address << 8;
+    KeUnstackDetachProcess(&outer);
+    if (IoGetCurrentProcess() != own)
+        return STATUS_UNSUCCESSFUL;
+    done->value |= *address << 16;
+    return STATUS_SUCCESS;
+}
+
+static NTSTATUS exit_status(PEPROCESS process)
+{
+    UNICODE_STRING name = RTL_CONSTANT_STRING(L"PsGetProcessExitStatus");
+    NTSTATUS(NTAPI * query)(PEPROCESS process) =
+        (NTSTATUS(NTAPI *)(PEPROCESS))MmGetSystemRoutineAddress(&name);
+    return query(process);
+}
+
 static NTSTATUS control(ULONG code, WHAT what, DONE *done)
 {
-    HANDLE thread;
+    KAPC_STATE state;
     KIRQL irql;
     done->status = STATUS_SUCCESS;
     switch (code) {
@@ -161,8 +226,25 @@ static NTSTATUS control(ULONG code, WHAT what, DONE *done)
         KeLowerIrql(irql);
         break;
     case IOCTL_UNMAP_ELSEWHERE:
-        return PsCreateSystemThread(&thread, THREAD_ALL_ACCESS, NULL, NULL, NULL, unmap_elsewhere,
-                                    NULL);
+        return run(unmap_elsewhere);
+    case IOCTL_KEEP_PROCESS:
+        kept = IoGetCurrentProcess();
+        ObReferenceObject(kept);
+        break;
+    case IOCTL_READ_THERE:
+        return read_there((PVOID)what.wish, done);
+    case IOCTL_UNMAP_THERE:
+        return run(unmap_there);
+    case IOCTL_STAY_THERE:
+        KeStackAttachProcess((PVOID)PsInitialSystemProcess, &state);
+        break;
+    case IOCTL_HAS_EXITED:
+        done->value = exit_status(kept) != STATUS_PENDING;
+        break;
+    case IOCTL_DETACH:
+        RtlZeroMemory(&state, sizeof(state));
+        KeUnstackDetachProcess(&state);
+        break;
     default:
         return STATUS_INVALID_DEVICE_REQUEST;
     }
@@ -204,6 +286,8 @@ static VOID NTAPI unload(PDRIVER_OBJECT driver)
 {
     UNREFERENCED_PARAMETER(driver);
     forget();
+    if (kept)
+        ObDereferenceObject(kept);
     IoDeleteDevice(device);
 }
 

@@ -190,7 +190,31 @@ static VOID leave_mdl(PDRIVER_OBJECT driver)
     mdl_of((PVOID)driver);
 }
 
+static VOID free_other_size(PDRIVER_OBJECT driver)
+{
+    UNREFERENCED_PARAMETER(driver);
+    MmFreeNonCachedMemory(MmAllocateNonCachedMemory(2 * PAGE_SIZE), PAGE_SIZE);
+}
+
+static VOID free_noncached_twice(PDRIVER_OBJECT driver)
+{
+    PVOID memory = MmAllocateNonCachedMemory(PAGE_SIZE);
+    UNREFERENCED_PARAMETER(driver);
+    MmFreeNonCachedMemory(memory, PAGE_SIZE);
+    MmFreeNonCachedMemory(memory, PAGE_SIZE);
+}
+
+/* Comes to light when the driver is unloaded. */
+static VOID leave_noncached(PDRIVER_OBJECT driver)
+{
+    UNREFERENCED_PARAMETER(driver);
+    MmAllocateNonCachedMemory(PAGE_SIZE);
+}
+
 const MISDEED misdeeds[] = {
+    MISDEED(free_other_size),
+    MISDEED(free_noncached_twice),
+    MISDEED(leave_noncached),
     MISDEED(unlock_twice),
     MISDEED(unlock_never_locked),
     MISDEED(unlock_nonpaged),

@@ -135,6 +135,10 @@ pub fn internal() -> ! {
 
 /// Stop codes.
 pub mod code {
+    /// A thread is in a process where it must not be.
+    pub const INVALID_PROCESS_ATTACH_ATTEMPT: u32 = 0x05;
+    /// A thread leaves a process that it is not in.
+    pub const INVALID_PROCESS_DETACH_ATTEMPT: u32 = 0x06;
     /// The IRQL is too low or too high for the routine.
     pub const IRQL_NOT_DISPATCH_LEVEL: u32 = 0x08;
     /// The IRQL was raised to a lower one.
@@ -213,6 +217,8 @@ pub mod code {
 
 fn name(code: u32) -> &'static str {
     match code {
+        code::INVALID_PROCESS_ATTACH_ATTEMPT => "INVALID_PROCESS_ATTACH_ATTEMPT",
+        code::INVALID_PROCESS_DETACH_ATTEMPT => "INVALID_PROCESS_DETACH_ATTEMPT",
         code::IRQL_NOT_DISPATCH_LEVEL => "IRQL_NOT_DISPATCH_LEVEL",
         code::IRQL_NOT_GREATER_OR_EQUAL => "IRQL_NOT_GREATER_OR_EQUAL",
         code::IRQL_NOT_LESS_OR_EQUAL => "IRQL_NOT_LESS_OR_EQUAL",

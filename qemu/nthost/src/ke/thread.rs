@@ -145,6 +145,8 @@ pub struct Thread {
     pub address_space: *const AddressSpace,
     /// Whom it works for, as the I/O manager sees it. It has a reference to the process.
     pub process: *mut u8,
+    /// The other process that it is in, if it is.
+    pub attached: *mut core::ffi::c_void,
     /// A driver made it, and ends it.
     pub of_driver: bool,
     /// Nesting of calls on stack segments other than its own.
@@ -205,6 +207,7 @@ impl Thread {
             name: name.into(),
             address_space: core::ptr::null(),
             process: null_mut(),
+            attached: null_mut(),
             of_driver: false,
             expansions: 0,
             segment: 0..0,

@@ -96,7 +96,7 @@ pub unsafe fn unmap(mdl: *mut MDL) {
 }
 
 /// Maps the pages of an MDL; `None` if there is no room.
-fn map(mdl: *mut MDL, access: Access, caller: u64) -> Option<*mut c_void> {
+pub(super) fn map(mdl: *mut MDL, access: Access, caller: u64) -> Option<*mut c_void> {
     // SAFETY: the caller's MDL.
     let fields = unsafe { &mut *mdl };
     let flags = fields.MdlFlags;
@@ -136,7 +136,7 @@ fn map(mdl: *mut MDL, access: Access, caller: u64) -> Option<*mut c_void> {
 
 /// `PAGE_…` as an access, which is `None` for `PAGE_NOACCESS`. The processor cannot execute what
 /// it cannot read.
-const fn protection(value: u32) -> Result<Option<Access>, NTSTATUS> {
+pub(super) const fn protection(value: u32) -> Result<Option<Access>, NTSTATUS> {
     match value {
         0x01 => Ok(None),
         0x02 => Ok(Some(Access::empty())),

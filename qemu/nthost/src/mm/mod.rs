@@ -5,15 +5,21 @@ pub mod address_space;
 #[cfg(target_os = "none")]
 pub mod heap;
 #[cfg(target_os = "none")]
+pub mod io_mdl;
+#[cfg(target_os = "none")]
 pub mod io_space;
 #[cfg(target_os = "none")]
 mod limits;
 #[cfg(target_os = "none")]
 pub mod locked;
 #[cfg(target_os = "none")]
+pub mod map_mdl;
+#[cfg(target_os = "none")]
 pub mod mapping;
 #[cfg(target_os = "none")]
 pub mod mdl;
+#[cfg(target_os = "none")]
+pub mod noncached;
 #[cfg(target_os = "none")]
 pub mod pageable;
 #[cfg(target_os = "none")]

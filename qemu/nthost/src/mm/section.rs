@@ -3,12 +3,16 @@
 //! or while they are locked.
 //!
 //! Sources: MmLockPagableCodeSection, MmLockPagableDataSection, MmUnlockPagableImageSection,
-//! MmPageEntireDriver, MmResetDriverPaging, "Making Drivers Pageable", "Bug Check 0x1A".
+//! MmPageEntireDriver, MmResetDriverPaging, MmProtectDriverSection, "Making Drivers Pageable", "Bug Check 0x1A".
 
 use alloc::collections::BTreeMap;
 use core::{ffi::c_void, ops::Range};
 
-use super::{PAGE_SIZE, pageable};
+use nthost_nt::status::{
+    NTSTATUS, STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PAGE_PROTECTION, STATUS_INVALID_PARAMETER,
+};
+
+use super::{PAGE_SIZE, pageable, paging::Access};
 use crate::{
     ke::{bugcheck, lock::SpinLock},
     pe::module::{self, Module, Section},
@@ -20,6 +24,11 @@ const MEMORY_MANAGEMENT: u32 = 0x1a;
 const NO_SECTION: u64 = 0x1234;
 /// Its first parameter: a section is unlocked that is not locked.
 const NOT_LOCKED: u64 = 0x1010;
+
+/// Its first parameter: a section is protected that is in no image.
+const NO_IMAGE: u64 = 0x1100;
+/// `MM_PROTECT_DRIVER_SECTION_ALLOW_UNLOAD`.
+const ALLOW_UNLOAD: u32 = 1;
 
 /// How often each section is locked, by its first address. A leaf.
 static LOCKS: SpinLock<BTreeMap<u64, u32>> = SpinLock::new(BTreeMap::new());
@@ -139,5 +148,34 @@ nt_export! {
             pageable::lock(section.first, section.pages * PAGE_SIZE);
             pageable::remove(section.first);
         }
+    }
+
+    irql: PASSIVE_LEVEL..=APC_LEVEL;
+    /// Protects a section by Virtual Secure Mode, which this kernel does not have:
+    /// STATUS_INVALID_DEVICE_STATE. Before that, STATUS_INVALID_PARAMETER for a size or unknown
+    /// flags, and STATUS_INVALID_PAGE_PROTECTION for a section with code. An address in no image
+    /// ends in bug check 0x1A.
+    ///
+    /// Source: MmProtectDriverSection.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn MmProtectDriverSection(
+        address: *mut c_void,
+        size: u64,
+        flags: u32,
+    ) -> NTSTATUS {
+        if size != 0 || flags & !ALLOW_UNLOAD != 0 {
+            return STATUS_INVALID_PARAMETER;
+        }
+        let section = module::find(address as u64).and_then(|module| module.section(address as u64));
+        let Some(section) = section else {
+            bugcheck::bugcheck(MEMORY_MANAGEMENT, [NO_IMAGE, address as u64, 0, 0]);
+        };
+        if section.access.contains(Access::EXECUTE) {
+            return STATUS_INVALID_PAGE_PROTECTION;
+        }
+        STATUS_INVALID_DEVICE_STATE
     }
 }

@@ -13,7 +13,11 @@ use core::{
 use nthost_nt::status::{NTSTATUS, STATUS_PENDING};
 
 use crate::{
-    ke::{once::Once, thread::Thread, time},
+    ke::{
+        once::Once,
+        thread::{self, Thread},
+        time,
+    },
     ob::{
         client_id,
         object::{self, Kind},
@@ -91,6 +95,21 @@ pub fn system() -> *mut c_void {
     SYSTEM.get().map_or(null_mut(), |system| {
         core::ptr::from_ref(system).cast_mut().cast()
     })
+}
+
+/// The process whose addresses and handles the thread that runs uses: its own, or the one that
+/// it is attached to.
+#[must_use]
+pub fn current() -> *mut c_void {
+    let current = thread::current();
+    // SAFETY: the thread that runs exists; only it changes the field.
+    let attached = unsafe { (*current).attached };
+    if attached.is_null() {
+        // SAFETY: the thread that runs exists.
+        unsafe { of_thread(current) }
+    } else {
+        attached
+    }
 }
 
 /// The process that a thread belongs to.

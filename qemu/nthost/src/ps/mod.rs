@@ -1,6 +1,7 @@
 //! Client processes: what the host's clients are to the kernel. Each has an address space, a
 //! table of handles and threads that make its system calls; no code of it runs here.
 
+pub mod attach;
 mod buffer;
 pub mod identity;
 mod irp;

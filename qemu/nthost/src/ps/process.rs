@@ -20,7 +20,12 @@ use nthost_nt::{
 };
 use nthost_protocol::{Completion, Handle, ProcessId, ProcessRequest, RequestId, ThreadId, ToHost};
 
-use super::{identity::Identity, irp::Request, syscall};
+use super::{
+    attach,
+    identity::{self, Identity},
+    irp::Request,
+    syscall,
+};
 use crate::{
     io::{cancel, event::Event},
     ke::{
@@ -93,12 +98,15 @@ struct ThreadPointer(*mut Thread);
 // SAFETY: only kept, to be released by whoever ends the process.
 unsafe impl Send for ThreadPointer {}
 
-/// The process of the thread that runs; none for a system thread.
+/// The process whose handles the thread that runs uses; none for the system's.
 #[must_use]
 pub fn current() -> Option<&'static Process> {
-    // SAFETY: the thread that runs exists.
-    let process = unsafe { (*thread::current()).process };
-    // SAFETY: null, or the process that the thread was made for, which outlives it.
+    let process = identity::current();
+    if process == identity::system() {
+        return None;
+    }
+    // SAFETY: the process that the thread was made for, which outlives it, or is attached to,
+    // of which the driver has a reference.
     unsafe { process.cast::<Process>().as_ref() }
 }
 
@@ -435,6 +443,8 @@ impl Client {
                         self.process.complete(completion);
                     }
                     self.call_has_begun(number);
+                    // A driver has returned to what is the user's mode here.
+                    attach::check_own();
                 }
                 Some(Job::Cancel(request, after)) => {
                     for (client, number) in after {

@@ -34,7 +34,7 @@ unsafe fn look_up(id: u64, kind: Kind, found: *mut *mut c_void, missing: NTSTATU
 
 nt_export! {
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;
-    /// The process of the thread that runs.
+    /// The process of the thread that runs, or the one that it is attached to.
     ///
     /// Source: IoGetCurrentProcess.
     ///
@@ -42,8 +42,7 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn IoGetCurrentProcess() -> *mut c_void {
-        // SAFETY: the thread that runs exists.
-        unsafe { identity::of_thread(thread::current()) }
+        identity::current()
     }
 
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;

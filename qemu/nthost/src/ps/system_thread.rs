@@ -14,6 +14,7 @@ use nthost_nt::{
 };
 
 use super::{
+    attach,
     identity::{self, Identity},
     process::Process,
 };
@@ -62,6 +63,7 @@ fn terminate(status: NTSTATUS) -> ! {
         let parameters = [0, count, u64::from(irql::current()), 0];
         bugcheck::bugcheck(code::KERNEL_APC_PENDING_DURING_EXIT, parameters)
     }
+    attach::check_own();
     thread.kernel_apc_disable = 0;
     thread::exit(status)
 }
@@ -70,8 +72,7 @@ fn terminate(status: NTSTATUS) -> ! {
 fn process_of(handle: u64) -> Result<*mut c_void, NTSTATUS> {
     let process = match handle {
         0 => identity::system(),
-        // SAFETY: the thread that runs exists.
-        CURRENT_PROCESS => unsafe { identity::of_thread(thread::current()) },
+        CURRENT_PROCESS => identity::current(),
         _ => return reference_handle(handle, Some(Kind::Process), 0, 0).map(|entry| entry.object),
     };
     object::reference(process);

@@ -10,6 +10,8 @@ use crate::ke::lock::HighLock;
 pub enum Kind {
     /// Pages for an MDL, and contiguous memory.
     Pages,
+    /// Memory that is not cached, in bytes.
+    NonCached,
     /// Pages of a buffer that are locked.
     LockedPages,
     /// I/O space that is mapped.

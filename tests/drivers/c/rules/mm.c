@@ -124,4 +124,5 @@ VOID check_mm(PDRIVER_OBJECT driver)
     pages();
     contiguous();
     addresses();
+    check_mappings();
 }

@@ -17,10 +17,15 @@ VOID rule(PCSTR name, BOOLEAN holds, PCSTR file, int line);
          sizeof(text) - sizeof(WCHAR) &&                                                           \
      (string)->Length == sizeof(text) - sizeof(WCHAR))
 
+/* A routine that the import library does not know; it is a rule that there is one. */
+PVOID routine(PCWSTR name);
+
 VOID check_ke(PDRIVER_OBJECT driver);
 VOID check_ex(PDRIVER_OBJECT driver);
 VOID check_io(PDRIVER_OBJECT driver);
 VOID check_mm(PDRIVER_OBJECT driver);
+/* What check_mm also checks. */
+VOID check_mappings(VOID);
 VOID check_ob(PDRIVER_OBJECT driver);
 VOID check_rtl(PDRIVER_OBJECT driver);
 VOID check_registry(PDRIVER_OBJECT driver);
