@@ -25,6 +25,7 @@ pub mod dispatcher;
 pub mod dpc;
 #[cfg(target_os = "none")]
 pub mod dpc_flush;
+pub mod dpc_queue;
 #[cfg(target_os = "none")]
 pub mod event;
 #[cfg(target_os = "none")]

@@ -14,7 +14,7 @@ use core::{
 use x86_64::{VirtAddr, registers::model_specific::GsBase};
 
 use super::{
-    dpc::DpcQueue,
+    dpc_queue::DpcQueue,
     group::Place,
     lock::HighLock,
     thread::{Affinity, Thread},
