@@ -13,7 +13,7 @@ use nthost_protocol::{
 
 /// How long a line of the log may take: no test measures time.
 const LIMIT: Duration = Duration::from_mins(1);
-const COMPONENTS: [&str; 7] = ["ke", "ex", "io", "mm", "ob", "rtl", "registry"];
+const COMPONENTS: [&str; 8] = ["ke", "ex", "io", "mm", "ob", "rtl", "registry", "hal"];
 
 fn check(machine: &str) {
     let driver = DriverImage {

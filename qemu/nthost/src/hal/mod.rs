@@ -3,6 +3,8 @@
 pub mod acpi;
 #[cfg(target_os = "none")]
 pub mod apic;
+#[cfg(target_os = "none")]
+mod bus_data;
 pub mod dma;
 #[cfg(target_os = "none")]
 pub mod exit;

@@ -7,6 +7,7 @@ pub mod dispatch_rules;
 pub mod error_code;
 pub mod error_text;
 pub mod identity;
+pub mod master_irp;
 pub mod property_store;
 pub mod record;
 pub mod share_access;
@@ -25,6 +26,8 @@ pub mod completion;
 pub mod csq;
 #[cfg(target_os = "none")]
 pub mod device;
+#[cfg(target_os = "none")]
+mod device_list;
 #[cfg(target_os = "none")]
 pub mod driver;
 #[cfg(target_os = "none")]

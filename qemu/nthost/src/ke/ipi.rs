@@ -17,6 +17,8 @@ use crate::{
 static TLB_GENERATION: AtomicU64 = AtomicU64::new(0);
 /// The system comes down: all processors stop.
 static STOP: AtomicBool = AtomicBool::new(false);
+/// Bytes of a cache line.
+const LINE: usize = 64;
 
 fn flush_here() {
     // Acquire: page-table changes made before the request are seen by the flush.
@@ -166,6 +168,28 @@ nt_export! {
         // SAFETY: the routine may run anywhere.
         unsafe { call_all(write_back, 0) };
         1
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Writes a range back to memory from the caches of all processors, and has none of it left
+    /// in them. Flushing a line does so on all processors, and for all mappings of the memory.
+    ///
+    /// Source: KeInvalidateRangeAllCaches.
+    ///
+    /// # Safety
+    ///
+    /// The range is mapped.
+    pub unsafe fn KeInvalidateRangeAllCaches(address: *const u8, bytes: u32) {
+        let first = address as usize & !(LINE - 1);
+        let end = address as usize + bytes as usize;
+        core::sync::atomic::fence(Ordering::SeqCst);
+        for line in (first..end).step_by(LINE) {
+            // SAFETY: the caller's promise; the instruction changes nothing that a program sees.
+            unsafe {
+                core::arch::asm!("clflush [{}]", in(reg) line, options(nostack, preserves_flags));
+            };
+        }
+        core::sync::atomic::fence(Ordering::SeqCst);
     }
 }
 

@@ -19,6 +19,8 @@ pub mod mapping;
 #[cfg(target_os = "none")]
 pub mod mdl;
 #[cfg(target_os = "none")]
+mod memory_ranges;
+#[cfg(target_os = "none")]
 pub mod noncached;
 #[cfg(target_os = "none")]
 pub mod pageable;

@@ -341,6 +341,12 @@ mod machine {
         })
     }
 
+    /// All memory that the loader told of.
+    #[must_use]
+    pub fn ranges() -> &'static [PhysicalRange] {
+        MEMORY.get().map_or(&[], ArrayVec::as_slice)
+    }
+
     /// How many pages are free.
     #[must_use]
     pub fn free_pages() -> u64 {

@@ -63,6 +63,7 @@ static const struct {
     {"ob", check_ob},
     {"rtl", check_rtl},
     {"registry", check_registry},
+    {"hal", check_hal},
 };
 
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)

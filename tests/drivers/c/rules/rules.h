@@ -29,6 +29,7 @@ VOID check_mappings(VOID);
 VOID check_ob(PDRIVER_OBJECT driver);
 VOID check_rtl(PDRIVER_OBJECT driver);
 VOID check_registry(PDRIVER_OBJECT driver);
+VOID check_hal(PDRIVER_OBJECT driver);
 
 /* Starts a system thread, and gives its object, which is to be dereferenced. */
 PVOID start_thread(PKSTART_ROUTINE routine, PVOID context);
