@@ -31,6 +31,8 @@ pub mod qmp;
 #[cfg(unix)]
 pub mod replay;
 #[cfg(unix)]
+pub mod routines;
+#[cfg(unix)]
 pub mod serial;
 #[cfg(unix)]
 pub mod session;

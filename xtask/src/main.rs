@@ -14,6 +14,8 @@ mod progress;
 #[cfg(unix)]
 mod replay;
 #[cfg(unix)]
+mod routines;
+#[cfg(unix)]
 mod run;
 mod setup;
 mod test;
@@ -53,6 +55,9 @@ enum Command {
     /// Measures nthost, and writes the figures into its README
     #[cfg(unix)]
     Figures(figures::Options),
+    /// Writes which of the kernel's routines nthost has, and why it has not the others
+    #[cfg(unix)]
+    Routines(setup::Options),
     /// Runs all tests, on the host and in QEMU
     Test(test::Options),
     /// Makes the driver package for a Windows test machine: signed, with its catalog and scripts
@@ -90,6 +95,8 @@ fn run_command(command: Command) -> anyhow::Result<()> {
         Command::Run(options) => run::run(&options),
         #[cfg(unix)]
         Command::Figures(options) => figures::run(&options),
+        #[cfg(unix)]
+        Command::Routines(options) => routines::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Package(options) => package::run(&options),
         #[cfg(unix)]
