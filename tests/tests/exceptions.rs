@@ -4,16 +4,27 @@
 //! Its sources are in `drivers/c/exceptions`.
 #![cfg(unix)]
 
-use std::time::Duration;
+use std::{sync::Arc, time::Duration};
 
+use eductl::{
+    Interrupt, Request, Status,
+    device::OpenDevice,
+    io::Completion,
+    nthost::{Access, NtHost},
+};
 use eduwdm_tests::{boot, options};
 use nthost_protocol::{
-    HostRequest, Manifest,
+    Buffer, HostRequest, Manifest,
     manifest::{DriverImage, Role},
 };
 
 /// How long a line of the log may take: no test measures time.
 const LIMIT: Duration = Duration::from_mins(1);
+
+const BUFFER_TOO_SMALL: u32 = 0xc000_0023;
+const ACCESS_VIOLATION: u32 = 0xc000_0005;
+/// `CTL_CODE(FILE_DEVICE_UNKNOWN, 0x800, METHOD_NEITHER, FILE_ANY_ACCESS)`.
+const IOCTL_SUM: u32 = 0x22_2003;
 
 #[test]
 fn exceptions_find_their_handlers_and_unwind_to_them() {
@@ -31,6 +42,7 @@ fn exceptions_find_their_handlers_and_unwind_to_them() {
         ..Manifest::default()
     };
     let booted = boot("up", &options(manifest)).unwrap_or_else(|fault| panic!("{fault}"));
+    use_device(&booted.host);
     let unload = HostRequest::UnloadDriver {
         service: "exceptions".to_owned(),
     };
@@ -49,4 +61,45 @@ fn exceptions_find_their_handlers_and_unwind_to_them() {
     let ended = lines.iter().any(|line| line.contains("hold, 0 failed"));
     assert!(ended, "not all rules were checked\n{}", booted.log());
     booted.shut_down();
+}
+
+/// A device without a bus is opened by its name; its driver takes addresses as they come.
+fn use_device(host: &NtHost) {
+    let path = r"\\.\EduExceptions";
+    let device = OpenDevice::open(host, path, &Interrupt::default()).unwrap();
+    let sum = |output_length| {
+        let request = Request::DeviceControl {
+            code: IOCTL_SUM,
+            input: vec![1, 2, 3],
+            output_length,
+        };
+        device
+            .submit("summing bytes", request)
+            .unwrap()
+            .wait()
+            .unwrap()
+    };
+    let ended = sum(8);
+    assert_eq!(ended.status, Status::Nt(0));
+    assert_eq!(ended.output(), 6_u64.to_le_bytes());
+    assert_eq!(sum(7).status, Status::Nt(BUFFER_TOO_SMALL));
+
+    // Addresses that nothing is at, those of the system, and those that wrap around.
+    let file = host.open(path, Access::default()).unwrap();
+    for address in [0x10_0000, 0xffff_8000_0000_0000, u64::MAX - 3] {
+        let wrong = Buffer::At {
+            address,
+            length: 16,
+        };
+        for (input, output) in [
+            (wrong.clone(), Buffer::Length(8)),
+            (Buffer::Data(vec![1]), wrong.clone()),
+        ] {
+            let completion = Arc::new(Completion::default());
+            file.control(IOCTL_SUM, input, output, completion.clone())
+                .unwrap();
+            let ended = completion.wait(Some(LIMIT)).unwrap().unwrap();
+            assert_eq!(ended.status, Status::Nt(ACCESS_VIOLATION), "{address:#x}");
+        }
+    }
 }

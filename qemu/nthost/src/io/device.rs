@@ -103,6 +103,19 @@ pub fn of_driver(driver: *mut DRIVER_OBJECT) -> Vec<*mut DEVICE_OBJECT> {
     devices
 }
 
+/// The devices that a driver made in `DriverEntry` can be opened: the I/O manager clears
+/// `DO_DEVICE_INITIALIZING` of those, and of no others.
+pub fn finish_initializing(driver: *mut DRIVER_OBJECT) {
+    for device in of_driver(driver) {
+        {
+            let _guard = DEVICES.lock();
+            // SAFETY: the reference above keeps it.
+            unsafe { (*device).Flags &= !DO_DEVICE_INITIALIZING };
+        }
+        object::dereference(device.cast());
+    }
+}
+
 /// Counts an opened handle; `false` if the device cannot be opened: it is not ready, on its way
 /// out, or exclusive and open already.
 pub fn open(device: *mut DEVICE_OBJECT) -> bool {

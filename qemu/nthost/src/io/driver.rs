@@ -311,6 +311,7 @@ fn enter(service: &str, object: *mut DRIVER_OBJECT) -> NTSTATUS {
     if nt_success(status) {
         // SAFETY: the object exists.
         unsafe { (*object).Flags |= DRVO_INITIALIZED };
+        device::finish_initializing(object);
         reinitialize::run(object);
     }
     status

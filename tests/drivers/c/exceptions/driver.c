@@ -25,7 +25,7 @@ OPAQUE VOID happened(ULONG digit)
 
 static VOID NTAPI unload(PDRIVER_OBJECT driver)
 {
-    UNREFERENCED_PARAMETER(driver);
+    delete_device(driver);
 }
 
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
@@ -37,5 +37,5 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
     check_raised();
     check_security();
     DbgPrint("exceptions: %d hold, %d failed\n", held, failed);
-    return STATUS_SUCCESS;
+    return make_device(driver);
 }

@@ -19,3 +19,7 @@ VOID check_handlers(VOID);
 VOID check_unwinding(VOID);
 VOID check_raised(VOID);
 VOID check_security(VOID);
+
+/* Makes the device, which clients open by its name, and takes it away. */
+NTSTATUS make_device(PDRIVER_OBJECT driver);
+VOID delete_device(PDRIVER_OBJECT driver);
