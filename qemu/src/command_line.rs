@@ -86,6 +86,10 @@ pub fn arguments(
     }
     line.option("-serial", "stdio");
     line.device(format!("isa-debug-exit,iobase={DEBUG_EXIT_PORT},iosize=1"));
+    if machine.iommu {
+        // Before the devices that are to be behind it. Their interrupts are not its business.
+        line.device("intel-iommu,intremap=off");
+    }
     socket(&mut line, "port", files.port);
     // One port, without the control messages that more would need.
     line.device("virtio-serial-pci,id=serial,disable-legacy=on,max_ports=1,bus=pcie.0");
@@ -313,5 +317,13 @@ mod tests {
         let line = line("smp4", &extras);
         assert!(line.contains("-icount shift=3,sleep=off"), "{line}");
         assert!(line.contains("-accel tcg "), "{line}");
+    }
+
+    #[test]
+    fn an_iommu_comes_before_what_is_behind_it() {
+        let line = line("iommu", &Extras::default());
+        let iommu = line.find("-device intel-iommu").expect("an IOMMU");
+        assert!(iommu < line.find("-device virtio-serial-pci").unwrap());
+        assert!(iommu < line.find("-device edu").unwrap());
     }
 }

@@ -39,6 +39,9 @@ pub struct Machine {
     /// How its devices interrupt.
     #[serde(default)]
     pub interrupts: Interrupts,
+    /// Its devices reach memory through an IOMMU, which lets them reach what is mapped for them.
+    #[serde(default)]
+    pub iommu: bool,
     /// What executes its processors.
     #[serde(default)]
     pub accelerator: Choice,
@@ -251,6 +254,7 @@ impl Machine {
             }],
             devices: Vec::new(),
             interrupts: Interrupts::default(),
+            iommu: false,
             accelerator: Choice::default(),
         }
     }

@@ -44,6 +44,7 @@ machines! {
     numa2x2 "numa2x2"
     numa "numa"
     edu4 "edu4"
+    iommu "iommu"
     smp32 "smp32"
     smp128 "smp128"
 }

@@ -66,3 +66,13 @@ fn the_rules_of_adapters_hold_with_the_verifier() {
 fn the_rules_of_adapters_hold_without_the_verifier() {
     check("smp4", Vec::new());
 }
+
+#[test]
+fn the_rules_of_adapters_hold_behind_an_iommu() {
+    check("iommu", VerifierOption::STANDARD.to_vec());
+}
+
+#[test]
+fn the_rules_of_adapters_hold_behind_an_iommu_without_the_verifier() {
+    check("iommu", Vec::new());
+}

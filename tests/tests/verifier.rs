@@ -78,8 +78,13 @@ fn remove(host: &NtHost, service: &str) -> Result<(), String> {
 
 /// Has a machine end by a misdeed, and gives the bug check with its stack's functions and the
 /// log.
-fn end(driver: &str, misdeed: &str, when: When) -> Result<(Bugcheck, String, String), String> {
-    let machine = Machine::load("up").map_err(|fault| fault.to_string())?;
+fn end(
+    machine: &str,
+    driver: &str,
+    misdeed: &str,
+    when: When,
+) -> Result<(Bugcheck, String, String), String> {
+    let machine = Machine::load(machine).map_err(|fault| fault.to_string())?;
     let options = options(manifest(driver, misdeed));
     let started = Session::start(&machine, &artifacts(), &options, |_| ());
     let mut session = started.map_err(|fault| fault.to_string())?;
@@ -126,9 +131,9 @@ fn routine(misdeed: &str) -> &str {
     }
 }
 
-fn check(driver: &str, row: Row) -> Result<(), String> {
+fn check(machine: &str, driver: &str, row: Row) -> Result<(), String> {
     let (misdeed, when, code, parameters) = row;
-    let (bugcheck, functions, log) = end(driver, misdeed, when)?;
+    let (bugcheck, functions, log) = end(machine, driver, misdeed, when)?;
     let fits = bugcheck.code == code
         && parameters
             .iter()
@@ -150,11 +155,15 @@ fn check(driver: &str, row: Row) -> Result<(), String> {
     Ok(())
 }
 
-/// Checks all rows, and fails with what is wrong with each.
 fn check_all(driver: &str, rows: &[Row]) {
+    check_all_on("up", driver, rows);
+}
+
+/// Checks all rows, and fails with what is wrong with each.
+fn check_all_on(machine: &str, driver: &str, rows: &[Row]) {
     let faults: Vec<_> = rows
         .iter()
-        .filter_map(|&row| Some((row.0, check(driver, row).err()?)))
+        .filter_map(|&row| Some((row.0, check(machine, driver, row).err()?)))
         .map(|(misdeed, fault)| format!("{driver}, {misdeed}: {fault}"))
         .collect();
     let (count, all) = (faults.len(), rows.len());
@@ -528,6 +537,24 @@ fn a_misdeed_with_memory_for_transfers_ends_in_its_bug_check() {
             ("flush_in_part", Done, 0xe6, &[(1, 0x10), (2, 2)]),
             ("describe_unknown_version", Done, 0xe6, &[(1, 0x25), (2, 4)]),
             ("leave_adapter", Unloaded, 0xc4, &[(1, 0x62), (4, 1)]),
+        ],
+    );
+}
+
+#[test]
+fn what_a_device_does_beside_its_mappings_ends_in_a_bug_check_behind_an_iommu() {
+    // Reasons 5 and 6: no right to write, and to read.
+    let (write, read): (&[_], &[_]) = (&[(1, 0x26), (4, 5)], &[(1, 0x26), (4, 6)]);
+    check_all_on(
+        "iommu",
+        "wrong_dma",
+        &[
+            ("device_writes_unmapped_page", Logged, 0xe6, write),
+            ("device_writes_behind_common_buffer", Logged, 0xe6, write),
+            ("device_writes_released_list", Logged, 0xe6, write),
+            ("device_writes_what_it_is_to_read", Logged, 0xe6, write),
+            ("device_reads_what_it_is_to_write", Logged, 0xe6, read),
+            ("device_reads_freed_common_buffer", Logged, 0xe6, read),
         ],
     );
 }

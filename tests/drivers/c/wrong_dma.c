@@ -321,6 +321,54 @@ static VOID device_writes_released_list(PDRIVER_OBJECT driver)
     adapter->DmaOperations->PutDmaAdapter(adapter);
 }
 
+/* What only an IOMMU stops. */
+
+static VOID device_writes_unmapped_page(PDRIVER_OBJECT driver)
+{
+    PVOID buffer = ExAllocatePoolWithTag(NonPagedPoolNx, PAGE_SIZE, TAG);
+    UNREFERENCED_PARAMETER(driver);
+    get_adapter();
+    edu_writes(MmGetPhysicalAddress(buffer), 16);
+}
+
+static VOID device_reads_freed_common_buffer(PDRIVER_OBJECT driver)
+{
+    PDMA_ADAPTER adapter = adapter_of(EDU_WIDTH, TRUE);
+    PHYSICAL_ADDRESS address;
+    PVOID buffer = adapter->DmaOperations->AllocateCommonBuffer(adapter, SIZE, &address, TRUE);
+    UNREFERENCED_PARAMETER(driver);
+    edu_reads(address, 16);
+    adapter->DmaOperations->FreeCommonBuffer(adapter, SIZE, address, buffer, TRUE);
+    edu_reads(address, 16);
+}
+
+static VOID device_goes_wrong_way(BOOLEAN write)
+{
+    PDMA_ADAPTER adapter = adapter_of(EDU_WIDTH, TRUE);
+    PMDL mdl = nonpaged_mdl();
+    KIRQL irql;
+    KeRaiseIrql(DISPATCH_LEVEL, &irql);
+    adapter->DmaOperations->GetScatterGatherList(adapter, self, mdl, MmGetMdlVirtualAddress(mdl),
+                                                 SIZE, have_list, NULL, write);
+    KeLowerIrql(irql);
+    if (write)
+        edu_writes(list->Elements[0].Address, 16);
+    else
+        edu_reads(list->Elements[0].Address, 16);
+}
+
+static VOID device_writes_what_it_is_to_read(PDRIVER_OBJECT driver)
+{
+    UNREFERENCED_PARAMETER(driver);
+    device_goes_wrong_way(TRUE);
+}
+
+static VOID device_reads_what_it_is_to_write(PDRIVER_OBJECT driver)
+{
+    UNREFERENCED_PARAMETER(driver);
+    device_goes_wrong_way(FALSE);
+}
+
 /* Map registers: more than there are, and what is mapped and flushed through them. */
 
 static VOID ask_for_too_many_registers(PDRIVER_OBJECT driver)
@@ -516,6 +564,10 @@ const MISDEED misdeeds[] = {
     MISDEED(device_writes_before_list),
     MISDEED(device_writes_behind_list),
     MISDEED(device_writes_released_list),
+    MISDEED(device_writes_unmapped_page),
+    MISDEED(device_reads_freed_common_buffer),
+    MISDEED(device_writes_what_it_is_to_read),
+    MISDEED(device_reads_what_it_is_to_write),
     MISDEED(ask_for_too_many_registers),
     MISDEED(allocate_channel_within_routine),
     MISDEED(put_adapter_with_channel),

@@ -32,6 +32,7 @@ unsafe extern "C" fn boot_main(start_info: u64) -> ! {
     hal::time::calibrate();
     hal::ioapic::initialize();
     hal::pci::initialize();
+    hal::iommu::unit::initialize();
     verifier::call::initialize(&info.command_line);
     ke::thread::initialize_boot_processor();
     ke::time::initialize();

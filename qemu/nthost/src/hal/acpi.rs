@@ -1,5 +1,5 @@
 //! The firmware's tables: processors and interrupt controllers (MADT), nodes (SRAT, SLIT), the
-//! power-management timer (FADT).
+//! power-management timer (FADT), the IOMMU (DMAR).
 //!
 //! Source: the ACPI specification, chapter 5. The tables are parsed here, rather than by a
 //! crate, because the one at hand takes the SRAT's one-byte lengths for two bytes.
@@ -189,6 +189,24 @@ pub fn parse_fadt(table: &[u8]) -> Option<u16> {
         .filter(|&port| port != 0)
 }
 
+/// The registers of the first IOMMU, from a DMAR table.
+#[must_use]
+pub fn parse_dmar(table: &[u8]) -> Option<u64> {
+    let mut left = table.get(HEADER + 12..)?;
+    loop {
+        let &[kind, kind_high, length, length_high, ..] = left else {
+            return None;
+        };
+        let length = usize::from(u16::from_le_bytes([length, length_high]));
+        let (entry, rest) = left.split_at_checked(length.max(4))?;
+        // A remapping hardware unit: its registers at 8.
+        if u16::from_le_bytes([kind, kind_high]) == 0 {
+            return u64_at(entry, 8);
+        }
+        left = rest;
+    }
+}
+
 #[cfg(target_os = "none")]
 pub use machine::*;
 
@@ -197,7 +215,9 @@ pub use machine::*;
 mod machine {
     use alloc::vec::Vec;
 
-    use super::{HEADER, Madt, Srat, parse_fadt, parse_madt, parse_srat, u32_at, u64_at};
+    use super::{
+        HEADER, Madt, Srat, parse_dmar, parse_fadt, parse_madt, parse_srat, u32_at, u64_at,
+    };
     use crate::{ke::once::Once, mm::paging::physical};
 
     /// What the firmware says.
@@ -211,6 +231,8 @@ mod machine {
         pub slit: Vec<u8>,
         /// The port of the power-management timer.
         pub timer_port: Option<u16>,
+        /// The registers of the IOMMU, if there is one.
+        pub iommu: Option<u64>,
         /// The definition blocks (DSDT and SSDTs).
         pub definition_blocks: Vec<&'static [u8]>,
     }
@@ -275,6 +297,7 @@ mod machine {
                 b"APIC" => tables.madt = parse_madt(table),
                 b"SRAT" => tables.srat = parse_srat(table),
                 b"SLIT" => tables.slit = table.get(HEADER + 8..).unwrap_or_default().to_vec(),
+                b"DMAR" => tables.iommu = parse_dmar(table),
                 b"FACP" => {
                     tables.timer_port = parse_fadt(table);
                     let address = u32_at(table, DSDT).filter(|&address| address != 0);
@@ -350,5 +373,16 @@ mod tests {
         assert_eq!(srat.node_count(), 2);
         assert_eq!((srat.node_of_domain(3), srat.node_of_domain(7)), (0, 1));
         assert_eq!(srat.node_of_processor(1), 1);
+    }
+
+    #[test]
+    fn the_first_unit_of_a_dmar_table_is_found() {
+        let reserved = [1, 0, 8, 0, 0, 0, 0, 0];
+        let unit = [0, 0, 16, 0, 1, 0, 0, 0, 0, 0, 0xd9, 0xfe, 0, 0, 0, 0];
+        let table = with_header(48, &[&reserved, &unit]);
+        assert_eq!(parse_dmar(&table), Some(0xfed9_0000));
+        assert_eq!(parse_dmar(&table[..60]), None);
+        assert_eq!(parse_dmar(&with_header(48, &[&reserved])), None);
+        assert_eq!(parse_dmar(&[0; 20]), None);
     }
 }

@@ -26,6 +26,8 @@ mod register {
 pub const DISPATCH_VECTOR: u8 = 0x2f;
 /// The clock's interrupt (IRQL 13).
 pub const CLOCK_VECTOR: u8 = 0xd1;
+/// The IOMMU has refused something (IRQL 13).
+pub const IOMMU_VECTOR: u8 = 0xd2;
 /// Interrupts between processors (IRQL 14).
 pub const IPI_VECTOR: u8 = 0xe1;
 /// What the APIC delivers when an interrupt went away before it was taken.

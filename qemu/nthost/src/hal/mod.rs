@@ -12,6 +12,7 @@ pub mod exit;
 pub mod interrupt;
 #[cfg(target_os = "none")]
 pub mod ioapic;
+pub mod iommu;
 #[cfg(target_os = "none")]
 pub mod pci;
 #[cfg(target_os = "none")]

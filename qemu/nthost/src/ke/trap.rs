@@ -17,7 +17,7 @@ use super::{
     page_fault::{self, Outcome},
     pcr,
 };
-use crate::hal::{apic, interrupt};
+use crate::hal::{apic, interrupt, iommu};
 
 /// Bytes of the stacks for faults that may have no good stack.
 const FAULT_STACK: usize = 16 << 10;
@@ -324,6 +324,7 @@ extern "C" fn trap_dispatch(frame: &mut TrapFrame) {
             match vector {
                 apic::CLOCK_VECTOR => clock::interrupt(before, frame),
                 apic::IPI_VECTOR => ipi::interrupt(),
+                apic::IOMMU_VECTOR => iommu::unit::interrupt(),
                 _ => interrupt::dispatch(vector),
             }
             interrupts::disable();

@@ -24,6 +24,7 @@ use super::{
 };
 use crate::{
     export::DISPATCH_LEVEL,
+    hal::iommu::domain,
     ke::{irql::Raised, lock::SpinLock},
     mm::PAGE_SIZE,
     verifier::call,
@@ -188,7 +189,11 @@ fn highest(description: &DEVICE_DESCRIPTION) -> Option<u64> {
 }
 
 /// Makes an adapter for a bus master.
-fn make(description: &DEVICE_DESCRIPTION, caller: u64) -> Option<Box<Adapter>> {
+fn make(
+    device: *mut DEVICE_OBJECT,
+    description: &DEVICE_DESCRIPTION,
+    caller: u64,
+) -> Option<Box<Adapter>> {
     let operations = match description.Version {
         DEVICE_DESCRIPTION_VERSION | DEVICE_DESCRIPTION_VERSION1 => &operations::VERSION_1,
         DEVICE_DESCRIPTION_VERSION2 => &operations::VERSION_2,
@@ -215,6 +220,7 @@ fn make(description: &DEVICE_DESCRIPTION, caller: u64) -> Option<Box<Adapter>> {
         reach: Reach {
             highest: highest(description)?,
             scatter_gather: description.ScatterGather != 0,
+            domain: domain::of(device, caller).ok()?,
         },
         registers,
         caller,
@@ -231,12 +237,13 @@ fn make(description: &DEVICE_DESCRIPTION, caller: u64) -> Option<Box<Adapter>> {
 ///
 /// As IoGetDmaAdapter.
 pub unsafe fn get(
+    device: *mut DEVICE_OBJECT,
     description: *const DEVICE_DESCRIPTION,
     registers: *mut u32,
     caller: u64,
 ) -> *mut DMA_ADAPTER {
     // SAFETY: the caller's promise.
-    let Some(adapter) = make(unsafe { &*description }, caller) else {
+    let Some(adapter) = make(device, unsafe { &*description }, caller) else {
         return core::ptr::null_mut();
     };
     // SAFETY: the caller's promise.
@@ -420,11 +427,11 @@ nt_export! {
     ///
     /// `description` is one, `registers` can be written.
     pub unsafe fn IoGetDmaAdapter(
-        _device: *mut DEVICE_OBJECT,
+        device: *mut DEVICE_OBJECT,
         description: *const DEVICE_DESCRIPTION,
         registers: *mut u32,
     ) -> *mut DMA_ADAPTER {
         // SAFETY: the caller's promise.
-        unsafe { get(description, registers, call::caller()) }
+        unsafe { get(device, description, registers, call::caller()) }
     }
 }

@@ -14,6 +14,7 @@ use nthost_nt::io::dma::DMA_ADAPTER;
 use super::{adapter, violation};
 use crate::{
     export::PASSIVE_LEVEL,
+    hal::iommu::{domain::Window, table::Rights},
     mm::{
         PAGE_SIZE,
         paging::{self, Access, physical},
@@ -26,8 +27,10 @@ use crate::{
 const TAG: [u8; 8] = *b"DmaVrfy0";
 
 /// A common buffer.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct CommonBuffer {
+    /// What the IOMMU lets the device reach.
+    window: Option<Window>,
     logical: u64,
     length: u32,
     /// Pages with the tag lie on either side of it: one or none.
@@ -104,6 +107,7 @@ unsafe fn allocate(
         return null_mut();
     }
     let mut buffer = CommonBuffer {
+        window: None,
         logical: 0,
         length,
         guards: u64::from(violation::is_on()),
@@ -131,16 +135,32 @@ unsafe fn allocate(
     // SAFETY: the pages were just allocated, and are in the physical map.
     unsafe { physical(buffer.logical).write_bytes(0, (count * PAGE_SIZE) as usize) };
     buffer.tag();
-    let frames = (0..count as usize).map(|index| buffer.logical + index as u64 * PAGE_SIZE);
-    // SAFETY: as above.
-    let Some(base) = (unsafe { paging::map_range(frames, Access::WRITE) }) else {
+    let rights = Rights {
+        read: true,
+        write: true,
+    };
+    let range = (buffer.logical, u64::from(length));
+    let opened = adapter
+        .reach
+        .domain
+        .map(|domain| domain.open([range], rights));
+    let Ok(window) = opened.transpose() else {
         // SAFETY: nobody has seen them.
         unsafe { phys::free(first, request.pages) };
         return null_mut();
     };
-    adapter.with(|state| state.common.insert(base, buffer));
+    buffer.window = window;
+    let frames = (0..count as usize).map(|index| buffer.logical + index as u64 * PAGE_SIZE);
+    // SAFETY: as above.
+    let Some(base) = (unsafe { paging::map_range(frames, Access::WRITE) }) else {
+        drop(buffer.window.take());
+        // SAFETY: nobody has seen them.
+        unsafe { phys::free(first, request.pages) };
+        return null_mut();
+    };
     // SAFETY: the caller's promise.
     unsafe { logical.write(buffer.logical.cast_signed()) };
+    adapter.with(|state| state.common.insert(base, buffer));
     core::ptr::with_exposed_provenance_mut(base as usize)
 }
 
@@ -256,9 +276,10 @@ pub unsafe extern "win64" fn free_common_buffer(
             None
         }
     });
-    let Some(buffer) = buffer else {
+    let Some(mut buffer) = buffer else {
         return violation::dma(violation::COMMON_BUFFER_FREED, 1, base, 0);
     };
+    drop(buffer.window.take());
     buffer.check(base);
     // SAFETY: the driver does not use it any more.
     unsafe { paging::unmap_range(base, buffer.pages()) };

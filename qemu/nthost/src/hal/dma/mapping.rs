@@ -12,11 +12,17 @@ use super::{
     plan::{self, Fragment, Way},
     violation,
 };
-use crate::mm::{
-    PAGE_SIZE,
-    mdl::{self, PAGES_LOCKED, PARTIAL, SOURCE_IS_NONPAGED_POOL},
-    paging::physical,
-    phys::{self, Request},
+use crate::{
+    hal::iommu::{
+        domain::{Domain, Window},
+        table::Rights,
+    },
+    mm::{
+        PAGE_SIZE,
+        mdl::{self, PAGES_LOCKED, PARTIAL, SOURCE_IS_NONPAGED_POOL},
+        paging::physical,
+        phys::{self, Request},
+    },
 };
 
 /// What fills a map register beside the piece of a transfer that goes through it.
@@ -40,12 +46,16 @@ pub struct Reach {
     pub highest: u64,
     /// It takes lists of pieces.
     pub scatter_gather: bool,
+    /// The IOMMU's idea of it, if there is one.
+    pub domain: Option<&'static Domain>,
 }
 
 /// A mapped range.
 #[derive(Debug)]
 pub struct Mapping {
     registers: Vec<Register>,
+    /// What the IOMMU lets the device reach.
+    window: Option<Window>,
     /// As the device sees it.
     pub elements: Vec<Fragment>,
     /// Its bytes.
@@ -163,12 +173,27 @@ impl Mapping {
             }));
             at += u64::from(piece.length);
         }
+        let elements = plan::elements(seen);
+        let rights = Rights {
+            read: write,
+            write: !write,
+        };
+        let ranges = elements
+            .iter()
+            .map(|element| (element.address, element.length.into()));
+        let window = reach.domain.map(|domain| domain.open(ranges, rights));
+        let window = window.transpose().inspect_err(|_| {
+            for register in &registers {
+                free(&[register.page]);
+            }
+        })?;
         for register in &registers {
             register.fill(write);
         }
         Ok(Self {
             registers,
-            elements: plan::elements(seen),
+            window,
+            elements,
             length,
             mdl: chain.addr(),
             offset,
@@ -199,7 +224,9 @@ impl Mapping {
     }
 
     /// Ends the mapping: the map registers' pages, for the adapter to keep.
-    pub fn end(self) -> Vec<u64> {
+    pub fn end(mut self) -> Vec<u64> {
+        // The device has no right to them any more.
+        drop(self.window.take());
         let registers = self.registers.iter();
         let checked = registers.inspect(|register| register.check());
         checked.map(|register| register.page).collect()

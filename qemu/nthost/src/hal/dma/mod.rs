@@ -30,3 +30,6 @@ mod operations;
 mod transfer;
 #[cfg(target_os = "none")]
 mod violation;
+
+#[cfg(target_os = "none")]
+pub use violation::refused;

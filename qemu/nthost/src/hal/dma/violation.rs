@@ -66,6 +66,9 @@ pub const SHORT_BUFFER: u64 = 0x24;
 /// A device description of a version that does not exist.
 pub const UNKNOWN_VERSION: u64 = 0x25;
 
+/// The IOMMU refused what a device tried.
+const REFUSED: u64 = 0x26;
+
 /// Whether every page goes through a map register.
 pub fn is_on() -> bool {
     verifier::is_on(VerifierOption::DmaChecking)
@@ -76,6 +79,11 @@ pub fn dma(code: u64, second: u64, third: u64, fourth: u64) {
     if is_on() {
         bugcheck::bugcheck(DMA_VIOLATION, [code, second, third, fourth]);
     }
+}
+
+/// Bug check 0xE6: the IOMMU refused what a device tried. With or without the verifier.
+pub fn refused(pdo: u64, page: u64, reason: u64) {
+    bugcheck::bugcheck(DMA_VIOLATION, [REFUSED, pdo, page, reason]);
 }
 
 /// The routine is called at DISPATCH_LEVEL alone.

@@ -219,13 +219,15 @@ unsafe extern "win64" fn dereference(context: *mut c_void) {
 }
 
 unsafe extern "win64" fn get_dma_adapter(
-    _context: *mut c_void,
+    context: *mut c_void,
     description: *mut DEVICE_DESCRIPTION,
     registers: *mut u32,
 ) -> *mut DMA_ADAPTER {
     let caller = crate::verifier::call::caller();
+    // SAFETY: the context is a node, which stays.
+    let node = unsafe { &*context.cast::<Node>() };
     // SAFETY: the caller's promise.
-    unsafe { adapter::get(description, registers, caller) }
+    unsafe { adapter::get(node.pdo(), description, registers, caller) }
 }
 
 /// The bus's addresses are the processor's.
