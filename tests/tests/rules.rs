@@ -13,7 +13,7 @@ use nthost_protocol::{
 
 /// How long a line of the log may take: no test measures time.
 const LIMIT: Duration = Duration::from_mins(1);
-const COMPONENTS: [&str; 8] = ["ke", "ex", "io", "mm", "ob", "rtl", "registry", "hal"];
+const COMPONENTS: &[&str] = &["ke", "ex", "io", "mm", "ob", "rtl", "registry", "hal", "se"];
 
 fn check(machine: &str) {
     let driver = DriverImage {

@@ -48,6 +48,7 @@ pub mod po;
 pub mod ps;
 pub mod registry;
 pub mod rtl;
+pub mod se;
 #[cfg(target_os = "none")]
 pub mod selftest;
 #[cfg(target_os = "none")]

@@ -16,7 +16,7 @@ use crate::{
     ke::{self, bugcheck::exit_code, once::Once},
     manifest::Archive,
     mm::paging::physical,
-    ob, pnp, ps, transport,
+    ob, pnp, ps, se, transport,
     verifier::{self, trace},
 };
 
@@ -33,6 +33,7 @@ pub fn boot_us() -> u64 {
 pub fn main(info: &BootInfo) {
     ke::clock::initialize();
     ob::object::initialize();
+    se::token::initialize();
     ps::identity::initialize();
     worker::initialize();
     callback::initialize();

@@ -132,3 +132,62 @@ pub const GROUP_SECURITY_INFORMATION: u32 = 2;
 pub const DACL_SECURITY_INFORMATION: u32 = 4;
 /// The system list.
 pub const SACL_SECURITY_INFORMATION: u32 = 8;
+
+/// What generic rights stand for on a kind of objects (ns-wdm-_generic_mapping).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct GENERIC_MAPPING {
+    /// To read.
+    pub GenericRead: u32,
+    /// To write.
+    pub GenericWrite: u32,
+    /// To execute.
+    pub GenericExecute: u32,
+    /// All of it.
+    pub GenericAll: u32,
+}
+
+/// Who asks (ns-wdm-_security_subject_context).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct SECURITY_SUBJECT_CONTEXT {
+    /// The token of whom the thread acts for; null if for its process.
+    pub ClientToken: *mut c_void,
+    /// How far it does so.
+    pub ImpersonationLevel: i32,
+    /// The process's token.
+    pub PrimaryToken: *mut c_void,
+    /// The process's number.
+    pub ProcessAuditId: u64,
+}
+
+/// A privilege, and whether it is enabled (ns-wdm-_luid_and_attributes).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct LUID_AND_ATTRIBUTES {
+    /// The privilege's number, low part first.
+    pub Luid: [u32; 2],
+    /// `SE_PRIVILEGE_…`.
+    pub Attributes: u32,
+}
+
+/// Privileges (ns-wdm-_privilege_set); more of the last field may follow.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct PRIVILEGE_SET {
+    /// How many there are.
+    pub PrivilegeCount: u32,
+    /// `PRIVILEGE_SET_ALL_NECESSARY`, or zero.
+    pub Control: u32,
+    /// The first.
+    pub Privilege: [LUID_AND_ATTRIBUTES; 1],
+}
+
+/// All privileges are needed.
+pub const PRIVILEGE_SET_ALL_NECESSARY: u32 = 1;
+/// The privilege is enabled unless somebody disables it.
+pub const SE_PRIVILEGE_ENABLED_BY_DEFAULT: u32 = 1;
+/// The privilege is enabled.
+pub const SE_PRIVILEGE_ENABLED: u32 = 2;
+/// The privilege has given access.
+pub const SE_PRIVILEGE_USED_FOR_ACCESS: u32 = 0x8000_0000;

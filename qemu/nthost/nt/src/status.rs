@@ -257,3 +257,7 @@ pub const STATUS_INVALID_SID: NTSTATUS = status(0xc000_0078);
 pub const STATUS_ALLOTTED_SPACE_EXCEEDED: NTSTATUS = status(0xc000_0099);
 /// The security descriptor is in the other format.
 pub const STATUS_BAD_DESCRIPTOR_FORMAT: NTSTATUS = status(0xc000_00e7);
+/// The caller lacks a privilege.
+pub const STATUS_PRIVILEGE_NOT_HELD: NTSTATUS = status(0xc000_0061);
+/// Nobody may own objects by this identifier.
+pub const STATUS_INVALID_OWNER: NTSTATUS = status(0xc000_005a);

@@ -25,7 +25,7 @@ use nthost_nt::{
     status::{NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS},
 };
 
-use super::{guarded, remove_lock, security, startio, timer, verify};
+use super::{guarded, remove_lock, startio, timer, verify};
 use crate::{
     ke::{event::KeInitializeEvent, lock::SpinLock},
     ob::{
@@ -305,7 +305,6 @@ fn delete_object(device: *mut c_void) {
     let fields = unsafe { &*device };
     let driver = fields.DriverObject;
     remove_lock::forget_memory(device.addr(), fields.Size.into());
-    security::forget(device);
     po::forget(device);
     // SAFETY: made by `create`, and this is the device's end.
     drop(unsafe { Box::from_raw(fields.DeviceObjectExtension) });

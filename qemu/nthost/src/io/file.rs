@@ -26,7 +26,6 @@ use nthost_nt::{
         STATUS_OBJECT_TYPE_MISMATCH, nt_success,
     },
 };
-use nthost_protocol::Token;
 
 use super::{device, guarded, request, security};
 use crate::{
@@ -36,6 +35,7 @@ use crate::{
         object::{self, Kind},
         security::map_generic,
     },
+    se::identity::Identity,
 };
 
 /// How a file is opened.
@@ -50,7 +50,7 @@ pub struct Open {
     /// `FILE_OPEN` or another disposition.
     pub disposition: u32,
     /// Who asks; nobody, for the kernel itself.
-    pub token: Option<Token>,
+    pub who: Option<Identity>,
 }
 
 /// A file that was opened.
@@ -103,8 +103,8 @@ fn open_object(
     let characteristics = unsafe { (*device).Characteristics };
     let whole = rest.is_empty() && related.is_null();
     let checked = whole || characteristics & FILE_DEVICE_SECURE_OPEN != 0;
-    let granted = match how.token {
-        Some(token) if checked => security::check(device, token, how.access)?,
+    let granted = match how.who {
+        Some(who) if checked => security::check(device, who, how.access)?,
         _ => map_generic(how.access),
     };
     if !device::open(device) {
@@ -153,7 +153,7 @@ fn create(
     let result = unsafe {
         request::send(device::highest(device), |irp, location| {
             irp.Flags = IRP_CREATE_OPERATION | IRP_SYNCHRONOUS_API;
-            irp.RequestorMode = i8::from(how.token.is_some());
+            irp.RequestorMode = i8::from(how.who.is_some());
             irp.overlay_mut().OriginalFileObject = file;
             location.MajorFunction = IRP_MJ_CREATE;
             location.FileObject = file;

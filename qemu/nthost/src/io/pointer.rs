@@ -45,7 +45,7 @@ nt_export! {
             share: 0,
             options: NON_DIRECTORY,
             disposition: FILE_OPEN,
-            token: None,
+            who: None,
         };
         let opened = name.and_then(|name| file::open(name, &how));
         let opened = match opened {

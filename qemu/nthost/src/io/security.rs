@@ -1,36 +1,30 @@
 //! Who may open which device.
 
-use alloc::collections::BTreeMap;
-
-use nthost_nt::{io::device::DEVICE_OBJECT, status::NTSTATUS};
-use nthost_protocol::Token;
-
-use crate::{
-    ke::lock::SpinLock,
-    ob::security::{Dacl, map_generic},
+use nthost_nt::{
+    io::{create::MAXIMUM_ALLOWED, device::DEVICE_OBJECT},
+    status::NTSTATUS,
 };
 
-/// The lists of devices that have one. A leaf.
-static LISTS: SpinLock<BTreeMap<usize, Dacl>> = SpinLock::new(BTreeMap::new());
+use crate::{
+    ob::security::{FILE_MAPPING, map_generic},
+    rtl::security::relative,
+    se::{access, identity::Identity, object},
+};
 
-/// Gives a device its list, in place of the one before.
-pub fn set(device: *mut DEVICE_OBJECT, dacl: Dacl) {
-    LISTS.lock().insert(device.addr(), dacl);
-}
-
-/// The device is gone.
-pub fn forget(device: *mut DEVICE_OBJECT) {
-    LISTS.lock().remove(&device.addr());
-}
-
-/// The access that a caller gets to a device. A device without a list admits everyone.
+/// The access that somebody gets to a device. A device without a descriptor admits everyone.
 ///
 /// # Errors
 ///
-/// `STATUS_ACCESS_DENIED`.
-pub fn check(device: *mut DEVICE_OBJECT, token: Token, access: u32) -> Result<u32, NTSTATUS> {
-    LISTS
-        .lock()
-        .get(&device.addr())
-        .map_or_else(|| Ok(map_generic(access)), |dacl| dacl.check(token, access))
+/// `STATUS_ACCESS_DENIED`, `STATUS_PRIVILEGE_NOT_HELD`.
+pub fn check(device: *mut DEVICE_OBJECT, who: Identity, access: u32) -> Result<u32, NTSTATUS> {
+    let Some(descriptor) = object::get(device.cast()) else {
+        return Ok(map_generic(access));
+    };
+    let parts = relative::parts(&descriptor).unwrap_or_default();
+    if access == 0 {
+        // Who asks for nothing gets it, if there is anything to be had.
+        return access::check(&parts, who, MAXIMUM_ALLOWED, 0, &FILE_MAPPING).map(|_| 0);
+    }
+    let granted = access::check(&parts, who, access, 0, &FILE_MAPPING);
+    granted.map(|granted| granted.access)
 }

@@ -13,7 +13,6 @@ use nthost_nt::{
     ob::OBJECT_ATTRIBUTES,
     status::{NTSTATUS, STATUS_EAS_NOT_SUPPORTED, STATUS_INVALID_PARAMETER, STATUS_SUCCESS},
 };
-use nthost_protocol::Token;
 
 use super::file::{self, Open, Opened};
 use crate::{
@@ -23,6 +22,7 @@ use crate::{
         reference_handle,
     },
     ps,
+    se::token,
 };
 
 /// The rules of what is asked for together.
@@ -40,7 +40,7 @@ fn check(access: u32, options: u32, disposition: u32) -> Result<(), NTSTATUS> {
 fn open_by(attributes: Attributes<'_>, mut how: Open) -> Result<Opened, NTSTATUS> {
     check(how.access, how.options, how.disposition)?;
     if attributes.is_checked() && ps::current().is_some() {
-        how.token = Some(Token::User);
+        how.who = Some(token::current());
     }
     if attributes.root == 0 {
         return file::open(attributes.name, &how);
@@ -110,7 +110,7 @@ nt_export! {
         if ea_length != 0 {
             return STATUS_EAS_NOT_SUPPORTED;
         }
-        let how = Open { access, share, options, disposition, token: None };
+        let how = Open { access, share, options, disposition, who: None };
         // SAFETY: the caller's promise.
         unsafe { open(handle, attributes, status, how) }
     }
@@ -151,8 +151,8 @@ nt_export! {
             return STATUS_EAS_NOT_SUPPORTED;
         }
         let user = how & CHECKED != 0 && ps::current().is_some();
-        let token = user.then_some(Token::User);
-        let how = Open { access, share, options, disposition, token };
+        let who = user.then(token::current);
+        let how = Open { access, share, options, disposition, who };
         // SAFETY: the caller's promise.
         unsafe { open(handle, attributes, status, how) }
     }
@@ -174,7 +174,7 @@ nt_export! {
         share: u32,
         options: u32,
     ) -> NTSTATUS {
-        let how = Open { access, share, options, disposition: FILE_OPEN, token: None };
+        let how = Open { access, share, options, disposition: FILE_OPEN, who: None };
         // SAFETY: the caller's promise.
         unsafe { open(handle, attributes, status, how) }
     }

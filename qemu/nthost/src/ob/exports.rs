@@ -71,6 +71,7 @@ object_types! {
     IoFileObjectType = File;
     PsProcessType = Process;
     PsThreadType = Thread;
+    SeTokenObjectType = Token;
 }
 
 /// The table that a handle is in, in the context of the thread that runs.

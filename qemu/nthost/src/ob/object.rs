@@ -35,6 +35,8 @@ pub enum Kind {
     Key,
     /// A callback object.
     Callback,
+    /// An access token.
+    Token,
 }
 
 /// Frees what the object is made of. Called at PASSIVE_LEVEL, once nobody refers to it.
@@ -134,6 +136,7 @@ pub fn dereference(object: *mut c_void) -> u64 {
     let delete = header.delete;
     objects.remove(&object.addr());
     drop(objects);
+    crate::se::object::forget(object);
     if irql::current() == PASSIVE_LEVEL {
         delete(object);
     } else {

@@ -10,7 +10,6 @@ use nthost_nt::{
     ob::{OBJ_FORCE_ACCESS_CHECK, OBJ_INHERIT, OBJ_KERNEL_HANDLE},
     status::{NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS},
 };
-use nthost_protocol::Token;
 
 use super::{
     attributes,
@@ -18,7 +17,7 @@ use super::{
     object::{self, Kind},
     security::map_generic,
 };
-use crate::io::security;
+use crate::{io::security, se::token};
 
 /// `UserMode`.
 const USER_MODE: i8 = 1;
@@ -27,7 +26,7 @@ const USER_MODE: i8 = 1;
 fn grant(object: *mut c_void, access: u32, checked: bool) -> Result<u32, NTSTATUS> {
     match object::kind(object) {
         Some(Kind::Device) if checked => {
-            security::check(object.cast::<DEVICE_OBJECT>(), Token::User, access)
+            security::check(object.cast::<DEVICE_OBJECT>(), token::current(), access)
         }
         Some(Kind::Device | Kind::File) => Ok(map_generic(access)),
         _ => Ok(access),

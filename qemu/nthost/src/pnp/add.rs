@@ -15,9 +15,9 @@ use super::{assign, invalidate, keys, node::Node, pci, relations, remove, send};
 use crate::{
     io::{
         driver::{self, Driver},
-        interface, security, verify,
+        interface, verify,
     },
-    ob::security::Dacl,
+    se::{self, sddl},
 };
 
 /// The drivers of a device, in the order in which they attach.
@@ -164,10 +164,11 @@ fn secure(node: &Node, driver: &Driver) {
     let Some(text) = &driver.image.security else {
         return;
     };
-    match Dacl::from_sddl(text) {
-        Ok(dacl) => {
+    match sddl::parse(text) {
+        Ok(descriptor) => {
+            let descriptor: Arc<[u8]> = descriptor.into();
             for device in node.stack().into_iter().chain([node.pdo()]) {
-                security::set(device, dacl.clone());
+                se::object::set(device.cast(), descriptor.clone());
             }
         }
         Err(_) => log!(

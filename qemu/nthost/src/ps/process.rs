@@ -18,7 +18,9 @@ use nthost_nt::{
     io::{file::FILE_OBJECT, irp::IRP},
     status::{NTSTATUS, STATUS_PROCESS_IS_TERMINATING, STATUS_SUCCESS},
 };
-use nthost_protocol::{Completion, Handle, ProcessId, ProcessRequest, RequestId, ThreadId, ToHost};
+use nthost_protocol::{
+    Completion, Handle, ProcessId, ProcessRequest, RequestId, ThreadId, ToHost, Token,
+};
 
 use super::{
     attach,
@@ -40,7 +42,7 @@ use crate::{
         object::{self, Kind},
     },
     pnp::exercise,
-    transport,
+    se, transport,
 };
 
 /// The thread that makes the calls that belong to no thread of the client's.
@@ -70,6 +72,8 @@ pub struct Process {
     pub space: AddressSpace,
     /// Its handles.
     pub handles: HandleTable,
+    /// Whom it acts for, as it said when it opened something last. A leaf.
+    pub acts_for: SpinLock<se::identity::Identity>,
     /// Protects the requests on their way. A leaf.
     outstanding: SpinLock<BTreeMap<RequestId, Outstanding>>,
     /// No request begins any more. Written with the lock of the requests held.
@@ -173,6 +177,7 @@ pub fn dispatch(id: ProcessId, request: ProcessRequest) {
             id,
             space: AddressSpace::new()?,
             handles: HandleTable::new(0),
+            acts_for: SpinLock::new(Token::default().into()),
             outstanding: SpinLock::new(BTreeMap::new()),
             exiting: AtomicBool::new(false),
             clients: SpinLock::new(BTreeMap::new()),

@@ -90,12 +90,14 @@ pub fn execute(client: &Arc<Client>, number: u64, request: ProcessRequest) -> Op
             token,
             ..
         } => {
+            let who = token.into();
+            *client.process.acts_for.lock() = who;
             let how = Open {
                 access,
                 share,
                 options,
                 disposition: FILE_OPEN,
-                token: Some(token),
+                who: Some(who),
             };
             create(client, &path, &how)
         }

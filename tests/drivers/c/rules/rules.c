@@ -64,6 +64,7 @@ static const struct {
     {"rtl", check_rtl},
     {"registry", check_registry},
     {"hal", check_hal},
+    {"se", check_se},
 };
 
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)

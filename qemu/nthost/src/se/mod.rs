@@ -1,0 +1,14 @@
+//! The security reference monitor: who runs, and what of an object that one may have.
+
+pub mod access;
+pub mod identity;
+pub mod names;
+pub mod sddl;
+pub mod well_known;
+
+#[cfg(target_os = "none")]
+pub mod object;
+#[cfg(target_os = "none")]
+pub mod subject;
+#[cfg(target_os = "none")]
+pub mod token;
