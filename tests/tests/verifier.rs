@@ -392,19 +392,48 @@ fn a_misdeed_with_reserved_mappings_and_pageable_sections_ends_in_its_bug_check(
 
 #[test]
 fn what_is_right_with_reserved_mappings_and_pageable_sections_is_let_through() {
+    check_let_through("wrong_map", "nothing_wrong");
+}
+
+#[test]
+fn what_a_driver_leaves_when_it_is_unloaded_ends_in_its_bug_check() {
+    check_all(
+        "wrong_left",
+        &[
+            ("leave_key", Unloaded, 0xc4, &[(1, 0x62), (4, 1)]),
+            ("leave_event", Unloaded, 0xc4, &[(1, 0x62), (4, 1)]),
+            ("leave_thread", Unloaded, 0xce, &[]),
+            ("leave_thread_handle", Unloaded, 0xc4, &[(1, 0x62), (4, 1)]),
+            ("leave_link", Unloaded, 0xc4, &[(1, 0x62), (4, 1)]),
+            ("leave_notification", Unloaded, 0xce, &[]),
+            ("leave_nmi_callback", Unloaded, 0xce, &[]),
+            ("leave_bugcheck_callback", Unloaded, 0xce, &[]),
+            ("leave_provider", Unloaded, 0xc4, &[(1, 0xdd)]),
+        ],
+    );
+}
+
+#[test]
+fn a_driver_that_leaves_nothing_is_unloaded() {
+    check_let_through("wrong_left", "leave_nothing");
+}
+
+/// Checks that what a driver does is let through, and that it can be unloaded then.
+#[track_caller]
+fn check_let_through(driver: &str, deed: &str) {
     let machine = Machine::load("up").unwrap_or_else(|fault| panic!("{fault}"));
-    let options = options(manifest("wrong_map", "nothing_wrong"));
+    let options = options(manifest(driver, deed));
     let mut session = Session::start(&machine, &artifacts(), &options, |_| ())
         .unwrap_or_else(|fault| panic!("{fault}"));
     let ready = session.wait_ready();
     let log = session.guest.log.lines().join("\n");
     assert!(ready.is_ok(), "{log}");
     assert!(
-        log.contains("wrong: nothing_wrong was let through"),
+        log.contains(&format!("wrong: {deed} was let through")),
         "{log}"
     );
     let host = NtHost::connect(session.socket()).unwrap_or_else(|fault| panic!("{fault}"));
-    let service = "wrong_map".to_owned();
+    let service = driver.to_owned();
     let unloaded = host.host_success(HostRequest::UnloadDriver { service });
     unloaded.unwrap_or_else(|fault| panic!("{fault}\n{log}"));
 }
@@ -574,6 +603,7 @@ fn a_misdeed_with_a_device_ends_in_its_bug_check() {
             ("stay_in_interrupt", Done, 0x133, &[(1, 0), (3, 200)]),
             ("take_interrupt_lock_twice", Done, 0x0f, &[]),
             ("leave_interrupt", Unloaded, 0xce, &[]),
+            ("leave_interface_name", Unloaded, 0xc4, &[(1, 0x62), (4, 1)]),
         ],
     );
 }

@@ -94,6 +94,15 @@ static VOID take_interrupt_lock_twice(PDRIVER_OBJECT driver)
 
 /* This comes to light when the driver is unloaded. */
 
+/* What names an interface is the driver's to free. */
+static VOID leave_interface_name(PDRIVER_OBJECT driver)
+{
+    static const GUID class = {0x5b8c4d3e, 0x1f2a, 0x4c6b, {1, 2, 3, 4, 5, 6, 7, 8}};
+    UNICODE_STRING name;
+    UNREFERENCED_PARAMETER(driver);
+    IoRegisterDeviceInterface(physical, &class, NULL, &name);
+}
+
 static VOID leave_interrupt(PDRIVER_OBJECT driver)
 {
     UNREFERENCED_PARAMETER(driver);
@@ -107,5 +116,6 @@ const MISDEED misdeeds[] = {
     MISDEED(stay_in_interrupt),
     MISDEED(take_interrupt_lock_twice),
     MISDEED(leave_interrupt),
+    MISDEED(leave_interface_name),
     {NULL, NULL},
 };

@@ -140,13 +140,13 @@ fn line(event: &Event) -> String {
     )
 }
 
-/// Registrations that drivers have not taken back: who made them.
+/// Registrations that drivers have not taken back: the handles, and who made them.
 #[must_use]
-pub fn registered() -> Vec<(u64, String)> {
+pub fn registered() -> Vec<(u64, u64)> {
     with(|session| {
-        let providers = session.providers.values();
+        let providers = session.providers.iter();
         providers
-            .map(|provider| (provider.caller, provider.id.to_string()))
+            .map(|(&handle, provider)| (handle, provider.caller))
             .collect()
     })
 }

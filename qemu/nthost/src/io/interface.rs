@@ -58,8 +58,8 @@ fn link_name(instance: &str, class: &GUID, reference: &str) -> String {
 pub(super) fn in_pool(text: &str) -> Result<UNICODE_STRING, NTSTATUS> {
     let units: Vec<u16> = text.encode_utf16().chain([0]).collect();
     let bytes = units.len() * 2;
-    let address =
-        pool::allocate(flags::PAGED, bytes as u64, TAG, 0).ok_or(STATUS_INSUFFICIENT_RESOURCES)?;
+    let address = pool::allocate(flags::PAGED, bytes as u64, TAG, call::driver())
+        .ok_or(STATUS_INSUFFICIENT_RESOURCES)?;
     let buffer: *mut u16 = core::ptr::with_exposed_provenance_mut(address as usize);
     // SAFETY: just allocated, and as large.
     unsafe { buffer.copy_from_nonoverlapping(units.as_ptr(), units.len()) };

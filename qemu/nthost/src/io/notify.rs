@@ -8,6 +8,7 @@
 use alloc::{boxed::Box, string::String, sync::Arc, vec::Vec};
 use core::{
     ffi::c_void,
+    ops::Range,
     ptr::null_mut,
     sync::atomic::{AtomicBool, Ordering},
 };
@@ -119,6 +120,16 @@ pub fn interface_changed(class: &GUID, link: &str, enabled: bool) {
             tell(&registration, class, &link, enabled);
         });
     }
+}
+
+/// A callback in these bytes that is registered.
+#[must_use]
+pub fn calling_into(image: &Range<u64>) -> Option<u64> {
+    let registrations = REGISTRATIONS.lock();
+    let mut callbacks = registrations
+        .iter()
+        .map(|known| known.callback as usize as u64);
+    callbacks.find(|callback| image.contains(callback))
 }
 
 /// The registrations for a device's changes, the oldest first.

@@ -7,6 +7,7 @@
 
 use core::{
     ffi::c_void,
+    ops::Range,
     sync::atomic::{AtomicU8, Ordering},
 };
 
@@ -71,15 +72,13 @@ fn remove(record: Record, state: &AtomicU8) -> bool {
 
 /// Registrations that lie in these bytes: a driver that is unloaded must have taken them back.
 #[must_use]
-pub fn registered_in(address: u64, size: u64) -> Option<u64> {
+pub fn registered_in(image: &Range<u64>) -> Option<u64> {
     let records = RECORDS.lock();
     let addresses = records.iter().map(|record| match record {
         Record::Plain(record) => *record as u64,
         Record::Reason(record) => *record as u64,
     });
-    addresses
-        .into_iter()
-        .find(|found| (address..address + size).contains(found))
+    addresses.into_iter().find(|found| image.contains(found))
 }
 
 /// Calls the routines, the latest first. The other processors have stopped, and interrupts are

@@ -5,6 +5,7 @@
 
 use core::{
     ffi::c_void,
+    ops::Range,
     ptr::null_mut,
     sync::atomic::{AtomicPtr, Ordering},
 };
@@ -42,6 +43,15 @@ fn registrations() -> impl Iterator<Item = &'static Registration> {
         next = registration.earlier;
         Some(registration)
     })
+}
+
+/// A routine in these bytes that is registered.
+#[must_use]
+pub fn calling_into(image: &Range<u64>) -> Option<u64> {
+    let callbacks = registrations().map(|known| known.callback.load(Ordering::Acquire) as u64);
+    callbacks
+        .into_iter()
+        .find(|callback| image.contains(callback))
 }
 
 /// A nonmaskable interrupt: calls the routines, the latest first; whether one handled it.

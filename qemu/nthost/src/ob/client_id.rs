@@ -37,6 +37,16 @@ pub fn remove(id: u64) {
     IDS.lock().remove(&id);
 }
 
+/// Looks for one among the objects of this kind that have an id, none of which goes meanwhile.
+pub fn find_map<T>(kind: Kind, mut look: impl FnMut(u64, *mut c_void) -> Option<T>) -> Option<T> {
+    let ids = IDS.lock();
+    ids.iter().find_map(|(&id, &address)| {
+        let object = core::ptr::with_exposed_provenance_mut(address);
+        (object::kind(object) == Some(kind)).then_some(())?;
+        look(id, object)
+    })
+}
+
 /// The object of this kind that has an id, with a reference for the caller.
 pub fn find(id: u64, kind: Kind) -> Option<*mut c_void> {
     let ids = IDS.lock();

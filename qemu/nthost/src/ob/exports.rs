@@ -17,9 +17,7 @@ use nthost_protocol::manifest::VerifierOption;
 
 use super::{
     handle::{self, Entry, HandleTable, KERNEL_HANDLES},
-    insert_name,
-    name::Name,
-    namespace::Named,
+    make_link,
     object::{self, Kind},
     remove_link, units,
 };
@@ -207,7 +205,7 @@ nt_export! {
             (CURRENT_THREAD, None | Some(Kind::Thread)) => {
                 let thread = thread::current().cast();
                 object::reference(thread);
-                Ok(Entry { object: thread, access: u32::MAX })
+                Ok(Entry { object: thread, access: u32::MAX, opener: 0 })
             }
             (CURRENT_PROCESS | CURRENT_THREAD, Some(_)) => Err(STATUS_OBJECT_TYPE_MISMATCH),
             _ => reference_handle(handle, kind, access, mode),
@@ -274,7 +272,7 @@ nt_export! {
         let (Some(link), Some(device)) = (link, device) else {
             return STATUS_OBJECT_NAME_INVALID;
         };
-        match insert_name(link, Named::Link(Name::from(device))) {
+        match make_link(link, device) {
             Ok(()) => STATUS_SUCCESS,
             Err(status) => status,
         }

@@ -5,10 +5,10 @@
 //! process's context, others only in that of the process that opened them.
 
 use alloc::{collections::BTreeMap, vec::Vec};
-use core::ffi::c_void;
+use core::{ffi::c_void, ops::Range};
 
 use super::object::{self, Kind};
-use crate::ke::lock::SpinLock;
+use crate::{ke::lock::SpinLock, verifier::call};
 
 /// Where the kernel's handles begin.
 pub const KERNEL_HANDLES: u64 = 0xffff_ffff_8000_0000;
@@ -22,6 +22,8 @@ pub struct Entry {
     pub object: *mut c_void,
     /// The access that was granted.
     pub access: u32,
+    /// The driver that opened it, by the place of its call; zero for nthost itself.
+    pub opener: u64,
 }
 
 // SAFETY: the pointer is only used as a reference to an object that the table keeps alive.
@@ -53,10 +55,18 @@ impl HandleTable {
     /// A new handle, which takes over the caller's reference to the object.
     pub fn insert(&self, object: *mut c_void, access: u32) -> u64 {
         object::handle_opened(object);
+        let opener = call::driver();
         let mut entries = self.0.lock();
         let handle = entries.next;
         entries.next += STEP;
-        entries.map.insert(handle, Entry { object, access });
+        entries.map.insert(
+            handle,
+            Entry {
+                object,
+                access,
+                opener,
+            },
+        );
         handle
     }
 
@@ -83,6 +93,16 @@ impl HandleTable {
         for entry in entries.into_values() {
             release(entry);
         }
+    }
+
+    /// The handles that were opened from these places, and where.
+    pub fn opened_from(&self, image: &Range<u64>) -> Vec<(u64, u64)> {
+        let entries = self.0.lock();
+        let handles = entries.map.iter();
+        handles
+            .filter(|(_, entry)| image.contains(&entry.opener))
+            .map(|(&handle, entry)| (handle, entry.opener))
+            .collect()
     }
 
     /// The kinds of objects that handles are open to.

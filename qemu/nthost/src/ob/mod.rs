@@ -30,10 +30,11 @@ mod kernel {
     //! The one namespace, and strings as drivers pass them.
 
     use alloc::{
+        collections::BTreeMap,
         string::{String, ToString},
         vec::Vec,
     };
-    use core::ffi::c_void;
+    use core::{ffi::c_void, ops::Range};
 
     use nthost_nt::{
         rtl::UNICODE_STRING,
@@ -45,11 +46,14 @@ mod kernel {
         namespace::{Named, Namespace},
         object,
     };
-    use crate::ke::lock::SpinLock;
+    use crate::{ke::lock::SpinLock, verifier::call};
 
     /// Names and the addresses of the objects that they stand for. The objects' own lock is
     /// taken while it is held.
     static NAMES: SpinLock<Namespace<usize>> = SpinLock::new(Namespace::new());
+
+    /// The links that drivers made, and where. A leaf.
+    static MADE: SpinLock<BTreeMap<Name, u64>> = SpinLock::new(BTreeMap::new());
 
     /// The characters of a string; none of a null pointer or an empty string.
     ///
@@ -80,6 +84,27 @@ mod kernel {
         NAMES.lock().insert(path, named)
     }
 
+    /// Makes a link for a driver.
+    ///
+    /// # Errors
+    ///
+    /// As [`insert_name`].
+    pub fn make_link(path: &[u16], target: &[u16]) -> Result<(), NTSTATUS> {
+        insert_name(path, Named::Link(Name::from(target)))?;
+        MADE.lock().insert(Name::from(path), call::driver());
+        Ok(())
+    }
+
+    /// The links that were made from these places and are there still, and where.
+    #[must_use]
+    pub fn links_from(image: &Range<u64>) -> Vec<(String, u64)> {
+        let made = MADE.lock();
+        let links = made.iter().filter(|(_, caller)| image.contains(caller));
+        links
+            .map(|(name, &caller)| (name.to_string(), caller))
+            .collect()
+    }
+
     /// Takes a link's name back.
     ///
     /// # Errors
@@ -90,6 +115,7 @@ mod kernel {
         if !matches!(names.get(path)?, Named::Link(_)) {
             return Err(STATUS_OBJECT_TYPE_MISMATCH);
         }
+        MADE.lock().remove(&Name::from(path));
         names.remove(path).map(drop)
     }
 

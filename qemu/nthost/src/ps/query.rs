@@ -205,7 +205,7 @@ nt_export! {
     pub unsafe fn PsIsSystemThread(thread: *mut Thread) -> u8 {
         // SAFETY: the caller's promise; what is read never changes.
         let thread = unsafe { &*thread };
-        u8::from(thread.process.is_null() || thread.of_driver)
+        u8::from(thread.process.is_null() || thread.driver_routine != 0)
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;

@@ -88,7 +88,7 @@ fn create(process: *mut c_void, start: Start) -> Result<*mut Thread, NTSTATUS> {
         return Err(STATUS_PROCESS_IS_TERMINATING);
     }
     let mut attributes = Attributes {
-        of_driver: true,
+        driver_routine: start.routine as usize as u64,
         ..Attributes::default()
     };
     if process == identity::system() {
@@ -165,7 +165,7 @@ nt_export! {
     /// Nobody needs what is on the thread's stack.
     pub unsafe fn PsTerminateSystemThread(status: NTSTATUS) -> NTSTATUS {
         // SAFETY: the thread that runs exists.
-        if unsafe { (*thread::current()).of_driver } {
+        if unsafe { (*thread::current()).driver_routine } != 0 {
             terminate(status)
         }
         STATUS_INVALID_PARAMETER

@@ -96,6 +96,28 @@ pub fn caller() -> u64 {
     address
 }
 
+/// Where the driver that nthost works for at this moment called it: the first place on the stack
+/// that is in a driver. Zero if there is none.
+#[inline(never)]
+#[must_use]
+pub fn driver() -> u64 {
+    let mut frame: u64;
+    // SAFETY: reads the frame pointer.
+    unsafe {
+        core::arch::asm!("mov {}, rbp", out(reg) frame, options(nomem, nostack, preserves_flags));
+    };
+    while frame.is_multiple_of(8) && stack::contains(frame) && stack::contains(frame + 8) {
+        // SAFETY: within the thread's stack.
+        let address = unsafe { *((frame + 8) as *const u64) };
+        if address < KERNEL_BASE {
+            return crate::pe::module::find(address).map_or(0, |_| address);
+        }
+        // SAFETY: as above.
+        frame = unsafe { *(frame as *const u64) };
+    }
+    0
+}
+
 /// An exception: whether a handler took care of it.
 pub fn handle_exception(frame: &mut TrapFrame) -> bool {
     crate::ke::exception::handle_trap(frame)

@@ -4,8 +4,10 @@
 //! Sources: "Pool Tracking" and "Miscellaneous Checks" of Driver Verifier; bug check 0xC4,
 //! subcode 0x62, for what was not freed; bug check 0xCE
 //! (DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS) for lookaside lists, resources,
-//! interrupts, timers and callbacks;
-//! bug check 0xC7 for DPCs and timers in the image itself.
+//! interrupts, timers, threads and callbacks; bug check 0xC4, subcode 0xDD, for event providers;
+//! bug check 0xC7 for DPCs and timers in the image itself. For handles and symbolic links there is
+//! none: here they count as what was allocated, 0x62. An enabled device interface is no fault: what
+//! a driver leaves so at its device's removal is disabled then (IoSetDeviceInterfaceState).
 
 use core::ops::Range;
 
@@ -16,11 +18,17 @@ use super::{
     call, freed, is_on,
 };
 use crate::{
+    etw::provider,
     ex::{callback, lookaside, resource, timer},
     hal::dma::adapter,
-    io::interrupt,
-    ke::bugcheck::{self, code},
+    io::{interrupt, notify},
+    ke::{
+        bugcheck::{self, code},
+        bugcheck_callback, nmi,
+        thread::Thread,
+    },
     mm::{pool, user_view},
+    ob::{self, client_id, handle, object},
     pe::module::Module,
     po::setting,
 };
@@ -38,6 +46,7 @@ pub fn check(module: &Module) {
     let image = module.base..module.base + u64::from(module.size);
     if is_on(VerifierOption::MiscellaneousChecks) {
         check_objects(&image);
+        check_providers(&image);
         freed::check(module.base, u64::from(module.size));
     }
     if is_on(VerifierOption::PoolTracking) {
@@ -72,6 +81,20 @@ fn check_objects(image: &Range<u64>) {
         );
         first.get_or_insert(address);
     }
+    for (what, address) in [
+        ("NMI callback", nmi::calling_into(image)),
+        ("plug and play notification", notify::calling_into(image)),
+        (
+            "bug check callback",
+            bugcheck_callback::registered_in(image),
+        ),
+        ("thread", thread_in(image)),
+    ] {
+        if let Some(address) = address {
+            line(what, address, address);
+            first.get_or_insert(address);
+        }
+    }
     if let Some(address) = timer::calling_into(image) {
         line("timer that calls into the driver", address, image.start);
         first.get_or_insert(address);
@@ -83,6 +106,26 @@ fn check_objects(image: &Range<u64>) {
             code::DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS,
             parameters,
         );
+    }
+}
+
+/// The routine of a thread that the driver made and that has not ended.
+fn thread_in(image: &Range<u64>) -> Option<u64> {
+    client_id::find_map(object::Kind::Thread, |_, thread| {
+        // SAFETY: the thread exists as long as it is looked at.
+        let routine = unsafe { (*thread.cast::<Thread>()).driver_routine };
+        image.contains(&routine).then_some(routine)
+    })
+}
+
+/// What the driver registered for tracing.
+fn check_providers(image: &Range<u64>) {
+    for (handle, caller) in provider::registered() {
+        if image.contains(&caller) {
+            line("registration of an event provider", handle, caller);
+            let parameters = [0xdd, caller, image.start, handle];
+            bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
+        }
     }
 }
 
@@ -134,6 +177,18 @@ fn check_memory(module: &Module, image: &Range<u64>) {
             left += 1;
             line("DMA adapter", adapter, caller);
         }
+    }
+    for (handle, opener) in handle::KERNEL.opened_from(image) {
+        left += 1;
+        line("handle", handle, opener);
+    }
+    for (link, caller) in ob::links_from(image) {
+        left += 1;
+        let (module, offset) = call::module_of(caller);
+        log!(
+            "verifier",
+            "symbolic link {link} is left, from {module}+{offset:#x}"
+        );
     }
     if left != 0 {
         let name = module.name.as_ptr() as u64;

@@ -146,8 +146,8 @@ pub struct Thread {
     pub process: *mut u8,
     /// The other process that it is in, if it is.
     pub attached: *mut core::ffi::c_void,
-    /// A driver made it, and ends it.
-    pub of_driver: bool,
+    /// The routine of the driver that made it and ends it; zero for nthost's own threads.
+    pub driver_routine: u64,
     /// Nesting of calls on stack segments other than its own.
     pub expansions: u32,
     /// The larger stack that it runs on for a call, if it does.
@@ -207,7 +207,7 @@ impl Thread {
             address_space: core::ptr::null(),
             process: null_mut(),
             attached: null_mut(),
-            of_driver: false,
+            driver_routine: 0,
             expansions: 0,
             segment: 0..0,
             kernel_apc_disable: 0,

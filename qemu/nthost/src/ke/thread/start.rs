@@ -31,8 +31,8 @@ pub struct Attributes {
     /// Whom it works for. The thread takes over a reference to the process, if there is one: it
     /// runs in the process's addresses until it has ended.
     pub process: *mut u8,
-    /// A driver makes it.
-    pub of_driver: bool,
+    /// What it runs for the driver that makes it; else zero.
+    pub driver_routine: u64,
 }
 
 impl Default for Attributes {
@@ -42,7 +42,7 @@ impl Default for Attributes {
             affinity: Affinity::ANY,
             address_space: core::ptr::null(),
             process: null_mut(),
-            of_driver: false,
+            driver_routine: 0,
         }
     }
 }
@@ -70,9 +70,9 @@ pub fn spawn_with(
     thread.affinity = attributes.affinity;
     thread.address_space = attributes.address_space;
     thread.process = attributes.process;
-    thread.of_driver = attributes.of_driver;
+    thread.driver_routine = attributes.driver_routine;
     // A driver's thread begins in a critical region (PsCreateSystemThread).
-    thread.kernel_apc_disable = -i32::from(attributes.of_driver);
+    thread.kernel_apc_disable = -i32::from(attributes.driver_routine != 0);
     thread.id = client_id::allocate();
     let id = thread.id;
     thread.entry = Some(Box::new(entry));
