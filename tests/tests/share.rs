@@ -40,6 +40,9 @@ enum Ask {
     StayThere,
     Detach,
     HasExited,
+    CheckMemory,
+    Secure,
+    Unsecure,
 }
 
 impl Ask {
@@ -247,4 +250,48 @@ fn a_thread_that_is_attached_to_a_process_uses_its_addresses() {
 fn a_thread_comes_back_from_where_it_is_attached_and_from_nowhere_else() {
     check(&[(Ask::StayThere, 0)], 0x05, u64::MAX);
     check(&[(Ask::Detach, 0)], 0x06, 0);
+}
+
+#[test]
+fn a_driver_reserves_commits_frees_and_secures_a_processs_memory() {
+    let booted = booted();
+    let file = open(&booted.host);
+    let line = ask(&file, Ask::CheckMemory, 0, 0).value;
+    assert_eq!(
+        line, 0,
+        "the rule at this line of share/memory.c does not hold"
+    );
+    drop(file);
+    unload(booted);
+}
+
+#[test]
+fn what_a_driver_has_secured_the_process_cannot_free() {
+    let booted = booted();
+    let host = &booted.host;
+    let file = open(host);
+    let own = eductl::io::IoSystem::allocate(host, 1).unwrap();
+    ask(&file, Ask::Secure, own.address(), 0);
+    assert!(host.free_memory(own.address()).is_err(), "it is secured");
+    host.write_memory(own.address(), &[1]).unwrap();
+    ask(&file, Ask::Unsecure, 0, 0);
+    host.free_memory(own.address()).unwrap();
+    let gone = try_ask(&file, Ask::Secure, own.address(), 0, 0).expect("an answer");
+    assert_ne!(gone.status, 0, "there is nothing to secure");
+    drop(file);
+    unload(booted);
+}
+
+#[test]
+fn secured_memory_is_let_go_once_in_its_own_process() {
+    check(&[(Ask::Unsecure, 0)], 0x1a, 0x15000);
+    let mut booted = booted();
+    let other = NtHost::connect(booted.session.socket()).unwrap();
+    let (here, there) = (open(&booted.host), open(&other));
+    let own = eductl::io::IoSystem::allocate(&booted.host, 1).unwrap();
+    ask(&here, Ask::Secure, own.address(), 0);
+    try_ask(&there, Ask::Unsecure, 0, 0, 0);
+    booted.session.guest.wait(LIMIT);
+    let bugcheck = booted.session.guest.log.bugcheck().expect("a bug check");
+    assert_eq!((bugcheck.code, bugcheck.parameters[0]), (0x1a, 0x15000));
 }

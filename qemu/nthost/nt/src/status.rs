@@ -95,6 +95,8 @@ pub const STATUS_CONFLICTING_ADDRESSES: NTSTATUS = status(0xc000_0018);
 pub const STATUS_NOT_MAPPED_VIEW: NTSTATUS = status(0xc000_0019);
 /// It is no allocation.
 pub const STATUS_UNABLE_TO_FREE_VM: NTSTATUS = status(0xc000_001a);
+/// It is a view of what is somebody else's.
+pub const STATUS_UNABLE_TO_DELETE_SECTION: NTSTATUS = status(0xc000_001b);
 /// There is no such system service.
 pub const STATUS_INVALID_SYSTEM_SERVICE: NTSTATUS = status(0xc000_001c);
 /// The instruction is not valid.

@@ -4,7 +4,7 @@
 //! that it passes to the kernel are those of this space, valid or not, and what the kernel and
 //! drivers do with them is what they would do with any process's.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::vec::Vec;
 
 use x86_64::{
     PhysAddr,
@@ -16,40 +16,21 @@ use super::{
     PAGE_SIZE,
     paging::{self, Access, physical},
     phys::{self, Request},
+    region::{RESERVED, Region, Regions},
 };
 use crate::{
     boot::pvh,
     ke::{lock::HighLock, thread},
 };
 
-/// The lowest address that a process can have memory at (`MmLowestUserAddress`).
-pub const LOWEST_USER_ADDRESS: u64 = 0x1_0000;
-/// The first address that is not a process's (`MmUserProbeAddress`).
-pub const USER_PROBE_ADDRESS: u64 = 0x7fff_ffff_0000;
+pub use super::region::{LOWEST_USER_ADDRESS, USER_PROBE_ADDRESS};
 
 /// The address space of a process.
 #[derive(Debug)]
 pub struct AddressSpace {
     root: u64,
-    /// Protects the lower half's tables and the allocations.
-    inner: HighLock<Inner>,
-}
-
-#[derive(Debug, Default)]
-struct Inner {
-    /// By address; they do not overlap.
-    regions: BTreeMap<u64, Region>,
-    /// Where the next region is looked for whose address nobody chooses.
-    next: u64,
-}
-
-/// Memory of a process: addresses that belong together.
-#[derive(Debug)]
-struct Region {
-    /// The physical pages, in the order of their addresses.
-    frames: Vec<u64>,
-    /// They are the process's, and go with it; otherwise somebody else's that it sees.
-    own: bool,
+    /// Protects the lower half's tables and the regions.
+    pub(super) inner: HighLock<Regions>,
 }
 
 /// Why a region was not made.
@@ -59,40 +40,6 @@ pub enum RegionError {
     NoMemory,
     /// The process has something there, or cannot have anything.
     Conflict,
-}
-
-impl Inner {
-    /// Whether nothing is at these addresses, which a process can have.
-    fn is_free(&self, address: u64, pages: u64) -> bool {
-        let end = pages
-            .checked_mul(PAGE_SIZE)
-            .and_then(|length| address.checked_add(length));
-        let Some(end) = end.filter(|&end| end <= USER_PROBE_ADDRESS) else {
-            return false;
-        };
-        let before = self.regions.range(..end).next_back();
-        address >= LOWEST_USER_ADDRESS
-            && before.is_none_or(|(&base, region)| {
-                base + region.frames.len() as u64 * PAGE_SIZE <= address
-            })
-    }
-
-    /// Addresses that nobody has chosen, with a gap of a page behind them, so that overruns are
-    /// seen.
-    fn choose(&mut self, pages: u64) -> Option<u64> {
-        while !self.is_free(self.next, pages) {
-            // Behind the first region that is in the way.
-            let from = self.next;
-            let below = self.regions.range(..=from).next_back();
-            let in_way = below
-                .filter(|(base, region)| *base + region.frames.len() as u64 * PAGE_SIZE > from)
-                .or_else(|| self.regions.range(from..).next())?;
-            self.next = in_way.0 + (in_way.1.frames.len() as u64 + 1) * PAGE_SIZE;
-        }
-        let address = self.next;
-        self.next += (pages + 1) * PAGE_SIZE;
-        Some(address)
-    }
 }
 
 impl AddressSpace {
@@ -110,13 +57,9 @@ impl AddressSpace {
         let to = unsafe { table.add(256) };
         // SAFETY: the kernel's half does not change at this level once nthost runs.
         unsafe { to.copy_from_nonoverlapping(from, 256) };
-        let next = LOWEST_USER_ADDRESS;
         Some(Self {
             root,
-            inner: HighLock::new(Inner {
-                next,
-                ..Inner::default()
-            }),
+            inner: HighLock::new(Regions::default()),
         })
     }
 
@@ -199,26 +142,39 @@ impl AddressSpace {
                 None => return Err((RegionError::NoMemory, frames)),
             },
         };
-        let flags = paging::flags(access) | PageTableFlags::USER_ACCESSIBLE;
         for (index, &frame) in frames.iter().enumerate() {
-            let page = paging::page(chosen + index as u64 * PAGE_SIZE);
-            let frame = PhysFrame::containing_address(PhysAddr::new(frame));
-            let map = |tables: &mut x86_64::structures::paging::OffsetPageTable<'_>| {
-                // SAFETY: the address is new in this space, and the page may be used so.
-                unsafe { tables.map_to(page, frame, flags, &mut paging::table_pages()) }
-                    .map(x86_64::structures::paging::mapper::MapperFlush::flush)
-            };
-            // SAFETY: the lock keeps others away from this lower half.
-            if unsafe { paging::with_tables(self.root, map) }.is_err() {
+            let at = chosen + index as u64 * PAGE_SIZE;
+            // SAFETY: the address is new in this space, and the page may be used so.
+            if !unsafe { self.map_page(at, frame, access) } {
                 self.unmap(chosen, index as u64);
                 return Err((RegionError::NoMemory, frames));
             }
         }
-        inner.regions.insert(chosen, Region { frames, own });
+        inner.insert(chosen, Region { frames, own });
         Ok(chosen)
     }
 
-    fn unmap(&self, address: u64, count: u64) {
+    /// Maps a page; `false` if there is no memory for the tables.
+    ///
+    /// # Safety
+    ///
+    /// The caller holds the lock, nothing is mapped there, and the page may be used so.
+    #[must_use]
+    pub(super) unsafe fn map_page(&self, address: u64, frame: u64, access: Access) -> bool {
+        let flags = paging::flags(access) | PageTableFlags::USER_ACCESSIBLE;
+        let page = paging::page(address);
+        let frame = PhysFrame::containing_address(PhysAddr::new(frame));
+        let map = |tables: &mut x86_64::structures::paging::OffsetPageTable<'_>| {
+            // SAFETY: the caller's promise.
+            unsafe { tables.map_to(page, frame, flags, &mut paging::table_pages()) }
+                .map(x86_64::structures::paging::mapper::MapperFlush::flush)
+        };
+        // SAFETY: the lock keeps others away from this lower half.
+        unsafe { paging::with_tables(self.root, map) }.is_ok()
+    }
+
+    /// Unmaps pages, those of them that are mapped, on this processor. The caller holds the lock.
+    pub(super) fn unmap(&self, address: u64, count: u64) {
         for index in 0..count {
             let page = paging::page(address + index * PAGE_SIZE);
             // SAFETY: the caller holds the lock.
@@ -230,7 +186,8 @@ impl AddressSpace {
     }
 
     /// Takes an allocation out of the space; gives its pages, which the caller frees once no
-    /// one has them locked. `None` if there is none at this address.
+    /// one has them locked. `None` if there is none at this address, or a driver has secured
+    /// some of it.
     #[must_use]
     pub fn remove(&self, address: u64) -> Option<Vec<u64>> {
         self.remove_region(address, true)
@@ -238,14 +195,16 @@ impl AddressSpace {
 
     fn remove_region(&self, address: u64, own: bool) -> Option<Vec<u64>> {
         let mut inner = self.inner.lock();
-        inner
-            .regions
-            .get(&address)
-            .filter(|found| found.own == own)?;
-        let region = inner.regions.remove(&address)?;
+        let (base, region) = inner.find(address)?;
+        let range = base..base + region.frames.len() as u64 * PAGE_SIZE;
+        if own && !inner.may_become(&range, false, false) {
+            return None;
+        }
+        let mut region = inner.remove(address, own)?;
         self.unmap(address, region.frames.len() as u64);
         drop(inner);
         crate::ke::ipi::flush_tlb();
+        region.frames.retain(|&frame| frame != RESERVED);
         Some(region.frames)
     }
 
@@ -256,6 +215,12 @@ impl AddressSpace {
             return None;
         }
         let _guard = self.inner.lock();
+        self.translate_locked(address)
+    }
+
+    /// The same for an address of user space. The caller holds the lock.
+    #[must_use]
+    pub(super) fn translate_locked(&self, address: u64) -> Option<(u64, Access)> {
         let address = x86_64::VirtAddr::new(address);
         // SAFETY: the lock keeps others from changing this lower half.
         let result = unsafe { paging::with_tables(self.root, |tables| tables.translate(address)) };
@@ -317,8 +282,7 @@ impl Drop for AddressSpace {
             "a process's address space went while a processor was in it"
         );
         let inner = core::mem::take(&mut *self.inner.lock());
-        let own = inner.regions.values().filter(|region| region.own);
-        for &frame in own.flat_map(|region| &region.frames) {
+        for frame in inner.own_frames() {
             // SAFETY: the process is gone; whoever has a page locked frees it in the end.
             unsafe { super::locked::free(frame) };
         }

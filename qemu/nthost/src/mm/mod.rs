@@ -31,6 +31,7 @@ pub mod paging;
 pub mod phys;
 #[cfg(target_os = "none")]
 pub mod pool;
+pub mod region;
 #[cfg(target_os = "none")]
 pub mod reserved;
 #[cfg(target_os = "none")]
@@ -38,9 +39,13 @@ pub mod routine;
 #[cfg(target_os = "none")]
 pub mod section;
 #[cfg(target_os = "none")]
+pub mod secure;
+#[cfg(target_os = "none")]
 pub mod user_view;
 #[cfg(target_os = "none")]
 pub mod verifying;
+#[cfg(target_os = "none")]
+pub mod virtual_memory;
 
 /// Bytes of a page.
 pub const PAGE_SIZE: u64 = 4096;

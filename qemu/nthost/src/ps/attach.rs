@@ -39,7 +39,7 @@ const _: () = assert!(offset_of!(ApcState, process) == 0x20 && size_of::<ApcStat
 const SAME: *mut c_void = core::ptr::without_provenance_mut(1);
 
 /// The address space of a process; none of the system's.
-fn space_of(process: *mut c_void) -> *const AddressSpace {
+pub fn space_of(process: *mut c_void) -> *const AddressSpace {
     if process == identity::system() {
         return core::ptr::null();
     }

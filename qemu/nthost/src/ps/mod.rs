@@ -11,3 +11,4 @@ mod syscall;
 pub mod system_thread;
 
 pub use process::{Process, current, dispatch};
+pub use system_thread::reference;

@@ -68,13 +68,26 @@ fn terminate(status: NTSTATUS) -> ! {
     thread::exit(status)
 }
 
-/// The process that a handle, or none, stands for; with a reference.
-fn process_of(handle: u64) -> Result<*mut c_void, NTSTATUS> {
+/// The process that a handle stands for, with a reference.
+///
+/// # Errors
+///
+/// As [`reference_handle`].
+pub fn reference(handle: u64) -> Result<*mut c_void, NTSTATUS> {
     let process = match handle {
-        0 => identity::system(),
         CURRENT_PROCESS => identity::current(),
         _ => return reference_handle(handle, Some(Kind::Process), 0, 0).map(|entry| entry.object),
     };
+    object::reference(process);
+    Ok(process)
+}
+
+/// The process that a handle, or none, stands for; with a reference.
+fn process_of(handle: u64) -> Result<*mut c_void, NTSTATUS> {
+    if handle != 0 {
+        return reference(handle);
+    }
+    let process = identity::system();
     object::reference(process);
     Ok(process)
 }

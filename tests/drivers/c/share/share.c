@@ -9,7 +9,7 @@
  * Sources: KeStackAttachProcess, MmMapLockedPagesSpecifyCache, MmUnmapLockedPages; bug check 0xC4, subcodes 0x77, 0xB8
  * and 0xB9; bug check 0x4E, 0x9A.
  */
-#include <ntifs.h>
+#include "share.h"
 
 #define TAG 'rahS'
 #define CODE(function) (ULONG)CTL_CODE(0x9031, function, METHOD_BUFFERED, FILE_ANY_ACCESS)
@@ -29,6 +29,9 @@ enum {
     IOCTL_STAY_THERE = CODE(0x80b),
     IOCTL_DETACH = CODE(0x80c),
     IOCTL_HAS_EXITED = CODE(0x80d),
+    IOCTL_CHECK_MEMORY = CODE(0x80e),
+    IOCTL_SECURE = CODE(0x80f),
+    IOCTL_UNSECURE = CODE(0x810),
 };
 
 enum { READ_ONLY = 1, POOL = 2 };
@@ -56,6 +59,7 @@ static PMDL mdl;
 static PUCHAR system_address, pool;
 static PVOID user_address;
 static PEPROCESS kept;
+static HANDLE secured;
 
 /* Calls MmMapLockedPagesSpecifyCache for the user; an exception's status comes back by the last
  * argument, as from __except (EXCEPTION_EXECUTE_HANDLER). */
@@ -240,6 +244,16 @@ static NTSTATUS control(ULONG code, WHAT what, DONE *done)
         break;
     case IOCTL_HAS_EXITED:
         done->value = exit_status(kept) != STATUS_PENDING;
+        break;
+    case IOCTL_CHECK_MEMORY:
+        done->value = check_memory();
+        break;
+    case IOCTL_SECURE:
+        secured = MmSecureVirtualMemory((PVOID)what.wish, 1, PAGE_READWRITE);
+        done->status = secured ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
+        break;
+    case IOCTL_UNSECURE:
+        MmUnsecureVirtualMemory(secured);
         break;
     case IOCTL_DETACH:
         RtlZeroMemory(&state, sizeof(state));
