@@ -35,6 +35,13 @@ const PLUG: u32 = 0x800;
 const UNPLUG: u32 = 0x801;
 const JOURNAL: u32 = 0x802;
 const VETO: u32 = 0x803;
+const RELATE: u32 = 0x804;
+const WATCH: u32 = 0x805;
+const EJECT_SLOT: u32 = 0x806;
+
+const EJECTION_RELATIONS: u32 = 1;
+const POWER_RELATIONS: u32 = 2;
+const REMOVAL_RELATIONS: u32 = 3;
 
 const START: u32 = 0x00;
 const QUERY_REMOVE: u32 = 0x01;
@@ -45,7 +52,18 @@ const QUERY_STOP: u32 = 0x05;
 const QUERY_RELATIONS: u32 = 0x07;
 const QUERY_ID: u32 = 0x13;
 const SURPRISE: u32 = 0x17;
+const EJECT: u32 = 0x11;
 const ADD_DEVICE: u32 = 0x100;
+/// For the `TargetDeviceRelation` of a file.
+const TARGET_OF_FILE: u32 = 0x201;
+/// A system power request: without and with the minor function and the state.
+const SYSTEM_POWER: u32 = 0x8000;
+const QUERY_POWER: u32 = 3 << 8;
+const SET_POWER: u32 = 2 << 8;
+const WORKING: u32 = 1;
+const SLEEPING: u32 = 4;
+/// What a system power request says that the one before it was about.
+const BEFORE: u32 = 0x4000;
 
 /// Who is in the journal.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -115,7 +133,9 @@ fn journal(bus: &OpenDevice) -> Vec<Entry> {
         STOP,
         QUERY_STOP,
         SURPRISE,
+        EJECT,
         ADD_DEVICE,
+        TARGET_OF_FILE,
     ];
     words[1..=words[0] as usize]
         .iter()
@@ -127,7 +147,7 @@ fn journal(bus: &OpenDevice) -> Vec<Entry> {
             };
             (who, entry & 0xffff)
         })
-        .filter(|(_, what)| of_interest.contains(what))
+        .filter(|(_, what)| of_interest.contains(what) || what & (SYSTEM_POWER | BEFORE) != 0)
         .collect()
 }
 
@@ -347,5 +367,124 @@ fn a_bus_that_is_pulled_takes_its_children_with_it_when_all_are_closed() {
         devices(&booted, "bus")[0].state == Removed
     });
     booted.assert_nothing_left();
+    booted.shut_down();
+}
+
+/// What is related to a device on the bus: the type, its slot, the slot of the other.
+fn relate(bus: &OpenDevice, kind: u32, slot: u32, other: u32) {
+    control(bus, RELATE, kind << 16 | slot << 8 | other);
+}
+
+/// The node of the device in a slot.
+fn in_slot(booted: &Booted, slot: u32) -> Device {
+    let children = devices(booted, "bus_child");
+    let end = format!("&0{slot}");
+    let found = children
+        .into_iter()
+        .find(|node| node.instance.ends_with(&end));
+    found.expect("a device in that slot")
+}
+
+#[test]
+fn removal_relations_are_asked_and_go_with_a_device() {
+    use DeviceState::{RemovePending, Removed, Started};
+    let booted = boot_bus();
+    let bus = open(&booted, &BUS);
+    control(&bus, PLUG, 1);
+    children_are(&booted, &[Started, Started]);
+    relate(&bus, REMOVAL_RELATIONS, 0, 1);
+    let device = in_slot(&booted, 0);
+    assert_eq!(pnp(&booted, &device, PnpOperation::QueryRemove), SUCCESS);
+    children_are(&booted, &[RemovePending, RemovePending]);
+    assert_eq!(pnp(&booted, &device, PnpOperation::CancelRemove), SUCCESS);
+    children_are(&booted, &[Started, Started]);
+    // It does not hold the other way round.
+    let other = in_slot(&booted, 1);
+    assert_eq!(pnp(&booted, &other, PnpOperation::QueryRemove), SUCCESS);
+    children_are(&booted, &[Started, RemovePending]);
+    assert_eq!(pnp(&booted, &other, PnpOperation::CancelRemove), SUCCESS);
+    assert_eq!(pnp(&booted, &device, PnpOperation::QueryRemove), SUCCESS);
+    assert_eq!(pnp(&booted, &device, PnpOperation::Remove), SUCCESS);
+    children_are(&booted, &[Removed, Removed]);
+    for device in [device, other] {
+        assert_eq!(pnp(&booted, &device, PnpOperation::Add), SUCCESS);
+    }
+    // And when the device is gone without having been asked.
+    control(&bus, UNPLUG, 0);
+    children_are(&booted, &[Removed, Removed]);
+    drop(bus);
+    booted.shut_down();
+}
+
+#[test]
+fn ejection_relations_are_removed_and_the_device_itself_is_ejected_and_gone() {
+    use DeviceState::{Removed, Started};
+    let booted = boot_bus();
+    let bus = open(&booted, &BUS);
+    control(&bus, PLUG, 1);
+    children_are(&booted, &[Started, Started]);
+    relate(&bus, EJECTION_RELATIONS, 0, 1);
+    journal(&bus);
+    control(&bus, EJECT_SLOT, 0);
+    children_are(&booted, &[Removed, Removed]);
+    eventually(&booted, "the end of the device", || {
+        let device = in_slot(&booted, 0);
+        pnp(&booted, &device, PnpOperation::Add) != SUCCESS
+    });
+    let all = journal(&bus);
+    assert!(all.contains(&(Who::Pdo(0), EJECT)), "{all:x?}");
+    assert!(!all.contains(&(Who::Pdo(1), EJECT)), "{all:x?}");
+    // The other is still there.
+    let other = in_slot(&booted, 1);
+    assert_eq!(pnp(&booted, &other, PnpOperation::Add), SUCCESS);
+    drop(bus);
+    booted.shut_down();
+}
+
+#[test]
+fn a_file_s_device_is_asked_of_its_stack() {
+    let booted = boot_bus();
+    let bus = open(&booted, &BUS);
+    journal(&bus);
+    control(&bus, WATCH, 0);
+    assert_eq!(journal(&bus), [(Who::Pdo(0), TARGET_OF_FILE)]);
+    drop(bus);
+    booted.shut_down();
+}
+
+#[test]
+fn a_system_power_request_tells_which_one_was_before_it_and_comes_in_the_devices_order() {
+    let booted = boot_bus();
+    let bus = open(&booted, &BUS);
+    control(&bus, PLUG, 1);
+    children_are(&booted, &[DeviceState::Started; 2]);
+    // The first needs the second.
+    relate(&bus, POWER_RELATIONS, 0, 1);
+    // The kernel's own time: the relations are asked for before anything else is done.
+    eventually(&booted, "another order", || {
+        journal(&bus);
+        for state in [3, 0] {
+            let request = HostRequest::SystemPower { state };
+            booted.host.host_success(request).unwrap();
+        }
+        let (first, second, bus_itself) = (Who::Pdo(0), Who::Pdo(1), Who::Bus);
+        let entry = |who, minor, state| (who, SYSTEM_POWER | minor | state);
+        let expected = [
+            entry(first, QUERY_POWER, SLEEPING),
+            entry(second, QUERY_POWER, SLEEPING),
+            entry(bus_itself, QUERY_POWER, SLEEPING),
+            (bus_itself, BEFORE | WORKING << 4 | WORKING),
+            entry(first, SET_POWER, SLEEPING),
+            entry(second, SET_POWER, SLEEPING),
+            entry(bus_itself, SET_POWER, SLEEPING),
+            (bus_itself, BEFORE | SLEEPING << 4 | SLEEPING),
+            entry(bus_itself, SET_POWER, WORKING),
+            (bus_itself, BEFORE | SLEEPING << 4 | SLEEPING),
+            entry(second, SET_POWER, WORKING),
+            entry(first, SET_POWER, WORKING),
+        ];
+        journal(&bus) == expected
+    });
+    drop(bus);
     booted.shut_down();
 }

@@ -162,6 +162,26 @@ fn a_device_that_needs_other_resources_is_stopped_and_started_with_them_and_not_
 }
 
 #[test]
+fn a_device_that_is_not_to_be_shown_is_marked_so_as_long_as_its_driver_says_so() {
+    const PNP_DEVICE_DONT_DISPLAY_IN_UI: u32 = 0x02;
+    let booted = boot_states();
+    let device = open(&booted);
+    let is_hidden = || {
+        let devices = booted.host.devices().unwrap();
+        devices
+            .iter()
+            .any(|node| node.service == "states" && node.hidden)
+    };
+    assert!(!is_hidden());
+    control(&device, STATE, PNP_DEVICE_DONT_DISPLAY_IN_UI);
+    eventually(&booted, "hiding", is_hidden);
+    control(&device, STATE, 0);
+    eventually(&booted, "showing", || !is_hidden());
+    drop(device);
+    booted.shut_down();
+}
+
+#[test]
 fn relations_are_asked_for_again_when_they_are_said_to_have_changed() {
     /// By `DEVICE_RELATION_TYPE`.
     const BUS: u32 = 0;

@@ -200,6 +200,8 @@ pub struct Device {
     pub node: Option<u16>,
     /// Paths of its enabled interfaces.
     pub interfaces: Vec<String>,
+    /// Its stack has said that it is not to be shown to users.
+    pub hidden: bool,
 }
 
 /// Where a device's life stands.

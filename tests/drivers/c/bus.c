@@ -29,6 +29,7 @@ typedef struct {
     PDEVICE_OBJECT bus;
     ULONG slot;
     BOOLEAN reported; /* it was in the list that was returned last */
+    ULONG related[5]; /* by DEVICE_RELATION_TYPE: the slot of another, and 1 */
 } CHILD;
 
 typedef struct {
@@ -109,7 +110,8 @@ static NTSTATUS answer_bus(PIRP irp)
     return finish(irp, STATUS_SUCCESS, (ULONG_PTR)answer);
 }
 
-static NTSTATUS answer_itself(PDEVICE_OBJECT object, PIRP irp)
+/* One device, related to that which was asked about: itself or another. */
+static NTSTATUS answer_one(PDEVICE_OBJECT object, PIRP irp)
 {
     PDEVICE_RELATIONS answer = ExAllocatePoolWithTag(PagedPool, sizeof(*answer), TAG);
     if (!answer)
@@ -143,7 +145,9 @@ static NTSTATUS pnp_of_child(PDEVICE_OBJECT object, PIRP irp)
     CHILD *child = object->DeviceExtension;
     PIO_STACK_LOCATION location = IoGetCurrentIrpStackLocation(irp);
     PDEVICE_CAPABILITIES capabilities;
-    note(child->bus->DeviceExtension, CHILD_PDO + child->slot, location->MinorFunction);
+    BUS *bus = child->bus->DeviceExtension;
+    ULONG type;
+    note(bus, CHILD_PDO + child->slot, location->MinorFunction);
     switch (location->MinorFunction) {
     case IRP_MN_QUERY_ID:
         return answer_id(irp, child, location->Parameters.QueryId.IdType);
@@ -157,13 +161,20 @@ static NTSTATUS pnp_of_child(PDEVICE_OBJECT object, PIRP irp)
         capabilities = location->Parameters.DeviceCapabilities.Capabilities;
         capabilities->Address = child->slot;
         capabilities->UINumber = child->slot + 1;
+        capabilities->EjectSupported = TRUE;
         capabilities->Removable = TRUE;
         capabilities->SurpriseRemovalOK = TRUE;
         capabilities->DeviceState[PowerSystemWorking] = PowerDeviceD0;
         return finish(irp, STATUS_SUCCESS, 0);
     case IRP_MN_QUERY_DEVICE_RELATIONS:
-        if (location->Parameters.QueryDeviceRelations.Type == TargetDeviceRelation)
-            return answer_itself(object, irp);
+        type = location->Parameters.QueryDeviceRelations.Type;
+        if (type == TargetDeviceRelation) {
+            note(bus, CHILD_PDO + child->slot, TARGET_ASKED + (location->FileObject != NULL));
+            return answer_one(object, irp);
+        }
+        if (type < ARRAYSIZE(child->related) && child->related[type] &&
+            bus->children[child->related[type] - 1])
+            return answer_one(bus->children[child->related[type] - 1], irp);
         break;
     case IRP_MN_START_DEVICE:
     case IRP_MN_QUERY_STOP_DEVICE:
@@ -175,6 +186,11 @@ static NTSTATUS pnp_of_child(PDEVICE_OBJECT object, PIRP irp)
     case IRP_MN_QUERY_PNP_DEVICE_STATE:
     case IRP_MN_DEVICE_ENUMERATED:
         return finish(irp, STATUS_SUCCESS, irp->IoStatus.Information);
+    case IRP_MN_EJECT:
+        ExAcquireFastMutex(&bus->lock);
+        bus->plugged[child->slot] = FALSE;
+        ExReleaseFastMutex(&bus->lock);
+        return finish(irp, STATUS_SUCCESS, 0);
     case IRP_MN_REMOVE_DEVICE:
         return remove_child(object, child, irp);
     }
@@ -330,8 +346,63 @@ static NTSTATUS NTAPI dispatch_power(PDEVICE_OBJECT object, PIRP irp)
         return finish(irp, irp->IoStatus.Status, irp->IoStatus.Information);
     }
     note((BUS *)common, BUS_FDO, what);
+    if (location->Parameters.Power.Type == SystemPowerState)
+        note((BUS *)common, BUS_FDO,
+             CONTEXT_NOTE | (location->Parameters.Power.SystemContext >> 8 & 0xff));
     IoSkipCurrentIrpStackLocation(irp);
     return PoCallDriver(((BUS *)common)->next, irp);
+}
+
+static NTSTATUS NTAPI changed(PVOID notification, PVOID context)
+{
+    UNREFERENCED_PARAMETER(notification);
+    UNREFERENCED_PARAMETER(context);
+    return STATUS_SUCCESS;
+}
+
+/* Registers for changes of a device, and takes that back. */
+static NTSTATUS watch(PDEVICE_OBJECT child)
+{
+    WCHAR buffer[64];
+    UNICODE_STRING name;
+    PFILE_OBJECT file;
+    PDEVICE_OBJECT top;
+    PVOID entry;
+    ULONG length;
+    NTSTATUS status = IoGetDeviceProperty(child, DevicePropertyPhysicalDeviceObjectName,
+                                          sizeof(buffer), buffer, &length);
+    if (!NT_SUCCESS(status))
+        return status;
+    RtlInitUnicodeString(&name, buffer);
+    status = IoGetDeviceObjectPointer(&name, FILE_READ_DATA, &file, &top);
+    if (!NT_SUCCESS(status))
+        return status;
+    status = IoRegisterPlugPlayNotification(EventCategoryTargetDeviceChange, 0, file,
+                                            child->DriverObject, changed, NULL, &entry);
+    if (NT_SUCCESS(status))
+        IoUnregisterPlugPlayNotification(entry);
+    ObDereferenceObject(file);
+    return status;
+}
+
+/* The client's other wishes. */
+static NTSTATUS relate(BUS *bus, ULONG code, ULONG argument)
+{
+    ULONG type = argument >> 16, slot = code == IOCTL_RELATE ? argument >> 8 & 0xff : argument;
+    CHILD *child;
+    if (slot >= SLOTS || !bus->children[slot] || type >= ARRAYSIZE(child->related) ||
+        (argument & 0xff) >= SLOTS)
+        return STATUS_INVALID_PARAMETER;
+    if (code == IOCTL_WATCH)
+        return watch(bus->children[slot]);
+    if (code == IOCTL_EJECT) {
+        IoRequestDeviceEject(bus->children[slot]);
+        return STATUS_SUCCESS;
+    }
+    child = bus->children[slot]->DeviceExtension;
+    child->related[type] = (argument & 0xff) + 1;
+    IoInvalidateDeviceRelations(bus->children[slot], type);
+    return STATUS_SUCCESS;
 }
 
 static NTSTATUS NTAPI dispatch_control(PDEVICE_OBJECT object, PIRP irp)
@@ -359,6 +430,13 @@ static NTSTATUS NTAPI dispatch_control(PDEVICE_OBJECT object, PIRP irp)
         bus->plugged[*argument] = code == IOCTL_PLUG;
         ExReleaseFastMutex(&bus->lock);
         IoInvalidateDeviceRelations(bus->pdo, BusRelations);
+        break;
+    case IOCTL_RELATE:
+    case IOCTL_WATCH:
+    case IOCTL_EJECT:
+        status = location->Parameters.DeviceIoControl.InputBufferLength == sizeof(ULONG)
+                     ? relate(bus, code, *argument)
+                     : STATUS_INFO_LENGTH_MISMATCH;
         break;
     case IOCTL_JOURNAL:
         if (location->Parameters.DeviceIoControl.OutputBufferLength < sizeof(JOURNAL)) {

@@ -25,6 +25,7 @@ use crate::{
     ex::worker::{self, Queue},
     ke::{dispatcher, lock::SpinLock, thread},
     ob::object,
+    pnp::relations,
 };
 
 /// A driver's callback.
@@ -218,9 +219,13 @@ nt_export! {
         let (mut file, mut target) = (null_mut(), null_mut());
         if category == TARGET_CHANGE {
             file = data.cast::<FILE_OBJECT>();
-            // SAFETY: the caller's promise; the device of an open file exists.
-            target = device::lowest(unsafe { (*file).DeviceObject });
-            object::reference(target.cast());
+            // What no bus driver answers for has no other device behind it.
+            target = relations::target_of(file).unwrap_or_else(|| {
+                // SAFETY: the caller's promise; the device of an open file exists.
+                let lowest = device::lowest(unsafe { (*file).DeviceObject });
+                object::reference(lowest.cast());
+                lowest
+            });
         }
         object::reference(driver.cast());
         let registration = Arc::new(Registration {

@@ -13,6 +13,7 @@ use nthost_nt::{
     },
 };
 
+use super::device;
 use crate::{
     mm::phys,
     pnp::node::{self, Node},
@@ -26,9 +27,11 @@ mod kind {
     pub const ENUMERATOR_NAME: i32 = 15;
     pub const BUS_NUMBER: i32 = 14;
     pub const LOCATION: i32 = 10;
+    pub const OBJECT_NAME: i32 = 11;
     pub const BUS_TYPE_GUID: i32 = 12;
     pub const LEGACY_BUS_TYPE: i32 = 13;
     pub const ADDRESS: i32 = 16;
+    pub const UI_NUMBER: i32 = 17;
     pub const HIGHEST: i32 = 23;
 }
 
@@ -62,6 +65,13 @@ fn value(node: &Node, property: i32) -> Result<Vec<u8>, NTSTATUS> {
         kind::ADDRESS => node.address().to_le_bytes().to_vec(),
         kind::BUS_TYPE_GUID => bus.to_bytes().to_vec(),
         kind::DESCRIPTION => said(report.and_then(|report| report.description.as_ref()))?,
+        kind::OBJECT_NAME => text(&device::name(node.pdo())),
+        kind::UI_NUMBER => {
+            let number = report.map(|report| report.ui_number);
+            let known = number.filter(|&number| number != u32::MAX);
+            let known = known.ok_or(STATUS_OBJECT_NAME_NOT_FOUND)?;
+            known.to_le_bytes().to_vec()
+        }
         kind::LOCATION => said(report.and_then(|report| report.location.as_ref()))?,
         // Known properties that no INF or bus driver has given this device.
         known if (0..=kind::HIGHEST).contains(&known) => return Err(STATUS_OBJECT_NAME_NOT_FOUND),

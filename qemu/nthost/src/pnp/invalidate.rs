@@ -9,8 +9,9 @@ use nthost_nt::{
         device::DEVICE_OBJECT,
         major::IRP_MN_EJECT,
         pnp::{
-            BusRelations, CAPABILITY_EJECT_SUPPORTED, PNP_DEVICE_DISABLED, PNP_DEVICE_FAILED,
-            PNP_DEVICE_REMOVED, PNP_DEVICE_RESOURCE_REQUIREMENTS_CHANGED, PowerRelations,
+            BusRelations, CAPABILITY_EJECT_SUPPORTED, EjectionRelations, PNP_DEVICE_DISABLED,
+            PNP_DEVICE_FAILED, PNP_DEVICE_REMOVED, PNP_DEVICE_RESOURCE_REQUIREMENTS_CHANGED,
+            PowerRelations, RemovalRelations,
         },
     },
     status::nt_success,
@@ -80,11 +81,12 @@ pub fn query_state(node: &'static Node) {
 fn eject(node: &'static Node) {
     // The stack is asked while it is there: its drivers may add to what the bus says.
     let capabilities = send::query_capabilities(node.pdo());
-    if let Err(status) = remove::query_remove(node) {
+    let going = relations::going_with(node, &[RemovalRelations, EjectionRelations]);
+    if let Err(status) = remove::query_remove_all(node, going) {
         log!("pnp", "{}: not ejected: {status:#010x}", node.instance);
         return;
     }
-    remove::remove(node);
+    remove::remove_asked(node);
     let supported =
         capabilities.is_ok_and(|capabilities| capabilities.Flags & CAPABILITY_EJECT_SUPPORTED != 0);
     if supported {
@@ -129,7 +131,7 @@ nt_export! {
         if kind == BusRelations {
             later(pdo, relations::enumerate);
         } else if kind == PowerRelations {
-            later(pdo, |node| drop(relations::query(node, PowerRelations)));
+            later(pdo, relations::query_power);
         } else {
             node_of(pdo);
         }

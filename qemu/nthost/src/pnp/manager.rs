@@ -3,7 +3,7 @@
 use alloc::vec::Vec;
 
 use nthost_nt::{
-    io::device::DEVICE_OBJECT,
+    io::{device::DEVICE_OBJECT, pnp::PNP_DEVICE_DONT_DISPLAY_IN_UI},
     status::{
         NTSTATUS, STATUS_INVALID_DEVICE_STATE, STATUS_NO_SUCH_DEVICE, STATUS_NOT_SUPPORTED,
         STATUS_SUCCESS,
@@ -134,7 +134,7 @@ fn transition(node: &'static Node, operation: PnpOperation) -> Result<(), NTSTAT
         }
         (O::CancelRemove, S::RemovePending) => remove::cancel_remove(node),
         (O::Remove, S::RemovePending | S::Added | S::Stopped) => {
-            remove::remove(node);
+            remove::remove_asked(node);
             Ok(())
         }
         (
@@ -195,6 +195,7 @@ pub fn describe() -> Vec<Device> {
                     .map_or_else(Vec::new, |resources| resources.lines()),
                 node: node.numa_node,
                 interfaces: interface::enabled_of(node.pdo()),
+                hidden: state.flags & PNP_DEVICE_DONT_DISPLAY_IN_UI != 0,
             }
         })
         .collect()

@@ -28,7 +28,7 @@ pub mod poke;
 #[cfg(target_os = "none")]
 mod rebalance;
 #[cfg(target_os = "none")]
-mod relations;
+pub mod relations;
 #[cfg(target_os = "none")]
 mod remove;
 #[cfg(target_os = "none")]

@@ -72,6 +72,13 @@ pub struct State {
     pub present: bool,
     /// Another device object was reported for it while this one was in use.
     pub succeeded: bool,
+    /// The devices that were asked with it whether it may be removed, in the order in which they
+    /// go, itself among them.
+    pub removed_with: Vec<&'static Node>,
+    /// The devices that its stack wants to have power before it, besides its bus.
+    pub powered_by: Vec<&'static Node>,
+    /// The target of the last system power request.
+    pub system_state: i32,
     /// What its stack last said of itself: `PNP_DEVICE_…`.
     pub flags: usize,
     /// The bus driver's idea of its power state: `DEVICE_POWER_STATE`.
@@ -92,6 +99,9 @@ impl State {
             resources: None,
             present: true,
             succeeded: false,
+            removed_with: Vec::new(),
+            powered_by: Vec::new(),
+            system_state: nthost_nt::po::PowerSystemWorking,
             flags: 0,
             power: nthost_nt::po::PowerDeviceD3,
         })

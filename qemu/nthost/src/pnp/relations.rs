@@ -9,8 +9,13 @@ use alloc::vec::Vec;
 use nthost_nt::{
     io::{
         device::{DEVICE_OBJECT, DO_BUS_ENUMERATED_DEVICE},
+        file::FILE_OBJECT,
+        irp::IO_STATUS_BLOCK,
         major::{IRP_MN_DEVICE_ENUMERATED, IRP_MN_QUERY_DEVICE_RELATIONS, IRP_MN_REMOVE_DEVICE},
-        pnp::{BusRelations, CAPABILITY_UNIQUE_ID, DEVICE_RELATIONS},
+        pnp::{
+            BusRelations, CAPABILITY_UNIQUE_ID, DEVICE_RELATIONS, PowerRelations,
+            TargetDeviceRelation,
+        },
     },
     status::nt_success,
 };
@@ -46,6 +51,7 @@ pub struct Related(*mut DEVICE_OBJECT);
 
 impl Related {
     /// The device object.
+    #[must_use]
     pub const fn device(&self) -> *mut DEVICE_OBJECT {
         self.0
     }
@@ -69,6 +75,11 @@ pub fn query(node: &Node, kind: i32) -> Option<Vec<Related>> {
     let result = send::send(node, IRP_MN_QUERY_DEVICE_RELATIONS, 0, |parameters| {
         parameters.query_device_relations_mut().Type = kind;
     });
+    taken(node.pdo(), result)
+}
+
+/// The devices of an answer, whose memory is freed.
+fn taken(asked: *mut DEVICE_OBJECT, result: IO_STATUS_BLOCK) -> Option<Vec<Related>> {
     if !nt_success(result.status()) || result.Information == 0 {
         return None;
     }
@@ -84,7 +95,7 @@ pub fn query(node: &Node, kind: i32) -> Option<Vec<Related>> {
             let place = unsafe { first.add(index) };
             // SAFETY: as above.
             let device = unsafe { place.read_unaligned() };
-            check(node, device, count, index);
+            check(asked, device, count, index);
             Related(device)
         })
         .collect();
@@ -93,16 +104,65 @@ pub fn query(node: &Node, kind: i32) -> Option<Vec<Related>> {
 }
 
 /// What is reported must be a device object that was not deleted.
-fn check(node: &Node, device: *mut DEVICE_OBJECT, count: u32, index: usize) {
+fn check(asked: *mut DEVICE_OBJECT, device: *mut DEVICE_OBJECT, count: u32, index: usize) {
     if device.is_null() {
-        violation(
-            NULL_PDO,
-            [node.pdo().addr() as u64, count.into(), index as u64],
-        );
+        violation(NULL_PDO, [asked.addr() as u64, count.into(), index as u64]);
     }
     if !verify::is_device(device) || node::is_deleted(device) {
         violation(DELETED_PDO, [device.addr() as u64, 0, 0]);
     }
+}
+
+/// A device, what is below it in the tree, and what has to go with any of them as their stacks
+/// say for relations of these types: those farther from the root first, the order in which they
+/// go. PASSIVE_LEVEL, with the plug-and-play lock held.
+pub fn going_with(node: &'static Node, kinds: &[i32]) -> Vec<&'static Node> {
+    const DELETED_RELATION: u64 = 0xb;
+    let mut all: Vec<&'static Node> = Vec::new();
+    let mut open = Vec::from([node]);
+    while let Some(next) = open.pop() {
+        if all.iter().any(|known| core::ptr::eq(*known, next)) {
+            continue;
+        }
+        all.push(next);
+        open.extend(next.children());
+        for &kind in kinds {
+            for related in query(next, kind).into_iter().flatten() {
+                let pdo = related.device();
+                match node::of(pdo).filter(|node| node.pdo() == pdo) {
+                    Some(node) => open.push(node),
+                    None => violation(DELETED_RELATION, [pdo.addr() as u64, kind as u64, 0]),
+                }
+            }
+        }
+    }
+    // Of those equally far, the first found is the one that was asked for.
+    all.reverse();
+    all.sort_by_key(|node| core::cmp::Reverse(node.depth()));
+    all
+}
+
+/// Asks a device's stack which devices are to have power before it. PASSIVE_LEVEL, with the
+/// plug-and-play lock held.
+pub fn query_power(node: &'static Node) {
+    let related = query(node, PowerRelations).unwrap_or_default();
+    let nodes = related
+        .iter()
+        .filter_map(|related| node::of(related.device()))
+        .collect();
+    node.update(|state| state.powered_by = nodes);
+}
+
+/// The device that a file is about: its stack is asked for it, which may be on top of others.
+/// With a reference; none if nobody knows. PASSIVE_LEVEL.
+pub fn target_of(file: *mut FILE_OBJECT) -> Option<*mut DEVICE_OBJECT> {
+    // SAFETY: the caller's open file, whose device exists.
+    let device = unsafe { (*file).DeviceObject };
+    let result = send::to_file(device, file, IRP_MN_QUERY_DEVICE_RELATIONS, |parameters| {
+        parameters.query_device_relations_mut().Type = TargetDeviceRelation;
+    });
+    let [target] = <[Related; 1]>::try_from(taken(device, result)?).ok()?;
+    Some(target.keep())
 }
 
 /// Asks a bus's stack for the devices that are there: nodes are made for those that are new, and

@@ -14,7 +14,7 @@ use nthost_nt::{
             IRP_MN_QUERY_STOP_DEVICE, IRP_MN_REMOVE_DEVICE, IRP_MN_STOP_DEVICE,
             IRP_MN_SURPRISE_REMOVAL,
         },
-        pnp::PNP_DEVICE_NOT_DISABLEABLE,
+        pnp::{PNP_DEVICE_NOT_DISABLEABLE, RemovalRelations},
     },
     status::{NTSTATUS, STATUS_PLUGPLAY_QUERY_VETOED, STATUS_SUCCESS, nt_success},
 };
@@ -114,16 +114,24 @@ const fn is_asked(state: DeviceState) -> bool {
     )
 }
 
-/// May the device be removed, and before it those below it? Not while one is open. Who has
-/// registered is asked first, then the drivers; if one is against it, those that were asked are
-/// told that nothing is removed.
+/// May the device be removed, and before it those below it and those that have to go with them?
+///
+/// # Errors
+///
+/// As [`query_remove_all`].
+pub fn query_remove(node: &'static Node) -> Result<(), NTSTATUS> {
+    query_remove_all(node, relations::going_with(node, &[RemovalRelations]))
+}
+
+/// May these be removed, the first first, for the sake of one of them? Not while one is open. Who
+/// has registered is asked first, then the drivers; if one is against it, those that were asked
+/// are told that nothing is removed.
 ///
 /// # Errors
 ///
 /// What a stack says; `STATUS_PLUGPLAY_QUERY_VETOED` while a device is open, if a driver that
 /// has registered for it is against it, or if a stack has said that it must not be disabled.
-pub fn query_remove(node: &'static Node) -> Result<(), NTSTATUS> {
-    let all = node.leaves_first();
+pub fn query_remove_all(node: &'static Node, all: Vec<&'static Node>) -> Result<(), NTSTATUS> {
     let is_needed = |device: &&'static Node| {
         let state = device.state();
         state.flags & PNP_DEVICE_NOT_DISABLEABLE != 0 || state.state == DeviceState::SurpriseRemoved
@@ -132,7 +140,8 @@ pub fn query_remove(node: &'static Node) -> Result<(), NTSTATUS> {
         return Err(STATUS_PLUGPLAY_QUERY_VETOED);
     }
     let asked: Vec<_> = all
-        .into_iter()
+        .iter()
+        .copied()
         .filter(|device| is_asked(device.state().state))
         .collect();
     for (index, device) in asked.iter().enumerate() {
@@ -153,7 +162,7 @@ pub fn query_remove(node: &'static Node) -> Result<(), NTSTATUS> {
         }
         send::simple(device, IRP_MN_CANCEL_REMOVE_DEVICE);
         // What they must not say is told there.
-        let _ = take_back(node);
+        let _ = take_back(&asked);
         for told in &asked {
             notify_target::remove_cancelled(told.pdo());
         }
@@ -163,13 +172,14 @@ pub fn query_remove(node: &'static Node) -> Result<(), NTSTATUS> {
             status
         });
     }
+    node.update(|state| state.removed_with = all);
     Ok(())
 }
 
-/// Tells the drivers that a device and those below it are not removed after all; which ones.
-fn take_back(node: &'static Node) -> Result<Vec<&'static Node>, NTSTATUS> {
+/// Tells the drivers of those that agreed to be removed that they are not; which ones.
+fn take_back(asked: &[&'static Node]) -> Result<Vec<&'static Node>, NTSTATUS> {
     let mut told = Vec::new();
-    for device in node.leaves_first().into_iter().rev() {
+    for &device in asked.iter().rev() {
         if device.state().state == DeviceState::RemovePending {
             let status = send::simple(device, IRP_MN_CANCEL_REMOVE_DEVICE);
             unfailable(device, status)?;
@@ -180,13 +190,17 @@ fn take_back(node: &'static Node) -> Result<Vec<&'static Node>, NTSTATUS> {
     Ok(told)
 }
 
-/// The devices are not removed after all.
+/// The device is not removed after all, nor those that were asked with it.
 ///
 /// # Errors
 ///
 /// What a stack says, which it must not.
 pub fn cancel_remove(node: &'static Node) -> Result<(), NTSTATUS> {
-    for device in take_back(node)? {
+    let mut asked = node.update(|state| core::mem::take(&mut state.removed_with));
+    if asked.is_empty() {
+        asked.push(node);
+    }
+    for device in take_back(&asked)? {
         notify_target::remove_cancelled(device.pdo());
     }
     Ok(())
@@ -230,6 +244,18 @@ pub fn send_remove(node: &Node) {
     interface::removed(node.pdo());
 }
 
+/// Removes the device, and those that were asked with it.
+pub fn remove_asked(node: &'static Node) {
+    for device in node.update(|state| core::mem::take(&mut state.removed_with)) {
+        if device.state().state == DeviceState::RemovePending {
+            remove(device);
+        }
+    }
+    if node.state().state != DeviceState::Removed {
+        remove(node);
+    }
+}
+
 /// Removes the device, and before it those below it, whose device objects go with it.
 pub fn remove(node: &'static Node) {
     for child in node.children() {
@@ -239,6 +265,10 @@ pub fn remove(node: &'static Node) {
     }
     send_remove(node);
     release_resources(node);
+    node.update(|state| {
+        state.flags = 0;
+        state.powered_by.clear();
+    });
     node.enter(DeviceState::Removed, STATUS_SUCCESS);
     for child in node.children() {
         delete(child);
@@ -276,10 +306,10 @@ pub fn surprise(node: &'static Node) {
     failed(node);
 }
 
-/// The device cannot be used any more, as if it were gone, and neither can those below it. They
-/// are removed once nobody has them open.
+/// The device cannot be used any more, as if it were gone, and neither can those below it and
+/// those that have to go with them. They are removed once nobody has them open.
 pub fn failed(node: &'static Node) {
-    let all = node.leaves_first();
+    let all = relations::going_with(node, &[RemovalRelations]);
     for device in &all {
         if is_asked(device.state().state) || device.state().state == DeviceState::RemovePending {
             let status = send::simple(device, IRP_MN_SURPRISE_REMOVAL);

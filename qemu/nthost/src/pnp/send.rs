@@ -5,14 +5,15 @@ use alloc::vec::Vec;
 use nthost_nt::{
     io::{
         device::DEVICE_OBJECT,
-        irp::IO_STATUS_BLOCK,
+        file::FILE_OBJECT,
+        irp::{IO_STATUS_BLOCK, IRP},
         major::{
             IRP_MJ_PNP, IRP_MN_FILTER_RESOURCE_REQUIREMENTS, IRP_MN_QUERY_CAPABILITIES,
             IRP_MN_QUERY_PNP_DEVICE_STATE, IRP_MN_QUERY_RESOURCE_REQUIREMENTS, IRP_MN_START_DEVICE,
         },
         pnp::DEVICE_CAPABILITIES,
         resource::CM_RESOURCE_LIST,
-        stack::Parameters,
+        stack::{IO_STACK_LOCATION, Parameters},
     },
     status::{NTSTATUS, STATUS_NO_SUCH_DEVICE, STATUS_NOT_SUPPORTED, nt_success},
 };
@@ -48,17 +49,39 @@ pub fn to(
     if pdo.is_null() {
         return IO_STATUS_BLOCK::new(STATUS_NO_SUCH_DEVICE, 0);
     }
-    let top = device::highest(pdo);
+    to_top(pdo, |irp, location| {
+        irp.IoStatus = IO_STATUS_BLOCK::new(STATUS_NOT_SUPPORTED, information);
+        location.MajorFunction = IRP_MJ_PNP;
+        location.MinorFunction = minor;
+        prepare(&mut location.Parameters);
+    })
+}
+
+/// Sends a request about a file to the top of the stack that its device is in, and waits.
+/// PASSIVE_LEVEL.
+pub fn to_file(
+    device: *mut DEVICE_OBJECT,
+    file: *mut FILE_OBJECT,
+    minor: u8,
+    prepare: impl FnOnce(&mut Parameters),
+) -> IO_STATUS_BLOCK {
+    to_top(device, |irp, location| {
+        irp.IoStatus = IO_STATUS_BLOCK::new(STATUS_NOT_SUPPORTED, 0);
+        location.MajorFunction = IRP_MJ_PNP;
+        location.MinorFunction = minor;
+        location.FileObject = file;
+        prepare(&mut location.Parameters);
+    })
+}
+
+fn to_top(
+    device: *mut DEVICE_OBJECT,
+    prepare: impl FnOnce(&mut IRP, &mut IO_STACK_LOCATION),
+) -> IO_STATUS_BLOCK {
+    let top = device::highest(device);
     object::reference(top.cast());
     // SAFETY: the stack of a device that this manager alone changes.
-    let result = unsafe {
-        request::send(top, |irp, location| {
-            irp.IoStatus = IO_STATUS_BLOCK::new(STATUS_NOT_SUPPORTED, information);
-            location.MajorFunction = IRP_MJ_PNP;
-            location.MinorFunction = minor;
-            prepare(&mut location.Parameters);
-        })
-    };
+    let result = unsafe { request::send(top, prepare) };
     object::dereference(top.cast());
     result
 }

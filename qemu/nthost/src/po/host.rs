@@ -1,5 +1,7 @@
 //! Power as the host asks for it: of one device, or of the whole system.
 
+use alloc::vec::Vec;
+
 use nthost_nt::{
     io::major::{IRP_MN_QUERY_POWER, IRP_MN_SET_POWER},
     po::{
@@ -63,21 +65,16 @@ pub fn system_power(state: u8) -> NTSTATUS {
         5 => (PowerSystemShutdown, PowerActionShutdown),
         _ => return STATUS_INVALID_PARAMETER,
     };
-    let nodes = || node::all().into_iter().filter(|node| is_started(node));
     if target == PowerSystemSleeping3 {
-        for node in nodes() {
-            let status = send(
-                node.pdo(),
-                IRP_MN_QUERY_POWER,
-                State::System(target, action),
-            );
+        for node in in_order(target) {
+            let status = send_system(node, IRP_MN_QUERY_POWER, target, action);
             if !nt_success(status) {
                 log!(
                     "power",
                     "{} is against sleep: {status:#010x}",
                     node.instance
                 );
-                set_all(State::System(PowerSystemWorking, PowerActionNone));
+                set_all(PowerSystemWorking, PowerActionNone);
                 return status;
             }
         }
@@ -88,22 +85,62 @@ pub fn system_power(state: u8) -> NTSTATUS {
     if target != PowerSystemWorking {
         callback::notify_power_state(false);
     }
-    let status = set_all(State::System(target, action));
+    let status = set_all(target, action);
     if target == PowerSystemWorking {
         callback::notify_power_state(true);
     }
     status
 }
 
+/// The devices that take power requests, in the order in which they come to a system state:
+/// those that others hang from, or want to have power before them, come to the working state
+/// first, and to others last.
+fn in_order(target: i32) -> Vec<&'static Node> {
+    let mut order = Vec::new();
+    for node in node::all() {
+        visit(node, &mut order);
+    }
+    if target != PowerSystemWorking {
+        order.reverse();
+    }
+    order.retain(|node| is_started(node));
+    order
+}
+
+/// Puts a device into the order behind those that need power before it. What needs each other
+/// comes in any order.
+fn visit(node: &'static Node, order: &mut Vec<&'static Node>) {
+    fn enter(node: &'static Node, open: &mut Vec<usize>, order: &mut Vec<&'static Node>) {
+        let address = core::ptr::from_ref(node).addr();
+        if open.contains(&address) || order.iter().any(|known| core::ptr::eq(*known, node)) {
+            return;
+        }
+        open.push(address);
+        for before in node.parent.into_iter().chain(node.state().powered_by) {
+            enter(before, open, order);
+        }
+        order.push(node);
+    }
+    enter(node, &mut Vec::new(), order);
+}
+
+/// Sends a system power request, which tells which one was before it.
+fn send_system(node: &Node, minor: u8, target: i32, action: i32) -> NTSTATUS {
+    let before = node.update(|state| core::mem::replace(&mut state.system_state, target));
+    let state = State::System(target, action, before);
+    send(node.pdo(), minor, state)
+}
+
 /// Sends a state to all devices; the first error, if there is any.
-fn set_all(state: State) -> NTSTATUS {
+fn set_all(target: i32, action: i32) -> NTSTATUS {
     let mut result = STATUS_SUCCESS;
-    for node in node::all().into_iter().filter(|node| is_started(node)) {
-        let status = send(node.pdo(), IRP_MN_SET_POWER, state);
+    for node in in_order(target) {
+        let status = send_system(node, IRP_MN_SET_POWER, target, action);
         log!(
             "power",
-            "{}: {state:?} ended in {status:#010x}",
-            node.instance
+            "{}: S{} ended in {status:#010x}",
+            node.instance,
+            target - PowerSystemWorking
         );
         if nt_success(result) && !nt_success(status) {
             result = status;

@@ -24,8 +24,16 @@ use crate::{
 pub enum State {
     /// `DEVICE_POWER_STATE`.
     Device(i32),
-    /// `SYSTEM_POWER_STATE`, and why (`POWER_ACTION`).
-    System(i32, i32),
+    /// `SYSTEM_POWER_STATE`, why (`POWER_ACTION`), and which one the request before this one was
+    /// about.
+    System(i32, i32, i32),
+}
+
+/// `SYSTEM_POWER_STATE_CONTEXT`: the target of the system power request that the driver got
+/// before, and which state that was for the user, which nothing here makes another.
+const fn system_context(before: i32) -> u32 {
+    let state = before.cast_unsigned() & 0xf;
+    state << 8 | state << 12
 }
 
 /// Sets up a power IRP.
@@ -34,10 +42,13 @@ pub fn prepare(irp: &mut IRP, location: &mut IO_STACK_LOCATION, minor: u8, state
     location.MajorFunction = IRP_MJ_POWER;
     location.MinorFunction = minor;
     let power = location.Parameters.power_mut();
-    let (kind, value, action) = match state {
-        State::Device(value) => (DevicePowerState, value, 0),
-        State::System(value, action) => (SystemPowerState, value, action),
+    let (kind, value, action, context) = match state {
+        State::Device(value) => (DevicePowerState, value, 0, 0),
+        State::System(value, action, before) => {
+            (SystemPowerState, value, action, system_context(before))
+        }
     };
+    power.SystemContext = context;
     power.Type = kind;
     power.State = POWER_STATE { DeviceState: value };
     power.ShutdownType = action;

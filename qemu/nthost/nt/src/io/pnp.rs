@@ -111,6 +111,8 @@ pub const DeviceTextLocationInformation: i32 = 1;
 
 /// `PNP_DEVICE_STATE`: the device is there, and switched off.
 pub const PNP_DEVICE_DISABLED: usize = 0x01;
+/// `PNP_DEVICE_STATE`: nobody is to be shown the device.
+pub const PNP_DEVICE_DONT_DISPLAY_IN_UI: usize = 0x02;
 /// `PNP_DEVICE_STATE`: the device has failed.
 pub const PNP_DEVICE_FAILED: usize = 0x04;
 /// `PNP_DEVICE_STATE`: the device was removed.

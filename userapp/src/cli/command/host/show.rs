@@ -101,6 +101,7 @@ pub fn devices(context: &Context, devices: &[Device]) -> Result<(), Error> {
                 "resources": device.resources,
                 "node": device.node,
                 "interfaces": device.interfaces,
+                "hidden": device.hidden,
             })
         })
         .collect();
@@ -112,9 +113,10 @@ pub fn devices(context: &Context, devices: &[Device]) -> Result<(), Error> {
                 .map_or_else(|| "unknown".to_owned(), |node| node.to_string());
             writeln!(
                 out,
-                "    {:?}, {}, node {node}",
+                "    {:?}, {}, node {node}{}",
                 device.state,
-                status(device)
+                status(device),
+                if device.hidden { ", hidden" } else { "" }
             )?;
             for line in device.resources.iter().chain(&device.interfaces) {
                 writeln!(out, "    {line}")?;
