@@ -66,7 +66,10 @@ pub fn of(pdo: *mut DEVICE_OBJECT, caller: u64) -> Result<Option<&'static Domain
     let (Some(depth), Some(node)) = (unit::depth(), node::of(pdo)) else {
         return Ok(None);
     };
-    let address = node.function.address;
+    let Some(function) = node.pci() else {
+        return Ok(None);
+    };
+    let address = function.address;
     let source = table::source(address.bus, address.device, address.function);
     let root = unit::new_table().ok_or(STATUS_INSUFFICIENT_RESOURCES)?;
     let mut domains = DOMAINS.lock();
