@@ -44,10 +44,16 @@ pub struct Extras {
     /// Time counted in instructions (2^n ns each) rather than measured: with it, the same seed
     /// of scheduling noise gives the same run again. TCG only.
     pub instruction_count: Option<u8>,
+    /// The date and time of day at which the machine's clock begins, as QEMU's `-rtc base=` takes
+    /// it; without, it is the host's.
+    pub clock: Option<String>,
     /// The file to which QEMU writes each access to a register of an emulated device, a line
     /// each: see [`crate::device_trace`].
     pub device_trace: Option<PathBuf>,
 }
+
+/// When the clock of a machine begins whose time is counted in instructions.
+pub const COUNTED_CLOCK: &str = "2024-01-01";
 
 /// The arguments, program name excluded.
 #[must_use]
@@ -99,8 +105,19 @@ pub fn arguments(
     devices(&mut line, machine);
     if let Some(shift) = extras.instruction_count {
         line.option("-icount", format!("shift={shift},sleep=off"));
-        // A clock that does not run at the host's pace either.
-        line.option("-rtc", "base=2024-01-01,clock=vm");
+    }
+    // Counted in instructions, the clock does not run at the host's pace either, and nthost
+    // reads it: it begins where it always does.
+    let clock = extras.clock.as_deref();
+    match (extras.instruction_count, clock) {
+        (Some(_), _) => {
+            line.option(
+                "-rtc",
+                format!("base={},clock=vm", clock.unwrap_or(COUNTED_CLOCK)),
+            );
+        }
+        (None, Some(clock)) => line.option("-rtc", format!("base={clock}")),
+        (None, None) => {}
     }
     if let Some(file) = &extras.device_trace {
         line.option("-d", device_trace::EVENTS);
@@ -317,6 +334,8 @@ mod tests {
         let line = line("smp4", &extras);
         assert!(line.contains("-icount shift=3,sleep=off"), "{line}");
         assert!(line.contains("-accel tcg "), "{line}");
+        // Nor does a clock run at the host's pace, or begin at its date.
+        assert!(line.contains("-rtc base=2024-01-01,clock=vm"), "{line}");
     }
 
     #[test]

@@ -18,6 +18,12 @@ const LIMIT: Duration = Duration::from_mins(5);
 /// Boots a machine with these switches; how it ended, and what it said.
 #[track_caller]
 fn run(machine: &str, switches: &[&str]) -> (Ending, Vec<String>) {
+    run_from(None, machine, switches)
+}
+
+/// The same on a machine whose clock begins at this date.
+#[track_caller]
+fn run_from(clock: Option<&str>, machine: &str, switches: &[&str]) -> (Ending, Vec<String>) {
     let machine = Machine::load(machine).unwrap_or_else(|fault| panic!("{fault}"));
     let artifacts = artifacts();
     let kernel = Kernel {
@@ -28,6 +34,7 @@ fn run(machine: &str, switches: &[&str]) -> (Ending, Vec<String>) {
         directory: &artifacts.directory,
         extras: Extras {
             switches: switches.iter().map(ToString::to_string).collect(),
+            clock: clock.map(ToOwned::to_owned),
             ..Extras::default()
         },
     };
@@ -48,6 +55,20 @@ fn passes(machine: &str, switches: &[&str]) {
     assert!(
         ending == Ending::Exit(0) && passed > 0,
         "{ending}, {passed} passed:\n{}",
+        log.join("\n")
+    );
+}
+
+#[test]
+fn system_time_begins_with_the_machines_clock() {
+    let clock = Some("2031-12-31T23:00:00");
+    let (ending, log) = run_from(clock, "up", &["selftest=real-time"]);
+    let said = log
+        .iter()
+        .any(|line| line.contains("the clock says 2031-12-31 23:"));
+    assert!(
+        ending == Ending::Exit(0) && said,
+        "{ending}:\n{}",
         log.join("\n")
     );
 }

@@ -30,6 +30,7 @@ unsafe extern "C" fn boot_main(start_info: u64) -> ! {
     mm::phys::assign_nodes(&hal::acpi::tables().srat);
     hal::apic::initialize();
     hal::time::calibrate();
+    ke::time::read_clock();
     hal::ioapic::initialize();
     hal::pci::initialize();
     hal::iommu::unit::initialize();

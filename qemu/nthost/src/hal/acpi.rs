@@ -181,6 +181,12 @@ pub fn parse_srat(table: &[u8]) -> Srat {
     srat
 }
 
+/// The register of the real-time clock that has the century, from a FADT; zero is none.
+#[must_use]
+pub fn parse_century(fadt: &[u8]) -> Option<u8> {
+    fadt.get(108).copied().filter(|&register| register != 0)
+}
+
 /// The port of the power-management timer, from a FADT.
 #[must_use]
 pub fn parse_fadt(table: &[u8]) -> Option<u16> {
@@ -216,7 +222,8 @@ mod machine {
     use alloc::vec::Vec;
 
     use super::{
-        HEADER, Madt, Srat, parse_dmar, parse_fadt, parse_madt, parse_srat, u32_at, u64_at,
+        HEADER, Madt, Srat, parse_century, parse_dmar, parse_fadt, parse_madt, parse_srat, u32_at,
+        u64_at,
     };
     use crate::{ke::once::Once, mm::paging::physical};
 
@@ -233,6 +240,8 @@ mod machine {
         pub timer_port: Option<u16>,
         /// The registers of the IOMMU, if there is one.
         pub iommu: Option<u64>,
+        /// The register of the real-time clock that has the century.
+        pub century: Option<u8>,
         /// The definition blocks (DSDT and SSDTs).
         pub definition_blocks: Vec<&'static [u8]>,
     }
@@ -300,6 +309,7 @@ mod machine {
                 b"DMAR" => tables.iommu = parse_dmar(table),
                 b"FACP" => {
                     tables.timer_port = parse_fadt(table);
+                    tables.century = parse_century(table);
                     let address = u32_at(table, DSDT).filter(|&address| address != 0);
                     let block = address.map(|address| self::table(address.into()));
                     tables.definition_blocks.extend(block);

@@ -5,6 +5,7 @@ pub mod acpi;
 pub mod apic;
 #[cfg(target_os = "none")]
 mod bus_data;
+pub mod cmos;
 pub mod dma;
 #[cfg(target_os = "none")]
 pub mod exit;

@@ -6,11 +6,12 @@
 use core::sync::atomic::{AtomicU64, Ordering};
 
 use crate::{
-    hal::time as counter,
+    hal::{cmos, time as counter},
     mm::{
         paging::{self, Access, physical},
         phys::{self, Request},
     },
+    rtl,
 };
 
 /// Where the page is, in every address space.
@@ -22,8 +23,11 @@ const SYSTEM_TIME: u64 = 0x14;
 const TICK_COUNT: u64 = 0x320;
 /// Units of 100 ns in a tick of the tick count (15.625 ms), as on NT.
 pub const TICK: u64 = 156_250;
-/// The system time at the machine's reset. There is no clock to read it from: 2024-01-01.
-const SYSTEM_TIME_AT_RESET: u64 = 133_485_408_000_000_000;
+/// System time without a clock: 2024-01-01, for it is some time.
+const NO_CLOCK: u64 = 133_485_408_000_000_000;
+
+/// The system time at the machine's reset. Written once, before other processors run.
+static SYSTEM_TIME_AT_RESET: AtomicU64 = AtomicU64::new(NO_CLOCK);
 
 /// The physical address of the page, once it is there.
 static PAGE: AtomicU64 = AtomicU64::new(0);
@@ -37,7 +41,31 @@ pub fn interrupt_time() -> u64 {
 /// Units of 100 ns since 1601. Any IRQL.
 #[must_use]
 pub fn system_time() -> u64 {
-    SYSTEM_TIME_AT_RESET + interrupt_time()
+    // Relaxed: written before other processors run.
+    SYSTEM_TIME_AT_RESET.load(Ordering::Relaxed) + interrupt_time()
+}
+
+/// Sets the system time by the machine's clock, which is taken to be Greenwich's: to the second
+/// below, since the clock says no more.
+pub fn read_clock() {
+    let date = cmos::now();
+    if let Some(time) = date.and_then(|date| rtl::time::from_fields(&date)) {
+        let at_reset = time.cast_unsigned().saturating_sub(interrupt_time());
+        SYSTEM_TIME_AT_RESET.store(at_reset, Ordering::Relaxed);
+    }
+    match date {
+        Some(date) => log!(
+            "boot",
+            "the clock says {:04}-{:02}-{:02} {:02}:{:02}:{:02}",
+            date.Year,
+            date.Month,
+            date.Day,
+            date.Hour,
+            date.Minute,
+            date.Second
+        ),
+        None => log!("boot", "there is no clock"),
+    }
 }
 
 /// Maps the page.
@@ -78,6 +106,7 @@ fn write_time(offset: u64, value: u64) {
 pub fn update() {
     let now = interrupt_time();
     write_time(INTERRUPT_TIME, now);
-    write_time(SYSTEM_TIME, SYSTEM_TIME_AT_RESET + now);
+    let at_reset = SYSTEM_TIME_AT_RESET.load(Ordering::Relaxed);
+    write_time(SYSTEM_TIME, at_reset + now);
     write_time(TICK_COUNT, now / TICK);
 }

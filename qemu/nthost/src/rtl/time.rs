@@ -64,7 +64,8 @@ fn to_fields(time: i64) -> TIME_FIELDS {
 }
 
 /// The time of a date, whose day of the week is not looked at; `None` if there is no such date.
-fn from_fields(fields: &TIME_FIELDS) -> Option<i64> {
+#[must_use]
+pub fn from_fields(fields: &TIME_FIELDS) -> Option<i64> {
     let year = i64::from(fields.Year);
     let valid = YEARS.contains(&fields.Year)
         && (1..=12).contains(&fields.Month)

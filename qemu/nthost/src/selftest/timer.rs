@@ -14,7 +14,11 @@ use super::{
     Outcome, Test, ensure, ensure_eq,
     object::{Dpc, Timer},
 };
-use crate::ke::{dpc_flush::flush_queued_dpcs, noise, time};
+use crate::{
+    hal::cmos,
+    ke::{dpc_flush::flush_queued_dpcs, noise, time},
+    rtl,
+};
 
 /// The tests.
 pub const TESTS: &[Test] = &[
@@ -33,7 +37,23 @@ pub const TESTS: &[Test] = &[
         "timer: either it is taken back or its DPC runs",
         cancel_or_run,
     ),
+    (
+        "timer: system time is what the real-time clock says",
+        real_time,
+    ),
 ];
+
+/// A minute, in units of 100 ns: the two are read one after the other, and may be a second
+/// apart from the start; they differ by years if one has nothing to do with the other.
+const MINUTE: u64 = 600_000_000;
+
+fn real_time() -> Outcome {
+    let date = cmos::now().ok_or("there is no clock")?;
+    let clock = rtl::time::from_fields(&date).ok_or("the clock says no date")?;
+    let difference = time::system_time().abs_diff(clock.cast_unsigned());
+    ensure!(difference < MINUTE, "they are {difference} apart");
+    Ok(())
+}
 
 static NEXT: AtomicU32 = AtomicU32::new(0);
 
