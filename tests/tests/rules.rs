@@ -13,7 +13,9 @@ use nthost_protocol::{
 
 /// How long a line of the log may take: no test measures time.
 const LIMIT: Duration = Duration::from_mins(1);
-const COMPONENTS: &[&str] = &["ke", "ex", "io", "mm", "ob", "rtl", "registry", "hal", "se"];
+const COMPONENTS: &[&str] = &[
+    "ke", "ex", "io", "mm", "ob", "rtl", "registry", "hal", "se", "apc",
+];
 
 fn check(machine: &str) {
     let driver = DriverImage {

@@ -27,6 +27,8 @@ pub const STATUS_WAIT_1: NTSTATUS = status(0x0000_0001);
 pub const STATUS_WAIT_63: NTSTATUS = status(0x0000_003f);
 /// A mutex was left by its owner.
 pub const STATUS_ABANDONED: NTSTATUS = status(0x0000_0080);
+/// A kernel APC interrupted the wait.
+pub const STATUS_KERNEL_APC: NTSTATUS = status(0x0000_0100);
 /// A user-mode APC ended the wait.
 pub const STATUS_USER_APC: NTSTATUS = status(0x0000_00c0);
 /// An alert ended the wait.

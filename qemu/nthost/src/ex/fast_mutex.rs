@@ -20,6 +20,7 @@ use super::event;
 use crate::{
     export::APC_LEVEL,
     ke::{
+        apc,
         bugcheck::{self, code},
         irql,
         thread::{self, Thread},
@@ -127,6 +128,9 @@ fn guard_region(change: i32) {
     let thread: *mut Thread = thread::current();
     // SAFETY: the thread that runs; only it changes the field.
     unsafe { (*thread).special_apc_disable += change };
+    if change > 0 {
+        apc::region_left();
+    }
 }
 
 nt_export! {

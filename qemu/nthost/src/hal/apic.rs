@@ -24,6 +24,8 @@ mod register {
 
 /// The software interrupt that has the dispatcher run (IRQL 2).
 pub const DISPATCH_VECTOR: u8 = 0x2f;
+/// A thread has special kernel APCs to run: IRQL 1. No exception has this vector.
+pub const APC_VECTOR: u8 = 0x1f;
 /// The clock's interrupt (IRQL 13).
 pub const CLOCK_VECTOR: u8 = 0xd1;
 /// The IOMMU has refused something (IRQL 13).

@@ -4,9 +4,9 @@
 //! IoBuildAsynchronousFsdRequest, IoMakeAssociatedIrp. The IRPs of nthost's own threads have a
 //! completion routine that keeps them, and do not come here.
 //!
-//! Simplified: NT finishes a synchronous IRP by an APC in the thread that made it. Here it is
-//! finished where it was completed, for its buffers are the kernel's: so a thread that waits
-//! for it at APC_LEVEL is not left waiting.
+//! A synchronous IRP is finished in the thread that made it, by a special kernel APC: a thread
+//! that waits for it at APC_LEVEL or in a guarded region waits for ever. An asynchronous one that
+//! comes here is finished where it was completed.
 
 use core::{
     ffi::c_void,
@@ -29,7 +29,7 @@ use super::{
     verify,
 };
 use crate::{
-    ke::event::KeSetEvent,
+    ke::{apc, event::KeSetEvent, thread::Thread},
     mm::{mdl, pool},
     ob::object,
 };
@@ -63,7 +63,7 @@ pub unsafe fn finish(irp: *mut IRP) {
             let record = irp::record(irp);
             if record.is_none_or(|record| record.lock().begin_end()) {
                 // SAFETY: the caller's promise, and nobody keeps it.
-                unsafe { finish_built(irp) };
+                unsafe { finish_for_requester(irp) };
             }
         }
         Origin::Allocated | Origin::DriverMemory | Origin::Associated | Origin::System => {
@@ -73,12 +73,39 @@ pub unsafe fn finish(irp: *mut IRP) {
     }
 }
 
-/// Finishes an IRP of [`super::build`].
+/// Finishes an IRP of [`super::build`], in the thread that made it if that is to wait for it.
 ///
 /// # Safety
 ///
 /// As [`finish`]; nobody keeps it.
-pub(super) unsafe fn finish_built(irp: *mut IRP) {
+pub(super) unsafe fn finish_for_requester(irp: *mut IRP) {
+    let thread = irp::record(irp).map_or(0, |record| record.lock().thread);
+    if thread == 0 {
+        // SAFETY: the caller's promise.
+        return unsafe { finish_built(irp) };
+    }
+    let thread: *mut Thread = core::ptr::with_exposed_provenance_mut(thread);
+    // SAFETY: a thread does not end before its requests are finished, and the IRP is this call's
+    // alone.
+    unsafe { apc::queue(thread, finish_in_its_thread, irp.expose_provenance()) };
+}
+
+/// The APC that does so.
+///
+/// # Safety
+///
+/// The argument is the address of an IRP, as [`finish_built`] wants it.
+unsafe fn finish_in_its_thread(irp: usize) {
+    // SAFETY: the caller's promise.
+    unsafe { finish_built(core::ptr::with_exposed_provenance_mut(irp)) };
+}
+
+/// Finishes an IRP of [`super::build`], here and now.
+///
+/// # Safety
+///
+/// As [`finish`]; nobody keeps it.
+unsafe fn finish_built(irp: *mut IRP) {
     // SAFETY: the caller's promise.
     let packet = unsafe { &mut *irp };
     let status = packet.IoStatus.status();

@@ -36,7 +36,7 @@ fn cancel_request(irp: usize) {
     unsafe { cancel::cancel(irp) };
     if record.lock().let_go() {
         // SAFETY: it is complete, and nobody else keeps it.
-        unsafe { finish::finish_built(irp) };
+        unsafe { finish::finish_for_requester(irp) };
     }
 }
 

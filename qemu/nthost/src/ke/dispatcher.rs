@@ -228,6 +228,11 @@ fn switch_to(pcr: &Pcr, old: *mut Thread, new: *mut Thread) {
     // SAFETY: a thread that is chosen exists.
     unsafe { (*new).enter_address_space() };
     clock::arm(new == pcr.idle_thread.load(Ordering::Relaxed));
+    // SAFETY: the lock is held.
+    if !unsafe { (*new).apcs.is_empty() } {
+        // It comes when the thread's IRQL lets it.
+        apic::interrupt_self(apic::APC_VECTOR);
+    }
     // SAFETY: both have stacks of their own; the one that runs next releases the lock.
     unsafe { swap_stacks(old, new) };
 }

@@ -16,6 +16,8 @@ pub mod clock;
 #[cfg(target_os = "none")]
 pub mod clock_query;
 #[cfg(target_os = "none")]
+pub mod critical_region;
+#[cfg(target_os = "none")]
 pub mod debugger;
 #[cfg(target_os = "none")]
 pub mod device_queue;

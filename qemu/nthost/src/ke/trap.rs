@@ -13,7 +13,7 @@ use x86_64::{
 };
 
 use super::{
-    bugcheck, clock, dispatcher, ipi, irql, nmi,
+    apc, bugcheck, clock, dispatcher, ipi, irql, nmi,
     page_fault::{self, Outcome},
     pcr,
 };
@@ -306,6 +306,14 @@ fn fill_gates() {
 extern "C" fn trap_dispatch(frame: &mut TrapFrame) {
     let vector = frame.vector as u8;
     match vector {
+        apic::APC_VECTOR => {
+            apic::end_of_interrupt();
+            let before = irql::raise(crate::export::APC_LEVEL);
+            interrupts::enable();
+            apc::deliver();
+            interrupts::disable();
+            irql::set(before);
+        }
         0..32 => exception(frame),
         apic::SPURIOUS_VECTOR => {}
         apic::DISPATCH_VECTOR => {

@@ -7,10 +7,11 @@ use core::ptr::null_mut;
 
 use nthost_nt::{
     ke::{DISPATCHER_HEADER, LIST_ENTRY},
-    status::{NTSTATUS, STATUS_ALERTED, STATUS_TIMEOUT, STATUS_USER_APC},
+    status::{NTSTATUS, STATUS_ALERTED, STATUS_KERNEL_APC, STATUS_TIMEOUT, STATUS_USER_APC},
 };
 
 use super::{
+    apc,
     dispatcher::{self, Guard},
     irql, mutex,
     thread::{self, State, Thread},
@@ -164,6 +165,16 @@ unsafe fn satisfy(object: *mut DISPATCHER_HEADER, thread: *mut Thread, level: u8
         object::SEMAPHORE => header.SignalState -= 1,
         object::MUTANT => mutex::acquire(object, thread, level >= DISPATCH_LEVEL),
         _ => {}
+    }
+}
+
+/// Has a thread that waits come to its special kernel APCs, if its wait lets them in; it waits
+/// again when they have run.
+pub(super) fn interrupt_for_apcs(guard: &mut Guard, thread: *mut Thread) {
+    // SAFETY: the caller has a reference to the thread; the guard stands for the lock.
+    let waiting = unsafe { &*thread };
+    if waiting.state == State::Waiting && waiting.admits_apcs(waiting.wait_level) {
+        end_wait(guard, thread, STATUS_KERNEL_APC, 0);
     }
 }
 
@@ -349,12 +360,17 @@ pub unsafe fn wait_in(
     let before = unsafe { (*thread).wait_next.take() };
     // A signal that has announced the wait has raised the level for it.
     let level = before.unwrap_or_else(irql::current);
-    // SAFETY: the caller's promise.
-    let status = unsafe { wait_locked(thread, objects, (kind, level), due, mode) };
-    if let Some(before) = before {
-        irql::set(before);
+    loop {
+        // SAFETY: the caller's promise.
+        let status = unsafe { wait_locked(thread, objects, (kind, level), due, mode) };
+        if before.is_some() {
+            irql::set(level);
+        }
+        if status != STATUS_KERNEL_APC {
+            return status;
+        }
+        apc::deliver_below(level);
     }
-    status
 }
 
 /// `level` is that of who waits.
@@ -399,6 +415,9 @@ unsafe fn wait_locked(
     if due.is_some_and(|due| due <= time::interrupt_time()) {
         return STATUS_TIMEOUT;
     }
+    if !waiting.apcs.is_empty() && waiting.admits_apcs(level) {
+        return STATUS_KERNEL_APC;
+    }
     for (index, &object) in objects.iter().enumerate() {
         let block = &mut waiting.wait_blocks[index];
         (block.thread, block.object, block.index) = (thread, object, index as u16);
@@ -410,6 +429,7 @@ unsafe fn wait_locked(
     waiting.wait_count = objects.len();
     waiting.wait_all = kind == WaitType::All;
     waiting.wait_mode = mode;
+    waiting.wait_level = level;
     waiting.state = State::Waiting;
     if let Some(due) = due {
         waiting.wait_timer = guard.dispatcher().timers.set_wait(due, thread);

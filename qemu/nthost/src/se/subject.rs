@@ -24,7 +24,7 @@ use super::{
     token,
 };
 use crate::{
-    ke::apc::{KeEnterCriticalRegion, KeLeaveCriticalRegion},
+    ke::critical_region::{KeEnterCriticalRegion, KeLeaveCriticalRegion},
     mm::pool::{self, flags},
     ob::object,
     rtl::security::descriptor,

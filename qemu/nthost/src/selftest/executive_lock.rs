@@ -25,7 +25,7 @@ use crate::{
     },
     export::{DISPATCH_LEVEL, PASSIVE_LEVEL},
     ke::{
-        apc::{KeEnterCriticalRegion, KeLeaveCriticalRegion},
+        critical_region::{KeEnterCriticalRegion, KeLeaveCriticalRegion},
         dispatcher, irql,
     },
 };

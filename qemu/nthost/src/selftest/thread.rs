@@ -14,7 +14,7 @@ use super::{
     object::{Event, Worker},
 };
 use crate::{
-    ke::{apc::KeAreApcsDisabled, thread, wait_for::KeWaitForSingleObject},
+    ke::{critical_region::KeAreApcsDisabled, thread, wait_for::KeWaitForSingleObject},
     ob::{
         handle,
         object::{self, Kind},

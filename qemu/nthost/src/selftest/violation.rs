@@ -21,7 +21,7 @@ use crate::{
     },
     export::{DIRQL_MIN, DISPATCH_LEVEL},
     ke::{
-        apc::{KeEnterCriticalRegion, KeLeaveCriticalRegion},
+        critical_region::{KeEnterCriticalRegion, KeLeaveCriticalRegion},
         debugger::DbgBreakPoint,
         irql,
         ktimer::KeCancelTimer,

@@ -12,7 +12,7 @@ use super::{
 use crate::{
     export::{DISPATCH_LEVEL, PASSIVE_LEVEL},
     ke::{
-        apc::KeAreApcsDisabled,
+        critical_region::KeAreApcsDisabled,
         dispatcher, irql,
         thread::{State, Thread},
         time,

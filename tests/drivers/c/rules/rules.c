@@ -65,6 +65,7 @@ static const struct {
     {"registry", check_registry},
     {"hal", check_hal},
     {"se", check_se},
+    {"apc", check_apc},
 };
 
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)

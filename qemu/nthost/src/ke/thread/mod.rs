@@ -14,7 +14,7 @@ use nthost_nt::{
 };
 
 use super::{
-    dispatcher,
+    apc, dispatcher,
     wait::{self, MAXIMUM_WAIT_OBJECTS, WaitBlock, WaitMode},
 };
 pub use {
@@ -156,6 +156,10 @@ pub struct Thread {
     pub kernel_apc_disable: i32,
     /// Nesting of guarded regions, counted down.
     pub special_apc_disable: i32,
+    /// Special kernel APCs that it has not run yet. The dispatcher lock protects them.
+    pub apcs: apc::Queue,
+    /// The IRQL at which it waits.
+    pub wait_level: u8,
     /// The exception that is being dispatched on it.
     pub dispatch: *mut super::exception::Dispatch,
     entry: Option<Box<dyn FnOnce() + Send>>,
@@ -212,6 +216,8 @@ impl Thread {
             segment: 0..0,
             kernel_apc_disable: 0,
             special_apc_disable: 0,
+            apcs: apc::Queue::new(),
+            wait_level: 0,
             dispatch: null_mut(),
             entry: None,
         });
