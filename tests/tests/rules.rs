@@ -14,7 +14,13 @@ use nthost_protocol::{
 /// How long a line of the log may take: no test measures time.
 const LIMIT: Duration = Duration::from_mins(1);
 const COMPONENTS: &[&str] = &[
-    "ke", "ex", "io", "mm", "ob", "rtl", "registry", "hal", "se", "apc",
+    "ke", "ex", "io", "mm", "ob", "rtl", "registry", "hal", "se", "apc", "etw",
+];
+/// What the driver writes to the session.
+const TRACED: &[&str] = &[
+    "level 4 keyword 0x10 activity {01020304-0000-0000-0000-000000000000}: event 0 [68, 00, 69, 00",
+    "{0a0b0c0d-0000-0000-0000-000000000000} message 7 of 0x4.",
+    "[01, 02, 03, 61, 62]",
 ];
 
 fn check(machine: &str) {
@@ -55,6 +61,11 @@ fn check(machine: &str) {
         .map(String::as_str)
         .collect();
     assert!(failed.is_empty(), "{}", failed.join("\n"));
+    let events = booted.host.drain_events().unwrap();
+    for wanted in TRACED {
+        let found = events.iter().any(|event| event.contains(wanted));
+        assert!(found, "no event is {wanted:?}: {}", events.join("\n"));
+    }
     booted.shut_down();
 }
 

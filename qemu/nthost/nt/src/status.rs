@@ -265,3 +265,5 @@ pub const STATUS_BAD_DESCRIPTOR_FORMAT: NTSTATUS = status(0xc000_00e7);
 pub const STATUS_PRIVILEGE_NOT_HELD: NTSTATUS = status(0xc000_0061);
 /// Nobody may own objects by this identifier.
 pub const STATUS_INVALID_OWNER: NTSTATUS = status(0xc000_005a);
+/// There is no debugger.
+pub const STATUS_DEBUGGER_INACTIVE: NTSTATUS = status(0xc000_0354);

@@ -1,7 +1,6 @@
 //! Event providers. A session that takes everything is on from the start.
 //!
-//! Sources: EtwRegister, EtwUnregister, EtwWrite, EtwWriteTransfer, EtwSetInformation,
-//! EtwProviderEnabled, EtwEventEnabled, nc-wdm-etwenablecallback. Events are kept, the oldest
+//! Sources: EtwRegister, EtwUnregister, EtwSetInformation, EtwProviderEnabled, EtwEventEnabled, nc-wdm-etwenablecallback. Events are kept, the oldest
 //! given up when there are too many, until the host takes them.
 
 use alloc::{
@@ -18,7 +17,10 @@ use nthost_nt::{
 };
 use nthost_protocol::manifest::VerifierOption;
 
-use super::tracelogging::{self, Fault};
+use super::{
+    activity,
+    tracelogging::{self, Fault},
+};
 use crate::{
     hal::time,
     ke::{bugcheck, lock::HighLock, pcr},
@@ -85,9 +87,60 @@ struct Event {
     microseconds: u64,
     processor: u32,
     provider: String,
-    descriptor: EventDescriptor,
-    metadata: Option<Vec<u8>>,
+    content: Content,
     data: Vec<u8>,
+}
+
+/// What an event is beside its data.
+#[derive(Debug)]
+enum Content {
+    /// A provider's event.
+    Described {
+        descriptor: EventDescriptor,
+        activity: GUID,
+        related: Option<GUID>,
+        metadata: Option<Vec<u8>>,
+    },
+    /// A message of software tracing.
+    Message(Message),
+}
+
+/// A message of software tracing.
+#[derive(Clone, Copy, Debug)]
+pub struct Message {
+    /// Which of its class.
+    pub number: u16,
+    /// Who wrote it: a process and a thread.
+    pub ids: Option<(u64, u64)>,
+}
+
+impl EventDescriptor {
+    /// That of a text.
+    #[must_use]
+    pub const fn text(level: u8, keyword: u64) -> Self {
+        Self {
+            id: 0,
+            version: 0,
+            channel: 0,
+            level,
+            opcode: 0,
+            task: 0,
+            keyword,
+        }
+    }
+}
+
+impl EventData {
+    /// A piece of plain data.
+    #[must_use]
+    pub const fn new(address: u64, size: u32) -> Self {
+        Self {
+            address,
+            size,
+            kind: 0,
+            reserved: [0; 3],
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -96,6 +149,20 @@ struct Session {
     next: u64,
     events: VecDeque<Event>,
     lost: u64,
+    /// Since the start: events lost, and events written.
+    counts: (u32, u32),
+}
+
+impl Session {
+    fn keep(&mut self, event: Event) {
+        if self.events.len() == CAPACITY {
+            self.events.pop_front();
+            self.lost += 1;
+            self.counts.0 += 1;
+        }
+        self.counts.1 += 1;
+        self.events.push_back(event);
+    }
 }
 
 /// Taken at any IRQL. A leaf but for the heap.
@@ -121,10 +188,34 @@ fn line(event: &Event) -> String {
         event.microseconds / 1_000_000,
         event.microseconds % 1_000_000,
     );
+    let place = format!("[{seconds:3}.{rest:06} cpu{}]", event.processor);
+    let (descriptor, activity, related, metadata) = match &event.content {
+        Content::Described {
+            descriptor,
+            activity,
+            related,
+            metadata,
+        } => (descriptor, activity, related, metadata),
+        Content::Message(Message { number, ids }) => {
+            let who = ids.map(|(process, thread)| format!(" of {process:#x}.{thread:#x}"));
+            return format!(
+                "{place} {} message {number}{} {:02x?}",
+                event.provider,
+                who.unwrap_or_default(),
+                event.data
+            );
+        }
+    };
     let EventDescriptor {
         id, level, keyword, ..
-    } = event.descriptor;
-    let described = event.metadata.as_ref().map_or_else(
+    } = *descriptor;
+    let activity = if *activity == GUID::default() {
+        String::new()
+    } else {
+        format!(" activity {activity}")
+    };
+    let related = related.map_or_else(String::new, |id| format!(" related to {id}"));
+    let described = metadata.as_ref().map_or_else(
         || Ok(format!("event {id} {:02x?}", event.data)),
         |metadata| tracelogging::event_line(metadata, &event.data),
     );
@@ -135,8 +226,8 @@ fn line(event: &Event) -> String {
         )
     });
     format!(
-        "[{seconds:3}.{rest:06} cpu{}] {} level {level} keyword {keyword:#x}: {text}",
-        event.processor, event.provider
+        "{place} {} level {level} keyword {keyword:#x}{activity}{related}: {text}",
+        event.provider
     )
 }
 
@@ -151,12 +242,33 @@ pub fn registered() -> Vec<(u64, u64)> {
     })
 }
 
+/// How many events were lost, and written, since the start.
+#[must_use]
+pub fn counts() -> (u32, u32) {
+    with(|session| session.counts)
+}
+
+/// Writes a message of software tracing, of a class.
+pub fn write_message(class: GUID, message: Message, data: Vec<u8>) {
+    let event = Event {
+        microseconds: time::microseconds_since_reset(),
+        processor: pcr::number_or_zero(),
+        provider: class.to_string(),
+        content: Content::Message(message),
+        data,
+    };
+    with(|session| session.keep(event));
+}
+
+/// Writes an event: the activity that it belongs to, and that which it is related to.
+///
 /// # Safety
 ///
 /// The pieces can be read.
-unsafe fn write(
+pub(super) unsafe fn write(
     handle: u64,
     descriptor: *const EventDescriptor,
+    (activity, related): (Option<&GUID>, Option<&GUID>),
     count: u32,
     data: *const EventData,
 ) -> NTSTATUS {
@@ -185,8 +297,12 @@ unsafe fn write(
         microseconds: time::microseconds_since_reset(),
         processor: pcr::number_or_zero(),
         provider: String::new(),
-        descriptor,
-        metadata,
+        content: Content::Described {
+            descriptor,
+            activity: activity.copied().unwrap_or_else(activity::current),
+            related: related.copied(),
+            metadata,
+        },
         data,
     };
     with(|session| {
@@ -196,11 +312,7 @@ unsafe fn write(
         let provider = name
             .or_else(|| provider.name.clone())
             .unwrap_or_else(|| provider.id.to_string());
-        if session.events.len() == CAPACITY {
-            session.events.pop_front();
-            session.lost += 1;
-        }
-        session.events.push_back(Event { provider, ..event });
+        session.keep(Event { provider, ..event });
         STATUS_SUCCESS
     })
 }
@@ -260,45 +372,6 @@ nt_export! {
             bugcheck::bugcheck(0xc4, [0xdc, handle, 0, 0]);
         }
         STATUS_INVALID_HANDLE
-    }
-
-    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
-    /// Writes an event.
-    ///
-    /// Source: EtwWrite.
-    ///
-    /// # Safety
-    ///
-    /// The descriptor and the pieces that `data` describes can be read.
-    pub unsafe fn EtwWrite(
-        handle: u64,
-        descriptor: *const EventDescriptor,
-        _activity: *const GUID,
-        count: u32,
-        data: *const EventData,
-    ) -> NTSTATUS {
-        // SAFETY: the caller's promise.
-        unsafe { write(handle, descriptor, count, data) }
-    }
-
-    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
-    /// Writes an event that is related to another activity.
-    ///
-    /// Source: EtwWriteTransfer.
-    ///
-    /// # Safety
-    ///
-    /// As EtwWrite.
-    pub unsafe fn EtwWriteTransfer(
-        handle: u64,
-        descriptor: *const EventDescriptor,
-        _activity: *const GUID,
-        _related: *const GUID,
-        count: u32,
-        data: *const EventData,
-    ) -> NTSTATUS {
-        // SAFETY: the caller's promise.
-        unsafe { write(handle, descriptor, count, data) }
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;

@@ -2,12 +2,13 @@
 //! which ends the system if no handler takes it. (QEMU's gdb stub is none of this: it stops the
 //! machine.)
 //!
-//! Sources: DbgBreakPoint, DbgBreakPointWithStatus, KdRefreshDebuggerNotPresent, the headers'
+//! Sources: DbgBreakPoint, DbgBreakPointWithStatus, KdRefreshDebuggerNotPresent, KdDisableDebugger,
+//! KdEnableDebugger, KdChangeOption, the headers'
 //! KD_DEBUGGER_ENABLED and KD_DEBUGGER_NOT_PRESENT; "ASSERT" for what RtlAssert is called by.
 
 use core::ffi::c_char;
 
-use nthost_nt::status::STATUS_BREAKPOINT;
+use nthost_nt::status::{NTSTATUS, STATUS_BREAKPOINT, STATUS_DEBUGGER_INACTIVE};
 
 use super::{bugcheck::is_readable, exception::raise_from};
 use crate::raising_export;
@@ -94,6 +95,49 @@ raising_export! {
 }
 
 nt_export! {
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// Turns the debugger off: there is none, which is what `STATUS_DEBUGGER_INACTIVE` says.
+    ///
+    /// Source: KdDisableDebugger.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn KdDisableDebugger() -> NTSTATUS {
+        STATUS_DEBUGGER_INACTIVE
+    }
+
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// Turns the debugger on again, likewise.
+    ///
+    /// Source: KdEnableDebugger.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn KdEnableDebugger() -> NTSTATUS {
+        STATUS_DEBUGGER_INACTIVE
+    }
+
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// Changes how the debugger works, likewise.
+    ///
+    /// Source: KdChangeOption.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn KdChangeOption(
+        _option: i32,
+        _in_length: u32,
+        _in_buffer: *const u8,
+        _out_length: u32,
+        _out_buffer: *mut u8,
+        _needed: *mut u32,
+    ) -> NTSTATUS {
+        STATUS_DEBUGGER_INACTIVE
+    }
+
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;
     /// Looks again whether there is no debugger: TRUE.
     ///

@@ -1,6 +1,6 @@
 //! `DbgPrint` and its kin: the log is the debugger.
 //!
-//! Sources: DbgPrint, DbgPrintEx, vDbgPrintExWithPrefix, "Reading and Filtering Debugging
+//! Sources: DbgPrint, DbgPrintEx, vDbgPrintEx, vDbgPrintExWithPrefix, "Reading and Filtering Debugging
 //! Messages". Every message is shown, whatever its component and level.
 
 use super::printf::{Arguments, Width, format_string};
@@ -151,6 +151,24 @@ naked! {
 nt_export_data!(DbgPrintEx = DbgPrintEx);
 
 nt_export! {
+    irql: PASSIVE_LEVEL..=DIRQL_MAX;
+    /// Prints a formatted text to the debugger.
+    ///
+    /// Source: vDbgPrintEx.
+    ///
+    /// # Safety
+    ///
+    /// `format` is a C string, `arguments` is a list of what the format asks for.
+    pub unsafe fn vDbgPrintEx(
+        _component: u32,
+        _level: u32,
+        format: *const u8,
+        arguments: *const u64,
+    ) -> u32 {
+        // SAFETY: the caller's promise.
+        unsafe { print(format, arguments) }.cast_unsigned()
+    }
+
     irql: PASSIVE_LEVEL..=DIRQL_MAX;
     /// Prints a prefix and a formatted text to the debugger.
     ///

@@ -66,6 +66,7 @@ static const struct {
     {"hal", check_hal},
     {"se", check_se},
     {"apc", check_apc},
+    {"etw", check_etw},
 };
 
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)

@@ -148,6 +148,10 @@ pub struct Thread {
     pub attached: *mut core::ffi::c_void,
     /// The routine of the driver that made it and ends it; zero for nthost's own threads.
     pub driver_routine: u64,
+    /// A driver made it, and ends it.
+    pub of_driver: bool,
+    /// What it is busy with, for traces. Its own: nobody else reads or writes it.
+    pub activity: nthost_nt::guid::GUID,
     /// Nesting of calls on stack segments other than its own.
     pub expansions: u32,
     /// The larger stack that it runs on for a call, if it does.
@@ -212,6 +216,8 @@ impl Thread {
             process: null_mut(),
             attached: null_mut(),
             driver_routine: 0,
+            of_driver: false,
+            activity: nthost_nt::guid::GUID::default(),
             expansions: 0,
             segment: 0..0,
             kernel_apc_disable: 0,
