@@ -3,6 +3,7 @@
 use std::{
     collections::BTreeSet,
     ffi::{OsStr, OsString},
+    fmt::Write as _,
     path::{Path, PathBuf},
 };
 
@@ -232,6 +233,15 @@ fn devices(line: &mut Line, machine: &Machine) {
                 let bar = membar_mib.map_or_else(String::new, |size| format!(",membar={size}M"));
                 format!("pci-testdev,id=device{number},bus={bus}{bar}")
             }
+            Device::Qemu {
+                model, properties, ..
+            } => {
+                let mut text = format!("{model},id=device{number},bus={bus}");
+                for (name, value) in properties {
+                    let _ = write!(text, ",{name}={value}");
+                }
+                text
+            }
         });
     }
 }
@@ -263,16 +273,20 @@ impl Line {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::Property;
 
     fn line(machine: &str, extras: &Extras) -> String {
+        line_of(&Machine::load(machine).unwrap(), extras)
+    }
+
+    fn line_of(machine: &Machine, extras: &Extras) -> String {
         let files = Files {
             kernel: Path::new("nthost"),
             archive: Path::new("archive"),
             port: Path::new("a,b"),
             monitor: Path::new("monitor"),
         };
-        let machine = Machine::load(machine).unwrap();
-        arguments(&machine, Accelerator::Tcg, &files, extras)
+        arguments(machine, Accelerator::Tcg, &files, extras)
             .iter()
             .map(|argument| argument.to_string_lossy())
             .collect::<Vec<_>>()
@@ -316,6 +330,28 @@ mod tests {
             line.contains("-append bus-node=64:0 bus-node=80:1"),
             "{line}"
         );
+    }
+
+    #[test]
+    fn any_device_of_qemus_is_given_its_properties() {
+        let mut machine = Machine::load("up").unwrap();
+        let properties = [
+            ("romfile", Property::Text(String::new())),
+            ("mac", Property::Text("a,b".to_owned())),
+            ("multifunction", Property::Switch(true)),
+            ("addr", Property::Number(9)),
+        ];
+        machine.devices = vec![Device::Qemu {
+            model: "i82557b".to_owned(),
+            properties: properties
+                .map(|(name, value)| (name.to_owned(), value))
+                .into(),
+            node: None,
+        }];
+        let line = line_of(&machine, &Extras::default());
+        let expected =
+            "-device i82557b,id=device0,bus=pcie.0,addr=9,mac=a,,b,multifunction=on,romfile=";
+        assert!(line.contains(expected), "{line}");
     }
 
     #[test]

@@ -3,7 +3,8 @@
 //! The files are in `qemu/machines/`; a machine is named by its file.
 
 use std::{
-    fs,
+    collections::BTreeMap,
+    fmt, fs,
     path::{Path, PathBuf},
 };
 
@@ -91,7 +92,7 @@ pub struct Node {
 }
 
 /// A PCI device.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Deserialize)]
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
 #[serde(deny_unknown_fields, tag = "kind", rename_all = "kebab-case")]
 pub enum Device {
     /// QEMU's `edu`.
@@ -108,14 +109,49 @@ pub enum Device {
         /// See [`Self::Edu::node`].
         node: Option<u32>,
     },
+    /// Any other PCI device that QEMU has, for a driver of one's own.
+    Qemu {
+        /// Its name, as `qemu-system-x86_64 -device help` lists it.
+        model: String,
+        /// Its properties, as `-device MODEL,help` lists them; where it is, is not theirs to say.
+        #[serde(default)]
+        properties: BTreeMap<String, Property>,
+        /// See [`Self::Edu::node`].
+        node: Option<u32>,
+    },
+}
+
+/// The value of a device's property.
+#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
+#[serde(untagged)]
+pub enum Property {
+    /// `on` or `off`.
+    Switch(bool),
+    /// A number.
+    Number(i64),
+    /// Anything else; empty, where QEMU takes that for nothing.
+    Text(String),
+}
+
+impl fmt::Display for Property {
+    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Switch(on) => formatter.write_str(if *on { "on" } else { "off" }),
+            Self::Number(number) => write!(formatter, "{number}"),
+            // QEMU takes a doubled comma for a comma in a value.
+            Self::Text(text) => formatter.write_str(&text.replace(',', ",,")),
+        }
+    }
 }
 
 impl Device {
     /// The node whose expander bridge it is behind.
     #[must_use]
-    pub const fn node(self) -> Option<u32> {
+    pub const fn node(&self) -> Option<u32> {
         match self {
-            Self::Edu { node, .. } | Self::PciTestdev { node, .. } => node,
+            Self::Edu { node, .. } | Self::PciTestdev { node, .. } | Self::Qemu { node, .. } => {
+                *node
+            }
         }
     }
 }
@@ -317,6 +353,12 @@ impl Machine {
                     "membar_mib = {size}: a BAR's size is a power of two"
                 ));
             }
+            if let Device::Qemu {
+                model, properties, ..
+            } = device
+            {
+                check_model(model, properties)?;
+            }
         }
         Ok(())
     }
@@ -357,6 +399,23 @@ impl Machine {
             _ => Ok(()),
         }
     }
+}
+
+/// What would mean something else to QEMU is no name of a device or a property.
+fn check_model(model: &str, properties: &BTreeMap<String, Property>) -> Result<(), String> {
+    let is_name = |text: &str| {
+        let allowed = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
+        !text.is_empty() && text.chars().all(allowed)
+    };
+    if !is_name(model) {
+        return Err(format!("“{model}” is no name of a device"));
+    }
+    for name in properties.keys() {
+        if !is_name(name) || matches!(name.as_str(), "driver" | "id" | "bus") {
+            return Err(format!("{model} cannot be given a property “{name}”"));
+        }
+    }
+    Ok(())
 }
 
 /// The names of the project's own machines, in order.
@@ -473,5 +532,8 @@ mod tests {
         assert!(fault_of("{ kind = \"edu\", node = 1 }").contains("node 1"));
         assert!(fault_of("{ kind = \"pci-testdev\", membar_mib = 3 }").contains("power of two"));
         assert!(fault_of("{ kind = \"edu\", membar_mib = 4 }").contains("membar_mib"));
+        assert!(fault_of("{ kind = \"qemu\", model = \"e1000,id=x\" }").contains("no name"));
+        let reserved = "{ kind = \"qemu\", model = \"e1000\", properties = { bus = \"pci.1\" } }";
+        assert!(fault_of(reserved).contains("“bus”"));
     }
 }
