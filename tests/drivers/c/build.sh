@@ -1,6 +1,7 @@
 #!/usr/bin/env bash
 # Builds the C test drivers with mingw-w64's compiler and DDK headers: build.sh OUTPUT-DIRECTORY
 # A driver is one file here, or all files of a directory; each becomes a native-subsystem image of the same name. One that
+# says "Link: OPTION" in a comment is linked with it; one that
 # says "Imports from: NAME" in a comment is linked against the export driver of that name, and one that says
 # "Compiler: clang" is made by clang and rust-lld for Microsoft's ABI, with a PDB, structured exceptions, stack cookies and
 # guarded calls, as the WDK's own compiler would make it.
@@ -32,6 +33,7 @@ build() {
         build_with_clang "$1" "${sources[@]}"
         return
     fi
+    read -ra options < <(sed -n 's/.*Link: \(.*\)/\1/p' "${sources[@]}" | tr '\n' ' ') || true
     # Multi-character constants are how the DDK writes pool tags; reads relative to GS, as in
     # KeGetCurrentThread, look like reads of no array.
     # Without sibling calls, whoever called is on the stack that a bugcheck shows.
@@ -39,6 +41,7 @@ build() {
         -fno-optimize-sibling-calls -mno-stack-arg-probe -I"$ddk" -shared -nostdlib \
         -Wl,--subsystem,native:10.0 -Wl,--entry,DriverEntry -Wl,--image-base,0x140000000 \
         -Wl,--dynamicbase -Wl,--nxcompat -Wl,--no-insert-timestamp \
+        "${options[@]/#/-Wl,}" \
         -Wl,--out-implib,"$out/$1.lib" \
         -o "$image" "${sources[@]}" "${exports[@]}" -lntoskrnl -lhal
 }

@@ -85,7 +85,11 @@ static VOID commit(const MISDEED *misdeed, PDRIVER_OBJECT driver)
     DbgPrint("wrong: %ws was let through\n", misdeed->name);
 }
 
-#ifndef WRONG_DEVICE
+#ifdef OWN_ENTRY
+
+/* The file has its own. */
+
+#elif !defined(WRONG_DEVICE)
 
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
 {

@@ -34,6 +34,7 @@ use crate::{
         object::{self, Kind},
     },
     pe::module::{self, Module},
+    ps::notify,
 };
 
 /// Where the services' keys are.
@@ -254,6 +255,7 @@ fn try_load(image: &DriverImage, bytes: &[u8]) -> Driver {
         module.size,
         module.imports.len()
     );
+    notify::image_loaded(module);
     let loaded = |object, status| Driver {
         image: image.clone(),
         object,

@@ -23,6 +23,8 @@ const MAXIMUM_SIZE: u32 = 64 << 20;
 /// No driver imports so much, nor does the kernel have so much to import: a table in which descriptors share their lists could go on for
 /// as long as the square of its size.
 const MAXIMUM_IMPORTS: usize = 1 << 12;
+/// `IMAGE_DLLCHARACTERISTICS_FORCE_INTEGRITY`.
+const FORCE_INTEGRITY: u16 = 0x80;
 /// Where the checksum is in the optional header.
 const CHECKSUM_OFFSET: usize = 64;
 
@@ -72,6 +74,8 @@ pub struct Image<'a> {
     pub entry: u32,
     /// Its table of functions, for unwinding: where, and how many bytes.
     pub exceptions: (u32, u32),
+    /// It wants its integrity checked (`IMAGE_DLLCHARACTERISTICS_FORCE_INTEGRITY`).
+    pub force_integrity: bool,
     /// Where the address of its security cookie is, if it has one.
     pub security_cookie: Option<u32>,
 }
@@ -147,6 +151,7 @@ impl<'a> Image<'a> {
             preferred_base,
             entry,
             exceptions,
+            force_integrity: optional.dll_characteristics() & FORCE_INTEGRITY != 0,
             security_cookie: None,
             bytes,
             file,

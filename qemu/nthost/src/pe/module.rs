@@ -46,6 +46,8 @@ pub struct Module {
     discardable: Vec<(u64, u64)>,
     /// Its sections.
     pub sections: Vec<Section>,
+    /// It wants its integrity checked.
+    pub force_integrity: bool,
 }
 
 /// A section of an image in memory.
@@ -206,6 +208,7 @@ pub fn load(name: &str, bytes: &[u8]) -> Result<&'static Module, Fault> {
         exceptions: image.exceptions,
         discardable,
         sections,
+        force_integrity: image.force_integrity,
     });
     let module = register(Box::into_raw(module))?;
     for section in module.sections.iter().filter(|section| section.pageable) {

@@ -5,8 +5,10 @@ pub mod attach;
 mod buffer;
 pub mod identity;
 mod irp;
+pub mod notify;
 pub mod process;
 pub mod query;
+mod registered;
 mod syscall;
 pub mod system_thread;
 

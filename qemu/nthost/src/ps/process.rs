@@ -11,7 +11,7 @@ use alloc::{
 };
 use core::{
     ffi::c_void,
-    sync::atomic::{AtomicBool, AtomicU64, Ordering},
+    sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering},
 };
 
 use nthost_nt::{
@@ -26,7 +26,7 @@ use super::{
     attach,
     identity::{self, Identity},
     irp::Request,
-    syscall,
+    notify, syscall,
 };
 use crate::{
     io::{cancel, event::Event},
@@ -78,6 +78,8 @@ pub struct Process {
     outstanding: SpinLock<BTreeMap<RequestId, Outstanding>>,
     /// No request begins any more. Written with the lock of the requests held.
     exiting: AtomicBool,
+    /// The status with which a driver has refused the process; zero if none has.
+    refused: AtomicI32,
     /// Protects the threads. Taken before a thread's jobs.
     clients: SpinLock<BTreeMap<ThreadId, Arc<Client>>>,
 }
@@ -171,6 +173,7 @@ static PROCESSES: SpinLock<BTreeMap<ProcessId, Arc<Process>>> = SpinLock::new(BT
 /// Has a process make a system call. The process comes into being with its first.
 pub fn dispatch(id: ProcessId, request: ProcessRequest) {
     let known = PROCESSES.lock().get(&id).cloned();
+    let is_new = known.is_none();
     let process = known.or_else(|| {
         let process = Arc::new(Process {
             identity: Identity::new(client_id::allocate()),
@@ -180,6 +183,7 @@ pub fn dispatch(id: ProcessId, request: ProcessRequest) {
             acts_for: SpinLock::new(Token::default().into()),
             outstanding: SpinLock::new(BTreeMap::new()),
             exiting: AtomicBool::new(false),
+            refused: AtomicI32::new(STATUS_SUCCESS),
             clients: SpinLock::new(BTreeMap::new()),
         });
         let object = Arc::into_raw(process.clone()).cast_mut().cast();
@@ -189,12 +193,28 @@ pub fn dispatch(id: ProcessId, request: ProcessRequest) {
         Some(process)
     });
     let client = process.and_then(|process| process.client(syscall::thread_of(&request)));
-    let Some(client) = client else {
+    let Some((client, fresh)) = client else {
         let status = nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES;
         let completion = super::irp::refused(syscall::id_of(&request), status);
         tell(id, completion);
         return;
     };
+    let mut request = request;
+    if is_new {
+        let object = Arc::as_ptr(&client.process).cast_mut().cast();
+        if let Err(status) = notify::process_created(object) {
+            // Relaxed: the job that is queued below reads it.
+            client.process.refused.store(status, Ordering::Relaxed);
+            PROCESSES.lock().remove(&id);
+            let id = syscall::id_of(&request);
+            request = ProcessRequest::Exit { id };
+        }
+    }
+    if fresh {
+        let thread = client.thread.lock().0;
+        // SAFETY: the client has a reference to its thread.
+        unsafe { notify::thread_created(thread) };
+    }
     client.call(request);
 }
 
@@ -215,12 +235,12 @@ fn delete(process: *mut c_void) {
 }
 
 impl Process {
-    /// The thread with this id, which comes into being with its first call; `None` if there is
-    /// no memory for it.
-    fn client(self: &Arc<Self>, id: Option<ThreadId>) -> Option<Arc<Client>> {
+    /// The thread with this id, which comes into being with its first call, and whether it just
+    /// has; `None` if there is no memory for it.
+    fn client(self: &Arc<Self>, id: Option<ThreadId>) -> Option<(Arc<Client>, bool)> {
         let id = id.unwrap_or(MAIN);
         if let Some(client) = self.clients.lock().get(&id) {
-            return Some(client.clone());
+            return Some((client.clone(), false));
         }
         let client = Arc::new(Client {
             process: self.clone(),
@@ -249,7 +269,7 @@ impl Process {
         };
         *client.thread.lock() = ThreadPointer(thread);
         self.clients.lock().insert(id, client.clone());
-        Some(client)
+        Some((client, true))
     }
 
     /// Tells the host how a call ended.
@@ -358,16 +378,19 @@ impl Process {
         }
         self.cancel(|_, _, _| true);
         self.wait_for_requests(client, None);
-        self.handles.close_all();
-        // What drivers had it see and have not taken out of its sight themselves.
-        user_view::end(&self.space);
-        self.identity.exit(STATUS_SUCCESS);
         let others: Vec<_> = self.clients.lock().values().cloned().collect();
         for other in others {
             if other.id != client.id {
                 other.stop();
             }
         }
+        self.identity
+            .exit(self.refusal().err().unwrap_or(STATUS_SUCCESS));
+        notify::thread_deleted();
+        notify::process_deleted(Arc::as_ptr(self).cast_mut().cast());
+        self.handles.close_all();
+        // What drivers had it see and have not taken out of its sight themselves.
+        user_view::end(&self.space);
         // What is left is the thread itself: nobody waits for it, so the reaper does.
         let own = client.thread.lock().0;
         reap(own, self.clone());
@@ -377,6 +400,21 @@ impl Process {
     pub fn exit_thread(&self, client: &Client, thread: ThreadId) {
         self.cancel(|_, _, of| of == thread);
         self.wait_for_requests(client, Some(thread));
+        if thread != client.id {
+            let ended = self.clients.lock().remove(&thread);
+            if let Some(ended) = ended {
+                ended.stop();
+            }
+        }
+    }
+
+    /// Whether a driver has refused the process, and how.
+    fn refusal(&self) -> Result<(), NTSTATUS> {
+        // Relaxed: it is written before the job that reads it is queued.
+        match self.refused.load(Ordering::Relaxed) {
+            STATUS_SUCCESS => Ok(()),
+            status => Err(status),
+        }
     }
 }
 
@@ -431,16 +469,24 @@ impl Client {
     }
 
     fn run(self: &Arc<Self>) {
+        // Whoever made the thread tells of it before it gives it something to do.
+        while self.jobs.lock().queue.is_empty() {
+            self.arrived.wait();
+        }
+        notify::thread_begins();
         loop {
             let job = self.jobs.lock().take();
             match job {
                 None => self.arrived.wait(),
                 Some(Job::Finish(request)) => self.finish(request),
-                Some(Job::End) => break,
+                Some(Job::End) => {
+                    notify::thread_deleted();
+                    break;
+                }
                 Some(Job::Call(_, ProcessRequest::Exit { id })) => {
                     self.process.exit(self);
-                    self.process
-                        .complete(super::irp::refused(id, STATUS_SUCCESS));
+                    let status = self.process.identity.exit_status();
+                    self.process.complete(super::irp::refused(id, status));
                     break;
                 }
                 Some(Job::Call(number, request)) => {

@@ -3,6 +3,7 @@
 //! Sources: PsCreateSystemThread, PsTerminateSystemThread, the KSTART_ROUTINE page, and bug check
 //! 0x20 (KERNEL_APC_PENDING_DURING_EXIT) for a thread that ends in a region that it has entered.
 
+use alloc::sync::Arc;
 use core::ffi::c_void;
 
 use nthost_nt::{
@@ -16,9 +17,11 @@ use nthost_nt::{
 use super::{
     attach,
     identity::{self, Identity},
+    notify,
     process::Process,
 };
 use crate::{
+    io::event::Event,
     ke::{
         bugcheck::{self, code},
         irql,
@@ -64,6 +67,8 @@ fn terminate(status: NTSTATUS) -> ! {
         bugcheck::bugcheck(code::KERNEL_APC_PENDING_DURING_EXIT, parameters)
     }
     attach::check_own();
+    // The thread's own region is not the routine's.
+    notify::thread_deleted();
     thread.kernel_apc_disable = 0;
     thread::exit(status)
 }
@@ -111,17 +116,26 @@ fn create(process: *mut c_void, start: Start) -> Result<*mut Thread, NTSTATUS> {
         // SAFETY: it is no system process, and so a client's.
         attributes.address_space = unsafe { &raw const (*process.cast::<Process>()).space };
     }
+    // The thread is told of before it runs.
+    let told = Arc::new(Event::notification());
+    let may_run = told.clone();
     let run = move || {
+        may_run.wait();
+        notify::thread_begins();
         start.run();
         // A routine that returns ends its thread as PsTerminateSystemThread does.
         terminate(STATUS_SUCCESS)
     };
-    thread::spawn_with("driver", &attributes, run).ok_or_else(|| {
+    let thread = thread::spawn_with("driver", &attributes, run).ok_or_else(|| {
         if !attributes.process.is_null() {
             object::dereference(process);
         }
         STATUS_INSUFFICIENT_RESOURCES
-    })
+    })?;
+    // SAFETY: there is a reference to the thread, to be given to the caller.
+    unsafe { notify::thread_created(thread) };
+    told.set();
+    Ok(thread)
 }
 
 nt_export! {

@@ -31,6 +31,7 @@ use crate::{
     ob::{self, client_id, handle, object},
     pe::module::Module,
     po::setting,
+    ps,
 };
 
 fn line(what: &str, address: u64, caller: u64) {
@@ -83,6 +84,10 @@ fn check_objects(image: &Range<u64>) {
     }
     for (what, address) in [
         ("NMI callback", nmi::calling_into(image)),
+        (
+            "notification of processes, threads or images",
+            ps::notify::calling_into(image),
+        ),
         ("plug and play notification", notify::calling_into(image)),
         (
             "bug check callback",
