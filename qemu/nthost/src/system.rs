@@ -89,6 +89,7 @@ fn load(archive: &Archive<'_>, switches: Switches<'_>) {
         }
         let _: Arc<driver::Driver> = driver::load(image, bytes);
     }
+    pnp::manager::enumerate_root();
     if !archive.manifest.hold_devices {
         pnp::manager::start_all();
     }

@@ -80,6 +80,7 @@ impl Driver {
     /// nobody else imports from.
     pub(super) fn finish_unload(&self, module: &'static Module) {
         crate::verifier::unload::check(module);
+        crate::pnp::detect::forget(&self.image.service);
         let libraries = export_driver::libraries(module);
         *self.module.lock() = None;
         // SAFETY: the driver has returned from its unload routine and has left nothing behind.
@@ -117,6 +118,18 @@ pub fn service_of(object: *mut DRIVER_OBJECT) -> String {
     let drivers = DRIVERS.lock();
     let found = drivers.iter().find(|driver| driver.object == object);
     found.map_or_else(String::new, |driver| driver.image.service.clone())
+}
+
+/// The service of a driver object, by its name: also while its `DriverEntry` runs.
+#[must_use]
+pub fn service_name(object: *mut DRIVER_OBJECT) -> String {
+    // SAFETY: a driver object exists as long as its driver, and its name as long as the system.
+    let name = unsafe { &(*object).DriverName };
+    let length = usize::from(name.Length) / 2;
+    // SAFETY: as above.
+    let units = unsafe { core::slice::from_raw_parts(name.Buffer, length) };
+    let name = String::from_utf16_lossy(units);
+    name.rsplit('\\').next().unwrap_or_default().into()
 }
 
 /// What a driver does with requests that it has no routine for.

@@ -11,7 +11,11 @@ use nthost_nt::{
 };
 use nthost_protocol::{host::DeviceState, manifest::Role};
 
-use super::{assign, invalidate, keys, node::Node, pci, relations, remove, send};
+use super::{
+    assign, invalidate, keys,
+    node::{Node, Origin},
+    pci, relations, remove, root, send,
+};
 use crate::{
     io::{
         driver::{self, Driver},
@@ -76,6 +80,9 @@ pub fn add(node: &'static Node) -> Result<(), NTSTATUS> {
             pci::driver::create_pdo(node)?;
             node.update(|state| state.present = true);
         }
+    }
+    if node.pdo().is_null() && matches!(node.origin, Origin::Root) {
+        root::create_pdo(node)?;
     }
     if node.pdo().is_null() {
         return Err(STATUS_NO_SUCH_DEVICE);

@@ -1,6 +1,7 @@
 //! The plug-and-play manager: one transition at a time.
 
 use alloc::vec::Vec;
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use nthost_nt::{
     io::{device::DEVICE_OBJECT, pnp::PNP_DEVICE_DONT_DISPLAY_IN_UI},
@@ -12,7 +13,7 @@ use nthost_nt::{
 use nthost_protocol::host::{Device, DeviceState, PnpOperation};
 
 use super::{
-    add, eject,
+    add, detect, eject,
     node::{self, Node},
     numa,
     pci::{
@@ -20,7 +21,7 @@ use super::{
         config::{COMMAND, COMMAND_NO_INTX, Config},
         function,
     },
-    rebalance, remove,
+    rebalance, remove, root,
 };
 use crate::{
     ex::worker::{self, Queue},
@@ -58,6 +59,7 @@ pub fn initialize() {
     free.set();
     FREE.set(free);
     pci::driver::initialize();
+    root::initialize();
     for function in function::enumerate() {
         if console::is_console(function.header.vendor, function.header.device) {
             continue;
@@ -74,14 +76,30 @@ pub fn initialize() {
     }
 }
 
+/// The devices that were there at the system's start have been started.
+static STARTED: AtomicBool = AtomicBool::new(false);
+
+/// Adds and starts a device of the root bus: with all the others, or later if they have been.
+pub fn start_later(node: &'static Node) {
+    // Whoever sees it set comes after the loop over all nodes began, with a node in its list or
+    // not: it is started once either way.
+    if STARTED.load(Ordering::Acquire) {
+        later(move || detect::start(node));
+    }
+}
+
+/// Finds the devices of the root bus that the manifest has drivers for.
+pub fn enumerate_root() {
+    let _transition = Transition::begin();
+    root::enumerate();
+}
+
 /// Adds and starts all devices that have a driver.
 pub fn start_all() {
+    STARTED.store(true, Ordering::Release);
     for node in node::all() {
         let _transition = Transition::begin();
-        if add::add(node).is_ok() {
-            // The node says how it ended.
-            let _ = add::start(node);
-        }
+        detect::start(node);
     }
 }
 

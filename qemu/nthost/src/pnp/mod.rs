@@ -1,6 +1,7 @@
 //! Plug and play.
 
 pub mod affinity;
+pub mod claim;
 pub mod id_text;
 pub mod line;
 pub mod numa;
@@ -11,6 +12,8 @@ pub mod resource;
 pub mod add;
 #[cfg(target_os = "none")]
 pub mod assign;
+#[cfg(target_os = "none")]
+pub mod detect;
 #[cfg(target_os = "none")]
 mod eject;
 #[cfg(target_os = "none")]
@@ -33,6 +36,8 @@ pub mod relations;
 mod remove;
 #[cfg(target_os = "none")]
 pub mod report;
+#[cfg(target_os = "none")]
+mod root;
 #[cfg(target_os = "none")]
 mod send;
 

@@ -10,7 +10,7 @@ use nthost_nt::{
     guid::GUID,
     io::{
         device::{DEVICE_OBJECT, DOE_DELETE_PENDING},
-        interface::GUID_BUS_TYPE_PCI,
+        interface::{GUID_BUS_TYPE_INTERNAL, GUID_BUS_TYPE_PCI},
         pnp::CAPABILITY_RAW_DEVICE_OK,
         resource::PCI_BUS,
     },
@@ -51,6 +51,8 @@ pub enum Origin {
     Pci(Function),
     /// A driver of a bus.
     Reported(Report),
+    /// Nobody: it is a device of the root bus, because its driver says so.
+    Root,
 }
 
 /// What changes of a device.
@@ -72,6 +74,8 @@ pub struct State {
     pub present: bool,
     /// Another device object was reported for it while this one was in use.
     pub succeeded: bool,
+    /// The device object is its driver's own, of a device that it has detected.
+    pub foreign: bool,
     /// The devices that were asked with it whether it may be removed, in the order in which they
     /// go, itself among them.
     pub removed_with: Vec<&'static Node>,
@@ -99,6 +103,7 @@ impl State {
             resources: None,
             present: true,
             succeeded: false,
+            foreign: false,
             removed_with: Vec::new(),
             powered_by: Vec::new(),
             system_state: nthost_nt::po::PowerSystemWorking,
@@ -181,6 +186,24 @@ impl Node {
         })
     }
 
+    /// Makes the node of a device of the root bus, without a device object yet.
+    #[must_use]
+    pub fn add_root(
+        instance: String,
+        hardware_ids: Vec<String>,
+        compatible_ids: Vec<String>,
+    ) -> &'static Self {
+        Self::insert(Self {
+            instance,
+            hardware_ids,
+            compatible_ids,
+            origin: Origin::Root,
+            parent: None,
+            numa_node: None,
+            state: State::new(core::ptr::null_mut()),
+        })
+    }
+
     fn insert(node: Self) -> &'static Self {
         let node: &'static Self = Box::leak(Box::new(node));
         let mut nodes = NODES.lock();
@@ -194,7 +217,7 @@ impl Node {
     pub const fn pci(&self) -> Option<&Function> {
         match &self.origin {
             Origin::Pci(function) => Some(function),
-            Origin::Reported(_) => None,
+            Origin::Reported(_) | Origin::Root => None,
         }
     }
 
@@ -212,7 +235,7 @@ impl Node {
     #[must_use]
     pub const fn report(&self) -> Option<&Report> {
         match &self.origin {
-            Origin::Pci(_) => None,
+            Origin::Pci(_) | Origin::Root => None,
             Origin::Reported(report) => Some(report),
         }
     }
@@ -230,6 +253,8 @@ impl Node {
                 );
                 report.bus.unwrap_or(unknown)
             }
+            // `Internal`, the one of its kind.
+            Origin::Root => (GUID_BUS_TYPE_INTERNAL, 0, 0),
         }
     }
 
@@ -242,6 +267,7 @@ impl Node {
                 u32::from(address.device) << 16 | u32::from(address.function)
             }
             Origin::Reported(report) => report.address,
+            Origin::Root => u32::MAX,
         }
     }
 

@@ -285,8 +285,12 @@ pub fn delete(node: &'static Node) {
         return;
     }
     let Some(bus) = node.parent else {
-        // SAFETY: the PCI bus's own device object; its device is gone.
-        unsafe { device::IoDeleteDevice(pdo) };
+        if node.update(|state| core::mem::take(&mut state.foreign)) {
+            object::dereference(pdo.cast());
+        } else {
+            // SAFETY: a device object of nthost's own; its device is gone.
+            unsafe { device::IoDeleteDevice(pdo) };
+        }
         return;
     };
     // It is its bus driver's to delete.

@@ -53,6 +53,13 @@ pub const GUID_BUS_INTERFACE_STANDARD: GUID = GUID {
     Data3: 0x11d0,
     Data4: [0xbe, 0xaf, 0x08, 0x00, 0x2b, 0xe2, 0x09, 0x2f],
 };
+/// `GUID_BUS_TYPE_INTERNAL`.
+pub const GUID_BUS_TYPE_INTERNAL: GUID = GUID {
+    Data1: 0x1530_ea73,
+    Data2: 0x086b,
+    Data3: 0x11d1,
+    Data4: [0xa0, 0x9f, 0x00, 0xc0, 0x4f, 0xc3, 0x40, 0xb1],
+};
 /// `GUID_BUS_TYPE_PCI`.
 pub const GUID_BUS_TYPE_PCI: GUID = GUID {
     Data1: 0xc8eb_dfb0,

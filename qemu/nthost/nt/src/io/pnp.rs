@@ -39,6 +39,8 @@ pub const CAPABILITY_EJECT_SUPPORTED: u32 = 1 << 3;
 pub const CAPABILITY_REMOVABLE: u32 = 1 << 4;
 /// `DEVICE_CAPABILITIES::Flags`: its instance id is unique in the whole system.
 pub const CAPABILITY_UNIQUE_ID: u32 = 1 << 6;
+/// `DEVICE_CAPABILITIES::Flags`: nobody is asked anything when it is installed.
+pub const CAPABILITY_SILENT_INSTALL: u32 = 1 << 7;
 /// `DEVICE_CAPABILITIES::Flags`: it can be used without a function driver.
 pub const CAPABILITY_RAW_DEVICE_OK: u32 = 1 << 8;
 /// `DEVICE_CAPABILITIES::Flags`: nobody needs to be told when it is pulled.

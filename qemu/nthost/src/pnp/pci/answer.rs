@@ -77,7 +77,11 @@ pub fn id(node: &Node, query: QueryId) -> Result<usize, NTSTATUS> {
         BusQueryHardwareIDs => list(&node.hardware_ids),
         BusQueryCompatibleIDs => list(&node.compatible_ids),
         BusQueryInstanceID => {
-            text_in_pool(core::iter::once(&*node.function().instance_id()), false)
+            {
+                // Behind the enumerator and the device's kind.
+                let instance = node.instance.rsplit('\\').take(1);
+                text_in_pool(instance, false)
+            }
         }
         _ => Err(STATUS_NOT_SUPPORTED),
     }
