@@ -127,7 +127,7 @@ pub struct Owner {
 }
 
 /// What has been claimed, by whom.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 pub struct Claims(Vec<(Owner, Range)>);
 
 impl Claims {

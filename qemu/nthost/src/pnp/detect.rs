@@ -132,7 +132,7 @@ fn detected(
     ];
     let hardware = format!(r"ROOT\{}", service.to_ascii_uppercase());
     let known = node::find(&format!(r"{hardware}\0000"));
-    if known.is_some_and(|node| node.has_stack()) {
+    if known.is_some_and(Node::has_stack) {
         return Err(STATUS_OBJECT_NAME_COLLISION);
     }
     let node = root::add(service, Vec::from([hardware]), compatible.into())?;
@@ -174,7 +174,9 @@ nt_export! {
         let list = (!list.is_null()).then(|| unsafe { bytes(list) });
         // SAFETY: the caller's promise.
         let given = unsafe { *device };
-        let owner = Owner { service: service.clone(), device: given.addr() };
+        // The device's own, apart from what the driver has claimed for itself.
+        let device_of_its_own = if given.is_null() { usize::MAX } else { given.addr() };
+        let owner = Owner { service: service.clone(), device: device_of_its_own };
         if let Some(list) = list.as_ref().filter(|_| assigned == 0)
             && let Err(status) = claim(&owner, list)
         {

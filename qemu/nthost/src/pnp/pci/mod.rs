@@ -2,7 +2,7 @@
 //! it, and the bus driver that makes a physical device object for each function.
 
 #[cfg(target_os = "none")]
-pub mod answer;
+pub(super) mod answer;
 pub mod config;
 #[cfg(target_os = "none")]
 pub mod driver;

@@ -1,0 +1,119 @@
+/*
+ * A driver from before Plug and Play: it claims resources, finds its device there, and reports
+ * it. From then on it gets the plug-and-play requests of the device.
+ *
+ * Sources: IoReportResourceForDetection, IoReportDetectedDevice.
+ */
+#include <ntddk.h>
+
+/* Ports that nothing on the machine has, and memory that the devices of its buses have. */
+#define FREE_PORT 0x2e0
+#define BUS_MEMORY 0xc0000000
+#define BUS_MEMORY_LENGTH 0x3ec00000
+
+static PDEVICE_OBJECT below;
+
+static NTSTATUS finish(PIRP irp, NTSTATUS status)
+{
+    irp->IoStatus.Status = status;
+    IoCompleteRequest(irp, IO_NO_INCREMENT);
+    return status;
+}
+
+static NTSTATUS NTAPI dispatch_pnp(PDEVICE_OBJECT object, PIRP irp)
+{
+    PDEVICE_OBJECT next = below;
+    NTSTATUS status;
+    switch (IoGetCurrentIrpStackLocation(irp)->MinorFunction) {
+    case IRP_MN_START_DEVICE:
+        /* It was started when it was reported. */
+        return finish(irp, STATUS_INVALID_DEVICE_STATE);
+    case IRP_MN_REMOVE_DEVICE:
+        irp->IoStatus.Status = STATUS_SUCCESS;
+        IoSkipCurrentIrpStackLocation(irp);
+        status = IoCallDriver(next, irp);
+        IoDetachDevice(next);
+        IoDeleteDevice(object);
+        below = NULL;
+        return status;
+    case IRP_MN_QUERY_REMOVE_DEVICE:
+    case IRP_MN_CANCEL_REMOVE_DEVICE:
+    case IRP_MN_SURPRISE_REMOVAL:
+    case IRP_MN_QUERY_STOP_DEVICE:
+    case IRP_MN_CANCEL_STOP_DEVICE:
+    case IRP_MN_STOP_DEVICE:
+        irp->IoStatus.Status = STATUS_SUCCESS;
+        break;
+    }
+    IoSkipCurrentIrpStackLocation(irp);
+    return IoCallDriver(next, irp);
+}
+
+static NTSTATUS NTAPI dispatch_power(PDEVICE_OBJECT object, PIRP irp)
+{
+    UNREFERENCED_PARAMETER(object);
+    PoStartNextPowerIrp(irp);
+    IoSkipCurrentIrpStackLocation(irp);
+    return PoCallDriver(below, irp);
+}
+
+/* One range. */
+static VOID list_of(PCM_RESOURCE_LIST list, UCHAR type, ULONG start, ULONG length)
+{
+    PCM_PARTIAL_RESOURCE_DESCRIPTOR only = list->List[0].PartialResourceList.PartialDescriptors;
+    RtlZeroMemory(list, sizeof(*list));
+    list->Count = 1;
+    list->List[0].InterfaceType = Isa;
+    list->List[0].PartialResourceList.Version = 1;
+    list->List[0].PartialResourceList.Revision = 1;
+    list->List[0].PartialResourceList.Count = 1;
+    only->Type = type;
+    only->ShareDisposition = CmResourceShareDeviceExclusive;
+    only->Flags = type == CmResourceTypePort ? CM_RESOURCE_PORT_IO : CM_RESOURCE_MEMORY_READ_WRITE;
+    only->u.Port.Start.QuadPart = start;
+    only->u.Port.Length = length;
+}
+
+static VOID NTAPI unload(PDRIVER_OBJECT driver)
+{
+    UNREFERENCED_PARAMETER(driver);
+}
+
+NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
+{
+    CM_RESOURCE_LIST list;
+    PDEVICE_OBJECT object, pdo = NULL;
+    BOOLEAN conflict = FALSE;
+    NTSTATUS status;
+    UNREFERENCED_PARAMETER(path);
+    list_of(&list, CmResourceTypeMemory, BUS_MEMORY, BUS_MEMORY_LENGTH);
+    status = IoReportResourceForDetection(driver, &list, sizeof(list), NULL, NULL, 0, &conflict);
+    if (status != STATUS_CONFLICTING_ADDRESSES || !conflict)
+        return STATUS_ASSERTION_FAILURE;
+    list_of(&list, CmResourceTypePort, FREE_PORT, 8);
+    status = IoReportResourceForDetection(driver, &list, sizeof(list), NULL, NULL, 0, &conflict);
+    if (!NT_SUCCESS(status) || conflict)
+        return STATUS_ASSERTION_FAILURE;
+    driver->DriverUnload = unload;
+    driver->MajorFunction[IRP_MJ_PNP] = dispatch_pnp;
+    driver->MajorFunction[IRP_MJ_POWER] = dispatch_power;
+    /* Its claim for its device as a whole conflicts with the one that it has for itself. */
+    status = IoReportDetectedDevice(driver, Isa, 0, (ULONG)-1, &list, NULL, FALSE, &pdo);
+    if (status != STATUS_CONFLICTING_ADDRESSES)
+        return STATUS_ASSERTION_FAILURE;
+    status = IoReportDetectedDevice(driver, Isa, 0, (ULONG)-1, &list, NULL, TRUE, &pdo);
+    if (!NT_SUCCESS(status))
+        return status;
+    status = IoCreateDevice(driver, 0, NULL, FILE_DEVICE_UNKNOWN, FILE_DEVICE_SECURE_OPEN, FALSE,
+                            &object);
+    if (!NT_SUCCESS(status))
+        return status;
+    below = IoAttachDeviceToDeviceStack(object, pdo);
+    if (!below) {
+        IoDeleteDevice(object);
+        return STATUS_NO_SUCH_DEVICE;
+    }
+    object->Flags |= below->Flags & DO_POWER_PAGABLE;
+    object->Flags &= ~DO_DEVICE_INITIALIZING;
+    return STATUS_SUCCESS;
+}

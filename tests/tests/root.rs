@@ -1,0 +1,126 @@
+//! Devices that no bus reports: the root bus has those that the manifest has drivers for, and
+//! those that drivers report by themselves.
+#![cfg(unix)]
+
+use eductl::{Interrupt, Request, Status, device::OpenDevice, io::IoSystem};
+use eduwdm_abi::InterfaceClass;
+use eduwdm_tests::{Booted, boot, options};
+use nthost_protocol::{
+    HostRequest, Manifest,
+    host::{Device, DeviceState, PnpOperation},
+    manifest::{DriverImage, Role},
+};
+
+/// The interface class of `drivers/c/software.c`.
+const CLASS: InterfaceClass = InterfaceClass {
+    data1: 0x8f1f_6f0a,
+    data2: 0x38a5,
+    data3: 0x4f36,
+    data4: [0x9d, 0x4c, 0x1f, 0x1b, 0x5a, 0x1c, 0x00, 0x40],
+};
+
+const SUCCESS: Status = Status::Nt(0);
+
+/// How often the software's driver was called for a device.
+const ADDED: u32 = 0x9040 << 16 | 0x800 << 2;
+
+fn boot_with(service: &str, hardware_ids: &[&str]) -> Booted {
+    let driver = DriverImage {
+        service: service.to_owned(),
+        image: format!("{service}.sys"),
+        role: Role::Function,
+        hardware_ids: hardware_ids.iter().map(|&id| id.to_owned()).collect(),
+        service_values: Vec::new(),
+        device_values: Vec::new(),
+        security: None,
+    };
+    let manifest = Manifest {
+        drivers: vec![driver],
+        ..Manifest::default()
+    };
+    boot("smp4", &options(manifest)).unwrap_or_else(|fault| panic!("{fault}"))
+}
+
+/// The one device of a service.
+#[track_caller]
+fn device(booted: &Booted, service: &str) -> Device {
+    let mut devices = booted.host.devices().unwrap();
+    devices.retain(|node| node.service == service);
+    let [device] = devices.as_slice() else {
+        panic!(
+            "one device of {service} is due: {devices:?}\n{}",
+            booted.log()
+        )
+    };
+    device.clone()
+}
+
+fn pnp(booted: &Booted, device: &Device, operation: PnpOperation) -> Status {
+    let device = device.instance.clone();
+    let request = HostRequest::Pnp { device, operation };
+    booted.host.host(request).unwrap()
+}
+
+/// How often `AddDevice` was called, as the device says.
+fn added(booted: &Booted) -> u32 {
+    let path = booted.host.interface_list(&CLASS).unwrap().remove(0);
+    let open = OpenDevice::open(&booted.host, &path, &Interrupt::default()).unwrap();
+    let request = Request::DeviceControl {
+        code: ADDED,
+        input: Vec::new(),
+        output_length: 4,
+    };
+    let answer = open.submit("control", request).unwrap().wait().unwrap();
+    assert_eq!(answer.status, SUCCESS);
+    u32::from_le_bytes(answer.output().try_into().unwrap())
+}
+
+#[test]
+fn a_device_of_software_alone_is_on_the_root_bus_and_lives_like_any_other() {
+    let booted = boot_with("software", &[r"ROOT\SOFTWARE"]);
+    let node = device(&booted, "software");
+    assert_eq!(node.instance, r"ROOT\SOFTWARE\0000");
+    assert_eq!(node.state, DeviceState::Started);
+    assert!(node.resources.is_empty(), "{node:?}");
+    // The driver has reported it, too, and it is one device all the same.
+    assert_eq!(added(&booted), 1);
+    for operation in [PnpOperation::QueryRemove, PnpOperation::Remove] {
+        assert_eq!(pnp(&booted, &node, operation), SUCCESS);
+    }
+    booted.assert_nothing_left();
+    assert_eq!(pnp(&booted, &node, PnpOperation::Add), SUCCESS);
+    assert_eq!(added(&booted), 2);
+    for operation in [
+        PnpOperation::QueryStop,
+        PnpOperation::Stop,
+        PnpOperation::Start,
+    ] {
+        assert_eq!(pnp(&booted, &node, operation), SUCCESS);
+    }
+    for state in [3, 0] {
+        let request = HostRequest::SystemPower { state };
+        booted.host.host_success(request).unwrap();
+    }
+    assert_eq!(added(&booted), 2);
+    booted.shut_down();
+}
+
+#[test]
+fn a_driver_reports_a_device_that_it_has_detected_and_gets_its_requests() {
+    let booted = boot_with("detected", &[]);
+    let node = device(&booted, "detected");
+    assert_eq!(node.instance, r"ROOT\DETECTED\0000");
+    assert_eq!(node.state, DeviceState::Started);
+    for operation in [PnpOperation::QueryRemove, PnpOperation::Remove] {
+        assert_eq!(pnp(&booted, &node, operation), SUCCESS);
+    }
+    assert_eq!(device(&booted, "detected").state, DeviceState::Removed);
+    booted.assert_nothing_left();
+    let service = "detected".to_owned();
+    let unloaded = booted
+        .host
+        .host(HostRequest::UnloadDriver { service })
+        .unwrap();
+    assert_eq!(unloaded, SUCCESS);
+    booted.shut_down();
+}
