@@ -6,6 +6,7 @@ use std::{
     time::Duration,
 };
 
+use eductl::nthost::{NtHost, thread};
 use nthost_protocol::Manifest;
 
 use crate::{
@@ -182,6 +183,17 @@ impl Session {
     #[must_use]
     pub fn socket(&self) -> &Path {
         self.broker.path()
+    }
+
+    /// What the machine's threads do, with functions, files and lines.
+    ///
+    /// # Errors
+    ///
+    /// If the machine does not answer.
+    pub fn threads(&self, host: &NtHost) -> Result<String, eductl::Error> {
+        let threads = host.threads()?;
+        let lines: Vec<_> = threads.iter().flat_map(thread::lines).collect();
+        Ok(self.symbols.annotate(&lines))
     }
 
     /// Waits until the devices are started.

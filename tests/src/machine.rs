@@ -190,6 +190,11 @@ impl Drop for Booted {
             if let Some(seed) = seed() {
                 eprintln!("scheduling noise from seed {seed:#x}: --seed {seed:#x}");
             }
+            // Who waits for what: most tests that fail without a word have waited in vain. A
+            // machine that has ended has its stack in its log.
+            if let Ok(threads) = self.session.threads(&self.host) {
+                eprintln!("{threads}");
+            }
             // How it ended, if it has; a machine that runs on is ended here, and tells its log.
             let told = self.session.finish(Duration::from_secs(1));
             eprintln!("{}", self.log());

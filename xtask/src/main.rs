@@ -19,6 +19,8 @@ mod routines;
 mod run;
 mod setup;
 mod test;
+#[cfg(unix)]
+mod threads;
 mod toolchain;
 #[cfg(unix)]
 mod vm;
@@ -52,6 +54,9 @@ enum Command {
     /// Boots a machine and keeps it running, for eductl from other terminals
     #[cfg(unix)]
     Run(run::Options),
+    /// Shows what the threads of a running machine do, with functions, files and lines
+    #[cfg(unix)]
+    Threads(threads::Options),
     /// Measures nthost, and writes the figures into its README
     #[cfg(unix)]
     Figures(figures::Options),
@@ -93,6 +98,8 @@ fn run_command(command: Command) -> anyhow::Result<()> {
         Command::Demo(options) => demo::run(&options),
         #[cfg(unix)]
         Command::Run(options) => run::run(&options),
+        #[cfg(unix)]
+        Command::Threads(options) => threads::run(&options),
         #[cfg(unix)]
         Command::Figures(options) => figures::run(&options),
         #[cfg(unix)]

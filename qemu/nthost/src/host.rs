@@ -13,7 +13,7 @@ use crate::{
     etw, export,
     hal::exit,
     io::{driver, interrupt, leak},
-    ke::{lock::SpinLock, pcr, spinlock, time},
+    ke::{lock::SpinLock, pcr, spinlock, thread::describe, time},
     mm::{PAGE_SIZE, phys, pool},
     pnp, po, system, transport,
     verifier::{
@@ -81,6 +81,7 @@ pub fn answer(request: HostRequest) -> HostAnswer {
             value,
         } => HostAnswer::Status(pnp::poke::write_register(&device, bar, offset, value)),
         HostRequest::Unplug { device } => HostAnswer::Status(pnp::manager::unplug(&device)),
+        HostRequest::ListThreads => HostAnswer::Threads(describe::all()),
         HostRequest::ClearFaults => {
             verifier::fault::clear();
             HostAnswer::Status(STATUS_SUCCESS)

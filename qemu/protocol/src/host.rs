@@ -5,7 +5,9 @@ use alloc::{string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{BreakpointRequest, Fault, NtStatus, breakpoint::Stop, fault::FaultState};
+use crate::{
+    BreakpointRequest, Fault, NtStatus, breakpoint::Stop, fault::FaultState, thread::Thread,
+};
 
 /// Something done to the machine. `device` is an instance path, as in [`Device::instance`].
 #[derive(Clone, Debug, PartialEq, Eq, Serialize, Deserialize)]
@@ -69,6 +71,8 @@ pub enum HostRequest {
         /// What is written, little-endian.
         value: u32,
     },
+    /// Answered by [`HostAnswer::Threads`].
+    ListThreads,
     /// Has a device gone without anybody being told; answered by [`HostAnswer::Status`].
     Unplug {
         /// Which device.
@@ -123,6 +127,8 @@ pub enum HostAnswer {
     Events(Vec<String>),
     /// The processors that are stopped at breakpoints.
     Stops(Vec<Stop>),
+    /// The threads, by their ids.
+    Threads(Vec<Thread>),
     /// The faults since they were last taken back, in the order in which they were added.
     Faults(Vec<FaultState>),
 }

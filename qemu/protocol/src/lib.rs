@@ -16,6 +16,7 @@ pub mod host;
 pub mod manifest;
 pub mod process;
 pub mod random;
+pub mod thread;
 
 use serde::{Deserialize, Serialize};
 

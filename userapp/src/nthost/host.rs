@@ -7,6 +7,7 @@ use nthost_protocol::{
     BreakpointRequest, FaultState, HostAnswer, HostRequest,
     breakpoint::Stop,
     host::{Device, Driver, Machine, PnpOperation, Verifier},
+    thread::Thread,
 };
 
 use super::NtHost;
@@ -51,6 +52,10 @@ impl NtHost {
     ask! {
         /// Takes the events written so far.
         drain_events: DrainEvents => Events(Vec<String>)
+    }
+    ask! {
+        /// What the machine's threads do.
+        threads: ListThreads => Threads(Vec<Thread>)
     }
     ask! {
         /// The faults since they were last taken back, and how often each struck.

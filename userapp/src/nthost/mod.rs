@@ -7,6 +7,7 @@ mod connection;
 mod file;
 mod host;
 mod locate;
+pub mod thread;
 
 use std::{path::Path, sync::Arc, time::Duration};
 

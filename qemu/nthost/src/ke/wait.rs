@@ -69,6 +69,14 @@ impl WaitBlock {
     }
 }
 
+impl WaitBlock {
+    /// What is waited for, if the block is in use.
+    #[must_use]
+    pub const fn object(&self) -> *mut DISPATCHER_HEADER {
+        self.object
+    }
+}
+
 impl Default for WaitBlock {
     fn default() -> Self {
         Self::new()

@@ -1,5 +1,6 @@
 //! Threads: what runs, with a stack of its own.
 
+pub mod describe;
 mod end;
 mod idle;
 mod stack;

@@ -39,6 +39,10 @@ enum Action {
     /// Shows what the verifier has counted, and what is allocated now.
     #[command(after_help = "Example: eductl host verifier")]
     Verifier,
+    /// Shows what each thread does, and its stack.
+    #[command(after_help = "Example: eductl host threads\n\n\
+        cargo xtask threads has functions, files and lines instead of addresses.")]
+    Threads,
     /// Takes the trace events written so far and shows them.
     #[command(after_help = "Example: eductl host events")]
     Events,
@@ -132,6 +136,7 @@ impl Arguments {
             Action::Drivers => show::drivers(context, &host.drivers()?),
             Action::Devices => show::devices(context, &host.devices()?),
             Action::Verifier => show::verifier(context, &host.verifier()?),
+            Action::Threads => show::threads(context, &host.threads()?),
             Action::Events => show::events(context, &host.drain_events()?),
             Action::Pnp { operation } => {
                 let device = device_node(context, &host)?.instance;

@@ -2,10 +2,11 @@
 
 use std::time::Duration;
 
-use eductl::{Error, Status};
+use eductl::{Error, Status, nthost::thread};
 use nthost_protocol::{
     FaultState,
     host::{Device, Driver, Machine, Verifier},
+    thread::Thread,
 };
 use serde_json::json;
 
@@ -153,6 +154,13 @@ pub fn verifier(context: &Context, verifier: &Verifier) -> Result<(), Error> {
             writeln!(out, "    {detail}")?;
         }
         Ok(())
+    })
+}
+
+pub fn threads(context: &Context, threads: &[Thread]) -> Result<(), Error> {
+    context.print(&json!({ "threads": threads }), |out| {
+        let mut lines = threads.iter().flat_map(thread::lines);
+        lines.try_for_each(|line| writeln!(out, "{line}"))
     })
 }
 
