@@ -49,7 +49,7 @@ fn manifest(driver: &str, misdeed: &str) -> Manifest {
         role: Role::Function,
         // One that needs a device is the only one here that gets any.
         hardware_ids: match driver {
-            "wrong_device" | "wrong_dma" => vec![EDU.to_owned()],
+            "wrong_device" | "wrong_dma" | "wrong_fx" => vec![EDU.to_owned()],
             _ => Vec::new(),
         },
         service_values: vec![misdeed],
@@ -584,6 +584,55 @@ fn what_a_device_does_beside_its_mappings_ends_in_a_bug_check_behind_an_iommu() 
             ("device_writes_what_it_is_to_read", Logged, 0xe6, write),
             ("device_reads_what_it_is_to_write", Logged, 0xe6, read),
             ("device_reads_freed_common_buffer", Logged, 0xe6, read),
+        ],
+    );
+}
+
+#[test]
+fn a_misdeed_with_the_power_management_framework_ends_in_its_bug_check() {
+    check_all(
+        "wrong_fx",
+        &[
+            ("register_twice", Done, 0xa0, &[(1, 0x600)]),
+            ("idle_without_activation", Done, 0xa0, &[(1, 0x608), (3, 1)]),
+            (
+                "complete_idle_condition_unasked",
+                Done,
+                0xa0,
+                &[(1, 0x613), (3, 1), (4, 2)],
+            ),
+            (
+                "complete_not_required_unasked",
+                Done,
+                0xa0,
+                &[(1, 0x613), (4, 0)],
+            ),
+            (
+                "report_powered_on_unasked",
+                Done,
+                0xa0,
+                &[(1, 0x613), (4, 1)],
+            ),
+            (
+                "block_at_dispatch",
+                Done,
+                0xa0,
+                &[(1, 0x614), (3, 1), (4, 0)],
+            ),
+            (
+                "block_asynchronously",
+                Done,
+                0xa0,
+                &[(1, 0x614), (3, 1), (4, 1)],
+            ),
+            (
+                "activate_no_component",
+                Done,
+                0xa0,
+                &[(1, 0x614), (3, 2), (4, 2)],
+            ),
+            ("use_after_unregistration", Done, 0xa0, &[(1, 0x607)]),
+            ("leave_registration", Unloaded, 0xce, &[]),
         ],
     );
 }

@@ -18,6 +18,7 @@ pub mod ke;
 pub mod mm;
 pub mod ob;
 pub mod po;
+pub mod po_fx;
 pub mod rtl;
 pub mod se;
 pub mod status;

@@ -177,6 +177,8 @@ pub mod code {
     pub const ATTEMPTED_SWITCH_FROM_DPC: u32 = 0xb8;
     /// A driver is unloaded, and something of it is still in use.
     pub const DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS: u32 = 0xce;
+    /// A driver breaks a rule of power management.
+    pub const INTERNAL_POWER_ERROR: u32 = 0xa0;
     /// Pool is used that was freed.
     pub const PAGE_FAULT_IN_FREED_SPECIAL_POOL: u32 = 0xcc;
     /// Memory beside an allocation is used.

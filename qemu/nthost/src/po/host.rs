@@ -135,6 +135,9 @@ fn send_system(node: &Node, minor: u8, target: i32, action: i32) -> NTSTATUS {
 fn set_all(target: i32, action: i32) -> NTSTATUS {
     let mut result = STATUS_SUCCESS;
     for node in in_order(target) {
+        if target == PowerSystemWorking {
+            super::fx::run::resume(node.pdo());
+        }
         let status = send_system(node, IRP_MN_SET_POWER, target, action);
         log!(
             "power",

@@ -1,5 +1,6 @@
 //! Power: requests that change the state of devices and of the system.
 
+pub mod fx;
 pub mod idle_counter;
 pub mod setting_value;
 

@@ -30,7 +30,7 @@ use crate::{
     mm::{pool, user_view},
     ob::{self, client_id, handle, object},
     pe::module::Module,
-    po::setting,
+    po::{fx, setting},
     ps,
 };
 
@@ -99,6 +99,14 @@ fn check_objects(image: &Range<u64>) {
             line(what, address, address);
             first.get_or_insert(address);
         }
+    }
+    if let Some((address, handle)) = fx::run::calling_into(image) {
+        line(
+            "registration with the power management framework",
+            handle,
+            address,
+        );
+        first.get_or_insert(address);
     }
     if let Some(address) = timer::calling_into(image) {
         line("timer that calls into the driver", address, image.start);

@@ -1,8 +1,7 @@
-//! What is documented of DMA adapters, checked by a driver in C with the device `edu`, with and
-//! without the verifier's DMA checking: without it, no page goes through a map register that
-//! need not.
-//!
-//! The driver is `drivers/c/dma.c`.
+//! What is documented of routines that take a device, checked by drivers in C with the device
+//! `edu`: DMA adapters (`drivers/c/dma.c`), with and without the verifier's DMA checking, for
+//! without it no page goes through a map register that need not; the power management framework
+//! (`drivers/c/fx.c`).
 #![cfg(unix)]
 
 use std::time::Duration;
@@ -17,10 +16,10 @@ use nthost_protocol::{
 /// How long a line of the log may take: no test measures time.
 const LIMIT: Duration = Duration::from_mins(1);
 
-fn check(machine: &str, verifier: Vec<VerifierOption>) {
+fn check(service: &str, machine: &str, verifier: Vec<VerifierOption>) {
     let driver = DriverImage {
-        service: "dma".to_owned(),
-        image: "dma.sys".to_owned(),
+        service: service.to_owned(),
+        image: format!("{service}.sys"),
         role: Role::Function,
         hardware_ids: vec![r"PCI\VEN_1234&DEV_11E8".to_owned()],
         service_values: Vec::new(),
@@ -35,19 +34,19 @@ fn check(machine: &str, verifier: Vec<VerifierOption>) {
     let booted = boot(machine, &options(manifest)).unwrap_or_else(|fault| panic!("{fault}"));
     let log = &booted.session.guest.log;
     let last = log.wait(LIMIT, |line| {
-        line.contains("dma: ") && line.contains(" hold, ")
+        line.contains(&format!("{service}: ")) && line.contains(" hold, ")
     });
     let last = last.unwrap_or_else(|| panic!("the driver did not end:\n{}", booted.log()));
     assert!(last.contains(" 0 failed"), "{}", booted.log());
     let nodes = booted.host.devices().unwrap();
-    for node in nodes.iter().filter(|node| node.service == "dma") {
+    for node in nodes.iter().filter(|node| node.service == service) {
         for operation in [PnpOperation::QueryRemove, PnpOperation::Remove] {
             let done = booted.host.pnp(&node.instance, operation);
             done.unwrap_or_else(|fault| panic!("{fault}\n{}", booted.log()));
         }
     }
     let unload = HostRequest::UnloadDriver {
-        service: "dma".to_owned(),
+        service: service.to_owned(),
     };
     let unloaded = booted.host.host_success(unload);
     unloaded.unwrap_or_else(|fault| panic!("{fault}\n{}", booted.log()));
@@ -59,20 +58,30 @@ fn check(machine: &str, verifier: Vec<VerifierOption>) {
 
 #[test]
 fn the_rules_of_adapters_hold_with_the_verifier() {
-    check("up", VerifierOption::STANDARD.to_vec());
+    check("dma", "up", VerifierOption::STANDARD.to_vec());
 }
 
 #[test]
 fn the_rules_of_adapters_hold_without_the_verifier() {
-    check("smp4", Vec::new());
+    check("dma", "smp4", Vec::new());
 }
 
 #[test]
 fn the_rules_of_adapters_hold_behind_an_iommu() {
-    check("iommu", VerifierOption::STANDARD.to_vec());
+    check("dma", "iommu", VerifierOption::STANDARD.to_vec());
 }
 
 #[test]
 fn the_rules_of_adapters_hold_behind_an_iommu_without_the_verifier() {
-    check("iommu", Vec::new());
+    check("dma", "iommu", Vec::new());
+}
+
+#[test]
+fn the_rules_of_the_power_management_framework_hold_on_one_processor() {
+    check("fx", "up", VerifierOption::STANDARD.to_vec());
+}
+
+#[test]
+fn the_rules_of_the_power_management_framework_hold_on_four_processors() {
+    check("fx", "smp4", VerifierOption::STANDARD.to_vec());
 }

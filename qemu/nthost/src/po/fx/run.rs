@@ -1,0 +1,274 @@
+//! The devices that are registered: whoever has changed something calls the driver's callbacks
+//! until nothing is due.
+
+use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
+use core::ops::Range;
+
+use nthost_nt::{io::device::DEVICE_OBJECT, po_fx::PO_FX_CALLBACKS, status::STATUS_DELETE_PENDING};
+
+use super::device::{Callback, Device, Next, Unasked};
+use crate::{
+    ex::worker::{self, Queue},
+    io::event::Event,
+    ke::{
+        bugcheck::{self, code},
+        dispatcher,
+        lock::SpinLock,
+        time,
+    },
+};
+
+/// What is wrong, by the codes of bug check 0xA0.
+pub mod wrong {
+    /// The device is registered already.
+    pub const REGISTERED_TWICE: u64 = 0x600;
+    /// The device is not registered any more.
+    pub const NOT_REGISTERED: u64 = 0x607;
+    /// A component was made idle that was not activated.
+    pub const NOT_ACTIVATED: u64 = 0x608;
+    /// Something was completed that was not asked for.
+    pub const NOT_ASKED: u64 = 0x613;
+    /// A parameter that must not be.
+    pub const PARAMETER: u64 = 0x614;
+}
+
+/// A registered device.
+pub struct Registered {
+    /// What its handle is.
+    handle: usize,
+    pdo: usize,
+    callbacks: PO_FX_CALLBACKS,
+    /// Protects what changes. A leaf; callbacks are called without it.
+    state: SpinLock<State>,
+}
+
+struct State {
+    device: Device,
+    /// Who waits for a change.
+    waiting: Vec<Arc<Event>>,
+    /// For when the timer is set.
+    due: Option<u64>,
+}
+
+// SAFETY: the context is the driver's, which has its callbacks called from any thread.
+unsafe impl Send for Registered {}
+// SAFETY: as above; what changes is protected by its lock.
+unsafe impl Sync for Registered {}
+
+/// The devices, by their handles. Taken before a device's own lock.
+static DEVICES: SpinLock<BTreeMap<usize, Arc<Registered>>> = SpinLock::new(BTreeMap::new());
+
+/// Bug check 0xA0.
+pub fn violation(code: u64, handle: usize, third: u64, fourth: u64) {
+    let parameters = [code, handle as u64, third, fourth];
+    bugcheck::bugcheck(code::INTERNAL_POWER_ERROR, parameters);
+}
+
+/// The device of a handle. Bug check 0xA0 if there is none.
+pub fn of(handle: usize) -> Option<Arc<Registered>> {
+    let found = DEVICES.lock().get(&handle).cloned();
+    if found.is_none() {
+        let status = STATUS_DELETE_PENDING as u32;
+        violation(wrong::NOT_REGISTERED, handle, status.into(), 0);
+    }
+    found
+}
+
+/// The first callback that is registered and lies in an image, with its handle.
+#[must_use]
+pub fn calling_into(image: &Range<u64>) -> Option<(u64, u64)> {
+    let devices = DEVICES.lock();
+    let mut found = devices.values().filter_map(|device| {
+        let callbacks = &device.callbacks;
+        let addresses = [
+            callbacks
+                .ComponentActiveConditionCallback
+                .map(|f| f as usize),
+            callbacks.ComponentIdleConditionCallback.map(|f| f as usize),
+            callbacks.ComponentIdleStateCallback.map(|f| f as usize),
+            callbacks.DevicePowerRequiredCallback.map(|f| f as usize),
+            callbacks.DevicePowerNotRequiredCallback.map(|f| f as usize),
+        ];
+        let mut addresses = addresses
+            .into_iter()
+            .flatten()
+            .map(|address| address as u64);
+        let address = addresses.find(|address| image.contains(address))?;
+        Some((address, device.handle as u64))
+    });
+    found.next()
+}
+
+/// The system wakes: the device's driver is about to be told.
+pub fn resume(pdo: *mut DEVICE_OBJECT) {
+    let devices = DEVICES.lock();
+    for device in devices.values().filter(|device| device.pdo == pdo.addr()) {
+        device.state.lock().device.resume();
+    }
+}
+
+/// Registers a device; its handle.
+pub fn register(pdo: *mut DEVICE_OBJECT, device: Device, callbacks: PO_FX_CALLBACKS) -> usize {
+    let registered = Arc::new_cyclic(|known: &alloc::sync::Weak<Registered>| Registered {
+        handle: known.as_ptr().addr(),
+        pdo: pdo.addr(),
+        callbacks,
+        state: SpinLock::new(State {
+            device,
+            waiting: Vec::new(),
+            due: None,
+        }),
+    });
+    let handle = registered.handle;
+    let mut devices = DEVICES.lock();
+    if devices.values().any(|device| device.pdo == pdo.addr()) {
+        drop(devices);
+        violation(wrong::REGISTERED_TWICE, pdo.addr(), 0, 0);
+        return handle;
+    }
+    devices.insert(handle, registered);
+    handle
+}
+
+impl Registered {
+    /// Changes something.
+    pub fn change<T>(&self, change: impl FnOnce(&mut Device) -> T) -> T {
+        let mut state = self.state.lock();
+        let result = change(&mut state.device);
+        let waiting = core::mem::take(&mut state.waiting);
+        drop(state);
+        for event in waiting {
+            event.set();
+        }
+        result
+    }
+
+    /// Changes something that must have been asked for, and calls what is due then.
+    pub fn complete(
+        self: &Arc<Self>,
+        component: u32,
+        change: impl FnOnce(&mut Device) -> Result<(), Unasked>,
+    ) {
+        if let Err(operation) = self.change(change) {
+            violation(
+                wrong::NOT_ASKED,
+                self.handle,
+                component.into(),
+                operation as u64,
+            );
+        }
+        self.run();
+    }
+
+    /// Calls callbacks until none is due.
+    pub fn run(self: &Arc<Self>) {
+        loop {
+            let next = self.state.lock().device.next(time::interrupt_time());
+            match next {
+                Next::Call(callback) => {
+                    // SAFETY: the driver's own callbacks, until it unregisters.
+                    unsafe { self.call(callback) };
+                    self.change(|device| device.ended(callback));
+                }
+                Next::Wait(due) => return self.arm(due),
+                Next::Nothing => return,
+            }
+        }
+    }
+
+    /// Calls callbacks in another thread until none is due.
+    pub fn run_later(self: &Arc<Self>) {
+        let this = Arc::clone(self);
+        worker::queue(Queue::Critical, move || this.run());
+    }
+
+    /// Calls callbacks until none is due and this holds. Below DISPATCH_LEVEL.
+    pub fn run_until(self: &Arc<Self>, holds: impl Fn(&Device) -> bool) {
+        loop {
+            self.run();
+            let event = Arc::new(Event::notification());
+            let mut state = self.state.lock();
+            if holds(&state.device) {
+                return;
+            }
+            state.waiting.push(Arc::clone(&event));
+            drop(state);
+            event.wait();
+        }
+    }
+
+    /// Takes the registration back. No callback is called any more when it returns. Below
+    /// DISPATCH_LEVEL.
+    pub fn unregister(self: &Arc<Self>) {
+        DEVICES.lock().remove(&self.handle);
+        loop {
+            let event = Arc::new(Event::notification());
+            let mut state = self.state.lock();
+            if !state.device.remove() {
+                return;
+            }
+            state.waiting.push(Arc::clone(&event));
+            drop(state);
+            event.wait();
+        }
+    }
+
+    fn arm(&self, due: u64) {
+        let mut state = self.state.lock();
+        if state.due.replace(due) == Some(due) {
+            return;
+        }
+        drop(state);
+        let mut lock = dispatcher::lock();
+        lock.dispatcher().timers.set_call(due, expired, self.handle);
+    }
+
+    /// # Safety
+    ///
+    /// The driver has not unregistered the device.
+    unsafe fn call(&self, callback: Callback) {
+        let callbacks = &self.callbacks;
+        let context = callbacks.DeviceContext;
+        match callback {
+            Callback::Active(index) => {
+                if let Some(routine) = callbacks.ComponentActiveConditionCallback {
+                    // SAFETY: the caller's promise.
+                    unsafe { routine(context, index as u32) };
+                }
+            }
+            Callback::Idle(index) => {
+                if let Some(routine) = callbacks.ComponentIdleConditionCallback {
+                    // SAFETY: the caller's promise.
+                    unsafe { routine(context, index as u32) };
+                }
+            }
+            Callback::State(index, state) => {
+                if let Some(routine) = callbacks.ComponentIdleStateCallback {
+                    // SAFETY: the caller's promise.
+                    unsafe { routine(context, index as u32, state) };
+                }
+            }
+            Callback::PowerRequired => {
+                if let Some(routine) = callbacks.DevicePowerRequiredCallback {
+                    // SAFETY: the caller's promise.
+                    unsafe { routine(context) };
+                }
+            }
+            Callback::PowerNotRequired => {
+                if let Some(routine) = callbacks.DevicePowerNotRequiredCallback {
+                    // SAFETY: the caller's promise.
+                    unsafe { routine(context) };
+                }
+            }
+        }
+    }
+}
+
+/// A device's timeout may be over. DISPATCH_LEVEL.
+fn expired(handle: usize) {
+    let found = DEVICES.lock().get(&handle).cloned();
+    if let Some(device) = found {
+        device.state.lock().due = None;
+        device.run_later();
+    }
+}
