@@ -25,6 +25,8 @@ pub mod device_trace;
 #[cfg(unix)]
 pub mod figures;
 #[cfg(unix)]
+pub mod gdb;
+#[cfg(unix)]
 pub mod guest;
 #[cfg(unix)]
 pub mod qmp;

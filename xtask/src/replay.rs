@@ -4,7 +4,7 @@
 use std::sync::mpsc;
 
 use anyhow::{Context, bail};
-use eduwdm_qemu::{Artifacts, Machine, Session, command_line::DEBUGGER_PORT, replay};
+use eduwdm_qemu::{Artifacts, Machine, Session, command_line::DEBUGGER_PORT, gdb, replay};
 
 use crate::paths;
 
@@ -24,13 +24,17 @@ pub fn run(machine: &str, seed: u64, rounds: u32, debugger: bool) -> anyhow::Res
     options.name = Some(format!("replay-{}", machine.name));
     if debugger {
         options.extras.debugger = Some(DEBUGGER_PORT);
+        let drivers = &options.manifest.drivers;
+        let images = drivers.iter().map(|driver| driver.image.as_str());
+        let script = gdb::prepare(&artifacts, images, DEBUGGER_PORT)?;
         println!(
             "The machine waits before its first instruction. In another terminal:\n\n    \
-             gdb {} -ex 'target remote 127.0.0.1:{DEBUGGER_PORT}'\n\n\
+             gdb -x {}\n\n\
              and there, for example: hbreak nthost::ke::bugcheck::bugcheck, continue, \
-             info threads (one for each processor), backtrace. Drivers' images are where the log \
-             says; what is in them, the stack of a bugcheck here names by file and line.\n",
-            artifacts.kernel.display()
+             info threads (one for each processor), backtrace. A driver's functions and lines \
+             are known once it is loaded; a breakpoint in it may be set before, and waits: \
+             break eduwdm::driver_entry.\n",
+            script.display()
         );
     }
     println!("seed {seed:#x}, {rounds} rounds, on {}", machine.name);

@@ -7,6 +7,8 @@ pub mod checksum;
 pub mod fault;
 pub mod image;
 #[cfg(target_os = "none")]
+mod loaded;
+#[cfg(target_os = "none")]
 pub mod module;
 pub mod unwind;
 

@@ -4,7 +4,7 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
 
 use super::{
-    Fault, Image, Import,
+    Fault, Image, Import, loaded,
     unwind::{self, Memory, RuntimeFunction},
 };
 use crate::{
@@ -211,6 +211,7 @@ pub fn load(name: &str, bytes: &[u8]) -> Result<&'static Module, Fault> {
         force_integrity: image.force_integrity,
     });
     let module = register(Box::into_raw(module))?;
+    loaded::announce(name, base);
     for section in module.sections.iter().filter(|section| section.pageable) {
         module.make_pageable(section);
     }
