@@ -32,6 +32,7 @@ use crate::{
         object::{self, Kind},
         reference_handle,
     },
+    verifier::call,
 };
 
 /// `NtCurrentProcess()`.
@@ -105,6 +106,7 @@ fn create(process: *mut c_void, start: Start) -> Result<*mut Thread, NTSTATUS> {
         object::dereference(process);
         return Err(STATUS_PROCESS_IS_TERMINATING);
     }
+    let (driver, _) = call::module_of(start.routine as usize as u64);
     let mut attributes = Attributes {
         driver_routine: start.routine as usize as u64,
         ..Attributes::default()
@@ -126,7 +128,7 @@ fn create(process: *mut c_void, start: Start) -> Result<*mut Thread, NTSTATUS> {
         // A routine that returns ends its thread as PsTerminateSystemThread does.
         terminate(STATUS_SUCCESS)
     };
-    let thread = thread::spawn_with("driver", &attributes, run).ok_or_else(|| {
+    let thread = thread::spawn_with(driver, &attributes, run).ok_or_else(|| {
         if !attributes.process.is_null() {
             object::dereference(process);
         }
