@@ -38,27 +38,36 @@ use When::{Done, Logged, Unloaded};
 type Row = (&'static str, When, u32, &'static [(usize, u64)]);
 
 fn manifest(driver: &str, misdeed: &str) -> Manifest {
+    let mut drivers = vec![driver_image(driver, driver, misdeed)];
+    if matches!(misdeed, "send_irp_below" | "complete_irp_below") {
+        // Another driver, to be known as such, has another image.
+        drivers.insert(0, driver_image("below", driver, "keep_for_others"));
+    }
+    Manifest {
+        drivers,
+        ..Manifest::default()
+    }
+}
+
+/// A driver that does this when it is loaded, or when its device is started.
+fn driver_image(service: &str, driver: &str, misdeed: &str) -> DriverImage {
     let misdeed = RegistryValue {
         key: String::new(),
         name: "Misdeed".to_owned(),
         data: RegistryData::String(misdeed.to_owned()),
     };
-    let driver = DriverImage {
-        service: driver.to_owned(),
+    DriverImage {
+        service: service.to_owned(),
         image: format!("{driver}.sys"),
         role: Role::Function,
         // One that needs a device is the only one here that gets any.
         hardware_ids: match driver {
-            "wrong_device" | "wrong_dma" | "wrong_fx" => vec![EDU.to_owned()],
+            "wrong_device" | "wrong_dma" | "wrong_fx" | "wrong_pnp" => vec![EDU.to_owned()],
             _ => Vec::new(),
         },
         service_values: vec![misdeed],
         device_values: Vec::new(),
         security: None,
-    };
-    Manifest {
-        drivers: vec![driver],
-        ..Manifest::default()
     }
 }
 
@@ -143,8 +152,11 @@ fn check(machine: &str, driver: &str, row: Row) -> Result<(), String> {
             "bug check {code:#x} with parameters {parameters:x?} was due:\n{functions}"
         ));
     }
+    let routine = routine(misdeed);
     let named = match when {
-        Done => functions.contains(&format!("{driver}.sys!{} at ", routine(misdeed))),
+        Done => ["", "_dispatch"]
+            .iter()
+            .any(|of| functions.contains(&format!("{driver}.sys!{routine}{of} at "))),
         Logged | Unloaded => log
             .lines()
             .any(|line| line.contains("verifier: ") && line.contains(&format!("{driver}.sys"))),
@@ -689,10 +701,33 @@ fn a_misdeed_with_resources_and_lists_ends_in_its_bug_check() {
 }
 
 #[test]
+fn a_misdeed_with_plug_and_play_and_power_ends_in_its_bug_check() {
+    check_all(
+        "wrong_pnp",
+        &[
+            ("complete_untouched", Done, 0xc9, &[(1, 0x22f)]),
+            ("complete_successful", Done, 0xc9, &[(1, 0x22e)]),
+            ("pass_on_failed", Done, 0xc9, &[(1, 0x215)]),
+            ("take_status_back", Done, 0xc9, &[(1, 0x216)]),
+            ("send_without_status", Done, 0xc9, &[(1, 0x20e)]),
+            ("send_power_without_status", Done, 0xc9, &[(1, 0x20f)]),
+            ("send_control_without_status", Done, 0xc9, &[(1, 0x210)]),
+            ("send_reserved", Done, 0xc9, &[(1, 0x237)]),
+            ("send_power", Done, 0xc9, &[(1, 0x237)]),
+            ("complete_power_untouched", Done, 0xc9, &[(1, 0x232)]),
+            ("complete_power_successful", Done, 0xc9, &[(1, 0x231)]),
+            ("pass_on_failed_power", Done, 0xc9, &[(1, 0x219)]),
+        ],
+    );
+}
+
+#[test]
 fn a_misdeed_in_a_stack_of_devices_ends_in_its_bug_check() {
     check_all(
         "wrong_stack",
         &[
+            ("send_irp_below", Done, 0xc9, &[(1, 0x205)]),
+            ("complete_irp_below", Done, 0xc9, &[(1, 0x209)]),
             (
                 "raise_irql_in_completion",
                 Logged,

@@ -59,6 +59,78 @@ static PDEVICE_OBJECT make_stack(PDRIVER_OBJECT driver, BEHAVIOUR *behaviour)
 static KEVENT event;
 static IO_STATUS_BLOCK block;
 
+#define BELOW L"\\Device\\WrongBelow"
+
+static NTSTATUS NTAPI succeed(PDEVICE_OBJECT device, PIRP irp)
+{
+    UNREFERENCED_PARAMETER(device);
+    irp->IoStatus.Status = STATUS_SUCCESS;
+    IoCompleteRequest(irp, IO_NO_INCREMENT);
+    return STATUS_SUCCESS;
+}
+
+/* Not wrong at all: a device for another driver, which keeps what it gets. */
+static VOID keep_for_others(PDRIVER_OBJECT driver)
+{
+    UNICODE_STRING name = RTL_CONSTANT_STRING(BELOW);
+    PDEVICE_OBJECT device;
+    lower_does = KEEP;
+    driver->MajorFunction[IRP_MJ_CREATE] = succeed;
+    driver->MajorFunction[IRP_MJ_CLEANUP] = succeed;
+    driver->MajorFunction[IRP_MJ_CLOSE] = succeed;
+    driver->MajorFunction[IRP_MJ_FLUSH_BUFFERS] = dispatch;
+    if (NT_SUCCESS(IoCreateDevice(driver, 0, &name, FILE_DEVICE_UNKNOWN, 0, FALSE, &device)))
+        device->Flags &= ~DO_DEVICE_INITIALIZING;
+}
+
+/* Sends a request to a device above that of another driver. */
+static VOID flush_above_other(PDRIVER_OBJECT driver, BEHAVIOUR *behaviour)
+{
+    UNICODE_STRING name = RTL_CONSTANT_STRING(BELOW);
+    PDEVICE_OBJECT upper, below;
+    PFILE_OBJECT file;
+    PIRP irp;
+    driver->MajorFunction[IRP_MJ_FLUSH_BUFFERS] = dispatch;
+    if (!NT_SUCCESS(IoGetDeviceObjectPointer(&name, FILE_ALL_ACCESS, &file, &below)) ||
+        !NT_SUCCESS(
+            IoCreateDevice(driver, sizeof(UPPER), NULL, FILE_DEVICE_UNKNOWN, 0, FALSE, &upper)))
+        return;
+    ((UPPER *)upper->DeviceExtension)->behaviour = behaviour;
+    ((UPPER *)upper->DeviceExtension)->below = IoAttachDeviceToDeviceStack(upper, below);
+    upper->Flags &= ~DO_DEVICE_INITIALIZING;
+    KeInitializeEvent(&event, NotificationEvent, FALSE);
+    irp = IoBuildSynchronousFsdRequest(IRP_MJ_FLUSH_BUFFERS, upper, NULL, 0, NULL, &event, &block);
+    IoCallDriver(upper, irp);
+}
+
+static NTSTATUS send_twice(PDEVICE_OBJECT below, PIRP irp)
+{
+    IoMarkIrpPending(irp);
+    IoCopyCurrentIrpStackLocationToNext(irp);
+    IoCallDriver(below, irp);
+    IoCallDriver(below, irp);
+    return STATUS_PENDING;
+}
+
+static VOID send_irp_below(PDRIVER_OBJECT driver)
+{
+    flush_above_other(driver, send_twice);
+}
+
+static NTSTATUS send_and_complete(PDEVICE_OBJECT below, PIRP irp)
+{
+    IoMarkIrpPending(irp);
+    IoCopyCurrentIrpStackLocationToNext(irp);
+    IoCallDriver(below, irp);
+    IoCompleteRequest(irp, IO_NO_INCREMENT);
+    return STATUS_PENDING;
+}
+
+static VOID complete_irp_below(PDRIVER_OBJECT driver)
+{
+    flush_above_other(driver, send_and_complete);
+}
+
 static VOID flush(PDRIVER_OBJECT driver, BEHAVIOUR *behaviour)
 {
     PDEVICE_OBJECT upper = make_stack(driver, behaviour);
@@ -211,6 +283,9 @@ static VOID tell_too_much_information(PDRIVER_OBJECT driver)
 }
 
 const MISDEED misdeeds[] = {
+    MISDEED(keep_for_others),
+    MISDEED(send_irp_below),
+    MISDEED(complete_irp_below),
     MISDEED(raise_irql_in_completion),
     MISDEED(enter_region_in_completion),
     MISDEED(forget_pending),

@@ -26,6 +26,7 @@ use super::{
     dispatch_rules::{self, Seen, Violation},
     fault,
     irp::{self, RecordLock},
+    pass_rules,
     verify::{self, io_violation},
 };
 use crate::{
@@ -76,25 +77,28 @@ pub unsafe fn send(device: *mut DEVICE_OBJECT, irp: *mut IRP, caller: usize) -> 
     check_arguments(device, irp, caller);
     // SAFETY: the caller's promise.
     let packet = unsafe { &mut *irp };
+    pass_rules::check_sender(packet, caller);
     if packet.CurrentLocation <= 1 {
         bugcheck::bugcheck(NO_MORE_IRP_STACK_LOCATIONS, [irp.addr() as u64, 0, 0, 0]);
     }
     // SAFETY: there is a location below, as was just seen.
     let location = unsafe { irp::next(irp) };
     check_location(packet, location, caller);
+    pass_rules::check_sending(packet, location, caller);
     packet.CurrentLocation -= 1;
     packet.overlay_mut().CurrentStackLocation = location;
     location.DeviceObject = device;
     let index = packet.CurrentLocation as usize;
     let record = irp::record(irp);
     if let Some(record) = &record {
-        record.lock().send(index, device.addr());
+        let status = packet.IoStatus.status();
+        record.lock().send(index, device.addr(), status);
     }
     match fault::before_send(device, location, caller) {
         Some(fault::Effect::Fail(status)) => {
             packet.IoStatus = IO_STATUS_BLOCK::new(status, 0);
             // SAFETY: the IRP is this routine's, at the lower driver's location.
-            unsafe { complete::complete(irp, caller) };
+            unsafe { complete::complete(irp, 0) };
             status
         }
         Some(fault::Effect::Pend(due)) => {

@@ -19,7 +19,7 @@ use nthost_nt::{
 
 use super::{
     dispatch_rules::Violation,
-    finish, irp,
+    finish, irp, pass_rules,
     verify::{self, io_violation},
 };
 use crate::{
@@ -97,6 +97,7 @@ fn check(packet: &IRP, caller: usize) {
     {
         io_violation(verify::FAILED_REMOVE, caller, irp, 0);
     }
+    pass_rules::check_completing(packet, location, caller);
     let room = output_room(location);
     if room.is_some_and(|room| !nt_error(status) && packet.IoStatus.Information > room as usize) {
         io_violation(verify::TOO_MUCH_INFORMATION, caller, irp, 0);

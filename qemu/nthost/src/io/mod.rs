@@ -65,6 +65,8 @@ pub mod notify;
 #[cfg(target_os = "none")]
 pub mod notify_target;
 #[cfg(target_os = "none")]
+pub mod pass_rules;
+#[cfg(target_os = "none")]
 pub mod pointer;
 #[cfg(target_os = "none")]
 pub mod property;

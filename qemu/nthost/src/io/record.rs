@@ -30,6 +30,8 @@ struct Location {
     device: usize,
     /// In which of the IRP's turns it was sent here; zero if it was not.
     turn: u32,
+    /// The IRP's status when it was sent here.
+    entered: NTSTATUS,
     seen: Seen,
     /// The dispatch routine that returned `STATUS_PENDING` because a lower driver did: its
     /// completion routine owes the mark.
@@ -119,7 +121,7 @@ impl Record {
     }
 
     /// The IRP goes to `device`, whose location this is (counted from 1).
-    pub fn send(&mut self, location: usize, device: usize) {
+    pub fn send(&mut self, location: usize, device: usize, status: NTSTATUS) {
         self.sent = true;
         // Once more, and not on behalf of the driver above that has skipped its location.
         let again = |slot: &Location| slot.seen.completed.is_some();
@@ -135,6 +137,7 @@ impl Record {
             *slot = Location {
                 device,
                 turn: self.turns,
+                entered: status,
                 ..Location::default()
             };
         }
@@ -169,10 +172,7 @@ impl Record {
     /// that may still be made up for: it has passed the IRP to a lower driver, and its
     /// completion routine marks the IRP when that completes it.
     pub fn owe_mark(&mut self, location: usize, routine: usize) -> bool {
-        let below = location
-            .checked_sub(1)
-            .and_then(|at| self.locations.get(at));
-        let passed = below.is_some_and(|slot| slot.device != 0);
+        let passed = self.was_passed(location);
         if let Some(slot) = self.locations.get_mut(location).filter(|_| passed) {
             slot.owes_mark = Some(routine);
         }
@@ -185,6 +185,34 @@ impl Record {
         self.locations
             .get(location)
             .map_or_else(Seen::default, |slot| slot.seen)
+    }
+
+    /// The status that the IRP had when the driver got it that now sends it to a location: that of
+    /// the location above, or of this one if it skips its own.
+    #[must_use]
+    pub fn entered(&self, location: usize) -> Option<NTSTATUS> {
+        let held = |slot: &&Location| slot.device != 0 && slot.seen.completed.is_none();
+        let slot = |location| self.locations.get(location).filter(held);
+        let slot = slot(location).or_else(|| slot(location + 1));
+        slot.map(|slot| slot.entered)
+    }
+
+    /// Whether the driver that has the IRP at a location has passed it to the one below.
+    #[must_use]
+    pub fn was_passed(&self, location: usize) -> bool {
+        let below = location.checked_sub(1);
+        let below = below.and_then(|below| self.locations.get(below));
+        below.is_some_and(|slot| slot.device != 0)
+    }
+
+    /// The devices above a location that have the IRP and have not completed it.
+    #[must_use]
+    pub fn holders_above(&self, location: usize) -> Vec<usize> {
+        let above = self.locations.iter().skip(location + 1);
+        above
+            .filter(|slot| slot.device != 0 && slot.seen.completed.is_none())
+            .map(|slot| slot.device)
+            .collect()
     }
 
     /// The devices that have the IRP and have not completed it, the lowest first.
@@ -239,18 +267,18 @@ mod tests {
     #[test]
     fn a_location_is_seen_afresh_each_time_the_irp_is_sent_to_it() {
         let mut record = Record::new(Origin::Allocated, 0x1000, 2);
-        record.send(1, 0xd1);
+        record.send(1, 0xd1, STATUS_SUCCESS);
         record.complete(1, STATUS_SUCCESS, true);
         assert!(record.seen(1).marked);
-        record.send(1, 0xd1);
+        record.send(1, 0xd1, STATUS_SUCCESS);
         assert_eq!(record.seen(1), Seen::default());
     }
 
     #[test]
     fn the_holders_are_those_who_have_not_completed_it() {
         let mut record = Record::new(Origin::System, 0, 2);
-        record.send(2, 0xd2);
-        record.send(1, 0xd1);
+        record.send(2, 0xd2, STATUS_SUCCESS);
+        record.send(1, 0xd1, STATUS_SUCCESS);
         assert_eq!(record.holders().collect::<Vec<_>>(), [0xd1, 0xd2]);
         record.complete(1, STATUS_SUCCESS, false);
         assert_eq!(record.holders().collect::<Vec<_>>(), [0xd2]);
@@ -259,9 +287,9 @@ mod tests {
     #[test]
     fn who_returned_pending_for_a_lower_driver_owes_the_mark_at_completion() {
         let mut record = Record::new(Origin::System, 0, 2);
-        record.send(2, 0xd2);
+        record.send(2, 0xd2, STATUS_SUCCESS);
         assert!(!record.owe_mark(2, 0xf2), "nothing was passed down");
-        record.send(1, 0xd1);
+        record.send(1, 0xd1, STATUS_SUCCESS);
         assert!(record.owe_mark(2, 0xf2));
         assert!(!record.owe_mark(1, 0xf1), "there is no driver below");
         let mut forgetful = record.clone();
@@ -291,28 +319,52 @@ mod tests {
     #[test]
     fn a_turn_ends_when_the_irp_is_sent_where_it_was_completed_or_is_reused() {
         let mut record = Record::new(Origin::System, 0, 2);
-        record.send(1, 0xd1);
+        record.send(1, 0xd1, STATUS_SUCCESS);
         let first = record.turn(1);
         // A driver that skips its location sends the IRP on in the same turn.
-        record.send(1, 0xd0);
+        record.send(1, 0xd0, STATUS_SUCCESS);
         assert_eq!(record.turn(1), first);
         record.complete(1, STATUS_SUCCESS, false);
         assert_eq!(record.turn(1), first);
         // One that retries begins another.
-        record.send(1, 0xd1);
+        record.send(1, 0xd1, STATUS_SUCCESS);
         let second = record.turn(1);
         assert_ne!(second, first);
         record.reuse(2);
         assert!(![first, second].contains(&record.turn(1)));
-        record.send(1, 0xd1);
+        record.send(1, 0xd1, STATUS_SUCCESS);
         assert!(![first, second].contains(&record.turn(1)));
     }
 
     #[test]
     fn a_location_beyond_the_stack_is_ignored() {
         let mut record = Record::new(Origin::System, 0, 1);
-        record.send(9, 0xd9);
+        record.send(9, 0xd9, STATUS_SUCCESS);
         record.complete(9, STATUS_SUCCESS, false);
         assert_eq!(record.seen(9), Seen::default());
+    }
+
+    #[test]
+    fn a_driver_that_sends_got_the_irp_at_its_location_or_at_the_one_that_it_skips() {
+        let mut record = Record::new(Origin::System, 0, 3);
+        record.send(3, 0xd3, 1);
+        assert_eq!(record.entered(2), Some(1));
+        record.send(2, 0xd2, 2);
+        assert_eq!(record.entered(1), Some(2));
+        // The second driver skips its location.
+        assert_eq!(record.entered(2), Some(2));
+        record.complete(2, STATUS_SUCCESS, false);
+        assert_eq!(record.entered(2), Some(1));
+    }
+
+    #[test]
+    fn whoever_passed_the_irp_on_is_above_whoever_has_it() {
+        let mut record = Record::new(Origin::System, 0, 2);
+        record.send(2, 0xd2, 0);
+        assert!(!record.was_passed(2) && record.holders_above(2) == []);
+        record.send(1, 0xd1, 0);
+        assert!(record.was_passed(2) && record.holders_above(1) == [0xd2]);
+        record.complete(1, STATUS_SUCCESS, false);
+        assert!(record.was_passed(2));
     }
 }

@@ -55,18 +55,36 @@ pub const COMPLETED_WHILE_BELOW: usize = 0x209;
 pub const FREED_IN_USE: usize = 0x20b;
 /// `IoInitializeIrp` on what `IoAllocateIrp` made.
 pub const INITIALIZED_ALLOCATED_IRP: usize = 0x20d;
+/// Sent a PnP IRP whose status is not `STATUS_NOT_SUPPORTED`.
+pub const PNP_STATUS_NOT_SET: usize = 0x20e;
+/// Sent a power IRP so.
+pub const POWER_STATUS_NOT_SET: usize = 0x20f;
+/// Sent a system control IRP so.
+pub const WMI_STATUS_NOT_SET: usize = 0x210;
 /// Passed a failed PnP IRP down.
 pub const FAILED_PNP_SENT: usize = 0x215;
+/// Passed a PnP IRP down with `STATUS_NOT_SUPPORTED` that had another status.
+pub const PNP_STATUS_TAKEN_BACK: usize = 0x216;
 /// Passed a failed power IRP down.
 pub const FAILED_POWER_SENT: usize = 0x219;
+/// Passed a power IRP down with `STATUS_NOT_SUPPORTED` that had another status.
+pub const POWER_STATUS_TAKEN_BACK: usize = 0x21a;
 /// Did not detach on removal.
 pub const NOT_DETACHED: usize = 0x21d;
 /// Did not delete its device on removal.
 pub const NOT_DELETED: usize = 0x21e;
 /// A completion routine did not pass the pending mark on.
 pub const PENDING_NOT_PROPAGATED: usize = 0x228;
-/// A PDO did not handle an IRP that it must.
+/// Completed a PnP IRP with success that is to be passed down.
+pub const COMPLETED_SUCCESSFUL_PNP: usize = 0x22e;
+/// Completed a PnP IRP with `STATUS_NOT_SUPPORTED` that is to be passed down.
 pub const COMPLETED_UNTOUCHED_PNP: usize = 0x22f;
+/// Completed a power IRP with success that is to be passed down.
+pub const COMPLETED_SUCCESSFUL_POWER: usize = 0x231;
+/// Completed a power IRP with `STATUS_NOT_SUPPORTED` that is to be passed down.
+pub const COMPLETED_UNTOUCHED_POWER: usize = 0x232;
+/// Sent an IRP that only the system sends.
+pub const RESTRICTED_SENT: usize = 0x237;
 /// Sent an IRP at an IRQL that its major function forbids.
 pub const SENT_AT_IRQL_OF_MAJOR: usize = 0x23a;
 /// Deleted a device twice.

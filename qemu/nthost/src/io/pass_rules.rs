@@ -1,0 +1,179 @@
+//! The rules for a driver that passes an IRP on, or completes one that it should have passed on.
+//!
+//! An IRP is a driver's from when its dispatch routine is called until it passes the IRP on, and
+//! again from when its completion routine is called. Who calls is known by the image that the call
+//! comes from.
+//!
+//! Sources: bug check 0xC9, I/O error codes; "Handling IRPs"; "Passing Plug and Play IRPs down the
+//! Device Stack"; the pages of the minor codes, under "Sending This IRP".
+
+use nthost_nt::{
+    io::{
+        device::DEVICE_OBJECT,
+        irp::IRP,
+        major::{
+            IRP_MJ_PNP, IRP_MJ_POWER, IRP_MJ_SYSTEM_CONTROL, IRP_MN_CANCEL_STOP_DEVICE,
+            IRP_MN_EJECT, IRP_MN_FILTER_RESOURCE_REQUIREMENTS, IRP_MN_QUERY_BUS_INFORMATION,
+            IRP_MN_QUERY_INTERFACE, IRP_MN_QUERY_PNP_DEVICE_STATE, IRP_MN_QUERY_POWER,
+            IRP_MN_QUERY_RESOURCES, IRP_MN_SET_LOCK, IRP_MN_SET_POWER, IRP_MN_START_DEVICE,
+            IRP_MN_SURPRISE_REMOVAL,
+        },
+        stack::IO_STACK_LOCATION,
+    },
+    status::{STATUS_NOT_SUPPORTED, nt_success},
+};
+
+use super::{
+    device, irp,
+    verify::{self, io_violation},
+};
+use crate::pe::module::{self, Module};
+
+/// The image of the driver that a call comes from; none for nthost's own.
+fn image(caller: usize) -> Option<&'static Module> {
+    module::find(caller as u64)
+}
+
+/// Whether a device is one of the driver's with this image.
+fn is_of(device: *mut DEVICE_OBJECT, image: &Module) -> bool {
+    if !verify::is_device(device) {
+        return false;
+    }
+    // SAFETY: the device exists.
+    let driver = unsafe { (*device).DriverObject };
+    // SAFETY: a device's driver object outlives it.
+    unsafe { (*driver).DriverStart as u64 == image.base }
+}
+
+/// Whether the driver that calls has passed the IRP on, and another still has it.
+fn is_below(packet: &IRP, caller: usize) -> bool {
+    if packet.CurrentLocation >= packet.StackCount {
+        return false;
+    }
+    let Some(image) = image(caller) else {
+        return false;
+    };
+    // SAFETY: the IRP has been sent, so it has a current location.
+    let holder = unsafe { (*packet.overlay().CurrentStackLocation).DeviceObject };
+    if is_of(holder, image) {
+        return false;
+    }
+    let Some(record) = irp::record((&raw const *packet).cast_mut()) else {
+        return false;
+    };
+    let above = record.lock().holders_above(packet.CurrentLocation as usize);
+    let is_own = |&device: &usize| is_of(core::ptr::with_exposed_provenance_mut(device), image);
+    above.iter().any(is_own)
+}
+
+/// Whether the driver that sends an IRP has it.
+pub fn check_sender(packet: &IRP, caller: usize) {
+    if is_below(packet, caller) {
+        io_violation(
+            verify::SENT_WHILE_BELOW,
+            caller,
+            (&raw const *packet).addr(),
+            0,
+        );
+    }
+}
+
+/// An IRP is sent, whose next location has been set up.
+pub fn check_sending(packet: &IRP, location: &IO_STACK_LOCATION, caller: usize) {
+    let address = (&raw const *packet).addr();
+    let unset = packet.IoStatus.status() == STATUS_NOT_SUPPORTED;
+    let (major, minor) = (location.MajorFunction, location.MinorFunction);
+    let Some(record) = irp::record((&raw const *packet).cast_mut()) else {
+        return;
+    };
+    let record = record.lock();
+    let (sent, entered) = (
+        record.sent,
+        record.entered(packet.CurrentLocation as usize - 1),
+    );
+    drop(record);
+    if !sent {
+        if image(caller).is_some() {
+            check_first(major, minor, unset, (caller, address));
+        }
+        return;
+    }
+    if unset && entered.is_some_and(|status| status != STATUS_NOT_SUPPORTED) {
+        match major {
+            IRP_MJ_PNP => io_violation(verify::PNP_STATUS_TAKEN_BACK, caller, address, 0),
+            IRP_MJ_POWER => io_violation(verify::POWER_STATUS_TAKEN_BACK, caller, address, 0),
+            _ => {}
+        }
+    }
+}
+
+/// A driver sends an IRP that it made.
+fn check_first(major: u8, minor: u8, unset: bool, (caller, address): (usize, usize)) {
+    let restricted = match major {
+        IRP_MJ_PNP => is_reserved(minor),
+        IRP_MJ_POWER => matches!(minor, IRP_MN_SET_POWER | IRP_MN_QUERY_POWER),
+        _ => false,
+    };
+    if restricted {
+        io_violation(verify::RESTRICTED_SENT, caller, address, 0);
+    }
+    let wrong = match major {
+        IRP_MJ_PNP => verify::PNP_STATUS_NOT_SET,
+        IRP_MJ_POWER => verify::POWER_STATUS_NOT_SET,
+        IRP_MJ_SYSTEM_CONTROL => verify::WMI_STATUS_NOT_SET,
+        _ => return,
+    };
+    if !unset {
+        io_violation(wrong, caller, address, 0);
+    }
+}
+
+/// Plug-and-play requests that only the system sends.
+const fn is_reserved(minor: u8) -> bool {
+    matches!(
+        minor,
+        IRP_MN_START_DEVICE..=IRP_MN_CANCEL_STOP_DEVICE
+            | IRP_MN_QUERY_RESOURCES..=IRP_MN_FILTER_RESOURCE_REQUIREMENTS
+            | IRP_MN_EJECT..=IRP_MN_SET_LOCK
+            | IRP_MN_QUERY_PNP_DEVICE_STATE..=IRP_MN_QUERY_BUS_INFORMATION
+            | IRP_MN_SURPRISE_REMOVAL
+    )
+}
+
+/// An IRP is completed at its current location.
+pub fn check_completing(packet: &IRP, location: &IO_STACK_LOCATION, caller: usize) {
+    let address = (&raw const *packet).addr();
+    if is_below(packet, caller) {
+        io_violation(verify::COMPLETED_WHILE_BELOW, caller, address, 0);
+    }
+    let (untouched, successful) = match location.MajorFunction {
+        IRP_MJ_PNP => (
+            verify::COMPLETED_UNTOUCHED_PNP,
+            verify::COMPLETED_SUCCESSFUL_PNP,
+        ),
+        IRP_MJ_POWER => (
+            verify::COMPLETED_UNTOUCHED_POWER,
+            verify::COMPLETED_SUCCESSFUL_POWER,
+        ),
+        _ => return,
+    };
+    let device = location.DeviceObject;
+    // The lowest device of the stack has nobody to pass it to.
+    if image(caller).is_none() || !verify::is_device(device) || device::lowest(device) == device {
+        return;
+    }
+    let passed = irp::record((&raw const *packet).cast_mut())
+        .is_some_and(|record| record.lock().was_passed(packet.CurrentLocation as usize));
+    if passed {
+        return;
+    }
+    let status = packet.IoStatus.status();
+    // Who has the interface gives it; the driver below is not asked.
+    let answered =
+        location.MajorFunction == IRP_MJ_PNP && location.MinorFunction == IRP_MN_QUERY_INTERFACE;
+    if status == STATUS_NOT_SUPPORTED {
+        io_violation(untouched, caller, address, 0);
+    } else if nt_success(status) && !answered {
+        io_violation(successful, caller, address, 0);
+    }
+}

@@ -1,0 +1,154 @@
+/*
+ * A driver that does wrong with plug-and-play and power requests. The device is `edu`.
+ *
+ * Sources: bug check 0xC9; "Handling IRPs"; the pages of the minor codes.
+ */
+#define WRONG_DEVICE
+#include "wrong.h"
+
+/* From now on, the driver's requests of a kind are served by this routine. */
+#define SERVE(name, major, kind)                                                                   \
+    static NTSTATUS NTAPI name##_dispatch(PDEVICE_OBJECT object, PIRP irp);                        \
+    static VOID name(PDRIVER_OBJECT driver)                                                        \
+    {                                                                                              \
+        driver->MajorFunction[major] = name##_dispatch;                                            \
+        kind;                                                                                      \
+    }                                                                                              \
+    static NTSTATUS NTAPI name##_dispatch(__attribute__((unused)) PDEVICE_OBJECT object, PIRP irp)
+
+/* The one that is served is among those that follow the start. */
+#define SERVE_PNP(name) SERVE(name, IRP_MJ_PNP, )
+
+static VOID request_power(VOID)
+{
+    POWER_STATE state = {.DeviceState = PowerDeviceD3};
+    LARGE_INTEGER second = {.QuadPart = -10000000};
+    PoRequestPowerIrp(physical, IRP_MN_SET_POWER, state, NULL, NULL, NULL);
+    KeDelayExecutionThread(KernelMode, FALSE, &second);
+}
+
+#define SERVE_POWER(name) SERVE(name, IRP_MJ_POWER, request_power())
+
+static NTSTATUS complete(PIRP irp, NTSTATUS status)
+{
+    irp->IoStatus.Status = status;
+    IoCompleteRequest(irp, IO_NO_INCREMENT);
+    return status;
+}
+
+static NTSTATUS pass_on(PIRP irp, NTSTATUS status)
+{
+    irp->IoStatus.Status = status;
+    IoSkipCurrentIrpStackLocation(irp);
+    return IoCallDriver(next, irp);
+}
+
+SERVE_PNP(complete_untouched)
+{
+    return complete(irp, STATUS_NOT_SUPPORTED);
+}
+
+SERVE_PNP(complete_successful)
+{
+    return complete(irp, STATUS_SUCCESS);
+}
+
+SERVE_PNP(pass_on_failed)
+{
+    return pass_on(irp, STATUS_UNSUCCESSFUL);
+}
+
+SERVE_POWER(complete_power_untouched)
+{
+    return complete(irp, STATUS_NOT_SUPPORTED);
+}
+
+SERVE_POWER(complete_power_successful)
+{
+    return complete(irp, STATUS_SUCCESS);
+}
+
+SERVE_POWER(pass_on_failed_power)
+{
+    return pass_on(irp, STATUS_UNSUCCESSFUL);
+}
+
+/* Another device of the driver, above its own, succeeds; its own knows better. */
+static NTSTATUS NTAPI take_status_back_dispatch(PDEVICE_OBJECT object, PIRP irp)
+{
+    if (object == self)
+        return pass_on(irp, STATUS_NOT_SUPPORTED);
+    irp->IoStatus.Status = STATUS_SUCCESS;
+    IoSkipCurrentIrpStackLocation(irp);
+    return IoCallDriver(self, irp);
+}
+
+static VOID take_status_back(PDRIVER_OBJECT driver)
+{
+    PDEVICE_OBJECT above;
+    if (!NT_SUCCESS(IoCreateDevice(driver, 0, NULL, FILE_DEVICE_UNKNOWN, 0, FALSE, &above)))
+        return;
+    IoAttachDeviceToDeviceStack(above, physical);
+    above->Flags &= ~DO_DEVICE_INITIALIZING;
+    driver->MajorFunction[IRP_MJ_PNP] = take_status_back_dispatch;
+}
+
+/* Sends a request of the driver's own. */
+static VOID send(UCHAR major, UCHAR minor, NTSTATUS status)
+{
+    static KEVENT event;
+    static IO_STATUS_BLOCK block;
+    PIRP irp = IoBuildSynchronousFsdRequest(IRP_MJ_FLUSH_BUFFERS, next, NULL, 0, NULL, &event,
+                                            &block);
+    KeInitializeEvent(&event, NotificationEvent, FALSE);
+    IoGetNextIrpStackLocation(irp)->MajorFunction = major;
+    IoGetNextIrpStackLocation(irp)->MinorFunction = minor;
+    irp->IoStatus.Status = status;
+    IoCallDriver(next, irp);
+}
+
+static VOID send_without_status(PDRIVER_OBJECT driver)
+{
+    UNREFERENCED_PARAMETER(driver);
+    send(IRP_MJ_PNP, IRP_MN_QUERY_CAPABILITIES, STATUS_SUCCESS);
+}
+
+static VOID send_power_without_status(PDRIVER_OBJECT driver)
+{
+    UNREFERENCED_PARAMETER(driver);
+    send(IRP_MJ_POWER, IRP_MN_WAIT_WAKE, STATUS_SUCCESS);
+}
+
+static VOID send_control_without_status(PDRIVER_OBJECT driver)
+{
+    UNREFERENCED_PARAMETER(driver);
+    send(IRP_MJ_SYSTEM_CONTROL, IRP_MN_REGINFO, STATUS_SUCCESS);
+}
+
+static VOID send_reserved(PDRIVER_OBJECT driver)
+{
+    UNREFERENCED_PARAMETER(driver);
+    send(IRP_MJ_PNP, IRP_MN_QUERY_PNP_DEVICE_STATE, STATUS_NOT_SUPPORTED);
+}
+
+static VOID send_power(PDRIVER_OBJECT driver)
+{
+    UNREFERENCED_PARAMETER(driver);
+    send(IRP_MJ_POWER, IRP_MN_SET_POWER, STATUS_NOT_SUPPORTED);
+}
+
+const MISDEED misdeeds[] = {
+    MISDEED(complete_untouched),
+    MISDEED(complete_successful),
+    MISDEED(pass_on_failed),
+    MISDEED(take_status_back),
+    MISDEED(send_without_status),
+    MISDEED(send_power_without_status),
+    MISDEED(send_control_without_status),
+    MISDEED(send_reserved),
+    MISDEED(send_power),
+    MISDEED(complete_power_untouched),
+    MISDEED(complete_power_successful),
+    MISDEED(pass_on_failed_power),
+    {NULL, NULL},
+};
