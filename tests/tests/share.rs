@@ -43,6 +43,9 @@ enum Ask {
     CheckMemory,
     Secure,
     Unsecure,
+    CheckSections,
+    MapSection,
+    LeaveView,
 }
 
 impl Ask {
@@ -294,4 +297,48 @@ fn secured_memory_is_let_go_once_in_its_own_process() {
     booted.session.guest.wait(LIMIT);
     let bugcheck = booted.session.guest.log.bugcheck().expect("a bug check");
     assert_eq!((bugcheck.code, bugcheck.parameters[0]), (0x1a, 0x15000));
+}
+
+#[test]
+fn a_driver_makes_sections_and_maps_views_of_them() {
+    let booted = booted();
+    let file = open(&booted.host);
+    let line = ask(&file, Ask::CheckSections, 0, 0).value;
+    assert_eq!(
+        line, 0,
+        "the rule at this line of share/section.c does not hold"
+    );
+    drop(file);
+    unload(booted);
+}
+
+#[test]
+fn two_processes_see_one_section_until_it_is_unmapped() {
+    let booted = booted();
+    let other = NtHost::connect(booted.session.socket()).unwrap();
+    let (here, there) = (open(&booted.host), open(&other));
+    let at_here = ask(&here, Ask::MapSection, 0, 0).address;
+    let at_there = ask(&there, Ask::MapSection, 0, 0).address;
+    booted.host.write_memory(at_here + 5000, &[3, 4]).unwrap();
+    assert_eq!(other.read_memory(at_there + 5000, 2).unwrap(), [3, 4]);
+    assert!(booted.host.free_memory(at_here).is_err(), "it is a view");
+    drop(there);
+    other.hang_up();
+    assert_eq!(booted.host.read_memory(at_here + 5000, 2).unwrap(), [3, 4]);
+    drop(here);
+    unload(booted);
+}
+
+#[test]
+fn a_view_in_system_space_must_not_be_left() {
+    let mut booted = booted();
+    let file = open(&booted.host);
+    ask(&file, Ask::LeaveView, 0, 0);
+    drop(file);
+    let service = "share".to_owned();
+    let answer = booted.host.host(HostRequest::UnloadDriver { service });
+    booted.session.guest.wait(LIMIT);
+    let bugcheck = booted.session.guest.log.bugcheck();
+    let bugcheck = bugcheck.unwrap_or_else(|| panic!("it was let through: {answer:?}"));
+    assert_eq!((bugcheck.code, bugcheck.parameters[0]), (0xc4, 0x62));
 }

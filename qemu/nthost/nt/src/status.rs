@@ -101,6 +101,10 @@ pub const STATUS_UNABLE_TO_FREE_VM: NTSTATUS = status(0xc000_001a);
 pub const STATUS_UNABLE_TO_DELETE_SECTION: NTSTATUS = status(0xc000_001b);
 /// There is no such system service.
 pub const STATUS_INVALID_SYSTEM_SERVICE: NTSTATUS = status(0xc000_001c);
+/// The section ends before the view.
+pub const STATUS_INVALID_VIEW_SIZE: NTSTATUS = status(0xc000_001f);
+/// The file does not support sections.
+pub const STATUS_INVALID_FILE_FOR_SECTION: NTSTATUS = status(0xc000_0020);
 /// The instruction is not valid.
 pub const STATUS_ILLEGAL_INSTRUCTION: NTSTATUS = status(0xc000_001d);
 /// The caller may not.
@@ -137,6 +141,10 @@ pub const STATUS_DATA_ERROR: NTSTATUS = status(0xc000_003e);
 pub const STATUS_SHARING_VIOLATION: NTSTATUS = status(0xc000_0043);
 /// The protection is not valid.
 pub const STATUS_INVALID_PAGE_PROTECTION: NTSTATUS = status(0xc000_0045);
+/// The section is larger than any.
+pub const STATUS_SECTION_TOO_BIG: NTSTATUS = status(0xc000_0040);
+/// The section does not allow the protection.
+pub const STATUS_SECTION_PROTECTION: NTSTATUS = status(0xc000_004e);
 /// The mutex is not the caller's.
 pub const STATUS_MUTANT_NOT_OWNED: NTSTATUS = status(0xc000_0046);
 /// The semaphore's count would be beyond its limit.

@@ -39,11 +39,15 @@ pub mod routine;
 #[cfg(target_os = "none")]
 pub mod section;
 #[cfg(target_os = "none")]
+pub mod section_object;
+#[cfg(target_os = "none")]
 pub mod secure;
 #[cfg(target_os = "none")]
 pub mod user_view;
 #[cfg(target_os = "none")]
 pub mod verifying;
+#[cfg(target_os = "none")]
+pub mod view;
 #[cfg(target_os = "none")]
 pub mod virtual_memory;
 

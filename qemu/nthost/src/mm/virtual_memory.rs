@@ -70,7 +70,12 @@ fn pages_of(address: u64, length: u64) -> Option<(u64, u64)> {
     (end <= USER_PROBE_ADDRESS).then(|| (first, (end - first) / PAGE_SIZE))
 }
 
-fn zeroed_pages(count: usize) -> Result<Vec<u64>, NTSTATUS> {
+/// Pages of zeroes, for nobody yet.
+///
+/// # Errors
+///
+/// `STATUS_NO_MEMORY`.
+pub(super) fn zeroed_pages(count: usize) -> Result<Vec<u64>, NTSTATUS> {
     let mut frames = Vec::new();
     frames
         .try_reserve_exact(count)
@@ -287,7 +292,11 @@ struct Taken {
 }
 
 /// Does something in the address space of the process that a handle stands for.
-fn in_space<T>(
+///
+/// # Errors
+///
+/// Its own, those of the handle, and `STATUS_NOT_SUPPORTED` for the system's process.
+pub(super) fn in_space<T>(
     process: u64,
     operation: impl FnOnce(&AddressSpace) -> Result<T, NTSTATUS>,
 ) -> Result<T, NTSTATUS> {

@@ -122,7 +122,12 @@ fn release(entry: Entry) {
         // SAFETY: a file object, which the handle's reference keeps alive.
         unsafe { crate::io::file::cleanup(entry.object.cast()) };
     }
-    if left == 0 && object::kind(entry.object) == Some(Kind::Event) {
+    if left == 0
+        && matches!(
+            object::kind(entry.object),
+            Some(Kind::Event | Kind::Section)
+        )
+    {
         // A temporary object: its name goes with its last handle.
         super::remove_name_of(entry.object.addr());
     }

@@ -35,6 +35,8 @@ pub enum Kind {
     Key,
     /// A callback object.
     Callback,
+    /// A section.
+    Section,
     /// An access token.
     Token,
 }

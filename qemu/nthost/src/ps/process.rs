@@ -35,7 +35,7 @@ use crate::{
         thread::{self, Attributes, Thread},
         time,
     },
-    mm::{address_space::AddressSpace, user_view},
+    mm::{address_space::AddressSpace, user_view, view},
     ob::{
         client_id,
         handle::HandleTable,
@@ -391,6 +391,7 @@ impl Process {
         self.handles.close_all();
         // What drivers had it see and have not taken out of its sight themselves.
         user_view::end(&self.space);
+        view::end(&self.space);
         // What is left is the thread itself: nobody waits for it, so the reaper does.
         let own = client.thread.lock().0;
         reap(own, self.clone());

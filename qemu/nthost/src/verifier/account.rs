@@ -10,6 +10,8 @@ use crate::ke::lock::HighLock;
 pub enum Kind {
     /// Pages for an MDL, and contiguous memory.
     Pages,
+    /// Views of sections in system space, in pages.
+    View,
     /// Memory that is not cached, in bytes.
     NonCached,
     /// Pages of a buffer that are locked.

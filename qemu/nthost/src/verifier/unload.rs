@@ -167,6 +167,7 @@ fn check_memory(module: &Module, image: &Range<u64>) {
     });
     for (kind, what) in [
         (Kind::Pages, "memory in pages"),
+        (Kind::View, "view of a section"),
         (Kind::NonCached, "memory that is not cached"),
         (Kind::IoSpace, "mapped I/O space"),
         (Kind::MdlMapping, "mapped MDL"),

@@ -32,6 +32,9 @@ enum {
     IOCTL_CHECK_MEMORY = CODE(0x80e),
     IOCTL_SECURE = CODE(0x80f),
     IOCTL_UNSECURE = CODE(0x810),
+    IOCTL_CHECK_SECTIONS = CODE(0x811),
+    IOCTL_MAP_SECTION = CODE(0x812),
+    IOCTL_LEAVE_VIEW = CODE(0x813),
 };
 
 enum { READ_ONLY = 1, POOL = 2 };
@@ -196,6 +199,7 @@ static NTSTATUS control(ULONG code, WHAT what, DONE *done)
 {
     KAPC_STATE state;
     KIRQL irql;
+    PVOID base;
     done->status = STATUS_SUCCESS;
     switch (code) {
     case IOCTL_MAP:
@@ -247,6 +251,17 @@ static NTSTATUS control(ULONG code, WHAT what, DONE *done)
         break;
     case IOCTL_CHECK_MEMORY:
         done->value = check_memory();
+        break;
+    case IOCTL_CHECK_SECTIONS:
+        done->value = check_sections();
+        break;
+    case IOCTL_MAP_SECTION:
+        base = NULL;
+        done->status = map_section(&base);
+        done->address = (ULONG64)base;
+        return STATUS_SUCCESS;
+    case IOCTL_LEAVE_VIEW:
+        done->status = leave_view();
         break;
     case IOCTL_SECURE:
         secured = MmSecureVirtualMemory((PVOID)what.wish, 1, PAGE_READWRITE);
@@ -300,6 +315,8 @@ static VOID NTAPI unload(PDRIVER_OBJECT driver)
 {
     UNREFERENCED_PARAMETER(driver);
     forget();
+    if (kept_section)
+        ZwClose(kept_section);
     if (kept)
         ObDereferenceObject(kept);
     IoDeleteDevice(device);

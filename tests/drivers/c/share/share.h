@@ -6,3 +6,12 @@
 
 /* Checks the rules of a process's memory; gives the line of the first that does not hold. */
 int check_memory(VOID);
+
+/* The same of sections. */
+int check_sections(VOID);
+/* Maps a section, which is there from the first call on, into the process. */
+NTSTATUS map_section(PVOID *base);
+/* Its handle, to be closed. */
+extern HANDLE kept_section;
+/* Leaves a view in system space. */
+NTSTATUS leave_view(VOID);
