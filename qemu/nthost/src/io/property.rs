@@ -32,8 +32,12 @@ mod kind {
     pub const LEGACY_BUS_TYPE: i32 = 13;
     pub const ADDRESS: i32 = 16;
     pub const UI_NUMBER: i32 = 17;
+    pub const INSTALL_STATE: i32 = 18;
     pub const HIGHEST: i32 = 23;
 }
+
+/// `InstallStateInstalled`.
+const INSTALLED: u32 = 0;
 
 fn text(value: &str) -> Vec<u8> {
     value
@@ -52,8 +56,8 @@ fn texts(values: &[String]) -> Vec<u8> {
 fn value(node: &Node, property: i32) -> Result<Vec<u8>, NTSTATUS> {
     let (bus, legacy, number) = node.bus();
     let report = node.report();
-    let said = |what: Option<&String>| {
-        what.map(|text| self::text(text))
+    let said = |what: Option<String>| {
+        what.map(|text| self::text(&text))
             .ok_or(STATUS_OBJECT_NAME_NOT_FOUND)
     };
     Ok(match property {
@@ -64,7 +68,7 @@ fn value(node: &Node, property: i32) -> Result<Vec<u8>, NTSTATUS> {
         kind::LEGACY_BUS_TYPE => legacy.to_le_bytes().to_vec(),
         kind::ADDRESS => node.address().to_le_bytes().to_vec(),
         kind::BUS_TYPE_GUID => bus.to_bytes().to_vec(),
-        kind::DESCRIPTION => said(report.and_then(|report| report.description.as_ref()))?,
+        kind::DESCRIPTION => said(node.description())?,
         kind::OBJECT_NAME => text(&device::name(node.pdo())),
         kind::UI_NUMBER => {
             let number = report.map(|report| report.ui_number);
@@ -72,7 +76,9 @@ fn value(node: &Node, property: i32) -> Result<Vec<u8>, NTSTATUS> {
             let known = known.ok_or(STATUS_OBJECT_NAME_NOT_FOUND)?;
             known.to_le_bytes().to_vec()
         }
-        kind::LOCATION => said(report.and_then(|report| report.location.as_ref()))?,
+        kind::LOCATION => said(node.location())?,
+        // It has a driver: nothing is left to be installed.
+        kind::INSTALL_STATE if !node.state().service.is_empty() => INSTALLED.to_le_bytes().to_vec(),
         // Known properties that no INF or bus driver has given this device.
         known if (0..=kind::HIGHEST).contains(&known) => return Err(STATUS_OBJECT_NAME_NOT_FOUND),
         _ => return Err(STATUS_INVALID_PARAMETER_2),

@@ -4,7 +4,7 @@
 //! A node stays as long as the system runs, also when its device is gone: who looks at it later
 //! sees what became of it.
 
-use alloc::{boxed::Box, string::String, vec::Vec};
+use alloc::{boxed::Box, format, string::String, vec::Vec};
 
 use nthost_nt::{
     guid::GUID,
@@ -237,6 +237,30 @@ impl Node {
         match &self.origin {
             Origin::Pci(_) | Origin::Root => None,
             Origin::Reported(report) => Some(report),
+        }
+    }
+
+    /// What it is, for people, as its bus driver tells it: no INF says more here.
+    #[must_use]
+    pub fn description(&self) -> Option<String> {
+        match &self.origin {
+            Origin::Pci(_) => Some(format!("PCI device {}", self.instance)),
+            Origin::Reported(report) => report.description.clone(),
+        }
+    }
+
+    /// Where it is, for people.
+    #[must_use]
+    pub fn location(&self) -> Option<String> {
+        match &self.origin {
+            Origin::Pci(function) => {
+                let address = function.address;
+                Some(format!(
+                    "PCI bus {}, device {}, function {}",
+                    address.bus, address.device, address.function
+                ))
+            }
+            Origin::Reported(report) => report.location.clone(),
         }
     }
 

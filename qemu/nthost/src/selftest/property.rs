@@ -29,6 +29,7 @@ use crate::{
             IoGetDeviceInterfaceAlias, IoOpenDeviceInterfaceRegistryKey, IoRegisterDeviceInterface,
             IoSetDeviceInterfaceState, text,
         },
+        property::IoGetDeviceProperty,
         property_data::{
             IoGetDeviceInterfacePropertyData, IoGetDevicePropertyData,
             IoSetDeviceInterfacePropertyData, IoSetDevicePropertyData,
@@ -44,6 +45,10 @@ pub const TESTS: &[Test] = &[
     (
         "property: what the system knows of a device can be read and not be set",
         known,
+    ),
+    (
+        "property: what a bus driver tells people of a device is there to be read",
+        for_people,
     ),
     (
         "property: what a driver sets comes back in its language until it is deleted",
@@ -131,6 +136,29 @@ fn get(pdo: *mut DEVICE_OBJECT, key: DEVPROPKEY, locale: u32, room: usize) -> An
             kind,
         )
     })
+}
+
+/// A driver asks for the length, and then for the text: both end in a NUL.
+fn for_people() -> Outcome {
+    // DevicePropertyDeviceDescription, DevicePropertyLocationInformation.
+    for property in [0, 10] {
+        let (_, pdo) = device()?;
+        let mut needed = 0;
+        // SAFETY: a physical device object; no bytes are written.
+        let status = unsafe { IoGetDeviceProperty(pdo, property, 0, null_mut(), &raw mut needed) };
+        ensure_eq!(status, STATUS_BUFFER_TOO_SMALL);
+        ensure!(needed > 2, "there is no text {property}");
+        let mut units = alloc::vec![0xeeee_u16; needed as usize / 2];
+        let buffer = units.as_mut_ptr().cast();
+        // SAFETY: as above; the buffer has so many bytes.
+        let status = unsafe { IoGetDeviceProperty(pdo, property, needed, buffer, &raw mut needed) };
+        ensure_eq!(status, STATUS_SUCCESS);
+        ensure_eq!(
+            units.iter().position(|&unit| unit == 0),
+            Some(units.len() - 1)
+        );
+    }
+    Ok(())
 }
 
 fn set(

@@ -9,7 +9,7 @@
     reason = "constants have the reference's names"
 )]
 
-use alloc::{format, vec::Vec};
+use alloc::vec::Vec;
 use core::{ffi::c_void, mem::size_of};
 
 use nthost_nt::{
@@ -89,15 +89,12 @@ pub fn id(node: &Node, query: QueryId) -> Result<usize, NTSTATUS> {
 
 /// A text for people.
 pub fn text(node: &Node, query: &QueryDeviceText) -> Result<usize, NTSTATUS> {
-    let address = node.function().address;
     let text = match query.DeviceTextType {
-        DeviceTextDescription => format!("PCI device {}", node.instance),
-        DeviceTextLocationInformation => format!(
-            "PCI bus {}, device {}, function {}",
-            address.bus, address.device, address.function
-        ),
-        _ => return Err(STATUS_NOT_SUPPORTED),
+        DeviceTextDescription => node.description(),
+        DeviceTextLocationInformation => node.location(),
+        _ => None,
     };
+    let text = text.ok_or(STATUS_NOT_SUPPORTED)?;
     text_in_pool(core::iter::once(&*text), false)
 }
 
