@@ -185,3 +185,52 @@ pub struct RTL_AVL_TABLE {
     /// The driver's.
     pub TableContext: *mut c_void,
 }
+
+/// The links of a splay tree's node (ns-ntddk-_rtl_splay_links).
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct RTL_SPLAY_LINKS {
+    /// Above; the topmost node's own address.
+    pub Parent: *mut Self,
+    /// What is less.
+    pub LeftChild: *mut Self,
+    /// What is greater.
+    pub RightChild: *mut Self,
+}
+
+/// Compares: 0 for less, 1 for greater, 2 for equal (the page of RtlInitializeGenericTable).
+pub type RTL_GENERIC_COMPARE_ROUTINE = unsafe extern "win64" fn(
+    table: *mut RTL_GENERIC_TABLE,
+    first: *mut c_void,
+    second: *mut c_void,
+) -> i32;
+/// Allocates an element.
+pub type RTL_GENERIC_ALLOCATE_ROUTINE =
+    unsafe extern "win64" fn(table: *mut RTL_GENERIC_TABLE, size: u32) -> *mut c_void;
+/// Frees an element.
+pub type RTL_GENERIC_FREE_ROUTINE =
+    unsafe extern "win64" fn(table: *mut RTL_GENERIC_TABLE, buffer: *mut c_void);
+
+/// A table that is kept in a splay tree (ns-ntddk-_rtl_generic_table).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct RTL_GENERIC_TABLE {
+    /// The topmost element.
+    pub TableRoot: *mut RTL_SPLAY_LINKS,
+    /// The elements as they were inserted.
+    pub InsertOrderList: crate::ke::LIST_ENTRY,
+    /// The system's.
+    pub OrderedPointer: *mut crate::ke::LIST_ENTRY,
+    /// The system's.
+    pub WhichOrderedElement: u32,
+    /// How many elements there are.
+    pub NumberGenericTableElements: u32,
+    /// The driver's.
+    pub CompareRoutine: RTL_GENERIC_COMPARE_ROUTINE,
+    /// The driver's.
+    pub AllocateRoutine: RTL_GENERIC_ALLOCATE_ROUTINE,
+    /// The driver's.
+    pub FreeRoutine: RTL_GENERIC_FREE_ROUTINE,
+    /// The driver's.
+    pub TableContext: *mut c_void,
+}

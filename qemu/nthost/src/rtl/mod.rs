@@ -21,6 +21,8 @@ pub mod printf;
 pub mod random;
 pub mod resource;
 pub mod security;
+pub mod splay;
+pub mod splay_table;
 pub mod string;
 pub mod table;
 pub mod time;
