@@ -32,7 +32,6 @@ fn structures_are_where_the_metadata_have_them() {
             DepthOfTree, RestartKey, DeleteCount, CompareRoutine, AllocateRoutine, FreeRoutine,
             TableContext
         }
-        rtl::RTL_SPLAY_LINKS = wdk::RTL_SPLAY_LINKS { Parent, LeftChild, RightChild }
         rtl::RTL_GENERIC_TABLE = wdk::RTL_GENERIC_TABLE {
             TableRoot, InsertOrderList, OrderedPointer, WhichOrderedElement,
             NumberGenericTableElements, CompareRoutine, AllocateRoutine, FreeRoutine, TableContext

@@ -45,8 +45,14 @@ fn open_by(attributes: Attributes<'_>, mut how: Open) -> Result<Opened, NTSTATUS
     if attributes.root == 0 {
         return file::open(attributes.name, &how);
     }
-    let root = reference_handle(attributes.root, Some(Kind::File), 0, 0)?;
-    let opened = file::open_below(root.object.cast::<FILE_OBJECT>(), attributes.name, &how);
+    let root = reference_handle(attributes.root, None, 0, 0)?;
+    let opened = match object::kind(root.object) {
+        Some(Kind::File) => {
+            file::open_below(root.object.cast::<FILE_OBJECT>(), attributes.name, &how)
+        }
+        // Any other than a directory is refused there.
+        _ => attributes.path().and_then(|path| file::open(&path, &how)),
+    };
     object::dereference(root.object);
     opened
 }

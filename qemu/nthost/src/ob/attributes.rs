@@ -2,14 +2,18 @@
 //!
 //! Sources: ns-ntdef-_object_attributes, InitializeObjectAttributes, "Object Handles".
 
+use alloc::borrow::Cow;
+
 use nthost_nt::{
     ob::{OBJ_FORCE_ACCESS_CHECK, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES},
-    status::{NTSTATUS, STATUS_INVALID_PARAMETER},
+    status::{NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_OBJECT_PATH_SYNTAX_BAD},
 };
 
 use super::{
+    directory,
     handle::{self, HandleTable},
-    units,
+    object::{self, Kind},
+    reference_handle, units,
 };
 use crate::ps;
 
@@ -47,6 +51,31 @@ impl Attributes<'_> {
             name,
             flags: attributes.Attributes,
         })
+    }
+
+    /// The whole name: below the directory whose handle is the root, if there is one.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_OBJECT_PATH_SYNTAX_BAD` for a name that begins with a backslash below a directory;
+    /// `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`.
+    pub fn path(&self) -> Result<Cow<'_, [u16]>, NTSTATUS> {
+        const SEPARATOR: u16 = b'\\' as u16;
+        if self.root == 0 {
+            return Ok(Cow::Borrowed(self.name));
+        }
+        if self.name.first() == Some(&SEPARATOR) {
+            return Err(STATUS_OBJECT_PATH_SYNTAX_BAD);
+        }
+        let root = reference_handle(self.root, Some(Kind::Directory), 0, 0)?;
+        // SAFETY: a directory, which the reference keeps.
+        let mut path = unsafe { directory::path(root.object) }.to_vec();
+        object::dereference(root.object);
+        if path.last() != Some(&SEPARATOR) {
+            path.push(SEPARATOR);
+        }
+        path.extend_from_slice(self.name);
+        Ok(Cow::Owned(path))
     }
 
     /// Whether the kernel, too, is to be checked.

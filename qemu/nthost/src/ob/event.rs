@@ -11,7 +11,7 @@ use nthost_nt::{
     ob::{OBJ_KERNEL_HANDLE, OBJ_OPENIF, OBJECT_ATTRIBUTES},
     rtl::UNICODE_STRING,
     status::{
-        NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER_4, STATUS_NOT_SUPPORTED,
+        NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER_4,
         STATUS_OBJECT_NAME_COLLISION, STATUS_OBJECT_NAME_EXISTS, STATUS_OBJECT_NAME_NOT_FOUND,
         STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS,
     },
@@ -114,9 +114,7 @@ fn create(
     let flags = attributes.map_or(0, |attributes| attributes.flags);
     let named = attributes.filter(|attributes| !attributes.name.is_empty());
     let (event, existed) = match named {
-        // There are no handles to directories.
-        Some(attributes) if attributes.root != 0 => return Err(STATUS_NOT_SUPPORTED),
-        Some(attributes) => find_or_make(attributes.name, kind, set)?,
+        Some(attributes) => find_or_make(&attributes.path()?, kind, set)?,
         None => (new(kind, set)?, false),
     };
     if existed && flags & OBJ_OPENIF == 0 {
@@ -165,7 +163,7 @@ nt_export! {
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
     fails: STATUS_INSUFFICIENT_RESOURCES;
     /// Makes an event; a handle to it. With OBJ_OPENIF one of that name is opened, and the
-    /// status is STATUS_OBJECT_NAME_EXISTS. Names below a directory's handle are not supported.
+    /// status is STATUS_OBJECT_NAME_EXISTS.
     ///
     /// Source: ZwCreateEvent.
     ///
@@ -200,7 +198,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
-    /// Opens an event by its name. Names below a directory's handle are not supported.
+    /// Opens an event by its name.
     ///
     /// Source: ZwOpenEvent.
     ///
@@ -214,11 +212,10 @@ nt_export! {
     ) -> NTSTATUS {
         // SAFETY: the caller's promise.
         let attributes = match unsafe { Attributes::read(attributes) } {
-            Ok(attributes) if attributes.root != 0 => return STATUS_NOT_SUPPORTED,
             Ok(attributes) => attributes,
             Err(status) => return status,
         };
-        match find(attributes.name) {
+        match attributes.path().and_then(|path| find(&path)) {
             Ok(event) => {
                 let opened = attributes::table(attributes.flags).insert(event.cast(), access);
                 // SAFETY: the caller's promise.

@@ -122,14 +122,19 @@ fn release(entry: Entry) {
         // SAFETY: a file object, which the handle's reference keeps alive.
         unsafe { crate::io::file::cleanup(entry.object.cast()) };
     }
-    if left == 0
-        && matches!(
-            object::kind(entry.object),
-            Some(Kind::Event | Kind::Section)
-        )
-    {
-        // A temporary object: its name goes with its last handle.
+    // A temporary object: its name goes with its last handle.
+    let is_temporary = match object::kind(entry.object) {
+        Some(Kind::Event | Kind::Section) => true,
+        // SAFETY: a directory, which the handle's reference keeps alive.
+        Some(Kind::Directory) => unsafe { !super::directory::is_permanent(entry.object) },
+        _ => false,
+    };
+    if left == 0 && is_temporary {
         super::remove_name_of(entry.object.addr());
+    }
+    if left == 0 && object::kind(entry.object) == Some(Kind::SymbolicLink) {
+        // SAFETY: a link, which the handle's reference keeps alive.
+        unsafe { super::link::closed(entry.object) };
     }
     object::dereference(entry.object);
 }

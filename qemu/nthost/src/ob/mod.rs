@@ -5,6 +5,8 @@ pub mod attributes;
 #[cfg(target_os = "none")]
 pub mod client_id;
 #[cfg(target_os = "none")]
+pub mod directory;
+#[cfg(target_os = "none")]
 pub mod event;
 #[cfg(target_os = "none")]
 mod exports;
@@ -12,12 +14,16 @@ mod exports;
 pub use exports::{ZwClose, reference_handle};
 #[cfg(target_os = "none")]
 pub mod handle;
+#[cfg(target_os = "none")]
+pub mod link;
 pub mod name;
 pub mod namespace;
 #[cfg(target_os = "none")]
 pub mod object;
 #[cfg(target_os = "none")]
 pub mod open;
+#[cfg(target_os = "none")]
+pub mod query;
 pub mod security;
 #[cfg(target_os = "none")]
 pub mod tagged;
@@ -105,6 +111,18 @@ mod kernel {
             .collect()
     }
 
+    /// What a link stands for.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_OBJECT_TYPE_MISMATCH` if it is no link; as [`Namespace::get`].
+    pub fn link_target(path: &[u16]) -> Result<Vec<u16>, NTSTATUS> {
+        match NAMES.lock().get(path)? {
+            Named::Link(target) => Ok(target.units().to_vec()),
+            _ => Err(STATUS_OBJECT_TYPE_MISMATCH),
+        }
+    }
+
     /// Takes a link's name back.
     ///
     /// # Errors
@@ -136,8 +154,8 @@ mod kernel {
     }
 
     fn find(names: &Namespace<usize>, object: usize) -> Option<&Name> {
-        let wanted = Named::Object(object);
-        let found = names.iter().find(|(_, named)| **named == wanted);
+        let wanted = [Named::Object(object), Named::Directory(object)];
+        let found = names.iter().find(|(_, named)| wanted.contains(named));
         found.map(|(name, _)| name)
     }
 
@@ -164,7 +182,7 @@ mod kernel {
         let names = NAMES.lock();
         let links = names.iter().filter_map(|(name, named)| match named {
             Named::Link(target) => Some((name.to_string(), target.to_string())),
-            Named::Object(_) => None,
+            Named::Object(_) | Named::Directory(_) => None,
         });
         links.collect()
     }

@@ -16,7 +16,7 @@ use super::name::Name;
 
 const SEPARATOR: u16 = b'\\' as u16;
 
-/// The directories that exist. Drivers make none here.
+/// The directories that are there from the start.
 const DIRECTORIES: &[&str] = &[
     r"\",
     r"\??",
@@ -38,6 +38,8 @@ pub enum Named<T> {
     Object(T),
     /// Another path.
     Link(Name),
+    /// A directory that a driver made, by its object.
+    Directory(T),
 }
 
 /// The namespace.
@@ -74,7 +76,7 @@ impl<T> Namespace<T> {
         if name.is_empty() {
             return Err(STATUS_OBJECT_NAME_INVALID);
         }
-        if !is_directory(directory) {
+        if !self.is_directory(directory) {
             return Err(STATUS_OBJECT_PATH_NOT_FOUND);
         }
         let name = Name::from(path.as_slice());
@@ -119,7 +121,9 @@ impl<T> Namespace<T> {
         let mut path = canonical(path)?;
         for _ in 0..MAX_LINKS {
             match self.longest(&path)? {
-                (Named::Object(object), rest) => return Ok((object, rest.to_vec())),
+                (Named::Object(object) | Named::Directory(object), rest) => {
+                    return Ok((object, rest.to_vec()));
+                }
                 (Named::Link(target), rest) => {
                     let mut next = target.units().to_vec();
                     next.extend_from_slice(rest);
@@ -136,15 +140,23 @@ impl<T> Namespace<T> {
             (1..=path.len()).filter(|&end| end == path.len() || path.get(end) == Some(&SEPARATOR));
         for end in ends {
             let (name, rest) = path.split_at(end);
-            if let Some(named) = self.names.get(&Name::from(name)) {
-                return Ok((named, rest));
+            match self.names.get(&Name::from(name)) {
+                // What is meant lies in it.
+                Some(Named::Directory(_)) if !rest.is_empty() => {}
+                Some(named) => return Ok((named, rest)),
+                None => {}
             }
         }
-        if is_directory(split(path).0) {
+        if self.is_directory(split(path).0) {
             Err(STATUS_OBJECT_NAME_NOT_FOUND)
         } else {
             Err(STATUS_OBJECT_PATH_NOT_FOUND)
         }
+    }
+
+    fn is_directory(&self, path: &[u16]) -> bool {
+        let made = self.names.get(&Name::from(path));
+        is_directory(path) || matches!(made, Some(Named::Directory(_)))
     }
 
     /// All names and what they stand for.
@@ -181,6 +193,17 @@ fn split(path: &[u16]) -> (&[u16], &[u16]) {
     (directory, path.get(last + 1..).unwrap_or_default())
 }
 
+/// The path of a directory that is there from the start, if it is one.
+///
+/// # Errors
+///
+/// `STATUS_OBJECT_PATH_SYNTAX_BAD`.
+pub fn fixed_directory(path: &[u16]) -> Result<Option<Vec<u16>>, NTSTATUS> {
+    let path = canonical(path)?;
+    Ok(is_directory(&path).then_some(path))
+}
+
+/// Whether it is one that is there from the start.
 fn is_directory(path: &[u16]) -> bool {
     let path = Name::from(path);
     DIRECTORIES.iter().any(|&known| Name::from(known) == path)
@@ -273,6 +296,39 @@ mod tests {
         ] {
             assert_eq!(resolve(&namespace, path), Err(status), "{path}");
         }
+    }
+
+    #[test]
+    fn a_directory_that_was_made_holds_names() {
+        let mut namespace = namespace();
+        let insert = |namespace: &mut Namespace<u32>, path: &str, named| {
+            namespace.insert(&units(path), named)
+        };
+        let device = r"\Device\Made\Edu1";
+        assert_eq!(
+            insert(&mut namespace, device, Named::Object(9)),
+            Err(STATUS_OBJECT_PATH_NOT_FOUND)
+        );
+        insert(&mut namespace, r"\Device\Made", Named::Directory(8)).unwrap();
+        insert(&mut namespace, device, Named::Object(9)).unwrap();
+        for (path, expected) in [
+            (device, Ok((9, String::new()))),
+            (r"\device\MADE\edu1\x", Ok((9, r"\x".into()))),
+            (r"\Device\Made", Ok((8, String::new()))),
+            (r"\Device\Made\Edu2", Err(STATUS_OBJECT_NAME_NOT_FOUND)),
+            (r"\Device\Made\x\y", Err(STATUS_OBJECT_PATH_NOT_FOUND)),
+        ] {
+            assert_eq!(resolve(&namespace, path), expected, "{path}");
+        }
+        assert_eq!(
+            insert(&mut namespace, r"\Device\made", Named::Object(1)),
+            Err(STATUS_OBJECT_NAME_COLLISION)
+        );
+        namespace.remove(&units(r"\Device\Made")).unwrap();
+        assert_eq!(
+            resolve(&namespace, r"\Device\Made"),
+            Err(STATUS_OBJECT_NAME_NOT_FOUND)
+        );
     }
 
     #[test]

@@ -31,6 +31,10 @@ pub enum Kind {
     Process,
     /// An event.
     Event,
+    /// A directory of the object manager's.
+    Directory,
+    /// A symbolic link.
+    SymbolicLink,
     /// A registry key.
     Key,
     /// A callback object.

@@ -3,7 +3,7 @@
 //!
 //! Sources: "Using the Registry in a Driver", nf-wdm-zwcreatekey (the rights), ACCESS_MASK.
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, vec::Vec};
 use core::ffi::c_void;
 
 use nthost_nt::{
@@ -93,6 +93,14 @@ pub fn of_handle(handle: u64, access: u32) -> Result<KeyId, NTSTATUS> {
         return Err(STATUS_ACCESS_DENIED);
     }
     Ok(key)
+}
+
+/// The path of a key's object, from the registry's root on; empty if the key was deleted.
+#[must_use]
+pub fn path_of(object: *mut c_void) -> Vec<u16> {
+    // SAFETY: the caller's key object.
+    let key = unsafe { &*object.cast::<KeyObject>() }.0;
+    super::with(|hive| hive.path(key)).unwrap_or_default()
 }
 
 /// Where a name leads: the key to begin at, the path from there, and whether the handle is to

@@ -1,6 +1,7 @@
 /*
  * Objects, handles, names, threads.
  */
+#include <ntifs.h>
 #include "rules.h"
 
 /*
@@ -80,8 +81,108 @@ static VOID names(PDRIVER_OBJECT driver)
         IoDeleteDevice(device);
 }
 
+/* Directories and links: names below a handle, and what a link stands for. */
+static HANDLE opened(PCWSTR text, HANDLE root, ULONG flags, ULONG kind, PNTSTATUS status)
+{
+    OBJECT_ATTRIBUTES attributes;
+    UNICODE_STRING name;
+    HANDLE handle = NULL;
+    RtlInitUnicodeString(&name, text);
+    InitializeObjectAttributes(&attributes, &name, OBJ_KERNEL_HANDLE | flags, root, NULL);
+    switch (kind) {
+    case 0:
+        *status = ZwCreateDirectoryObject(&handle, DIRECTORY_ALL_ACCESS, &attributes);
+        break;
+    case 1:
+        *status = ZwOpenDirectoryObject(&handle, DIRECTORY_QUERY, &attributes);
+        break;
+    case 2:
+        *status = ZwOpenSymbolicLinkObject(&handle, GENERIC_READ, &attributes);
+        break;
+    default:
+        *status = ZwCreateEvent(&handle, EVENT_ALL_ACCESS, &attributes, NotificationEvent, FALSE);
+    }
+    return handle;
+}
+
+static VOID directories(PDRIVER_OBJECT driver)
+{
+    UNICODE_STRING link = RTL_CONSTANT_STRING(L"\\??\\RulesLink");
+    UNICODE_STRING target = RTL_CONSTANT_STRING(L"\\Device\\RulesDirectory\\Device");
+    HANDLE directory, other, event, devices;
+    PDEVICE_OBJECT device;
+    NTSTATUS status;
+    WCHAR buffer[64];
+    UCHAR bytes[256];
+    POBJECT_NAME_INFORMATION name = (POBJECT_NAME_INFORMATION)bytes;
+    UNICODE_STRING text = {0, 8, buffer};
+    ULONG length = 0;
+    PVOID object;
+
+    RULE("a device needs its directory",
+         IoCreateDevice(driver, 0, &target, FILE_DEVICE_UNKNOWN, 0, FALSE, &device) ==
+             STATUS_OBJECT_PATH_NOT_FOUND);
+    devices = opened(L"\\Device", NULL, 0, 1, &status);
+    RULE("a directory is opened", status == STATUS_SUCCESS);
+    directory = opened(L"RulesDirectory", devices, 0, 0, &status);
+    RULE("a directory is made below another's handle", status == STATUS_SUCCESS);
+    RULE("a kernel handle is one", ObIsKernelHandle(directory) && !ObIsKernelHandle((HANDLE)8));
+    opened(L"\\Device\\RulesDirectory", NULL, 0, 0, &status);
+    RULE("a directory's name is in use", status == STATUS_OBJECT_NAME_COLLISION);
+    other = opened(L"\\Device\\RulesDirectory", NULL, OBJ_OPENIF, 0, &status);
+    RULE("one that exists is opened", status == STATUS_OBJECT_NAME_EXISTS);
+    ZwClose(other);
+    opened(L"\\RulesDirectory", devices, 0, 1, &status);
+    RULE("a name below a handle has no backslash before it",
+         status == STATUS_OBJECT_PATH_SYNTAX_BAD);
+    event = opened(L"Event", directory, 0, 3, &status);
+    RULE("an event is named below a handle", status == STATUS_SUCCESS);
+    ObReferenceObjectByHandle(event, 0, NULL, KernelMode, &object, NULL);
+    RULE("a name needs room", ObQueryNameString(object, NULL, 0, &length) ==
+                                      STATUS_INFO_LENGTH_MISMATCH &&
+                                  length > sizeof(UNICODE_STRING));
+    RULE("an object tells its name",
+         ObQueryNameString(object, name, sizeof(bytes), &length) == STATUS_SUCCESS &&
+             EQUAL_TEXT(&name->Name, L"\\Device\\RulesDirectory\\Event"));
+    ObDereferenceObject(object);
+    ZwClose(event);
+
+    status = IoCreateDevice(driver, 0, &target, FILE_DEVICE_UNKNOWN, 0, FALSE, &device);
+    RULE("a device is named in a directory that was made", status == STATUS_SUCCESS);
+    IoCreateSymbolicLink(&link, &target);
+    other = opened(L"\\??\\RulesLink", NULL, 0, 2, &status);
+    RULE("a link itself is opened", status == STATUS_SUCCESS);
+    RULE("a link's target needs room",
+         ZwQuerySymbolicLinkObject(other, &text, &length) == STATUS_BUFFER_TOO_SMALL &&
+             length == target.Length);
+    text.MaximumLength = sizeof(buffer);
+    RULE("a link tells its target",
+         ZwQuerySymbolicLinkObject(other, &text, NULL) == STATUS_SUCCESS &&
+             RtlEqualUnicodeString(&text, &target, FALSE));
+    RULE("a link is made temporary", ZwMakeTemporaryObject(other) == STATUS_SUCCESS);
+    ZwClose(other);
+    opened(L"\\??\\RulesLink", NULL, 0, 2, &status);
+    RULE("a temporary link goes with its last handle", status == STATUS_OBJECT_NAME_NOT_FOUND);
+    opened(L"\\Device\\RulesDirectory\\Device", NULL, 0, 2, &status);
+    RULE("a device is no link", status == STATUS_OBJECT_TYPE_MISMATCH);
+    IoDeleteDevice(device);
+    ZwClose(directory);
+    opened(L"RulesDirectory", devices, 0, 1, &status);
+    RULE("a directory goes with its last handle", status == STATUS_OBJECT_NAME_NOT_FOUND);
+    directory = opened(L"RulesDirectory", devices, OBJ_PERMANENT, 0, &status);
+    ZwClose(directory);
+    directory = opened(L"RulesDirectory", devices, 0, 1, &status);
+    RULE("a permanent one stays", status == STATUS_SUCCESS);
+    ZwMakeTemporaryObject(directory);
+    ZwClose(directory);
+    opened(L"RulesDirectory", devices, 0, 1, &status);
+    RULE("until it is made temporary", status == STATUS_OBJECT_NAME_NOT_FOUND);
+    ZwClose(devices);
+}
+
 VOID check_ob(PDRIVER_OBJECT driver)
 {
     threads();
     names(driver);
+    directories(driver);
 }
