@@ -2,14 +2,17 @@
 //! chance, and nothing that depends on the host's pace.
 //!
 //! nthost uses the devices by itself (the manifest's exercise), so that it does not matter when
-//! a client's message arrives. Factorials are left out: QEMU's `edu` computes them in a thread of
-//! its own, at the host's pace.
+//! a client's message arrives. Transfers are part of it: `edu` ends them by a timer of the machine's
+//! time, which counts instructions. Factorials are left out: `edu` computes them in a thread of
+//! QEMU's own, at the host's pace, which no option of QEMU's ties to the machine's time, so that
+//! the interrupt of their end comes anywhere.
 
 use std::{fmt, path::Path};
 
 use eduwdm_abi::{
     Header, Ioctl,
-    edu::{RaiseEvent, WaitEventInput},
+    edu::{DmaSelfTestInput, Liveness, RaiseEvent, WaitEventInput},
+    testdev::{RunInput, TEST_COUNT},
 };
 use nthost_protocol::exercise::{Exercise, ExerciseRequest};
 use zerocopy::IntoBytes;
@@ -69,7 +72,18 @@ fn requests() -> Vec<ExerciseRequest> {
         bits: EVENT,
         reserved: 0,
     };
-    vec![
+    let liveness = Liveness {
+        header: Header::of::<Liveness>(),
+        value: 0x1234_5678,
+        inverse: 0,
+    };
+    let self_test = DmaSelfTestInput {
+        header: Header::of::<DmaSelfTestInput>(),
+        seed: 1,
+        length: 3000,
+        device_offset: 500,
+    };
+    let mut requests = vec![
         read(0, 4095),
         read(100, 1),
         write(0, 4095),
@@ -80,9 +94,24 @@ fn requests() -> Vec<ExerciseRequest> {
         control(Ioctl::RaiseEvent, raise.as_bytes(), 0),
         control(Ioctl::Identify, &[], 4096),
         control(Ioctl::Statistics, &[], 1 << 16),
+        control(Ioctl::Liveness, liveness.as_bytes(), 64),
+        control(Ioctl::DmaSelfTest, self_test.as_bytes(), 64),
+        control(Ioctl::Topology, &[], 4096),
         control(Ioctl::TestdevInfo, &[], 4096),
         control(Ioctl::Reset, &[], 0),
-    ]
+    ];
+    // By memory and by I/O ports.
+    for (bar, test) in (0..2).flat_map(|bar| (0..TEST_COUNT).map(move |test| (bar, test))) {
+        let run = RunInput {
+            header: Header::of::<RunInput>(),
+            bar,
+            test,
+            writes: 10,
+            reserved: 0,
+        };
+        requests.push(control(Ioctl::TestdevRun, run.as_bytes(), 64));
+    }
+    requests
 }
 
 /// What a run was: two runs with the same were the same to the instruction.
@@ -96,6 +125,14 @@ pub struct Trace {
 }
 
 impl Trace {
+    /// How many events of a kind there were, in nthost's word for it.
+    #[must_use]
+    pub fn count(&self, kind: &str) -> Option<u64> {
+        let words: Vec<_> = self.line.split([' ', ',']).collect();
+        let pair = words.windows(2).find(|pair| pair[1] == kind)?;
+        pair[0].parse().ok()
+    }
+
     /// That of the run that logged these lines; `None` if it has not come to its end.
     #[must_use]
     pub fn of(log: &[String]) -> Option<Self> {
@@ -141,5 +178,18 @@ mod tests {
         let factorial = Ioctl::Factorial.code();
         let asks = |request: &ExerciseRequest| matches!(request, ExerciseRequest::Control { code, .. } if *code == factorial);
         assert!(!requests().iter().any(asks));
+    }
+
+    #[test]
+    fn a_trace_says_how_many_events_of_each_kind_there_were() {
+        let line = "[1.0 cpu0] trace: 12 calls, 3 interrupts, 4 changes of threads and 5 DPCs until \
+                    7, fingerprint 0x9";
+        let trace = Trace {
+            line: line.to_owned(),
+            log: Vec::new(),
+        };
+        assert_eq!(trace.count("interrupts"), Some(3));
+        assert_eq!(trace.count("DPCs"), Some(5));
+        assert_eq!(trace.count("timers"), None);
     }
 }

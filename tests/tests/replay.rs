@@ -31,6 +31,9 @@ fn run(machine: &str, seed: u64) -> Trace {
     });
     let trace = trace.unwrap_or_else(|| panic!("seed {seed:#x}: no trace\n{}", booted.log()));
     println!("{trace}");
+    for kind in ["calls", "interrupts", "DPCs"] {
+        assert!(trace.count(kind) > Some(0), "no {kind}: {trace}");
+    }
     booted.assert_nothing_of_requests_left();
     for id in ["VEN_1234&DEV_11E8", "VEN_1B36&DEV_0005"] {
         let device = booted.instance(id, 0);

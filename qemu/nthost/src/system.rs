@@ -95,11 +95,12 @@ fn load(archive: &Archive<'_>, switches: Switches<'_>) {
     }
     if let Some(exercise) = &archive.manifest.exercise {
         pnp::exercise::run(exercise, ke::noise::seed().unwrap_or(0));
-        let (events, hash) = trace::end();
+        let ([calls, interrupts, switches, dpcs], hash) = trace::end();
         let now = time::counter();
         log!(
             "trace",
-            "{events} events until {now}, fingerprint {hash:#018x}"
+            "{calls} calls, {interrupts} interrupts, {switches} changes of threads and {dpcs} \
+             DPCs until {now}, fingerprint {hash:#018x}"
         );
     }
 }

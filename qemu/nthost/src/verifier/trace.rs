@@ -10,7 +10,8 @@ use super::history;
 use crate::{hal::time, ke::pcr};
 
 static ON: AtomicBool = AtomicBool::new(false);
-static EVENTS: AtomicU64 = AtomicU64::new(0);
+/// How many events there were, by kind.
+static EVENTS: [AtomicU64; 4] = [const { AtomicU64::new(0) }; 4];
 static HASH: AtomicU64 = AtomicU64::new(0);
 
 /// What has happened, in the fingerprint.
@@ -31,11 +32,13 @@ pub fn start() {
     ON.store(true, Ordering::Relaxed);
 }
 
-/// Ends, and gives how many events there were, and their fingerprint.
+/// Ends, and gives how many events of each kind there were, in the order of [`Event`], and their
+/// fingerprint.
 #[must_use]
-pub fn end() -> (u64, u64) {
+pub fn end() -> ([u64; 4], u64) {
     ON.store(false, Ordering::Relaxed);
-    (EVENTS.load(Ordering::Relaxed), HASH.load(Ordering::Relaxed))
+    let events = EVENTS.each_ref().map(|count| count.load(Ordering::Relaxed));
+    (events, HASH.load(Ordering::Relaxed))
 }
 
 /// Something happens. Any IRQL. Relaxed: where it matters, the emulator has made one order of all.
@@ -44,7 +47,7 @@ pub fn record(event: Event, what: u64, caller: u64) {
     if !ON.load(Ordering::Relaxed) {
         return;
     }
-    EVENTS.fetch_add(1, Ordering::Relaxed);
+    EVENTS[event as usize - 1].fetch_add(1, Ordering::Relaxed);
     let processor = u64::from(pcr::current().number);
     let words = [event as u64, what, processor, time::counter()];
     let add = |hash| words.iter().fold(hash, |hash, word| mix(hash ^ mix(*word)));
