@@ -246,6 +246,8 @@ impl Node {
         match &self.origin {
             Origin::Pci(_) => Some(format!("PCI device {}", self.instance)),
             Origin::Reported(report) => report.description.clone(),
+            // Nobody has said anything of it.
+            Origin::Root => None,
         }
     }
 
@@ -261,6 +263,7 @@ impl Node {
                 ))
             }
             Origin::Reported(report) => report.location.clone(),
+            Origin::Root => None,
         }
     }
 
