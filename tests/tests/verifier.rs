@@ -585,17 +585,46 @@ fn a_misdeed_with_memory_for_transfers_ends_in_its_bug_check() {
 #[test]
 fn what_a_device_does_beside_its_mappings_ends_in_a_bug_check_behind_an_iommu() {
     // Reasons 5 and 6: no right to write, and to read.
-    let (write, read): (&[_], &[_]) = (&[(1, 0x26), (4, 5)], &[(1, 0x26), (4, 6)]);
     check_all_on(
         "iommu",
         "wrong_dma",
         &[
-            ("device_writes_unmapped_page", Logged, 0xe6, write),
-            ("device_writes_behind_common_buffer", Logged, 0xe6, write),
-            ("device_writes_released_list", Logged, 0xe6, write),
-            ("device_writes_what_it_is_to_read", Logged, 0xe6, write),
-            ("device_reads_what_it_is_to_write", Logged, 0xe6, read),
-            ("device_reads_freed_common_buffer", Logged, 0xe6, read),
+            (
+                "device_writes_unmapped_page",
+                Logged,
+                0xe6,
+                &[(1, 0x26), (4, 5)],
+            ),
+            (
+                "device_writes_behind_common_buffer",
+                Logged,
+                0xe6,
+                &[(1, 0x26), (4, 5)],
+            ),
+            (
+                "device_writes_released_list",
+                Logged,
+                0xe6,
+                &[(1, 0x26), (4, 5)],
+            ),
+            (
+                "device_writes_what_it_is_to_read",
+                Logged,
+                0xe6,
+                &[(1, 0x26), (4, 5)],
+            ),
+            (
+                "device_reads_what_it_is_to_write",
+                Logged,
+                0xe6,
+                &[(1, 0x26), (4, 6)],
+            ),
+            (
+                "device_reads_freed_common_buffer",
+                Logged,
+                0xe6,
+                &[(1, 0x26), (4, 6)],
+            ),
         ],
     );
 }
