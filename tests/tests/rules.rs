@@ -14,7 +14,18 @@ use nthost_protocol::{
 /// How long a line of the log may take: no test measures time.
 const LIMIT: Duration = Duration::from_mins(1);
 const COMPONENTS: &[&str] = &[
-    "ke", "ex", "io", "mm", "ob", "rtl", "registry", "hal", "se", "apc", "etw",
+    "ke",
+    "ex",
+    "io",
+    "mm",
+    "ob",
+    "rtl",
+    "registry",
+    "hal",
+    "se",
+    "apc",
+    "requestor",
+    "etw",
 ];
 /// What the driver writes to the session.
 const TRACED: &[&str] = &[

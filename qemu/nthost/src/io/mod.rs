@@ -51,6 +51,8 @@ pub mod forward;
 #[cfg(target_os = "none")]
 pub mod guarded;
 #[cfg(target_os = "none")]
+mod hard_error;
+#[cfg(target_os = "none")]
 pub mod interface;
 #[cfg(target_os = "none")]
 pub mod interrupt;
@@ -69,6 +71,8 @@ pub mod pass_rules;
 #[cfg(target_os = "none")]
 pub mod pointer;
 #[cfg(target_os = "none")]
+pub mod priority_hint;
+#[cfg(target_os = "none")]
 pub mod property;
 #[cfg(target_os = "none")]
 pub mod property_data;
@@ -78,6 +82,8 @@ pub mod reinitialize;
 pub mod remove_lock;
 #[cfg(target_os = "none")]
 pub mod request;
+#[cfg(target_os = "none")]
+mod requestor;
 #[cfg(target_os = "none")]
 pub mod security;
 #[cfg(target_os = "none")]

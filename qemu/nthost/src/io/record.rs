@@ -38,6 +38,9 @@ struct Location {
     owes_mark: Option<usize>,
 }
 
+/// `IoPriorityNormal`: the hint of an IRP that was given no other.
+pub const NORMAL_PRIORITY: u8 = 2;
+
 /// What there is to the end of an IRP that others may have to look at once more.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum End {
@@ -58,6 +61,8 @@ pub struct Record {
     pub sent: bool,
     /// The thread that it belongs to, if it is cancelled at that thread's end; else zero.
     pub thread: usize,
+    /// How urgent it is, as who sends it hints (`IO_PRIORITY_HINT`).
+    pub priority_hint: u8,
     /// Who keeps it from being finished, or whether it is too late for that.
     end: End,
     /// Its turns, counted from 1: a new one begins when it is sent where it has been completed, or
@@ -75,6 +80,7 @@ impl Record {
             caller,
             sent: false,
             thread: 0,
+            priority_hint: NORMAL_PRIORITY,
             end: End::Kept(0, false),
             turns: 1,
             locations: vec![Location::default(); stack_count + 1],

@@ -66,6 +66,7 @@ static const struct {
     {"hal", check_hal},
     {"se", check_se},
     {"apc", check_apc},
+    {"requestor", check_requestor},
     {"etw", check_etw},
 };
 

@@ -32,6 +32,7 @@ VOID check_registry(PDRIVER_OBJECT driver);
 VOID check_hal(PDRIVER_OBJECT driver);
 VOID check_se(PDRIVER_OBJECT driver);
 VOID check_apc(PDRIVER_OBJECT driver);
+VOID check_requestor(PDRIVER_OBJECT driver);
 VOID check_etw(PDRIVER_OBJECT driver);
 
 /* Starts a system thread, and gives its object, which is to be dereferenced. */

@@ -14,6 +14,8 @@ pub const IRP_MJ_QUERY_INFORMATION: u8 = 0x05;
 pub const IRP_MJ_SET_INFORMATION: u8 = 0x06;
 /// Buffers are written out.
 pub const IRP_MJ_FLUSH_BUFFERS: u8 = 0x09;
+/// A control request to a file system.
+pub const IRP_MJ_FILE_SYSTEM_CONTROL: u8 = 0x0d;
 /// A control code from user mode or from `IoBuildDeviceIoControlRequest`.
 pub const IRP_MJ_DEVICE_CONTROL: u8 = 0x0e;
 /// A control code from another driver.

@@ -165,6 +165,12 @@ pub struct Thread {
     pub apcs: apc::Queue,
     /// The IRQL at which it waits.
     pub wait_level: u8,
+    /// What a driver has set as its top-level IRP.
+    pub top_level_irp: *mut nthost_nt::io::irp::IRP,
+    /// A driver has switched off that hard errors of its are told.
+    pub hard_errors_disabled: bool,
+    /// The device whose medium it should verify.
+    pub device_to_verify: *mut nthost_nt::io::device::DEVICE_OBJECT,
     /// The exception that is being dispatched on it.
     pub dispatch: *mut super::exception::Dispatch,
     entry: Option<Box<dyn FnOnce() + Send>>,
@@ -225,6 +231,9 @@ impl Thread {
             special_apc_disable: 0,
             apcs: apc::Queue::new(),
             wait_level: 0,
+            top_level_irp: null_mut(),
+            hard_errors_disabled: false,
+            device_to_verify: null_mut(),
             dispatch: null_mut(),
             entry: None,
         });
