@@ -1,7 +1,7 @@
 //! What is documented of routines that take a device, checked by drivers in C with the device
 //! `edu`: DMA adapters (`drivers/c/dma.c`), with and without the verifier's DMA checking, for
 //! without it no page goes through a map register that need not; the power management framework
-//! (`drivers/c/fx.c`).
+//! (`drivers/c/fx.c`), power requests and the like (`drivers/c/po.c`).
 #![cfg(unix)]
 
 use std::time::Duration;
@@ -84,4 +84,9 @@ fn the_rules_of_the_power_management_framework_hold_on_one_processor() {
 #[test]
 fn the_rules_of_the_power_management_framework_hold_on_four_processors() {
     check("fx", "smp4", VerifierOption::STANDARD.to_vec());
+}
+
+#[test]
+fn the_rules_of_power_requests_hold() {
+    check("po", "up", VerifierOption::STANDARD.to_vec());
 }

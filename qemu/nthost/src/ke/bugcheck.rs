@@ -177,6 +177,8 @@ pub mod code {
     pub const ATTEMPTED_SWITCH_FROM_DPC: u32 = 0xb8;
     /// A driver is unloaded, and something of it is still in use.
     pub const DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS: u32 = 0xce;
+    /// A power request was not completed in time.
+    pub const DRIVER_POWER_STATE_FAILURE: u32 = 0x9f;
     /// A driver breaks a rule of power management.
     pub const INTERNAL_POWER_ERROR: u32 = 0xa0;
     /// Pool is used that was freed.
@@ -248,6 +250,8 @@ fn name(code: u32) -> &'static str {
         code::DRIVER_PAGE_FAULT_BEYOND_END_OF_ALLOCATION => {
             "DRIVER_PAGE_FAULT_BEYOND_END_OF_ALLOCATION"
         }
+        code::DRIVER_POWER_STATE_FAILURE => "DRIVER_POWER_STATE_FAILURE",
+        code::INTERNAL_POWER_ERROR => "INTERNAL_POWER_ERROR",
         code::DRIVER_IRQL_NOT_LESS_OR_EQUAL => "DRIVER_IRQL_NOT_LESS_OR_EQUAL",
         code::SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION => "SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION",
         code::BAD_POOL_CALLER => "BAD_POOL_CALLER",

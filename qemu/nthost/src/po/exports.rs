@@ -19,7 +19,10 @@ use nthost_nt::{
     },
 };
 
-use super::irp::{State, prepare};
+use super::{
+    irp::{State, prepare},
+    wake, watchdog,
+};
 use crate::{
     ex::worker::{self, Queue},
     export::PASSIVE_LEVEL,
@@ -46,6 +49,8 @@ struct Request {
     complete: Option<Complete>,
     context: *mut c_void,
     irp: *mut IRP,
+    /// The watchdog's number for it.
+    watched: Option<usize>,
 }
 
 // SAFETY: the devices are kept by references, the rest is the driver's.
@@ -59,6 +64,9 @@ unsafe extern "win64" fn completed(
 ) -> NTSTATUS {
     // SAFETY: made by `PoRequestPowerIrp`, and the IRP comes back once.
     let request = unsafe { Box::from_raw(context.cast::<Request>()) };
+    if let Some(watched) = request.watched {
+        watchdog::end(watched);
+    }
     if let Some(complete) = request.complete {
         let state = POWER_STATE {
             DeviceState: request.state,
@@ -76,6 +84,10 @@ unsafe extern "win64" fn completed(
             );
         };
     }
+    // SAFETY: the IRP is here until it is freed below.
+    if wake::has_woken(unsafe { &*irp }) {
+        log!("power", "the device {:?} woke the system", request.device);
+    }
     // SAFETY: nobody has it any more.
     unsafe { irp::free(irp) };
     object::dereference(request.top.cast());
@@ -83,7 +95,7 @@ unsafe extern "win64" fn completed(
 }
 
 impl Request {
-    fn send(self) {
+    fn send(mut self) {
         let (top, irp, minor) = (self.top, self.irp, self.minor);
         // SAFETY: the IRP was made for the top of the stack.
         let packet = unsafe { &mut *irp };
@@ -94,6 +106,7 @@ impl Request {
             location.Parameters.wait_wake_mut().PowerState = self.state;
         } else {
             prepare(packet, location, minor, State::Device(self.state));
+            self.watched = Some(watchdog::begin(top, irp));
         }
         let context = Box::into_raw(Box::new(self)).cast();
         request::on_completion(location, completed, context);
@@ -189,6 +202,7 @@ nt_export! {
             complete,
             context,
             irp,
+            watched: None,
         };
         // Devices that are not in the paging path get power requests at PASSIVE_LEVEL.
         if irql::current() == PASSIVE_LEVEL {

@@ -83,6 +83,7 @@ pub fn system_power(state: u8) -> NTSTATUS {
         exports::notify_shutdown();
     }
     if target != PowerSystemWorking {
+        super::power_request::tell();
         callback::notify_power_state(false);
     }
     let status = set_all(target, action);

@@ -14,6 +14,7 @@ use nthost_nt::{
     status::{NTSTATUS, STATUS_NOT_SUPPORTED},
 };
 
+use super::watchdog;
 use crate::{
     io::{device, request},
     ob::object,
@@ -58,9 +59,15 @@ pub fn prepare(irp: &mut IRP, location: &mut IO_STACK_LOCATION, minor: u8, state
 pub fn send(pdo: *mut DEVICE_OBJECT, minor: u8, state: State) -> NTSTATUS {
     let top = device::highest(pdo);
     object::reference(top.cast());
+    let mut watched = 0;
     // SAFETY: the reference keeps the top, and the stack keeps what is below it.
-    let result =
-        unsafe { request::send(top, |irp, location| prepare(irp, location, minor, state)) };
+    let result = unsafe {
+        request::send(top, |irp, location| {
+            prepare(irp, location, minor, state);
+            watched = watchdog::begin(top, irp);
+        })
+    };
+    watchdog::end(watched);
     object::dereference(top.cast());
     result.status()
 }

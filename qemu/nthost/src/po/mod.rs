@@ -11,9 +11,17 @@ pub mod host;
 #[cfg(target_os = "none")]
 pub mod idle;
 #[cfg(target_os = "none")]
+mod information;
+#[cfg(target_os = "none")]
 mod irp;
 #[cfg(target_os = "none")]
+pub mod power_request;
+#[cfg(target_os = "none")]
 pub mod setting;
+#[cfg(target_os = "none")]
+mod wake;
+#[cfg(target_os = "none")]
+mod watchdog;
 
 #[cfg(target_os = "none")]
 pub use exports::{

@@ -30,7 +30,7 @@ use crate::{
     mm::{pool, user_view},
     ob::{self, client_id, handle, object},
     pe::module::Module,
-    po::{fx, setting},
+    po::{fx, power_request, setting},
     ps,
 };
 
@@ -99,6 +99,10 @@ fn check_objects(image: &Range<u64>) {
             line(what, address, address);
             first.get_or_insert(address);
         }
+    }
+    if let Some((handle, address)) = power_request::of_image(image) {
+        line("power request or system state", handle, address);
+        first.get_or_insert(address);
     }
     if let Some((address, handle)) = fx::run::calling_into(image) {
         line(

@@ -1,7 +1,8 @@
 /*
- * A driver that does wrong with the power management framework. The device is `edu`.
+ * A driver that does wrong with power: the power management framework, requests. The device is
+ * `edu`.
  *
- * Sources: the pages of the PoFx routines; bug checks 0xA0 and 0xCE.
+ * Sources: the pages of the Po routines; bug checks 0x9F, 0xA0 and 0xCE.
  */
 #define WRONG_DEVICE
 #include "wrong.h"
@@ -80,7 +81,36 @@ static VOID use_after_unregistration(PDRIVER_OBJECT driver)
     FxActivateComponent(handle, 1, 0);
 }
 
-/* This comes to light when the driver is unloaded. */
+static NTSTATUS NTAPI keep(PDEVICE_OBJECT device, PIRP irp)
+{
+    UNREFERENCED_PARAMETER(device);
+    IoMarkIrpPending(irp);
+    return STATUS_PENDING;
+}
+
+static VOID keep_power_irp(PDRIVER_OBJECT driver)
+{
+    POWER_STATE state = {.DeviceState = PowerDeviceD3};
+    LARGE_INTEGER hour = {.QuadPart = -36000000000LL};
+    driver->MajorFunction[IRP_MJ_POWER] = keep;
+    PoRequestPowerIrp(physical, IRP_MN_SET_POWER, state, NULL, NULL, NULL);
+    KeDelayExecutionThread(KernelMode, FALSE, &hour);
+}
+
+/* These come to light when the driver is unloaded. */
+
+static VOID leave_power_request(PDRIVER_OBJECT driver)
+{
+    PVOID request;
+    UNREFERENCED_PARAMETER(driver);
+    PoCreatePowerRequest(&request, self, NULL);
+}
+
+static VOID leave_system_state(PDRIVER_OBJECT driver)
+{
+    UNREFERENCED_PARAMETER(driver);
+    PoRegisterSystemState(NULL, ES_SYSTEM_REQUIRED | ES_CONTINUOUS);
+}
 
 static VOID leave_registration(PDRIVER_OBJECT driver)
 {
@@ -98,6 +128,9 @@ const MISDEED misdeeds[] = {
     MISDEED(block_asynchronously),
     MISDEED(activate_no_component),
     MISDEED(use_after_unregistration),
+    MISDEED(keep_power_irp),
     MISDEED(leave_registration),
+    MISDEED(leave_power_request),
+    MISDEED(leave_system_state),
     {NULL, NULL},
 };
