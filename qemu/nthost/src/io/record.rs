@@ -367,7 +367,7 @@ mod tests {
     fn whoever_passed_the_irp_on_is_above_whoever_has_it() {
         let mut record = Record::new(Origin::System, 0, 2);
         record.send(2, 0xd2, 0);
-        assert!(!record.was_passed(2) && record.holders_above(2) == []);
+        assert!(!record.was_passed(2) && record.holders_above(2).is_empty());
         record.send(1, 0xd1, 0);
         assert!(record.was_passed(2) && record.holders_above(1) == [0xd2]);
         record.complete(1, STATUS_SUCCESS, false);
