@@ -14,7 +14,10 @@ use crate::{
         thread::{self, STACK_SIZE},
         trap,
     },
-    mm::paging::{self, physical},
+    mm::{
+        cache,
+        paging::{self, physical},
+    },
 };
 
 /// Where the start code of the other processors is copied to: a page below 1 MiB.
@@ -100,6 +103,7 @@ fn start(number: u32, id: u32, place: Place) {
 unsafe extern "C" fn processor_main(pcr: *mut Pcr) -> ! {
     pcr::install(pcr);
     trap::initialize_processor();
+    cache::initialize_processor();
     apic::initialize();
     let here: u64;
     // SAFETY: reads the stack pointer.

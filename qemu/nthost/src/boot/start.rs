@@ -23,6 +23,7 @@ unsafe extern "C" fn boot_main(start_info: u64) -> ! {
     });
     ke::pcr::initialize_boot_processor();
     ke::trap::initialize_processor();
+    mm::cache::initialize_processor();
     mm::phys::initialize(&info);
     mm::heap::initialize();
     mm::paging::initialize(&info);

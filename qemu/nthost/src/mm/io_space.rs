@@ -6,6 +6,7 @@ use core::ffi::c_void;
 
 use super::{
     PAGE_SIZE,
+    cache::{self, Cache},
     paging::{self, Access},
 };
 use crate::{
@@ -22,9 +23,6 @@ const READ_WRITE: u32 = 0x04;
 const EXECUTE: u32 = 0x10;
 const EXECUTE_READ: u32 = 0x20;
 const EXECUTE_READ_WRITE: u32 = 0x40;
-/// `PAGE_NOCACHE`, `PAGE_WRITECOMBINE`.
-const NO_CACHE: u32 = 0x200;
-const WRITE_COMBINE: u32 = 0x400;
 
 fn map(
     routine: &'static str,
@@ -39,8 +37,23 @@ fn map(
     let first = physical / PAGE_SIZE;
     let pages = (physical + length).div_ceil(PAGE_SIZE) - first;
     let frames = (0..pages as usize).map(|index| (first + index as u64) * PAGE_SIZE);
+    let wanted = Cache::of_access(access);
+    match cache::map(frames.clone(), wanted) {
+        Some(cache) if cache == wanted => {}
+        other => {
+            log!(
+                "verifier",
+                "{physical:#x} is to be mapped {wanted:?}, and is mapped {other:?}"
+            );
+            if other.is_some() {
+                cache::unmap(frames);
+            }
+            return core::ptr::null_mut();
+        }
+    }
     // SAFETY: device memory, or memory that the driver vouches for.
-    let Some(base) = (unsafe { paging::map_range(frames, access) }) else {
+    let Some(base) = (unsafe { paging::map_range(frames.clone(), access) }) else {
+        cache::unmap(frames);
         return core::ptr::null_mut();
     };
     let address = base + physical % PAGE_SIZE;
@@ -50,8 +63,8 @@ fn map(
 
 nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
-    /// Maps a range of physical addresses; NULL if there is no room. The cache type (0 not
-    /// cached, 1 cached, 2 write-combined) only tells cached from uncached here.
+    /// Maps a range of physical addresses; NULL if there is no room, the cache type is reserved
+    /// for the system, or the range has another.
     ///
     /// Source: MmMapIoSpace.
     ///
@@ -60,9 +73,8 @@ nt_export! {
     /// The range is a device's that the driver was given.
     pub unsafe fn MmMapIoSpace(physical: u64, length: u64, cache: i32) -> *mut c_void {
         let caller = call::caller();
-        let mut access = Access::WRITE;
-        access.set(Access::UNCACHED, cache != 1);
-        map("MmMapIoSpace", physical, length, access, caller)
+        let Some(cache) = Cache::of_type(cache) else { return core::ptr::null_mut() };
+        map("MmMapIoSpace", physical, length, cache.applied(Access::WRITE), caller)
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -83,7 +95,10 @@ nt_export! {
             EXECUTE_READ_WRITE => Access::WRITE | Access::EXECUTE,
             _ => return core::ptr::null_mut(),
         };
-        access.set(Access::UNCACHED, protection & (NO_CACHE | WRITE_COMBINE) != 0);
+        let Some(cache) = Cache::of_protection(protection) else {
+            return core::ptr::null_mut();
+        };
+        access = cache.applied(access);
         map("MmMapIoSpaceEx", physical, length, access, caller)
     }
 
@@ -104,6 +119,8 @@ nt_export! {
         }
         let base = address & !(PAGE_SIZE - 1);
         let pages = (address + length).div_ceil(PAGE_SIZE) - base / PAGE_SIZE;
+        let frames = (0..pages).filter_map(|page| paging::translate(base + page * PAGE_SIZE));
+        cache::unmap(frames.map(|(frame, _)| frame));
         // SAFETY: it was mapped so; the caller promises that nobody uses it.
         unsafe { paging::unmap_range(base, pages) };
     }

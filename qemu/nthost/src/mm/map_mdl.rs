@@ -12,9 +12,9 @@ use nthost_nt::{
 };
 
 use super::{
+    cache::Cache,
     mapping,
     mdl::{MAPPED_TO_SYSTEM_VA, SOURCE_IS_NONPAGED_POOL},
-    paging::Access,
 };
 use crate::verifier::call;
 
@@ -53,7 +53,10 @@ nt_export! {
         let Ok(Some(mut access)) = mapping::protection(protection & !UNCACHED) else {
             return STATUS_INVALID_PAGE_PROTECTION;
         };
-        access.set(Access::UNCACHED, protection & UNCACHED != 0);
+        let Some(cache) = Cache::of_protection(protection) else {
+            return STATUS_INVALID_PAGE_PROTECTION;
+        };
+        access = cache.applied(access);
         let Some(address) = mapping::map(mdl, access, caller) else {
             return STATUS_INSUFFICIENT_RESOURCES;
         };

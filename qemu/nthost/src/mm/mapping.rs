@@ -15,13 +15,14 @@ use nthost_nt::{
     mm::MDL,
     status::{
         NTSTATUS, STATUS_INVALID_PAGE_PROTECTION, STATUS_INVALID_PARAMETER_2,
-        STATUS_NOT_MAPPED_VIEW, STATUS_SUCCESS,
+        STATUS_INVALID_PARAMETER_3, STATUS_NOT_MAPPED_VIEW, STATUS_SUCCESS,
     },
 };
 
 use super::{
     PAGE_SIZE,
     address_space::USER_PROBE_ADDRESS,
+    cache::{self, Cache},
     locked,
     mdl::{
         IO_SPACE, MAPPED_TO_SYSTEM_VA, OWNS_PAGES, PAGES_LOCKED, PARTIAL, PARTIAL_HAS_BEEN_MAPPED,
@@ -45,7 +46,7 @@ use crate::{
 #[derive(Clone, Copy)]
 struct Mapping {
     pages: u64,
-    uncached: bool,
+    cache: Cache,
 }
 
 /// By the address of the first page. A leaf among locks.
@@ -60,8 +61,8 @@ fn find(address: u64) -> Option<(u64, Mapping)> {
 
 /// A mapping was made at addresses that somebody else keeps.
 pub(super) fn remember(base: u64, pages: u64, access: Access) {
-    let uncached = access.contains(Access::UNCACHED);
-    MAPPINGS.lock().insert(base, Mapping { pages, uncached });
+    let cache = Cache::of_access(access);
+    MAPPINGS.lock().insert(base, Mapping { pages, cache });
 }
 
 /// Such a mapping is no more.
@@ -91,11 +92,14 @@ pub unsafe fn unmap(mdl: *mut MDL) {
     MAPPINGS.lock().remove(&base);
     // SAFETY: it was mapped so; the caller promises that nobody uses it.
     unsafe { paging::unmap_range(base, mapping.pages) };
+    // SAFETY: the caller's MDL.
+    cache::unmap(unsafe { pages(mdl) }.iter().map(|&page| page * PAGE_SIZE));
     fields.MdlFlags &= !(MAPPED_TO_SYSTEM_VA | PARTIAL_HAS_BEEN_MAPPED);
     fields.MappedSystemVa = core::ptr::null_mut();
 }
 
-/// Maps the pages of an MDL; `None` if there is no room.
+/// Maps the pages of an MDL, which have their own say in how they are cached; `None` if there is
+/// no room, or they differ in that.
 pub(super) fn map(mdl: *mut MDL, access: Access, caller: u64) -> Option<*mut c_void> {
     // SAFETY: the caller's MDL.
     let fields = unsafe { &mut *mdl };
@@ -112,12 +116,17 @@ pub(super) fn map(mdl: *mut MDL, access: Access, caller: u64) -> Option<*mut c_v
     }
     // SAFETY: the caller's MDL, whose pages are known.
     let frames = unsafe { pages(mdl) }.iter().map(|&page| page * PAGE_SIZE);
+    let cache = cache::map(frames.clone(), Cache::of_access(access))?;
     let mapping = Mapping {
         pages: frames.len() as u64,
-        uncached: access.contains(Access::UNCACHED),
+        cache,
     };
     // SAFETY: the pages are locked, or the MDL's own.
-    let base = unsafe { paging::map_range(frames, access) }?;
+    let mapped = unsafe { paging::map_range(frames.clone(), cache.applied(access)) };
+    let Some(base) = mapped else {
+        cache::unmap(frames);
+        return None;
+    };
     MAPPINGS.lock().insert(base, mapping);
     let address = base + u64::from(fields.ByteOffset);
     account::take(
@@ -167,7 +176,7 @@ fn protect(mdl: *mut MDL, access: Option<Access>) -> NTSTATUS {
             let _ = unsafe { paging::unmap(at) };
             continue;
         };
-        access.set(Access::UNCACHED, mapping.uncached);
+        access = mapping.cache.applied(access);
         // SAFETY: likewise.
         if !unsafe { paging::protect(at, access) } {
             // It had no access; its place is still reserved, and its tables exist.
@@ -202,6 +211,7 @@ fn advance(mdl: *mut MDL, bytes: u32) -> NTSTATUS {
             // SAFETY: the documentation says that what is passed is not the MDL's any more.
             let _ = unsafe { paging::unmap(at) };
         }
+        cache::unmap(numbers[..passed].iter().map(|&page| page * PAGE_SIZE));
         ipi::flush_tlb();
     }
     if mapped || fields.MdlFlags & SOURCE_IS_NONPAGED_POOL != 0 {
@@ -263,13 +273,20 @@ crate::raising_export! {
         let from = caller.return_address();
         let mut access = Access::empty();
         access.set(Access::WRITE, priority & NO_WRITE == 0);
-        access.set(Access::UNCACHED, cache != 1);
+        let known = Cache::of_type(cache);
+        access = known.unwrap_or(Cache::NonCached).applied(access);
         if mode == 0 {
+            if known.is_none() {
+                return core::ptr::null_mut();
+            }
             access.set(Access::EXECUTE, priority & NO_EXECUTE == 0);
             // It is a ULONG: the upper half is anything.
             return map_for_kernel(mdl, access, bug_check & 0xffff_ffff != 0, from);
         }
-        match user_view::map(mdl, access, address as u64, from) {
+        let mapped = known.ok_or(STATUS_INVALID_PARAMETER_3).and_then(|_| {
+            user_view::map(mdl, access, address as u64, from)
+        });
+        match mapped {
             Ok(base) => core::ptr::with_exposed_provenance_mut(base as usize),
             Err(status) => exception::raise_from(caller, status),
         }

@@ -3,6 +3,8 @@
 #[cfg(target_os = "none")]
 pub mod address_space;
 #[cfg(target_os = "none")]
+pub mod cache;
+#[cfg(target_os = "none")]
 pub mod heap;
 #[cfg(target_os = "none")]
 pub mod io_mdl;

@@ -7,6 +7,7 @@ use core::{ffi::c_void, ptr::null_mut};
 
 use super::{
     PAGE_SIZE,
+    cache::{self, Cache},
     paging::{self, Access},
     phys::{self, Request},
     user_view,
@@ -53,6 +54,7 @@ fn allocate(bytes: u64, caller: u64) -> Option<u64> {
         free_frames(&frames);
         return None;
     };
+    cache::allocated(frames.iter().copied(), Some(Cache::NonCached));
     account::take(Kind::NonCached, base, bytes, caller);
     Some(base)
 }
@@ -73,6 +75,7 @@ fn free(base: u64, bytes: u64) {
     for &frame in &frames {
         user_view::check_unlocked(frame);
     }
+    cache::freed(frames.iter().copied());
     // SAFETY: the driver gives it back.
     unsafe { paging::unmap_range(base, pages) };
     free_frames(&frames);

@@ -11,6 +11,7 @@ use nthost_nt::mm::MDL;
 
 use super::{
     PAGE_SIZE,
+    cache::{self, Cache},
     mdl::{self, OWNS_PAGES, PAGES_LOCKED},
     paging::{self, Access, physical},
     phys::{self, Request},
@@ -49,6 +50,8 @@ struct Wanted {
     node: Option<u16>,
     any_node: bool,
     flags: u32,
+    /// How they are cached; none, if their first mapping says.
+    cache: Option<Cache>,
 }
 
 fn fill(frame: u64, flags: u32) {
@@ -159,6 +162,7 @@ impl Wanted {
         fields.MdlFlags |= PAGES_LOCKED | OWNS_PAGES;
         // What is asked for is what is described, if there is that much.
         fields.ByteCount = self.bytes.min(got * PAGE_SIZE) as u32;
+        cache::allocated(frames.into_iter(), self.cache);
         account::take(Kind::Pages, mdl as u64, got, caller);
         mdl
     }
@@ -187,6 +191,8 @@ fn contiguous(routine: &'static str, request: Request, access: Access, caller: u
         unsafe { phys::free(first, request.pages) };
         return core::ptr::null_mut();
     };
+    let frames = (0..request.pages).map(|page| first + page * PAGE_SIZE);
+    cache::allocated(frames, Some(Cache::of_access(access)));
     account::take(Kind::Pages, base, request.pages, caller);
     core::ptr::with_exposed_provenance_mut(base as usize)
 }
@@ -197,19 +203,20 @@ fn free_contiguous(address: u64) {
         bugcheck::bugcheck(code::BAD_POOL_CALLER, [0x60, address, 0, 0]);
     };
     let first = paging::translate(address).map_or(0, |(physical, _)| physical);
-    for page in 0..held.count {
-        user_view::check_unlocked(first + page * PAGE_SIZE);
-    }
+    let frames = (0..held.count).map(|page| first + page * PAGE_SIZE);
+    frames.clone().for_each(user_view::check_unlocked);
+    cache::freed(frames);
     // SAFETY: the driver gives it back.
     unsafe { paging::unmap_range(address, held.count) };
     // SAFETY: the pages were allocated as one run, and are not mapped any more.
     unsafe { phys::free(first, held.count) };
 }
 
-fn cache_access(cache: i32) -> Access {
-    let mut access = Access::WRITE;
-    access.set(Access::UNCACHED, cache != 1);
-    access
+/// Contiguous memory that is cached as a driver says; NULL for a type that is reserved.
+fn contiguous_of(routine: &'static str, request: Request, cache: i32, caller: u64) -> *mut c_void {
+    Cache::of_type(cache).map_or(core::ptr::null_mut(), |cache| {
+        contiguous(routine, request, cache.applied(Access::WRITE), caller)
+    })
 }
 
 nt_export! {
@@ -229,7 +236,7 @@ nt_export! {
         bytes: u64,
     ) -> *mut MDL {
         let caller = call::caller();
-        Wanted { lowest, highest, skip, bytes, node: None, any_node: true, flags: 0 }
+        Wanted { lowest, highest, skip, bytes, node: None, any_node: true, flags: 0, cache: None }
             .allocate("MmAllocatePagesForMdl", caller)
     }
 
@@ -246,12 +253,13 @@ nt_export! {
         highest: u64,
         skip: u64,
         bytes: u64,
-        _cache: i32,
+        cache: i32,
         flags: u32,
     ) -> *mut MDL {
         let caller = call::caller();
+        let Some(cache) = Cache::of_type(cache) else { return core::ptr::null_mut() };
         let any_node = flags & LOCAL_NODE_ONLY == 0;
-        Wanted { lowest, highest, skip, bytes, node: Some(here()), any_node, flags }
+        Wanted { lowest, highest, skip, bytes, node: Some(here()), any_node, flags, cache: Some(cache) }
             .allocate("MmAllocatePagesForMdlEx", caller)
     }
 
@@ -268,7 +276,7 @@ nt_export! {
         highest: u64,
         skip: u64,
         bytes: u64,
-        _cache: i32,
+        cache: i32,
         node: u32,
         flags: u32,
     ) -> *mut MDL {
@@ -277,8 +285,9 @@ nt_export! {
         if node.is_none() {
             return core::ptr::null_mut();
         }
+        let Some(cache) = Cache::of_type(cache) else { return core::ptr::null_mut() };
         let any_node = flags & ANY_NODE != 0;
-        Wanted { lowest, highest, skip, bytes, node, any_node, flags }.allocate("MmAllocateNodePagesForMdlEx", caller)
+        Wanted { lowest, highest, skip, bytes, node, any_node, flags, cache: Some(cache) }.allocate("MmAllocateNodePagesForMdlEx", caller)
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -307,6 +316,7 @@ nt_export! {
         let pages = unsafe { mdl::pages(mdl) };
         for page in pages.iter().take(held.count as usize) {
             user_view::check_unlocked(*page * PAGE_SIZE);
+            cache::freed(core::iter::once(*page * PAGE_SIZE));
             // SAFETY: the MDL owned it.
             unsafe { phys::free(*page * PAGE_SIZE, 1) };
         }
@@ -347,7 +357,7 @@ nt_export! {
         let caller = call::caller();
         let pages = bytes.div_ceil(PAGE_SIZE);
         let request = Request { lowest, highest, boundary, ..Request::any(pages) };
-        contiguous("MmAllocateContiguousMemorySpecifyCache", request, cache_access(cache), caller)
+        contiguous_of("MmAllocateContiguousMemorySpecifyCache", request, cache, caller)
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -370,9 +380,9 @@ nt_export! {
         let pages = bytes.div_ceil(PAGE_SIZE);
         let node = u16::try_from(node).ok();
         let request = Request { lowest, highest, boundary, node, ..Request::any(pages) };
-        let memory = contiguous("MmAllocateContiguousMemorySpecifyCacheNode", request, cache_access(cache), caller);
+        let memory = contiguous_of("MmAllocateContiguousMemorySpecifyCacheNode", request, cache, caller);
         if memory.is_null() && node.is_some() {
-            return contiguous("MmAllocateContiguousMemorySpecifyCacheNode", Request { node: None, ..request }, cache_access(cache), caller);
+            return contiguous_of("MmAllocateContiguousMemorySpecifyCacheNode", Request { node: None, ..request }, cache, caller);
         }
         memory
     }
@@ -400,7 +410,10 @@ nt_export! {
             0x40 => Access::WRITE | Access::EXECUTE,
             _ => return core::ptr::null_mut(),
         };
-        access.set(Access::UNCACHED, protection & 0x600 != 0);
+        let Some(cache) = Cache::of_protection(protection) else {
+            return core::ptr::null_mut();
+        };
+        access = cache.applied(access);
         let pages = bytes.div_ceil(PAGE_SIZE);
         let node = u16::try_from(node).ok();
         let request = Request { lowest, highest, boundary, node, ..Request::any(pages) };
@@ -434,7 +447,7 @@ nt_export! {
     pub unsafe fn MmFreeContiguousMemorySpecifyCache(
         address: *mut c_void,
         _bytes: u64,
-        _cache: i32,
+        cache: i32,
     ) {
         free_contiguous(address as u64);
     }

@@ -50,6 +50,10 @@ bitflags! {
         const EXECUTE = 2;
         /// It is not cached.
         const UNCACHED = 4;
+        /// It is not cached, but writes are combined.
+        const COMBINED = 8;
+        /// What says how it is cached.
+        const CACHE = 4 | 8;
     }
 }
 
@@ -119,7 +123,12 @@ pub(super) fn flags(access: Access) -> PageTableFlags {
         PageTableFlags::NO_EXECUTE,
         !access.contains(Access::EXECUTE),
     );
+    // Which entries of the PAT they choose: see `cache`.
     flags.set(PageTableFlags::NO_CACHE, access.contains(Access::UNCACHED));
+    flags.set(
+        PageTableFlags::WRITE_THROUGH,
+        access.contains(Access::COMBINED),
+    );
     flags
 }
 
@@ -341,6 +350,8 @@ pub fn translate(address: u64) -> Option<(u64, Access)> {
             access.set(Access::WRITE, flags.contains(PageTableFlags::WRITABLE));
             access.set(Access::EXECUTE, !flags.contains(PageTableFlags::NO_EXECUTE));
             access.set(Access::UNCACHED, flags.contains(PageTableFlags::NO_CACHE));
+            let combined = flags.contains(PageTableFlags::WRITE_THROUGH);
+            access.set(Access::COMBINED, combined);
             Some((frame.start_address().as_u64() + offset, access))
         }
         _ => None,

@@ -10,6 +10,7 @@ use nthost_nt::mm::MDL;
 
 use super::{
     PAGE_SIZE,
+    cache::{self, Cache},
     mapping::{self, bits},
     mdl::{
         IO_SPACE, MAPPED_TO_SYSTEM_VA, OWNS_PAGES, PAGES_LOCKED, PARTIAL, SOURCE_IS_NONPAGED_POOL,
@@ -140,6 +141,8 @@ unsafe fn map(base: u64, tag: u32, mdl: *mut MDL, access: Access) -> Option<u64>
     if count > reserved.pages {
         return None;
     }
+    let physical = frames.iter().map(|page| page * PAGE_SIZE);
+    let access = cache::map(physical, Cache::of_access(access))?.applied(access);
     for (index, page) in frames.into_iter().enumerate() {
         let address = base + index as u64 * PAGE_SIZE;
         // SAFETY: the address is reserved for it, and the page is locked or the MDL's own.
@@ -186,6 +189,8 @@ unsafe fn unmap(base: u64, tag: u32, mdl: *mut MDL) {
         let _ = unsafe { paging::unmap(base + index * PAGE_SIZE) };
     }
     ipi::flush_tlb();
+    // SAFETY: the caller's MDL.
+    cache::unmap(unsafe { pages(mdl) }.iter().map(|&page| page * PAGE_SIZE));
     mapping::forget(base);
     RESERVED.lock().insert(
         base,
@@ -254,8 +259,8 @@ nt_export! {
         mdl: *mut MDL,
         cache: i32,
     ) -> *mut c_void {
-        let mut access = Access::WRITE;
-        access.set(Access::UNCACHED, cache != 1);
+        let Some(cache) = Cache::of_type(cache) else { return null_mut() };
+        let access = cache.applied(Access::WRITE);
         // SAFETY: the caller's promise.
         let mapped = unsafe { map(address as u64, tag, mdl, access) };
         core::ptr::with_exposed_provenance_mut(mapped.unwrap_or(0) as usize)

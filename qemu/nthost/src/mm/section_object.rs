@@ -17,7 +17,7 @@ use nthost_nt::{
     },
 };
 
-use super::{PAGE_SIZE, locked, paging::Access, virtual_memory};
+use super::{PAGE_SIZE, cache::Cache, locked, paging::Access, virtual_memory};
 use crate::ob::{
     attributes::{self, Attributes},
     insert_name,
@@ -93,7 +93,12 @@ impl Wanted {
         if self.size > MAXIMUM_SIZE {
             return Err(STATUS_SECTION_TOO_BIG);
         }
-        access.set(Access::UNCACHED, uncached != 0);
+        access = match uncached {
+            0 => access,
+            NO_CACHE => Cache::NonCached.applied(access),
+            WRITE_COMBINE => Cache::WriteCombined.applied(access),
+            _ => return Err(STATUS_INVALID_PARAMETER_6),
+        };
         let frames = virtual_memory::zeroed_pages(self.size.div_ceil(PAGE_SIZE) as usize)?;
         let section = Box::into_raw(Box::new(Section { frames, access }));
         object::insert(section.cast(), Kind::Section, delete);

@@ -21,6 +21,7 @@ use nthost_nt::{
 use super::{
     PAGE_SIZE,
     address_space::{self, AddressSpace, RegionError},
+    cache::{self, Cache},
     locked,
     mapping::bits,
     mdl::{IO_SPACE, OWNS_PAGES, PAGES_LOCKED, PARTIAL, SOURCE_IS_NONPAGED_POOL, pages, violation},
@@ -83,6 +84,9 @@ pub fn map(mdl: *mut MDL, access: Access, requested: u64, caller: u64) -> Result
         .iter()
         .map(|&page| page * PAGE_SIZE)
         .collect();
+    let cache = cache::map(frames.iter().copied(), Cache::of_access(access));
+    let cache = cache.ok_or(STATUS_CONFLICTING_ADDRESSES)?;
+    let access = cache.applied(access);
     let address = (requested != 0).then_some(requested & !(ALLOCATION_GRANULARITY - 1));
     for &frame in &frames {
         locked::lock(frame);
@@ -183,6 +187,7 @@ pub fn all() -> Vec<(u64, u64)> {
 }
 
 fn unlock(frames: &[u64]) {
+    cache::unmap(frames.iter().copied());
     for &frame in frames {
         locked::unlock(frame);
     }

@@ -16,6 +16,7 @@ use nthost_nt::status::{
 use super::{
     PAGE_SIZE,
     address_space::{AddressSpace, RegionError},
+    cache::Cache,
     mapping,
     paging::{self, Access},
     section_object::Section,
@@ -84,13 +85,11 @@ fn part(section: &Section, offset: u64, size: u64) -> Result<Vec<u64>, NTSTATUS>
 impl Wanted {
     fn access(&self, section: &Section) -> Result<Access, NTSTATUS> {
         let access = mapping::protection(self.protection)?;
-        let mut access = access.ok_or(STATUS_INVALID_PAGE_PROTECTION)?;
+        let access = access.ok_or(STATUS_INVALID_PAGE_PROTECTION)?;
         if !section.access.contains(access) {
             return Err(STATUS_SECTION_PROTECTION);
         }
-        let uncached = section.access.contains(Access::UNCACHED);
-        access.set(Access::UNCACHED, uncached);
-        Ok(access)
+        Ok(Cache::of_access(section.access).applied(access))
     }
 
     /// Maps a section, whose reference the view takes over; gives the address and the bytes.

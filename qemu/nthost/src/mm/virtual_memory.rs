@@ -18,6 +18,7 @@ use nthost_nt::status::{
 use super::{
     PAGE_SIZE,
     address_space::{AddressSpace, USER_PROBE_ADDRESS},
+    cache::Cache,
     locked, mapping,
     paging::{Access, physical},
     phys::{self, Request},
@@ -54,7 +55,7 @@ fn access_of(protection: u32) -> Result<Option<Access>, NTSTATUS> {
         // Nothing would raise STATUS_GUARD_PAGE.
         _ if modifiers & GUARD != 0 => Err(STATUS_NOT_SUPPORTED),
         Some(mut access) => {
-            access.set(Access::UNCACHED, modifiers & UNCACHED != 0);
+            access = Cache::of_protection(modifiers).map_or(access, |cache| cache.applied(access));
             Ok(Some(access))
         }
         None => Ok(None),

@@ -8,6 +8,7 @@
 //! is ended by whoever started the machine.
 
 mod affinity;
+mod cache;
 mod dpc;
 mod error_log;
 mod executive;
@@ -104,6 +105,7 @@ pub fn run(switches: Switches<'_>) -> ! {
         property::TESTS,
         notify::TESTS,
         zw::TESTS,
+        cache::TESTS,
         reserved::TESTS,
         reference::TESTS,
         power::TESTS,
