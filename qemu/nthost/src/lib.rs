@@ -55,3 +55,4 @@ pub mod selftest;
 pub mod system;
 pub mod transport;
 pub mod verifier;
+pub mod wmi;

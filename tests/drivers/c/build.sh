@@ -43,7 +43,7 @@ build() {
         -Wl,--dynamicbase -Wl,--nxcompat -Wl,--no-insert-timestamp \
         "${options[@]/#/-Wl,}" \
         -Wl,--out-implib,"$out/$1.lib" \
-        -o "$image" "${sources[@]}" "${exports[@]}" -lntoskrnl -lhal
+        -o "$image" "${sources[@]}" "${exports[@]}" -lntoskrnl -lhal -lwmilib
 }
 
 # build_with_clang NAME SOURCE…: the headers are mingw-w64's, which take a clang that does not say that it is Microsoft's

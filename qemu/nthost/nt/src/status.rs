@@ -251,6 +251,14 @@ pub const STATUS_RESOURCE_NOT_OWNED: NTSTATUS = status(0xc000_0264);
 pub const STATUS_DRIVER_UNABLE_TO_LOAD: NTSTATUS = status(0xc000_026c);
 /// The device was removed.
 pub const STATUS_DEVICE_REMOVED: NTSTATUS = status(0xc000_02b6);
+/// Nobody provides the data block.
+pub const STATUS_WMI_GUID_NOT_FOUND: NTSTATUS = status(0xc000_0295);
+/// Nobody provides the instance of the data block.
+pub const STATUS_WMI_INSTANCE_NOT_FOUND: NTSTATUS = status(0xc000_0296);
+/// The data block cannot be set.
+pub const STATUS_WMI_READ_ONLY: NTSTATUS = status(0xc000_02c6);
+/// The data block is no longer provided.
+pub const STATUS_WMI_GUID_DISCONNECTED: NTSTATUS = status(0xc000_0301);
 /// A restart is needed.
 pub const STATUS_PNP_REBOOT_REQUIRED: NTSTATUS = status(0xc000_02d2);
 /// The power state does not allow it.

@@ -43,6 +43,8 @@ pub enum Kind {
     Section,
     /// An access token.
     Token,
+    /// A WMI data block that a driver has opened.
+    WmiGuid,
 }
 
 /// Frees what the object is made of. Called at PASSIVE_LEVEL, once nobody refers to it.
