@@ -15,5 +15,7 @@ mod program;
 pub use breakpoint::InFlight;
 pub use edu::InEachQueue;
 pub use machine::{Booted, artifacts, boot, manifest, options, out, seed};
-pub use pe::{checksum, rename_import};
+pub use pe::{
+    checksum, {make_writable, rename_import},
+};
 pub use program::{Program, Running};

@@ -56,3 +56,22 @@ pub fn rename_import(image: &mut [u8], from: &str, to: &str) {
     }
     checksum(image);
 }
+
+/// Makes a section's memory writable whatever it was, and gives the image the checksum that goes
+/// with it.
+///
+/// # Panics
+///
+/// If there is no such section.
+pub fn make_writable(image: &mut [u8], section: &str) {
+    let header = checksum_offset(image) - CHECKSUM;
+    let count = usize::from(u16::from_le_bytes([image[header + 6], image[header + 7]]));
+    let optional = usize::from(u16::from_le_bytes([image[header + 20], image[header + 21]]));
+    let table = header + 24 + optional;
+    let mut headers = (0..count).map(|index| table + 40 * index);
+    let named = |&at: &usize| image[at..at + 8].starts_with(section.as_bytes());
+    let at = headers.find(named).expect("the section is there");
+    // IMAGE_SCN_MEM_WRITE, in the last byte of its characteristics.
+    image[at + 39] |= 0x80;
+    checksum(image);
+}

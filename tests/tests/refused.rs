@@ -5,8 +5,8 @@ use std::fs;
 
 use eductl::Status;
 use eduwdm_qemu::archive::Image;
-use eduwdm_tests::{boot, manifest, options, out, rename_import};
-use nthost_protocol::host::DeviceState;
+use eduwdm_tests::{boot, make_writable, manifest, options, out, rename_import};
+use nthost_protocol::{host::DeviceState, manifest::VerifierOption};
 
 const IMAGE: &str = "eduwdm.sys";
 
@@ -71,6 +71,27 @@ fn unknown_routines_are_named_all_at_once() {
     rename_import(&mut image, "KeSetEvent", "KeSetEvenX");
     let words = ["KeInsertQueueDpX", "KeSetEvenX"];
     refused(image, "STATUS_DRIVER_ENTRYPOINT_NOT_FOUND", &words);
+}
+
+/// Drivers of old compilers have such code, which Windows loads unless it enforces its integrity.
+#[test]
+fn code_that_can_be_written_is_refused_where_the_integrity_of_code_is_checked() {
+    let mut image = image();
+    make_writable(&mut image, ".text");
+    refused(image.clone(), "STATUS_INVALID_IMAGE_FORMAT", &[".text"]);
+
+    let mut manifest = manifest();
+    let others = VerifierOption::STANDARD.iter().copied();
+    let others = others.filter(|option| *option != VerifierOption::CodeIntegrity);
+    manifest.verifier = Some(others.collect());
+    let mut options = options(manifest);
+    options.images.push(Image {
+        name: IMAGE.to_owned(),
+        bytes: image,
+    });
+    let booted = boot("up", &options).unwrap_or_else(|fault| panic!("{fault}"));
+    booted.edu(0).unwrap();
+    booted.shut_down();
 }
 
 #[test]

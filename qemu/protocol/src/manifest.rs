@@ -141,6 +141,9 @@ pub enum VerifierOption {
     /// Pool begins where a page begins and does not end where one ends: underruns fault, and
     /// overruns are found when the memory is freed.
     SpecialPoolUnderrun,
+    /// Images whose code can be written, which Windows does not load where it enforces the
+    /// integrity of code.
+    CodeIntegrity,
 }
 
 impl VerifierOption {
@@ -156,6 +159,7 @@ impl VerifierOption {
         Self::SecurityChecks,
         Self::MiscellaneousChecks,
         Self::DdiCompliance,
+        Self::CodeIntegrity,
     ];
 }
 

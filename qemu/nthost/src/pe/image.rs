@@ -120,12 +120,6 @@ impl<'a> Image<'a> {
         if optional.subsystem() != IMAGE_SUBSYSTEM_NATIVE {
             return Err(Fault::Subsystem(optional.subsystem()));
         }
-        if let Some(section) = sections
-            .iter()
-            .find(|section| section.write && section.execute)
-        {
-            return Err(Fault::WriteExecute(section.name.clone()));
-        }
         let entry = optional.address_of_entry_point();
         let executable = |section: &Section| {
             section.execute && (section.address..section.address + section.size).contains(&entry)
@@ -158,6 +152,14 @@ impl<'a> Image<'a> {
         };
         image.security_cookie = image.find_security_cookie();
         Ok(image)
+    }
+
+    /// A section whose code could be written: the system loads such an image, though not where
+    /// the integrity of code is enforced.
+    #[must_use]
+    pub fn writable_code(&self) -> Option<&Section> {
+        let both = |section: &&Section| section.write && section.execute;
+        self.sections.iter().find(both)
     }
 
     /// The pointer to the cookie is at offset 0x58 of the load configuration.

@@ -7,6 +7,8 @@ use super::{
     Fault, Image, Import, loaded,
     unwind::{self, Memory, RuntimeFunction},
 };
+use nthost_protocol::manifest::VerifierOption;
+
 use crate::{
     export, hal,
     ke::lock::SpinLock,
@@ -16,6 +18,7 @@ use crate::{
         phys::{self, Request},
         section,
     },
+    verifier,
 };
 
 /// The most images that are loaded at a time.
@@ -119,6 +122,11 @@ fn resolve(import: &Import) -> Option<u64> {
 /// A [`Fault`]; nothing of the image is left then.
 pub fn load(name: &str, bytes: &[u8]) -> Result<&'static Module, Fault> {
     let image = Image::parse(bytes)?;
+    if verifier::is_on(VerifierOption::CodeIntegrity)
+        && let Some(section) = image.writable_code()
+    {
+        return Err(Fault::WriteExecute(section.name.clone()));
+    }
     let imports = image.imports()?;
     let bound: Vec<_> = imports
         .iter()
