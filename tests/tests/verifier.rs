@@ -212,6 +212,7 @@ fn a_misdeed_with_pool_ends_in_its_bug_check() {
             ("free_paged_at_dispatch", Done, 0xc4, &[(1, 0x11), (2, 2)]),
             ("allocate_at_device_irql", Done, 0xc4, &[(1, 2), (2, 3)]),
             ("touch_paged_at_dispatch", Done, 0xd1, &[(2, 2), (3, 1)]),
+            ("touch_paged_after_unlock", Done, 0xd1, &[(2, 2), (3, 1)]),
             ("touch_paged_with_lock", Done, 0xd1, &[(2, 2), (3, 0)]),
             ("touch_paged_in_dpc", Done, 0xd1, &[(2, 2), (3, 1)]),
             ("leak_pool", Unloaded, 0xc4, &[(1, 0x62), (4, 2)]),

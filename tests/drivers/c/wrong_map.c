@@ -218,6 +218,12 @@ static VOID nothing_wrong(PDRIVER_OBJECT driver)
         goto wrong;
     if (MmPageEntireDriver((PVOID)(ULONG_PTR)plain) != driver->DriverStart)
         goto wrong;
+    /* What is pageable already stays so: pages that were taken away meanwhile come back. */
+    KeRaiseIrql(DISPATCH_LEVEL, &irql);
+    KeGetCurrentIrql();
+    KeLowerIrql(irql);
+    if (MmPageEntireDriver((PVOID)(ULONG_PTR)plain) != driver->DriverStart)
+        goto wrong;
     MmResetDriverPaging((PVOID)(ULONG_PTR)plain);
     KeInitializeSpinLock(&lock);
     KeAcquireSpinLock(&lock, &irql);

@@ -172,6 +172,25 @@ static VOID touch_paged_at_dispatch(PDRIVER_OBJECT driver)
     KeLowerIrql(irql);
 }
 
+static VOID touch_paged_after_unlock(PDRIVER_OBJECT driver)
+{
+    volatile PUCHAR memory = ExAllocatePoolWithTag(PagedPool, 32, TAG);
+    PMDL mdl = IoAllocateMdl(memory, 32, FALSE, FALSE, NULL);
+    KSPIN_LOCK lock;
+    KIRQL irql;
+    UNREFERENCED_PARAMETER(driver);
+    MmProbeAndLockPages(mdl, KernelMode, IoModifyAccess);
+    KeInitializeSpinLock(&lock);
+    KeAcquireSpinLock(&lock, &irql);
+    memory[0] = 1;
+    KeReleaseSpinLock(&lock, irql);
+    MmUnlockPages(mdl);
+    IoFreeMdl(mdl);
+    KeAcquireSpinLock(&lock, &irql);
+    memory[0] = 2;
+    KeReleaseSpinLock(&lock, irql);
+}
+
 static VOID touch_paged_with_lock(PDRIVER_OBJECT driver)
 {
     volatile UCHAR *pool = ExAllocatePoolWithTag(PagedPool, 32, TAG);
@@ -238,6 +257,7 @@ const MISDEED misdeeds[] = {
     MISDEED(free_paged_at_dispatch),
     MISDEED(allocate_at_device_irql),
     MISDEED(touch_paged_at_dispatch),
+    MISDEED(touch_paged_after_unlock),
     MISDEED(touch_paged_with_lock),
     MISDEED(touch_paged_in_dpc),
     MISDEED(leak_pool),

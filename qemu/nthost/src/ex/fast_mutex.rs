@@ -129,7 +129,7 @@ fn guard_region(change: i32) {
     // SAFETY: the thread that runs; only it changes the field.
     unsafe { (*thread).special_apc_disable += change };
     if change > 0 {
-        apc::region_left();
+        apc::may_come();
     }
 }
 

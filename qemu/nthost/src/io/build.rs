@@ -33,6 +33,7 @@ use crate::{
         mdl,
         pool::{self, flags},
     },
+    ps::identity,
 };
 
 /// The tag of system buffers.
@@ -88,7 +89,9 @@ impl Built {
         if origin == Origin::Synchronous
             && let Some(record) = irp::record(irp)
         {
-            record.lock().thread = thread::current().addr();
+            let mut record = record.lock();
+            record.thread = thread::current().expose_provenance();
+            record.process = identity::current().expose_provenance();
         }
         Some(built)
     }

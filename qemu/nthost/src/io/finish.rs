@@ -79,15 +79,20 @@ pub unsafe fn finish(irp: *mut IRP) {
 ///
 /// As [`finish`]; nobody keeps it.
 pub(super) unsafe fn finish_for_requester(irp: *mut IRP) {
-    let thread = irp::record(irp).map_or(0, |record| record.lock().thread);
+    let (thread, process) = irp::record(irp).map_or((0, 0), |record| {
+        let record = record.lock();
+        (record.thread, record.process)
+    });
     if thread == 0 {
         // SAFETY: the caller's promise.
         return unsafe { finish_built(irp) };
     }
     let thread: *mut Thread = core::ptr::with_exposed_provenance_mut(thread);
+    let process = core::ptr::with_exposed_provenance_mut(process);
+    let irp = irp.expose_provenance();
     // SAFETY: a thread does not end before its requests are finished, and the IRP is this call's
     // alone.
-    unsafe { apc::queue(thread, finish_in_its_thread, irp.expose_provenance()) };
+    unsafe { apc::queue(thread, process, finish_in_its_thread, irp) };
 }
 
 /// The APC that does so.

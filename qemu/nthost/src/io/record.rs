@@ -61,6 +61,8 @@ pub struct Record {
     pub sent: bool,
     /// The thread that it belongs to, if it is cancelled at that thread's end; else zero.
     pub thread: usize,
+    /// The process that the thread was in when the IRP was made for it.
+    pub process: usize,
     /// How urgent it is, as who sends it hints (`IO_PRIORITY_HINT`).
     pub priority_hint: u8,
     /// Who keeps it from being finished, or whether it is too late for that.
@@ -80,6 +82,7 @@ impl Record {
             caller,
             sent: false,
             thread: 0,
+            process: 0,
             priority_hint: NORMAL_PRIORITY,
             end: End::Kept(0, false),
             turns: 1,

@@ -4,13 +4,16 @@
 //! The I/O manager has a thread finish its requests so: a thread that waits for one at APC_LEVEL,
 //! as with a fast mutex in hand, waits for ever. They come by an interrupt of IRQL 1, which the
 //! local APIC holds back until the IRQL is lower, and interrupt waits, which go on afterwards.
-//! Normal kernel APCs do not exist: no documented routine makes one. User APCs are only the end
+//! An APC belongs to the process that the thread was in when the request was made, and waits
+//! until it is there again. Normal kernel APCs do not exist: no documented routine makes one. User APCs are only the end
 //! of a wait ([`super::wait`]).
 //!
 //! Sources: "Types of APCs", "Waits and APCs", "Disabling APCs"; IoBuildDeviceIoControlRequest.
 
 use alloc::boxed::Box;
-use core::ptr::null_mut;
+use core::ffi::c_void;
+
+pub use super::apc_queue::{Apc, Queue, Routine};
 
 use super::{
     dispatcher,
@@ -19,94 +22,40 @@ use super::{
     wait,
 };
 use crate::{
-    export::{APC_LEVEL, DISPATCH_LEVEL},
+    export::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL},
     hal::apic,
+    ps::identity,
 };
 
-/// What one does.
-pub type Routine = unsafe fn(argument: usize);
-
-/// A special kernel APC.
-#[derive(Debug)]
-struct Apc {
-    next: *mut Self,
-    routine: Routine,
-    argument: usize,
-}
-
-/// A thread's APCs, oldest first. The dispatcher lock protects it.
-#[derive(Debug)]
-pub struct Queue {
-    first: *mut Apc,
-    last: *mut Apc,
-}
-
-impl Queue {
-    /// With none in it.
-    #[must_use]
-    pub const fn new() -> Self {
-        Self {
-            first: null_mut(),
-            last: null_mut(),
-        }
-    }
-
-    /// Whether none is in it.
-    #[must_use]
-    pub const fn is_empty(&self) -> bool {
-        self.first.is_null()
-    }
-
-    fn push(&mut self, apc: Box<Apc>) {
-        let apc = Box::into_raw(apc);
-        if self.first.is_null() {
-            self.first = apc;
-        } else {
-            // SAFETY: what is in the queue exists, and is the queue's alone.
-            unsafe { (*self.last).next = apc };
-        }
-        self.last = apc;
-    }
-
-    fn pop(&mut self) -> Option<Box<Apc>> {
-        let first = self.first;
-        if first.is_null() {
-            return None;
-        }
-        // SAFETY: what is in the queue came from a box, and leaves the queue here.
-        let apc = unsafe { Box::from_raw(first) };
-        self.first = apc.next;
-        Some(apc)
-    }
-}
-
-impl Default for Queue {
-    fn default() -> Self {
-        Self::new()
-    }
-}
-
 impl Thread {
-    /// Whether a special kernel APC can come to the thread at an IRQL.
+    /// Whether special kernel APCs have come that can run at an IRQL. The caller holds the
+    /// dispatcher lock, or it is the thread that runs.
     #[must_use]
-    pub const fn admits_apcs(&self, level: u8) -> bool {
-        level < APC_LEVEL && self.special_apc_disable == 0
+    pub fn has_apcs(&self, level: u8) -> bool {
+        level < APC_LEVEL && self.special_apc_disable == 0 && self.apcs.has(self.place().addr())
+    }
+
+    /// The process that the thread is in.
+    fn place(&self) -> *mut c_void {
+        if !self.attached.is_null() {
+            self.attached
+        } else if self.process.is_null() {
+            identity::system()
+        } else {
+            self.process.cast()
+        }
     }
 }
 
-/// Has a thread call a routine at APC_LEVEL. It may have done so when this returns. IRQL up to
-/// DISPATCH_LEVEL.
+/// Has a thread call a routine at APC_LEVEL, while it is in a process. It may have done so when
+/// this returns. IRQL up to DISPATCH_LEVEL.
 ///
 /// # Safety
 ///
 /// The thread exists, and does not end before it has done so; the routine may be called there
 /// with this argument.
-pub unsafe fn queue(thread: *mut Thread, routine: Routine, argument: usize) {
-    let apc = Box::new(Apc {
-        next: null_mut(),
-        routine,
-        argument,
-    });
+pub unsafe fn queue(thread: *mut Thread, process: *mut c_void, routine: Routine, argument: usize) {
+    let apc = Box::new(Apc::new(process.addr(), routine, argument));
     let mut guard = dispatcher::lock();
     // SAFETY: the caller's promise; the lock is held.
     let target = unsafe { &mut *thread };
@@ -128,7 +77,7 @@ pub fn deliver() {
         // SAFETY: the thread that runs; the lock is held.
         let thread = unsafe { &mut *thread::current() };
         let apc = if thread.special_apc_disable == 0 {
-            thread.apcs.pop()
+            thread.apcs.pop(thread.place().addr())
         } else {
             None
         };
@@ -146,13 +95,13 @@ pub(super) fn deliver_below(level: u8) {
     deliver();
 }
 
-/// The thread that runs may have left its outermost guarded region: what was held back comes as
-/// soon as the IRQL lets it.
-pub fn region_left() {
+/// The thread that runs may have left its outermost guarded region, or come into another process:
+/// what was held back comes as soon as the IRQL lets it.
+pub fn may_come() {
     let raised = Raised::to(DISPATCH_LEVEL);
     // SAFETY: the thread that runs exists. Whoever queues an APC to it now interrupts it.
     let thread = unsafe { &*thread::current() };
-    if thread.special_apc_disable == 0 && !thread.apcs.is_empty() {
+    if thread.has_apcs(PASSIVE_LEVEL) {
         apic::interrupt_self(apic::APC_VECTOR);
     }
     drop(raised);

@@ -7,6 +7,7 @@
 pub mod affinity;
 #[cfg(target_os = "none")]
 pub mod apc;
+pub mod apc_queue;
 #[cfg(target_os = "none")]
 pub mod bugcheck;
 #[cfg(target_os = "none")]

@@ -181,7 +181,7 @@ unsafe fn satisfy(object: *mut DISPATCHER_HEADER, thread: *mut Thread, level: u8
 pub(super) fn interrupt_for_apcs(guard: &mut Guard, thread: *mut Thread) {
     // SAFETY: the caller has a reference to the thread; the guard stands for the lock.
     let waiting = unsafe { &*thread };
-    if waiting.state == State::Waiting && waiting.admits_apcs(waiting.wait_level) {
+    if waiting.state == State::Waiting && waiting.has_apcs(waiting.wait_level) {
         end_wait(guard, thread, STATUS_KERNEL_APC, 0);
     }
 }
@@ -423,7 +423,7 @@ unsafe fn wait_locked(
     if due.is_some_and(|due| due <= time::interrupt_time()) {
         return STATUS_TIMEOUT;
     }
-    if !waiting.apcs.is_empty() && waiting.admits_apcs(level) {
+    if waiting.has_apcs(level) {
         return STATUS_KERNEL_APC;
     }
     for (index, &object) in objects.iter().enumerate() {

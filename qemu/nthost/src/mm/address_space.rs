@@ -218,6 +218,18 @@ impl AddressSpace {
         self.translate_locked(address)
     }
 
+    /// Does something with the page that an address is in while it stays the process's: given
+    /// the physical address and the access. `None` if there is none. What is done takes no lock
+    /// but that of locked pages.
+    pub fn with_page<T>(&self, address: u64, visit: impl FnOnce(u64, Access) -> T) -> Option<T> {
+        if !(LOWEST_USER_ADDRESS..USER_PROBE_ADDRESS).contains(&address) {
+            return None;
+        }
+        let _guard = self.inner.lock();
+        let (physical, access) = self.translate_locked(address)?;
+        Some(visit(physical, access))
+    }
+
     /// The same for an address of user space. The caller holds the lock.
     #[must_use]
     pub(super) fn translate_locked(&self, address: u64) -> Option<(u64, Access)> {

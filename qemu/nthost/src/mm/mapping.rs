@@ -28,6 +28,7 @@ use super::{
         IO_SPACE, MAPPED_TO_SYSTEM_VA, OWNS_PAGES, PAGES_LOCKED, PARTIAL, PARTIAL_HAS_BEEN_MAPPED,
         SOURCE_IS_NONPAGED_POOL, pages, violation,
     },
+    pageable,
     paging::{self, Access},
     user_view,
 };
@@ -223,6 +224,7 @@ fn advance(mdl: *mut MDL, bytes: u32) -> NTSTATUS {
         for page in &numbers[..passed] {
             locked::unlock(page * PAGE_SIZE);
         }
+        pageable::unlock(fields.StartVa as u64, passed as u64 * PAGE_SIZE);
         let count = held.count - passed as u64;
         account::take(Kind::LockedPages, mdl as u64, count, held.caller);
     }

@@ -142,6 +142,25 @@ const fn writes(operation: i32) -> bool {
     operation != 0
 }
 
+/// Locks the page at an address of the current process or the kernel, which stays where it is
+/// from then on; gives its number. `None` if it cannot be accessed so.
+fn lock_page(address: u64, write: bool) -> Option<u64> {
+    let lock = |physical: u64, access: Access| {
+        let frame = physical / PAGE_SIZE;
+        let allowed = !write || access.contains(Access::WRITE);
+        allowed.then(|| {
+            locked::lock(frame * PAGE_SIZE);
+            frame
+        })
+    };
+    if address < USER_PROBE_ADDRESS {
+        // The process may free the page at any time: not between the two.
+        return address_space::current()?.with_page(address, lock)?;
+    }
+    let (physical, access) = paging::translate(address)?;
+    lock(physical, access)
+}
+
 /// Locks the pages that an MDL's addresses stand for. Any fault leaves nothing locked.
 ///
 /// # Errors
@@ -169,21 +188,19 @@ pub fn lock(mdl: *mut MDL, user: bool, operation: i32, caller: u64) -> Result<()
     if let Some(end) = end {
         pageable::lock(start, end - start);
     }
-    for (index, page) in pages.iter().enumerate() {
-        let _ = page;
+    for index in 0..pages.len() {
         let address = fields.StartVa as u64 + index as u64 * PAGE_SIZE;
-        let readable = translate(address);
-        let Some((_, access)) = readable else {
-            return Err(STATUS_ACCESS_VIOLATION);
-        };
-        if writes(operation) && !access.contains(Access::WRITE) {
-            return Err(STATUS_ACCESS_VIOLATION);
+        if let Some(frame) = lock_page(address, writes(operation)) {
+            pages[index] = frame;
+            continue;
         }
-    }
-    for (index, page) in pages.iter_mut().enumerate() {
-        let address = fields.StartVa as u64 + index as u64 * PAGE_SIZE;
-        *page = translate(address).map_or(0, |(physical, _)| physical / PAGE_SIZE);
-        locked::lock(*page * PAGE_SIZE);
+        for frame in &pages[..index] {
+            locked::unlock(frame * PAGE_SIZE);
+        }
+        if let Some(end) = end {
+            pageable::unlock(start, end - start);
+        }
+        return Err(STATUS_ACCESS_VIOLATION);
     }
     fields.MdlFlags |= PAGES_LOCKED
         | if writes(operation) {
@@ -434,6 +451,8 @@ nt_export! {
         for page in unsafe { pages(mdl) } {
             locked::unlock(*page * PAGE_SIZE);
         }
+        let start = fields.StartVa as u64 + u64::from(fields.ByteOffset);
+        pageable::unlock(start, fields.ByteCount.into());
         fields.MdlFlags &= !(PAGES_LOCKED | WRITE_OPERATION);
     }
 

@@ -18,20 +18,19 @@ use super::{
 use crate::{ke::lock::HighLock, verifier};
 
 /// What is known of a page.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum State {
-    /// It is mapped.
-    Resident,
-    /// It was taken away.
-    Trimmed,
-    /// It is mapped and locked, and stays.
-    Locked,
+#[derive(Clone, Copy, Debug)]
+struct Page {
+    frame: u64,
+    /// It is mapped; else it was taken away.
+    resident: bool,
+    /// How often it is locked: as long as it is, it stays.
+    locks: u32,
 }
 
 #[derive(Debug)]
 struct Range {
     access: Access,
-    pages: Vec<(u64, State)>,
+    pages: Vec<Page>,
 }
 
 /// By first address. The page tables' lock is taken while it is held.
@@ -39,16 +38,28 @@ static RANGES: HighLock<BTreeMap<u64, Range>> = HighLock::new(BTreeMap::new());
 /// Whether there may be a page to take away.
 static RESIDENT: AtomicBool = AtomicBool::new(false);
 
-/// These pages are mapped at an address, and pageable from here on.
-pub fn add(base: u64, frames: &[u64], access: Access) {
+/// These pages are mapped at an address, and pageable from here on; `false` if they were before,
+/// or nobody looks.
+pub fn add(base: u64, frames: &[u64], access: Access) -> bool {
     if !verifier::is_on(VerifierOption::ForceIrqlChecking) {
-        return;
+        return false;
     }
-    let pages = frames.iter().map(|&frame| (frame, State::Resident));
+    let pages = frames.iter().map(|&frame| Page {
+        frame,
+        resident: true,
+        locks: 0,
+    });
     let pages = pages.collect();
-    RANGES.lock().insert(base, Range { access, pages });
+    let range = Range { access, pages };
+    let mut ranges = RANGES.lock();
+    let is_new = !ranges.contains_key(&base);
+    if is_new {
+        ranges.insert(base, range);
+    }
+    drop(ranges);
     // Release: whoever sees it finds the range.
     RESIDENT.store(true, Ordering::Release);
+    is_new
 }
 
 /// The pages that were added at an address are about to be unmapped: whether they are there or
@@ -64,9 +75,9 @@ pub fn trim() {
         return;
     }
     for (&base, range) in RANGES.lock().iter_mut() {
-        for (index, (_, state)) in range.pages.iter_mut().enumerate() {
-            if *state == State::Resident {
-                *state = State::Trimmed;
+        for (index, page) in range.pages.iter_mut().enumerate() {
+            if page.resident && page.locks == 0 {
+                page.resident = false;
                 // SAFETY: whoever uses it below DISPATCH_LEVEL gets it back, and nobody else
                 // may use it.
                 let _ = unsafe { paging::unmap(base + index as u64 * PAGE_SIZE) };
@@ -75,10 +86,7 @@ pub fn trim() {
     }
 }
 
-fn with_page<T>(
-    address: u64,
-    visit: impl FnOnce(u64, Access, &mut (u64, State)) -> T,
-) -> Option<T> {
+fn with_page<T>(address: u64, visit: impl FnOnce(u64, Access, &mut Page) -> T) -> Option<T> {
     let mut ranges = RANGES.lock();
     let (&base, range) = ranges.range_mut(..=address).next_back()?;
     let access = range.access;
@@ -88,44 +96,47 @@ fn with_page<T>(
     Some(visit(address & !(PAGE_SIZE - 1), access, page))
 }
 
+impl Page {
+    /// Maps it at its address unless it is mapped; whether it is now.
+    fn bring(&mut self, at: u64, access: Access) -> bool {
+        if !self.resident {
+            // SAFETY: the page was mapped here, and is its owner's until it is removed.
+            self.resident = unsafe { paging::map(at, self.frame, access) }.is_ok();
+        }
+        self.resident
+    }
+}
+
 /// Maps a page that was taken away; whether it is such a page.
 pub fn make_resident(address: u64) -> bool {
-    let mapped = with_page(address, |page, access, (frame, state)| {
-        if *state == State::Trimmed {
-            // SAFETY: the page was mapped here, and is its owner's until it is removed.
-            if unsafe { paging::map(page, *frame, access) }.is_err() {
-                return false;
-            }
-            *state = State::Resident;
-        }
-        // One that is there was mapped by another processor meanwhile.
-        true
-    });
+    // One that is there was mapped by another processor meanwhile.
+    let mapped = with_page(address, |at, access, page| page.bring(at, access));
     // Release: as in `add`.
     RESIDENT.store(true, Ordering::Release);
     mapped.unwrap_or(false)
 }
 
-/// Pages are locked: they are there at any IRQL, until they are freed.
-pub fn lock(address: u64, length: u64) {
+fn for_each(address: u64, length: u64, mut visit: impl FnMut(u64, Access, &mut Page)) {
     let first = address & !(PAGE_SIZE - 1);
     for page in (first..address + length).step_by(PAGE_SIZE as usize) {
-        if make_resident(page) {
-            with_page(page, |_, _, (_, state)| *state = State::Locked);
-        }
-    }
-}
-
-/// Pages that were locked may be taken away again.
-pub fn unlock(address: u64, length: u64) {
-    let first = address & !(PAGE_SIZE - 1);
-    for page in (first..address + length).step_by(PAGE_SIZE as usize) {
-        with_page(page, |_, _, (_, state)| {
-            if *state == State::Locked {
-                *state = State::Resident;
-            }
-        });
+        with_page(page, &mut visit);
     }
     // Release: as in `add`.
     RESIDENT.store(true, Ordering::Release);
+}
+
+/// Pages are locked once more: those that are pageable are there at any IRQL, until they are
+/// unlocked as often.
+pub fn lock(address: u64, length: u64) {
+    for_each(address, length, |at, access, page| {
+        // Under one lock with the mapping: no other processor takes it away between the two.
+        page.locks += u32::from(page.bring(at, access));
+    });
+}
+
+/// Pages are unlocked once: those that are locked no more may be taken away again.
+pub fn unlock(address: u64, length: u64) {
+    for_each(address, length, |_, _, page| {
+        page.locks = page.locks.saturating_sub(1);
+    });
 }

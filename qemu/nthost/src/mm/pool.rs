@@ -215,7 +215,7 @@ pub fn allocate(pool: u64, size: u64, tag: u32, caller: u64) -> Option<u64> {
         frames,
     };
     if paged {
-        pageable::add(base, &allocation.frames, access);
+        let _: bool = pageable::add(base, &allocation.frames, access);
     }
     ALLOCATIONS.lock().insert(address, allocation);
     Some(address)

@@ -30,7 +30,8 @@ const NO_IMAGE: u64 = 0x1100;
 /// `MM_PROTECT_DRIVER_SECTION_ALLOW_UNLOAD`.
 const ALLOW_UNLOAD: u32 = 1;
 
-/// How often each section is locked, by its first address. A leaf.
+/// How often each section is locked, by its first address. The lock of what is pageable is taken
+/// while it is held: nobody finds a section counted as locked that is not there yet.
 static LOCKS: SpinLock<BTreeMap<u64, u32>> = SpinLock::new(BTreeMap::new());
 
 fn section_of(address: u64) -> (&'static Module, &'static Section) {
@@ -50,11 +51,10 @@ fn lock(address: u64) -> u64 {
     let mut locks = LOCKS.lock();
     let count = locks.entry(section.first).or_insert(0);
     *count += 1;
-    let first = *count == 1;
-    drop(locks);
-    if first {
+    if *count == 1 {
         pageable::lock(section.first, section.pages * PAGE_SIZE);
     }
+    drop(locks);
     section.first
 }
 
@@ -112,10 +112,10 @@ nt_export! {
                 bugcheck::bugcheck(MEMORY_MANAGEMENT, [NOT_LOCKED, handle as u64, 0, 0]);
             }
         };
-        drop(locks);
         if left == 0 {
             pageable::unlock(section.first, section.pages * PAGE_SIZE);
         }
+        drop(locks);
     }
 
     irql: PASSIVE_LEVEL..=APC_LEVEL;
@@ -128,9 +128,15 @@ nt_export! {
     /// The driver has no interrupt routine, and does nothing at raised IRQL.
     pub unsafe fn MmPageEntireDriver(address: *mut c_void) -> *mut c_void {
         let (module, _) = section_of(address as u64);
+        let locks = LOCKS.lock();
         for section in resident(module) {
-            module.make_pageable(section);
+            let is_new = module.make_pageable(section);
+            // One that was locked before it could be taken away stays.
+            if is_new && locks.get(&section.first).is_some_and(|&count| count > 0) {
+                pageable::lock(section.first, section.pages * PAGE_SIZE);
+            }
         }
+        drop(locks);
         core::ptr::with_exposed_provenance_mut(module.base as usize)
     }
 

@@ -221,7 +221,7 @@ pub fn load(name: &str, bytes: &[u8]) -> Result<&'static Module, Fault> {
     let module = register(Box::into_raw(module))?;
     loaded::announce(name, base);
     for section in module.sections.iter().filter(|section| section.pageable) {
-        module.make_pageable(section);
+        let _: bool = module.make_pageable(section);
     }
     Ok(module)
 }
@@ -312,11 +312,13 @@ impl Module {
         })
     }
 
-    /// Makes a section pageable: it may be touched below DISPATCH_LEVEL alone.
-    pub fn make_pageable(&self, section: &Section) {
+    /// Makes a section pageable: it may be touched below DISPATCH_LEVEL alone. Whether it was not
+    /// before.
+    #[must_use]
+    pub fn make_pageable(&self, section: &Section) -> bool {
         let index = ((section.first - self.base) / PAGE_SIZE) as usize;
         let frames = self.frames.get(index..index + section.pages as usize);
-        pageable::add(section.first, frames.unwrap_or_default(), section.access);
+        pageable::add(section.first, frames.unwrap_or_default(), section.access)
     }
 
     /// The function that an address is in; a leaf function has no entry.

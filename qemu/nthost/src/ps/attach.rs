@@ -11,6 +11,7 @@ use super::{identity, process::Process};
 use crate::{
     export::DISPATCH_LEVEL,
     ke::{
+        apc,
         bugcheck::{self, code},
         irql, pcr, thread,
     },
@@ -59,6 +60,7 @@ fn enter(process: *mut c_void) {
     let own = unsafe { identity::of_thread(current) };
     thread.address_space = space_of(if process.is_null() { own } else { process });
     thread.enter_address_space();
+    apc::may_come();
 }
 
 /// A thread comes back from a driver to where it must not be in another process, or ends: bug

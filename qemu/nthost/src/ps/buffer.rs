@@ -1,7 +1,7 @@
 //! The memory of a process, as its system calls use it: buffers that they bring along, and
 //! addresses that are taken on trust and found out.
 
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 
 use nthost_nt::status::{NTSTATUS, STATUS_ACCESS_VIOLATION, STATUS_INSUFFICIENT_RESOURCES};
 use nthost_protocol::Buffer;
@@ -19,24 +19,30 @@ use crate::mm::{
 ///
 /// `STATUS_ACCESS_VIOLATION`.
 pub fn read(space: &AddressSpace, address: u64, length: u32) -> Result<Vec<u8>, NTSTATUS> {
-    let mut bytes = vec![0; length as usize];
-    let mut done = 0;
-    while done < bytes.len() {
-        let at = address
-            .checked_add(done as u64)
-            .ok_or(STATUS_ACCESS_VIOLATION)?;
-        let (frame, _) = space.translate(at).ok_or(STATUS_ACCESS_VIOLATION)?;
-        let count = ((PAGE_SIZE - at % PAGE_SIZE) as usize).min(bytes.len() - done);
-        let from = physical(frame).cast_const();
-        let to = bytes[done..].as_mut_ptr();
-        // SAFETY: the page belongs to the process, whose memory any bytes may be in.
-        unsafe { to.copy_from_nonoverlapping(from, count) };
-        done += count;
+    // What is not there is found before there is memory for it.
+    check(space, address, length.into(), false)?;
+    let mut bytes = Vec::new();
+    bytes
+        .try_reserve_exact(length as usize)
+        .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
+    while bytes.len() < length as usize {
+        let at = address + bytes.len() as u64;
+        let count = ((PAGE_SIZE - at % PAGE_SIZE) as usize).min(length as usize - bytes.len());
+        let done = bytes.len();
+        let room = bytes.spare_capacity_mut().as_mut_ptr().cast::<u8>();
+        let copy = |frame: u64, _: Access| {
+            let from = physical(frame).cast_const();
+            // SAFETY: the page is the process's, which keeps it meanwhile; there is room.
+            unsafe { room.copy_from_nonoverlapping(from, count) };
+        };
+        space.with_page(at, copy).ok_or(STATUS_ACCESS_VIOLATION)?;
+        // SAFETY: so many bytes more have been written.
+        unsafe { bytes.set_len(done + count) };
     }
     Ok(bytes)
 }
 
-/// Writes the process's memory: all of it or nothing.
+/// Writes the process's memory: all of it or, unless the process frees some meanwhile, nothing.
 ///
 /// # Errors
 ///
@@ -46,11 +52,13 @@ pub fn write(space: &AddressSpace, address: u64, bytes: &[u8]) -> Result<(), NTS
     let mut done = 0;
     while done < bytes.len() {
         let at = address + done as u64;
-        let (frame, _) = space.translate(at).ok_or(STATUS_ACCESS_VIOLATION)?;
         let count = ((PAGE_SIZE - at % PAGE_SIZE) as usize).min(bytes.len() - done);
         let from = bytes[done..].as_ptr();
-        // SAFETY: as above.
-        unsafe { physical(frame).copy_from_nonoverlapping(from, count) };
+        let copy = |frame: u64, _: Access| {
+            // SAFETY: the page is the process's, which keeps it meanwhile.
+            unsafe { physical(frame).copy_from_nonoverlapping(from, count) };
+        };
+        space.with_page(at, copy).ok_or(STATUS_ACCESS_VIOLATION)?;
         done += count;
     }
     Ok(())

@@ -20,4 +20,4 @@ pub use caller::CallerFrame;
 pub use context::{Context, ExceptionRecord};
 pub use dispatch::{Dispatch, handle_trap};
 pub use raise::raise_from;
-pub use stack_walk::walk_stack;
+pub use stack_walk::{walk_stack, walk_stack_to};

@@ -14,6 +14,16 @@ use crate::{
 /// Visits the places of a stack, innermost first: drivers' frames by their tables, nthost's by
 /// their frame pointers. For bugchecks: it reads nothing that cannot be read.
 pub fn walk_stack(rip: u64, rsp: u64, rbp: u64, visit: &mut dyn FnMut(usize, u64)) {
+    walk([rip, rsp, rbp], None, visit);
+}
+
+/// As [`walk_stack`], of another thread, which has no more of the stack than up to `end`: what
+/// is beyond may be gone at any time.
+pub fn walk_stack_to(end: u64, registers: [u64; 3], visit: &mut dyn FnMut(usize, u64)) {
+    walk(registers, Some(end), visit);
+}
+
+fn walk([rip, rsp, rbp]: [u64; 3], end: Option<u64>, visit: &mut dyn FnMut(usize, u64)) {
     let mut registers = Registers {
         rip,
         ..Registers::default()
@@ -21,6 +31,10 @@ pub fn walk_stack(rip: u64, rsp: u64, rbp: u64, visit: &mut dyn FnMut(usize, u64
     registers.general[RSP] = rsp;
     registers.general[5] = rbp;
     for index in 0..64 {
+        let top = registers.general[RSP];
+        if end.is_some_and(|end| !(rsp..end).contains(&top)) {
+            return;
+        }
         visit(index, registers.rip);
         if let Some(module) = module::find(registers.rip) {
             let function = module.function(registers.rip);
@@ -42,7 +56,10 @@ pub fn walk_stack(rip: u64, rsp: u64, rbp: u64, visit: &mut dyn FnMut(usize, u64
             }
             let frame = registers.general[5];
             // From a stack that was made for a call, the way leads back to the thread's own.
-            let onward = frame >= rsp || stack::contains(frame);
+            let onward = end.map_or_else(
+                || frame >= rsp || stack::contains(frame),
+                |end| (rsp..end - 8).contains(&frame),
+            );
             if frame & 7 != 0 || !onward || !is_readable(frame) || !is_readable(frame + 8) {
                 return;
             }

@@ -2,6 +2,7 @@
 //! goes on.
 
 use alloc::{string::ToString, vec::Vec};
+use core::ops::Range;
 
 use arrayvec::ArrayVec;
 use nthost_nt::ke::{DISPATCHER_HEADER, KMUTANT};
@@ -11,6 +12,7 @@ use super::{State, Thread};
 use crate::{
     ke::{
         dispatcher::{self, SWITCH_FRAME},
+        exception,
         wait::{MAXIMUM_WAIT_OBJECTS, object as kind},
     },
     ob::{
@@ -46,6 +48,9 @@ pub fn all() -> Vec<Description> {
 struct Snapshot {
     state: State,
     stack_pointer: u64,
+    /// Where its own stack ends. Of a larger one that it runs on for a call nothing is told: that
+    /// goes with the call.
+    stack: Range<u64>,
     running_since: u64,
     priority: usize,
     processor: u32,
@@ -64,6 +69,11 @@ fn snapshot(thread: *mut Thread) -> Snapshot {
     Snapshot {
         state: fields.state,
         stack_pointer: fields.stack_pointer,
+        stack: if fields.expansions == 0 {
+            fields.stack_limit..fields.stack_base
+        } else {
+            0..0
+        },
         running_since: fields.running_since,
         priority: fields.priority,
         processor: fields.last_processor,
@@ -148,7 +158,8 @@ fn describe(thread: *mut Thread) -> Description {
 /// meanwhile, what is read is wrong, but can be read.
 fn walk(seen: &Snapshot) -> Vec<Frame> {
     let mut frames = Vec::new();
-    if matches!(seen.state, State::Running | State::Idle | State::Terminated) {
+    let runs = matches!(seen.state, State::Running | State::Idle | State::Terminated);
+    if runs || !seen.stack.contains(&seen.stack_pointer) {
         return frames;
     }
     let behind = seen.stack_pointer + SWITCH_FRAME as u64;
@@ -159,14 +170,18 @@ fn walk(seen: &Snapshot) -> Vec<Frame> {
         unsafe { word.read_volatile() }
     };
     let (rbp, rip) = (saved(behind - 8), saved(behind));
-    call::walk_stack(rip, behind + 8, rbp, &mut |index, address| {
-        if index < MOST_FRAMES {
-            let (module, offset) = call::module_of(address);
-            frames.push(Frame {
-                module: module.to_string(),
-                offset,
-            });
-        }
-    });
+    exception::walk_stack_to(
+        seen.stack.end,
+        [rip, behind + 8, rbp],
+        &mut |index, address| {
+            if index < MOST_FRAMES {
+                let (module, offset) = call::module_of(address);
+                frames.push(Frame {
+                    module: module.to_string(),
+                    offset,
+                });
+            }
+        },
+    );
     frames
 }
