@@ -8,10 +8,13 @@ pub mod callback;
 pub mod event;
 #[cfg(target_os = "none")]
 pub mod fast_mutex;
+pub mod firmware;
 #[cfg(target_os = "none")]
 pub mod interlocked;
 #[cfg(target_os = "none")]
 pub mod lookaside;
+pub mod luid;
+pub mod processor_feature;
 #[cfg(target_os = "none")]
 pub mod push_lock;
 #[cfg(target_os = "none")]
@@ -24,6 +27,8 @@ pub mod slist;
 pub mod spin_lock;
 #[cfg(target_os = "none")]
 pub mod timer;
+#[cfg(target_os = "none")]
+pub mod timer_resolution;
 pub mod uuid;
 #[cfg(target_os = "none")]
 pub mod worker;

@@ -8,6 +8,7 @@ pub mod affinity;
 #[cfg(target_os = "none")]
 pub mod apc;
 pub mod apc_queue;
+pub mod auxiliary_counter;
 #[cfg(target_os = "none")]
 pub mod bugcheck;
 #[cfg(target_os = "none")]

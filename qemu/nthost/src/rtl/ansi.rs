@@ -388,6 +388,38 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=APC_LEVEL;
+    /// Translates UTF-16 into upper case, as much as there is room for; says how many bytes were
+    /// written.
+    ///
+    /// Source: RtlUpcaseUnicodeToMultiByteN.
+    ///
+    /// # Safety
+    ///
+    /// The buffers are as large as said and do not overlap; the count is null or can be written.
+    pub unsafe fn RtlUpcaseUnicodeToMultiByteN(
+        to: *mut u8,
+        size: u32,
+        count: *mut u32,
+        from: *const u16,
+        length: u32,
+    ) -> NTSTATUS {
+        let bytes = size.min(length / 2);
+        for index in 0..bytes as usize {
+            // SAFETY: within the buffer.
+            let (place, unit) = (unsafe { to.add(index) }, unsafe { from.add(index) });
+            // SAFETY: as above.
+            let unit = unsafe { unit.read() };
+            // SAFETY: as above.
+            unsafe { place.write(narrow(upcase(unit))) };
+        }
+        if !count.is_null() {
+            // SAFETY: the caller's promise.
+            unsafe { count.write(bytes) };
+        }
+        STATUS_SUCCESS
+    }
+
+    irql: PASSIVE_LEVEL..=APC_LEVEL;
     /// The bytes that a text takes as UTF-16.
     ///
     /// Source: RtlMultiByteToUnicodeSize.

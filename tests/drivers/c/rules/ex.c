@@ -219,6 +219,48 @@ static VOID callbacks(VOID)
         ObDereferenceObject(object);
 }
 
+static VOID machine(VOID)
+{
+    ULONG longest, shortest, current, now;
+    LUID first, second;
+    ULONG(NTAPI * firmware)(VOID) = routine(L"ExGetFirmwareType");
+    NTSTATUS(NTAPI * variable)
+    (PUNICODE_STRING, LPGUID, PVOID, PULONG, PULONG) =
+        routine(L"ExGetFirmwareEnvironmentVariable");
+    BOOLEAN(NTAPI * soft)(VOID) = routine(L"ExIsSoftBoot");
+    VOID(NTAPI * resolution)(PULONG, PULONG, PULONG) = routine(L"ExQueryTimerResolution");
+    NTSTATUS(NTAPI * auxiliary)(PULONG64) = routine(L"KeQueryAuxiliaryCounterFrequency");
+
+    RULE("the clock tells how it ticks", resolution);
+    if (!resolution)
+        return;
+    resolution(&longest, &shortest, &current);
+    RULE("the clock ticks as rarely as it may", current == longest && shortest < longest);
+    RULE("a driver has it tick more often", ExSetTimerResolution(20000, TRUE) == 20000);
+    RULE("and no more often than it can", ExSetTimerResolution(1, TRUE) == shortest);
+    RULE("who asks for less changes nothing", ExSetTimerResolution(50000, TRUE) == shortest);
+    resolution(&longest, &shortest, &now);
+    RULE("others are told", now == shortest);
+    ExSetTimerResolution(0, FALSE);
+    RULE("it goes on while somebody wants it", ExSetTimerResolution(0, FALSE) == shortest);
+    RULE("and no longer", ExSetTimerResolution(0, FALSE) == longest);
+
+    RULE("the processors have what amd64 needs",
+         ExIsProcessorFeaturePresent(PF_XMMI64_INSTRUCTIONS_AVAILABLE) &&
+             ExIsProcessorFeaturePresent(PF_COMPARE_EXCHANGE_DOUBLE) &&
+             ExIsProcessorFeaturePresent(PF_NX_ENABLED) &&
+             !ExIsProcessorFeaturePresent(PF_FLOATING_POINT_EMULATED));
+    RULE("numbers are given once",
+         ZwAllocateLocallyUniqueId(&first) == STATUS_SUCCESS &&
+             ZwAllocateLocallyUniqueId(&second) == STATUS_SUCCESS &&
+             first.LowPart != second.LowPart);
+    RULE("the firmware is a BIOS", firmware && firmware() == 1 && soft && !soft());
+    RULE("which has no variables",
+         variable && variable(NULL, NULL, NULL, NULL, NULL) == STATUS_NOT_IMPLEMENTED);
+    RULE("there is no auxiliary counter",
+         auxiliary && auxiliary(NULL) == STATUS_NOT_SUPPORTED);
+}
+
 VOID check_ex(PDRIVER_OBJECT driver)
 {
     UNREFERENCED_PARAMETER(driver);
@@ -228,4 +270,5 @@ VOID check_ex(PDRIVER_OBJECT driver)
     rundown();
     work_items();
     callbacks();
+    machine();
 }

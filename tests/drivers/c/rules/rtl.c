@@ -3,6 +3,19 @@
  */
 #include "rules.h"
 
+/* The DDK has it among what file systems use. */
+NTSYSAPI NTSTATUS NTAPI RtlUpcaseUnicodeToMultiByteN(PCHAR to, ULONG room, PULONG length,
+                                                     PCWCH from, ULONG bytes);
+
+static VOID upper_case(VOID)
+{
+    CHAR bytes[4];
+    ULONG length = 0;
+    RULE("upper case is made of as much as there is room for",
+         RtlUpcaseUnicodeToMultiByteN(bytes, 3, &length, L"k\xe9rnel", 12) == STATUS_SUCCESS &&
+             length == 3 && RtlCompareMemory(bytes, "K\xc9R", 3) == 3);
+}
+
 static VOID strings(VOID)
 {
     UNICODE_STRING a, b, copy;
@@ -146,6 +159,7 @@ VOID check_rtl(PDRIVER_OBJECT driver)
 {
     UNREFERENCED_PARAMETER(driver);
     strings();
+    upper_case();
     memory();
     bitmaps();
     times();
