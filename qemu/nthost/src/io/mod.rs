@@ -23,6 +23,10 @@ pub mod complete;
 #[cfg(target_os = "none")]
 pub mod completion;
 #[cfg(target_os = "none")]
+pub mod configuration;
+#[cfg(target_os = "none")]
+pub mod controller;
+#[cfg(target_os = "none")]
 pub mod csq;
 #[cfg(target_os = "none")]
 pub mod device;

@@ -1,10 +1,10 @@
 //! Threads that drivers make and end.
 //!
-//! Sources: PsCreateSystemThread, PsTerminateSystemThread, the KSTART_ROUTINE page, and bug check
+//! Sources: PsCreateSystemThread, IoCreateSystemThread, PsTerminateSystemThread, the KSTART_ROUTINE page, and bug check
 //! 0x20 (KERNEL_APC_PENDING_DURING_EXIT) for a thread that ends in a region that it has entered.
 
-use alloc::sync::Arc;
-use core::ffi::c_void;
+use alloc::{collections::BTreeMap, sync::Arc};
+use core::{ffi::c_void, ptr::null_mut};
 
 use nthost_nt::{
     ob::{CLIENT_ID, OBJECT_ATTRIBUTES},
@@ -25,6 +25,7 @@ use crate::{
     ke::{
         bugcheck::{self, code},
         irql,
+        lock::SpinLock,
         thread::{self, Attributes, Thread},
     },
     ob::{
@@ -34,6 +35,9 @@ use crate::{
     },
     verifier::call,
 };
+
+/// The drivers and devices of the threads that were made for one, by the thread. A leaf.
+static OWNED: SpinLock<BTreeMap<usize, usize>> = SpinLock::new(BTreeMap::new());
 
 /// `NtCurrentProcess()`.
 const CURRENT_PROCESS: u64 = u64::MAX;
@@ -45,9 +49,11 @@ type StartRoutine = unsafe extern "win64" fn(context: *mut c_void);
 struct Start {
     routine: StartRoutine,
     context: *mut c_void,
+    /// The driver or device whose thread it is, with a reference; or null.
+    object: *mut c_void,
 }
 
-// SAFETY: the driver gives both to the thread.
+// SAFETY: the driver gives them to the thread.
 unsafe impl Send for Start {}
 
 impl Start {
@@ -71,6 +77,11 @@ fn terminate(status: NTSTATUS) -> ! {
     // The thread's own region is not the routine's.
     notify::thread_deleted();
     thread.kernel_apc_disable = 0;
+    let owner = OWNED.lock().remove(&core::ptr::from_mut(thread).addr());
+    if let Some(owner) = owner {
+        // The driver's code is behind the thread.
+        object::dereference(core::ptr::with_exposed_provenance_mut(owner));
+    }
     thread::exit(status)
 }
 
@@ -100,6 +111,7 @@ fn process_of(handle: u64) -> Result<*mut c_void, NTSTATUS> {
 
 /// Makes a thread in a process, of which there is a reference; gives the thread with one.
 fn create(process: *mut c_void, start: Start) -> Result<*mut Thread, NTSTATUS> {
+    let object = start.object;
     // SAFETY: the caller's reference.
     let exited = unsafe { &*process.cast::<Identity>() }.exit_time() != 0;
     if exited {
@@ -136,8 +148,60 @@ fn create(process: *mut c_void, start: Start) -> Result<*mut Thread, NTSTATUS> {
     })?;
     // SAFETY: there is a reference to the thread, to be given to the caller.
     unsafe { notify::thread_created(thread) };
+    if !object.is_null() {
+        OWNED
+            .lock()
+            .insert(thread.addr(), object.expose_provenance());
+    }
     told.set();
     Ok(thread)
+}
+
+/// Makes a thread, and gives a handle of it.
+///
+/// # Safety
+///
+/// As PsCreateSystemThread.
+unsafe fn open_new(
+    start: Start,
+    process: u64,
+    opened: *mut u64,
+    access: u32,
+    client_id: *mut CLIENT_ID,
+) -> NTSTATUS {
+    let object = start.object;
+    if !object.is_null() {
+        object::reference(object);
+    }
+    match process_of(process).and_then(|process| create(process, start)) {
+        Ok(thread) => {
+            if !client_id.is_null() {
+                // SAFETY: there is a reference to the thread.
+                let process = unsafe { identity::of_thread(thread) };
+                // SAFETY: the thread's process exists.
+                let process = unsafe { (*process.cast::<Identity>()).id };
+                // SAFETY: there is a reference to the thread.
+                let thread = unsafe { (*thread).id };
+                let ids = CLIENT_ID {
+                    UniqueProcess: process,
+                    UniqueThread: thread,
+                };
+                // SAFETY: the caller's promise.
+                unsafe { client_id.write(ids) };
+            }
+            // The handle takes the reference over.
+            let handle = handle::KERNEL.insert(thread.cast(), access);
+            // SAFETY: the caller's promise.
+            unsafe { opened.write(handle) };
+            STATUS_SUCCESS
+        }
+        Err(status) => {
+            if !object.is_null() {
+                object::dereference(object);
+            }
+            status
+        }
+    }
 }
 
 nt_export! {
@@ -160,28 +224,34 @@ nt_export! {
         routine: StartRoutine,
         context: *mut c_void,
     ) -> NTSTATUS {
-        let start = Start { routine, context };
-        match process_of(process).and_then(|process| create(process, start)) {
-            Ok(thread) => {
-                if !client_id.is_null() {
-                    // SAFETY: there is a reference to the thread.
-                    let process = unsafe { identity::of_thread(thread) };
-                    // SAFETY: the thread's process exists.
-                    let process = unsafe { (*process.cast::<Identity>()).id };
-                    // SAFETY: there is a reference to the thread.
-                    let thread = unsafe { (*thread).id };
-                    let ids = CLIENT_ID { UniqueProcess: process, UniqueThread: thread };
-                    // SAFETY: the caller's promise.
-                    unsafe { client_id.write(ids) };
-                }
-                // The handle takes the reference over.
-                let handle = handle::KERNEL.insert(thread.cast(), access);
-                // SAFETY: the caller's promise.
-                unsafe { opened.write(handle) };
-                STATUS_SUCCESS
-            }
-            Err(status) => status,
-        }
+        let start = Start { routine, context, object: null_mut() };
+        // SAFETY: the caller's promise.
+        unsafe { open_new(start, process, opened, access, client_id) }
+    }
+
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    fails: STATUS_INSUFFICIENT_RESOURCES;
+    /// As PsCreateSystemThread, for a thread of a driver's or a device's: the object is kept
+    /// until the thread has ended, and with it the driver's image.
+    ///
+    /// Source: IoCreateSystemThread.
+    ///
+    /// # Safety
+    ///
+    /// As PsCreateSystemThread; the object is a driver's or a device's.
+    pub unsafe fn IoCreateSystemThread(
+        object: *mut c_void,
+        opened: *mut u64,
+        access: u32,
+        _attributes: *const OBJECT_ATTRIBUTES,
+        process: u64,
+        client_id: *mut CLIENT_ID,
+        routine: StartRoutine,
+        context: *mut c_void,
+    ) -> NTSTATUS {
+        let start = Start { routine, context, object };
+        // SAFETY: the caller's promise.
+        unsafe { open_new(start, process, opened, access, client_id) }
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;

@@ -65,6 +65,7 @@ static const struct {
     {"registry", check_registry},
     {"hal", check_hal},
     {"se", check_se},
+    {"controller", check_controller},
     {"apc", check_apc},
     {"requestor", check_requestor},
     {"etw", check_etw},
