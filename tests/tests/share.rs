@@ -46,6 +46,7 @@ enum Ask {
     CheckSections,
     MapSection,
     LeaveView,
+    AllocateThere,
 }
 
 impl Ask {
@@ -350,4 +351,18 @@ fn a_view_in_system_space_must_not_be_left() {
     let bugcheck = booted.session.guest.log.bugcheck();
     let bugcheck = bugcheck.unwrap_or_else(|| panic!("it was let through: {answer:?}"));
     assert_eq!((bugcheck.code, bugcheck.parameters[0]), (0xc4, 0x62));
+}
+
+#[test]
+fn a_driver_opens_a_process_by_its_id_and_allocates_memory_there() {
+    let booted = booted();
+    let other = NtHost::connect(booted.session.socket()).unwrap();
+    let (here, there) = (open(&booted.host), open(&other));
+    ask(&there, Ask::KeepProcess, 0, 0);
+    let at = ask(&here, Ask::AllocateThere, 0, 0).address;
+    other.write_memory(at, &[9]).unwrap();
+    assert_eq!(other.read_memory(at, 1).unwrap(), [9]);
+    other.free_memory(at).unwrap();
+    drop((here, there));
+    unload(booted);
 }

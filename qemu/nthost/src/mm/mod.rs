@@ -5,6 +5,8 @@ pub mod address_space;
 #[cfg(target_os = "none")]
 pub mod cache;
 #[cfg(target_os = "none")]
+pub mod contiguous;
+#[cfg(target_os = "none")]
 pub mod heap;
 #[cfg(target_os = "none")]
 pub mod io_mdl;
@@ -33,6 +35,8 @@ pub mod paging;
 pub mod phys;
 #[cfg(target_os = "none")]
 pub mod pool;
+#[cfg(target_os = "none")]
+pub mod pool_routines;
 pub mod region;
 #[cfg(target_os = "none")]
 pub mod reserved;

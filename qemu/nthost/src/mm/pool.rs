@@ -6,7 +6,7 @@
 //! that is checked when it is freed. An option of the verifier's has it begin where a page begins
 //! instead, so that the byte before it faults.
 //!
-//! Sources: ExAllocatePool2, ExAllocatePoolWithTag, ExFreePoolWithTag, "Special Pool", bug
+//! The routines are in [`super::pool_routines`]. Sources: "Special Pool", bug
 //! checks 0xC1, 0xC2 and 0xC5.
 
 use alloc::{
@@ -28,11 +28,10 @@ use crate::{
     export::{APC_LEVEL, DISPATCH_LEVEL},
     ke::{
         bugcheck::{self, code},
-        exception::CallerFrame,
         irql,
         lock::HighLock,
     },
-    verifier::{call, fault, is_on},
+    verifier::{fault, is_on},
 };
 
 /// `POOL_FLAGS`.
@@ -65,12 +64,6 @@ const CACHE_LINE: u64 = 64;
 const PATTERN: u8 = 0x6e;
 /// Fills memory that is not zeroed.
 const GARBAGE: u8 = 0xa5;
-/// `POOL_RAISE_IF_ALLOCATION_FAILURE`.
-const RAISE_IF_FAILURE: u32 = 16;
-/// `POOL_QUOTA_FAIL_INSTEAD_OF_RAISE`.
-const QUOTA_FAIL_INSTEAD_OF_RAISE: u32 = 8;
-/// The tag of allocations that were given none.
-const NO_TAG: u32 = u32::from_le_bytes(*b"None");
 
 /// An allocation.
 #[derive(Clone, Debug)]
@@ -159,6 +152,41 @@ pub fn allocate_for(
 /// Allocates; `None` if memory is short.
 #[must_use]
 pub fn allocate(pool: u64, size: u64, tag: u32, caller: u64) -> Option<u64> {
+    allocate_at(pool, size, tag, caller, Placement::default())
+}
+
+/// On which node the pages of an allocation are to be.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Placement {
+    /// Its node; none, for any.
+    pub node: Option<u16>,
+    /// If that has none left, it fails.
+    pub nowhere_else: bool,
+}
+
+impl Placement {
+    fn page(self) -> Option<u64> {
+        let node = self.node;
+        let preferred = phys::allocate(&Request {
+            node,
+            ..Request::any(1)
+        });
+        if node.is_none() || self.nowhere_else {
+            return preferred;
+        }
+        preferred.or_else(|| phys::allocate(&Request::any(1)))
+    }
+}
+
+/// Allocates from a node; `None` if memory is short.
+#[must_use]
+pub fn allocate_at(
+    pool: u64,
+    size: u64,
+    tag: u32,
+    caller: u64,
+    placement: Placement,
+) -> Option<u64> {
     let level = irql::current();
     let paged = pool & flags::PAGED != 0;
     // Bug check 0xC4, subcodes 0x1 (paged) and 0x2 (nonpaged).
@@ -176,7 +204,7 @@ pub fn allocate(pool: u64, size: u64, tag: u32, caller: u64) -> Option<u64> {
     // A driver may ask for more than there could ever be.
     frames.try_reserve_exact(count as usize).ok()?;
     for _ in 0..count {
-        let Some(frame) = phys::allocate(&Request::any(1)) else {
+        let Some(frame) = placement.page() else {
             free_frames(&frames);
             return None;
         };
@@ -296,7 +324,7 @@ pub fn free(address: u64, tag: Option<u32>) {
     free_frames(&allocation.frames);
 }
 
-fn violation(parameters: [u64; 4]) -> ! {
+pub(super) fn violation(parameters: [u64; 4]) -> ! {
     bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters)
 }
 
@@ -346,147 +374,4 @@ pub fn pointer(address: Option<u64>) -> *mut c_void {
     address.map_or(core::ptr::null_mut(), |address| {
         core::ptr::with_exposed_provenance_mut(address as usize)
     })
-}
-
-crate::raising_export! {
-    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
-    /// Allocates pool, zeroed unless asked otherwise. NULL if memory is short, for flags that
-    /// say nothing or too much of where, for no bytes, and for no tag; a raised status instead
-    /// with `POOL_FLAG_RAISE_ON_FAILURE`.
-    ///
-    /// Source: ExAllocatePool2.
-    ///
-    /// # Safety
-    ///
-    /// None.
-    pub unsafe fn ExAllocatePool2(pool: u64, size: u64, tag: u32; caller) -> *mut c_void {
-        let unknown = pool & flags::REQUIRED & !flags::KNOWN != 0;
-        let valid = (pool & flags::KINDS).is_power_of_two() && !unknown && size != 0 && tag != 0;
-        let address =
-            if valid { allocate_for("ExAllocatePool2", pool, size, tag, caller.return_address()) } else { None };
-        if address.is_none() && pool & flags::RAISE_ON_FAILURE != 0 {
-            let status = if valid {
-                nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES
-            } else {
-                nthost_nt::status::STATUS_INVALID_PARAMETER
-            };
-            crate::ke::exception::raise_from(caller, status);
-        }
-        pointer(address)
-    }
-
-    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
-    /// Allocates pool, not zeroed. NULL if memory is short, or a raised status with
-    /// `POOL_RAISE_IF_ALLOCATION_FAILURE`.
-    ///
-    /// Source: ExAllocatePoolWithTag.
-    ///
-    /// # Safety
-    ///
-    /// None.
-    pub unsafe fn ExAllocatePoolWithTag(kind: u32, size: u64, tag: u32; caller) -> *mut c_void {
-        older("ExAllocatePoolWithTag", kind, size, tag, kind & RAISE_IF_FAILURE != 0, caller)
-    }
-
-    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
-    /// As ExAllocatePoolWithTag, with the tag of those who have none.
-    ///
-    /// Source: ExAllocatePool.
-    ///
-    /// # Safety
-    ///
-    /// None.
-    pub unsafe fn ExAllocatePool(kind: u32, size: u64, _third: u64; caller) -> *mut c_void {
-        older("ExAllocatePool", kind, size, NO_TAG, kind & RAISE_IF_FAILURE != 0, caller)
-    }
-
-    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
-    /// Allocates pool, not zeroed, for the current process. There are no quotas in nthost, so it
-    /// fails only if memory is short: by a raised status, or with
-    /// `POOL_QUOTA_FAIL_INSTEAD_OF_RAISE` by NULL.
-    ///
-    /// Source: ExAllocatePoolWithQuotaTag.
-    ///
-    /// # Safety
-    ///
-    /// None.
-    pub unsafe fn ExAllocatePoolWithQuotaTag(
-        kind: u32, size: u64, tag: u32; caller
-    ) -> *mut c_void {
-        older("ExAllocatePoolWithQuotaTag", kind, size, tag, kind & QUOTA_FAIL_INSTEAD_OF_RAISE == 0, caller)
-    }
-}
-
-/// The older routines: the verifier finds fault with no bytes at all (bug check 0xC4, 0x0).
-fn older(
-    routine: &'static str,
-    kind: u32,
-    size: u64,
-    tag: u32,
-    raise: bool,
-    caller: &CallerFrame,
-) -> *mut c_void {
-    if size == 0 {
-        violation([0, u64::from(irql::current()), u64::from(kind), 0]);
-    }
-    let address = allocate_for(
-        routine,
-        from_pool_type(kind),
-        size,
-        tag,
-        caller.return_address(),
-    );
-    if address.is_none() && raise {
-        let status = nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES;
-        crate::ke::exception::raise_from(caller, status);
-    }
-    pointer(address)
-}
-
-nt_export! {
-    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
-    /// As ExAllocatePoolWithTag, with a priority, which says what to do when memory is low; it
-    /// never raises.
-    ///
-    /// Source: ExAllocatePoolWithTagPriority.
-    ///
-    /// # Safety
-    ///
-    /// None.
-    pub unsafe fn ExAllocatePoolWithTagPriority(
-        kind: u32,
-        size: u64,
-        tag: u32,
-        _priority: i32,
-    ) -> *mut c_void {
-        let caller = call::caller();
-        if size == 0 {
-            violation([0, u64::from(irql::current()), u64::from(kind), 0]);
-        }
-        pointer(allocate_for("ExAllocatePoolWithTagPriority", from_pool_type(kind), size, tag, caller))
-    }
-
-    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
-    /// Frees pool; its tag, unless zero, must be the one that it was allocated with.
-    ///
-    /// Source: ExFreePoolWithTag.
-    ///
-    /// # Safety
-    ///
-    /// The memory is the caller's, and nobody uses it any more.
-    pub unsafe fn ExFreePoolWithTag(address: *mut c_void, tag: u32) {
-        free(address as u64, Some(tag));
-    }
-
-    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
-    /// Frees pool.
-    ///
-    /// Source: ExFreePool.
-    ///
-    /// # Safety
-    ///
-    /// The memory is the caller's, and nobody uses it any more.
-    pub unsafe fn ExFreePool(address: *mut c_void) {
-        free(address as u64, None);
-    }
 }

@@ -6,6 +6,7 @@ mod buffer;
 pub mod identity;
 mod irp;
 pub mod notify;
+pub mod open;
 pub mod process;
 pub mod query;
 mod registered;

@@ -12,13 +12,11 @@ use x86_64::registers::model_specific::Msr;
 use super::{Outcome, Test, ensure, ensure_eq};
 use crate::{
     mm::{
+        contiguous::{MmAllocateContiguousMemorySpecifyCache, MmFreeContiguousMemory},
         io_space::{MmMapIoSpace, MmMapIoSpaceEx, MmUnmapIoSpace},
         mapping::{MmMapLockedPagesSpecifyCache, MmProtectMdlSystemAddress, MmUnmapLockedPages},
         noncached::{MmAllocateNonCachedMemory, MmFreeNonCachedMemory},
-        pages::{
-            MmAllocateContiguousMemorySpecifyCache, MmAllocatePagesForMdl, MmAllocatePagesForMdlEx,
-            MmFreeContiguousMemory, MmFreePagesFromMdl,
-        },
+        pages::{MmAllocatePagesForMdl, MmAllocatePagesForMdlEx, MmFreePagesFromMdl},
         paging, pool,
     },
     selftest::object::Worker,

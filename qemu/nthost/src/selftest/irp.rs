@@ -44,7 +44,7 @@ use crate::{
     ke::lock::SpinLock,
     mm::{
         mdl::{self, MmUnlockPages},
-        pool,
+        pool_routines::ExFreePool,
     },
     ob::object,
 };
@@ -308,7 +308,7 @@ unsafe extern "win64" fn take_down(
     let buffer = *packet.AssociatedIrp.system_buffer();
     if !buffer.is_null() {
         // SAFETY: the IRP's own buffer, in pool.
-        unsafe { pool::ExFreePool(buffer) };
+        unsafe { ExFreePool(buffer) };
     }
     if !packet.MdlAddress.is_null() {
         // SAFETY: the IRP's own MDL, with its pages locked.

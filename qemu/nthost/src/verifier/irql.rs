@@ -44,6 +44,7 @@ type Own = (&'static str, u64, [Word; 3]);
 /// Routines with subcodes of their own.
 const OWN: &[Own] = &[
     ("ExAllocatePool2", 0x02, [Level, Argument(0), Argument(1)]),
+    ("ExAllocatePool3", 0x02, [Level, Argument(0), Argument(1)]),
     ("ExAllocatePool", 0x02, [Level, Argument(0), Argument(1)]),
     (
         "ExAllocatePoolWithTag",

@@ -36,6 +36,52 @@ static VOID pool(VOID)
 }
 
 typedef struct {
+    ULONG64 type;
+    ULONG64 value;
+} PARAMETER;
+
+typedef PVOID NTAPI ALLOCATE3(ULONG64 flags, SIZE_T size, ULONG tag, PARAMETER *parameters,
+                              ULONG count);
+
+enum { PRIORITY = 1, SECURE = 2, NUMA_NODE = 3, OPTIONAL_PARAMETER = 1 << 8 };
+#define ANY_NODE 0x80000000
+
+static VOID pool_with_parameters(VOID)
+{
+    ALLOCATE3 *ExAllocatePool3 = (ALLOCATE3 *)routine(L"ExAllocatePool3");
+    PARAMETER parameters[2] = {{PRIORITY, HighPoolPriority}, {NUMA_NODE, 0}};
+    USHORT node = KeQueryHighestNodeNumber();
+    PUCHAR first, last;
+    if (!ExAllocatePool3)
+        return;
+    first = ExAllocatePool3(NON_PAGED, 100, TAG, parameters, 2);
+    parameters[1].value = node;
+    last = ExAllocatePool3(NON_PAGED, 100, TAG, parameters, 2);
+    RULE("pool is allocated with parameters", first && last && !first[99] && !last[99]);
+    RULE("pool is on the node that it is wanted on",
+         !node || MmGetPhysicalAddress(first).QuadPart < MmGetPhysicalAddress(last).QuadPart);
+    ExFreePool(first);
+    ExFreePool(last);
+    RULE("paged pool is on no node", !ExAllocatePool3(PAGED, 100, TAG, parameters, 2));
+    parameters[1].value = 77 | ANY_NODE;
+    RULE("there is no such node", !ExAllocatePool3(NON_PAGED, 100, TAG, parameters, 2));
+    parameters[1].type |= OPTIONAL_PARAMETER;
+    first = ExAllocatePool3(NON_PAGED, 100, TAG, parameters, 2);
+    RULE("an optional parameter may be ignored", first);
+    ExFreePool(first);
+    parameters[0].value = 3;
+    RULE("there is no such priority", !ExAllocatePool3(NON_PAGED, 100, TAG, parameters, 1));
+    parameters[0].type = SECURE;
+    RULE("there is no secure pool", !ExAllocatePool3(NON_PAGED, 100, TAG, parameters, 1));
+    parameters[0].type = 0x77;
+    RULE("a parameter is of a known type", !ExAllocatePool3(NON_PAGED, 100, TAG, parameters, 1));
+    RULE("pool with parameters has a tag", !ExAllocatePool3(NON_PAGED, 100, 0, NULL, 0));
+    first = ExAllocatePool3(PAGED, 100, TAG, NULL, 0);
+    RULE("no parameters are needed", first);
+    ExFreePoolWithTag(first, TAG);
+}
+
+typedef struct {
     LIST_ENTRY link;
     SLIST_ENTRY single;
 } __attribute__((aligned(16))) NODE;
@@ -265,6 +311,7 @@ VOID check_ex(PDRIVER_OBJECT driver)
 {
     UNREFERENCED_PARAMETER(driver);
     pool();
+    pool_with_parameters();
     lists();
     locks();
     rundown();

@@ -131,3 +131,40 @@ int check_memory(VOID)
         line = refusals();
     return line ? line : secures();
 }
+
+NTSTATUS allocate_there(PEPROCESS process, PVOID *base)
+{
+    UNICODE_STRING name = RTL_CONSTANT_STRING(L"\\Process");
+    OBJECT_ATTRIBUTES attributes, named;
+    CLIENT_ID id = {PsGetProcessId(process), NULL}, none = {(HANDLE)0x7ffffffc, NULL},
+              own = {NULL, PsGetCurrentThreadId()};
+    HANDLE handle;
+    SIZE_T size = PAGE_SIZE;
+    PVOID object;
+    NTSTATUS status;
+    InitializeObjectAttributes(&attributes, NULL, OBJ_KERNEL_HANDLE, NULL, NULL);
+    InitializeObjectAttributes(&named, &name, OBJ_KERNEL_HANDLE, NULL, NULL);
+    if (ZwOpenProcess(&handle, PROCESS_ALL_ACCESS, &attributes, NULL) !=
+            STATUS_INVALID_PARAMETER_MIX ||
+        ZwOpenProcess(&handle, PROCESS_ALL_ACCESS, &named, &id) != STATUS_INVALID_PARAMETER_MIX ||
+        ZwOpenProcess(&handle, PROCESS_ALL_ACCESS, &attributes, &none) != STATUS_INVALID_CID ||
+        ZwOpenProcess(&handle, 0x400000, &attributes, &id) != STATUS_INVALID_PARAMETER)
+        return STATUS_UNSUCCESSFUL;
+    /* By a thread, the process is that thread's. */
+    status = ZwOpenProcess(&handle, PROCESS_ALL_ACCESS, &attributes, &own);
+    if (!NT_SUCCESS(status))
+        return status;
+    status = ObReferenceObjectByHandle(handle, 0, NULL, KernelMode, &object, NULL);
+    ZwClose(handle);
+    if (!NT_SUCCESS(status))
+        return status;
+    ObDereferenceObject(object);
+    if (object != (PVOID)IoGetCurrentProcess())
+        return STATUS_UNSUCCESSFUL;
+    status = ZwOpenProcess(&handle, PROCESS_ALL_ACCESS, &attributes, &id);
+    if (!NT_SUCCESS(status))
+        return status;
+    status = ZwAllocateVirtualMemory(handle, base, 0, &size, MEM_COMMIT, PAGE_READWRITE);
+    ZwClose(handle);
+    return status;
+}

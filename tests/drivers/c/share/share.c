@@ -35,6 +35,7 @@ enum {
     IOCTL_CHECK_SECTIONS = CODE(0x811),
     IOCTL_MAP_SECTION = CODE(0x812),
     IOCTL_LEAVE_VIEW = CODE(0x813),
+    IOCTL_ALLOCATE_THERE = CODE(0x814),
 };
 
 enum { READ_ONLY = 1, POOL = 2 };
@@ -263,6 +264,11 @@ static NTSTATUS control(ULONG code, WHAT what, DONE *done)
     case IOCTL_LEAVE_VIEW:
         done->status = leave_view();
         break;
+    case IOCTL_ALLOCATE_THERE:
+        base = NULL;
+        done->status = allocate_there(kept, &base);
+        done->address = (ULONG64)base;
+        return STATUS_SUCCESS;
     case IOCTL_SECURE:
         secured = MmSecureVirtualMemory((PVOID)what.wish, 1, PAGE_READWRITE);
         done->status = secured ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;

@@ -1,0 +1,271 @@
+//! Pool as drivers allocate and free it.
+//!
+//! Sources: ExAllocatePool2, ExAllocatePool3, ExAllocatePoolWithTag, ExAllocatePoolWithQuotaTag,
+//! ExAllocatePoolWithTagPriority, ExFreePoolWithTag; bug check 0xC4, 0x0.
+
+use core::ffi::c_void;
+
+use nthost_nt::status::{STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER};
+
+use super::{
+    phys,
+    pool::{self, Placement, allocate_for, flags, free, from_pool_type, pointer, violation},
+};
+use crate::{
+    ke::{
+        exception::{self, CallerFrame},
+        irql,
+    },
+    verifier::{call, fault},
+};
+
+/// `POOL_RAISE_IF_ALLOCATION_FAILURE`.
+const RAISE_IF_FAILURE: u32 = 16;
+/// `POOL_QUOTA_FAIL_INSTEAD_OF_RAISE`.
+const QUOTA_FAIL_INSTEAD_OF_RAISE: u32 = 8;
+/// The tag of allocations that were given none.
+const NO_TAG: u32 = u32::from_le_bytes(*b"None");
+
+/// `POOL_EXTENDED_PARAMETER`.
+#[derive(Clone, Copy, Debug)]
+#[repr(C)]
+pub struct ExtendedParameter {
+    /// The type in the lowest byte, and [`OPTIONAL`].
+    kind: u64,
+    value: u64,
+}
+
+/// The parameter may be ignored.
+const OPTIONAL: u64 = 1 << 8;
+/// `PoolExtendedParameterPriority`, `PoolExtendedParameterNumaNode`.
+const PRIORITY: u64 = 1;
+const NODE: u64 = 3;
+/// `EX_POOL_PRIORITY`.
+const PRIORITIES: [u32; 9] = [0, 8, 9, 16, 24, 25, 32, 40, 41];
+/// `MM_ANY_NODE_OK`.
+const ANY_NODE: u32 = 0x8000_0000;
+
+/// Whether flags say where, and nothing that is not known, for some bytes with a tag.
+const fn is_valid(pool: u64, size: u64, tag: u32) -> bool {
+    let unknown = pool & flags::REQUIRED & !flags::KNOWN != 0;
+    (pool & flags::KINDS).is_power_of_two() && !unknown && size != 0 && tag != 0
+}
+
+impl ExtendedParameter {
+    /// Does what it says, if that can be.
+    fn apply(self, pool: u64, placement: &mut Placement) -> bool {
+        let value = self.value as u32;
+        match self.kind & 0xff {
+            PRIORITY => PRIORITIES.contains(&value),
+            NODE => {
+                let node = value & !ANY_NODE;
+                let known = (node as usize) < phys::node_count();
+                if !known || pool & flags::KINDS != flags::NON_PAGED {
+                    return false;
+                }
+                placement.node = u16::try_from(node).ok();
+                placement.nowhere_else = value & ANY_NODE == 0;
+                true
+            }
+            _ => false,
+        }
+    }
+}
+
+/// What parameters say; `None` if one that is not optional cannot be followed.
+///
+/// # Safety
+///
+/// There are so many.
+unsafe fn placement_of(
+    parameters: *const ExtendedParameter,
+    count: u32,
+    pool: u64,
+) -> Option<Placement> {
+    let mut placement = Placement::default();
+    for index in 0..count as usize {
+        // SAFETY: the caller's promise.
+        let at = unsafe { parameters.add(index) };
+        // SAFETY: the caller's promise.
+        let parameter = unsafe { at.read() };
+        if !parameter.apply(pool, &mut placement) && parameter.kind & OPTIONAL == 0 {
+            return None;
+        }
+    }
+    Some(placement)
+}
+
+crate::raising_export! {
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Allocates pool, zeroed unless asked otherwise. NULL if memory is short, for flags that
+    /// say nothing or too much of where, for no bytes, and for no tag; a raised status instead
+    /// with `POOL_FLAG_RAISE_ON_FAILURE`.
+    ///
+    /// Source: ExAllocatePool2.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn ExAllocatePool2(pool: u64, size: u64, tag: u32; caller) -> *mut c_void {
+        let valid = is_valid(pool, size, tag);
+        let address =
+            if valid { allocate_for("ExAllocatePool2", pool, size, tag, caller.return_address()) } else { None };
+        if address.is_none() && pool & flags::RAISE_ON_FAILURE != 0 {
+            let status = if valid {
+                STATUS_INSUFFICIENT_RESOURCES
+            } else {
+                STATUS_INVALID_PARAMETER
+            };
+            exception::raise_from(caller, status);
+        }
+        pointer(address)
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// As ExAllocatePool2, with parameters: a priority, which changes nothing here, and a node,
+    /// for nonpaged pool. Others, secure pool among them, are ignored if they are optional; else
+    /// the allocation fails.
+    ///
+    /// Source: ExAllocatePool3, POOL_EXTENDED_PARAMETER.
+    ///
+    /// # Safety
+    ///
+    /// There are so many parameters.
+    pub unsafe fn ExAllocatePool3(
+        pool: u64, size: u64, tag: u32, parameters: *const ExtendedParameter => count: u32; caller
+    ) -> *mut c_void {
+        // SAFETY: the routine has five arguments.
+        let count = unsafe { caller.stack_argument(4) } as u32;
+        // SAFETY: the caller's promise.
+        let placement = unsafe { placement_of(parameters, count, pool) };
+        let placed = if is_valid(pool, size, tag) { placement } else { None };
+        let struck = || fault::strikes("ExAllocatePool3", caller.return_address());
+        let address = placed.filter(|_| !struck()).and_then(|placement| {
+            pool::allocate_at(pool, size, tag, caller.return_address(), placement)
+        });
+        if address.is_none() && pool & flags::RAISE_ON_FAILURE != 0 {
+            let status = if placed.is_some() {
+                STATUS_INSUFFICIENT_RESOURCES
+            } else {
+                STATUS_INVALID_PARAMETER
+            };
+            exception::raise_from(caller, status);
+        }
+        pointer(address)
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Allocates pool, not zeroed. NULL if memory is short, or a raised status with
+    /// `POOL_RAISE_IF_ALLOCATION_FAILURE`.
+    ///
+    /// Source: ExAllocatePoolWithTag.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn ExAllocatePoolWithTag(kind: u32, size: u64, tag: u32; caller) -> *mut c_void {
+        older("ExAllocatePoolWithTag", kind, size, tag, kind & RAISE_IF_FAILURE != 0, caller)
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// As ExAllocatePoolWithTag, with the tag of those who have none.
+    ///
+    /// Source: ExAllocatePool.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn ExAllocatePool(kind: u32, size: u64, _third: u64; caller) -> *mut c_void {
+        older("ExAllocatePool", kind, size, NO_TAG, kind & RAISE_IF_FAILURE != 0, caller)
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Allocates pool, not zeroed, for the current process. There are no quotas in nthost, so it
+    /// fails only if memory is short: by a raised status, or with
+    /// `POOL_QUOTA_FAIL_INSTEAD_OF_RAISE` by NULL.
+    ///
+    /// Source: ExAllocatePoolWithQuotaTag.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn ExAllocatePoolWithQuotaTag(
+        kind: u32, size: u64, tag: u32; caller
+    ) -> *mut c_void {
+        older("ExAllocatePoolWithQuotaTag", kind, size, tag, kind & QUOTA_FAIL_INSTEAD_OF_RAISE == 0, caller)
+    }
+}
+
+/// The older routines: the verifier finds fault with no bytes at all (bug check 0xC4, 0x0).
+fn older(
+    routine: &'static str,
+    kind: u32,
+    size: u64,
+    tag: u32,
+    raise: bool,
+    caller: &CallerFrame,
+) -> *mut c_void {
+    if size == 0 {
+        violation([0, u64::from(irql::current()), u64::from(kind), 0]);
+    }
+    let address = allocate_for(
+        routine,
+        from_pool_type(kind),
+        size,
+        tag,
+        caller.return_address(),
+    );
+    if address.is_none() && raise {
+        let status = STATUS_INSUFFICIENT_RESOURCES;
+        exception::raise_from(caller, status);
+    }
+    pointer(address)
+}
+
+nt_export! {
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// As ExAllocatePoolWithTag, with a priority, which says what to do when memory is low; it
+    /// never raises.
+    ///
+    /// Source: ExAllocatePoolWithTagPriority.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn ExAllocatePoolWithTagPriority(
+        kind: u32,
+        size: u64,
+        tag: u32,
+        _priority: i32,
+    ) -> *mut c_void {
+        let caller = call::caller();
+        if size == 0 {
+            violation([0, u64::from(irql::current()), u64::from(kind), 0]);
+        }
+        pointer(allocate_for("ExAllocatePoolWithTagPriority", from_pool_type(kind), size, tag, caller))
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Frees pool; its tag, unless zero, must be the one that it was allocated with.
+    ///
+    /// Source: ExFreePoolWithTag.
+    ///
+    /// # Safety
+    ///
+    /// The memory is the caller's, and nobody uses it any more.
+    pub unsafe fn ExFreePoolWithTag(address: *mut c_void, tag: u32) {
+        free(address as u64, Some(tag));
+    }
+
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// Frees pool.
+    ///
+    /// Source: ExFreePool.
+    ///
+    /// # Safety
+    ///
+    /// The memory is the caller's, and nobody uses it any more.
+    pub unsafe fn ExFreePool(address: *mut c_void) {
+        free(address as u64, None);
+    }
+}
