@@ -68,6 +68,7 @@ pub mod processor;
 #[cfg(target_os = "none")]
 pub mod queued_lock;
 pub mod ready;
+pub mod relationship;
 #[cfg(target_os = "none")]
 pub mod semaphore;
 #[cfg(target_os = "none")]

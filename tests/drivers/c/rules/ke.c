@@ -334,6 +334,50 @@ static VOID stacks(VOID)
     RULE("a DPC has a stack of its own", levels_in_dpc > 30 && levels_in_dpc < 48);
 }
 
+/* Every processor is in one core, one package and one node, and the active ones are in groups. */
+static VOID relationships(VOID)
+{
+    UCHAR *bytes, *at;
+    ULONG length = 0, cores = 0, nodes = 0, groups = 0, found, one;
+    PROCESSOR_NUMBER number, none = {200, 0, 0};
+    ULONG active = KeQueryActiveProcessorCountEx(ALL_PROCESSOR_GROUPS);
+    RULE("what processors share needs room",
+         KeQueryLogicalProcessorRelationship(NULL, RelationAll, NULL, &length) ==
+                 STATUS_INFO_LENGTH_MISMATCH &&
+             length > 0);
+    bytes = ExAllocatePoolWithTag(NonPagedPool, length, TAG);
+    if (!bytes)
+        return;
+    found = length;
+    RULE("what processors share is told",
+         KeQueryLogicalProcessorRelationship(NULL, RelationAll, (PVOID)bytes, &found) ==
+                 STATUS_SUCCESS &&
+             found == length);
+    for (at = bytes; at < bytes + length; at += ((PULONG)at)[1]) {
+        ULONG kind = ((PULONG)at)[0];
+        PUSHORT count = (PUSHORT)(at + 30);
+        PKAFFINITY mask = (PKAFFINITY)(at + 32);
+        if (kind == RelationProcessorCore)
+            cores += RtlNumberOfSetBitsUlongPtr(mask[0]);
+        if (kind == RelationNumaNode && count[0] == 1)
+            nodes += RtlNumberOfSetBitsUlongPtr(mask[0]);
+        if (kind == RelationGroup)
+            groups += at[33];
+    }
+    RULE("each processor is in a core, a node and a group",
+         cores == active && nodes == active && groups == active);
+    KeGetCurrentProcessorNumberEx(&number);
+    one = length;
+    RULE("one processor has one core",
+         KeQueryLogicalProcessorRelationship(&number, RelationProcessorCore, (PVOID)bytes, &one) ==
+                 STATUS_SUCCESS &&
+             one == 48);
+    RULE("there is no processor beyond the last",
+         KeQueryLogicalProcessorRelationship(&none, RelationAll, (PVOID)bytes, &length) ==
+             STATUS_INVALID_PARAMETER);
+    ExFreePoolWithTag(bytes, TAG);
+}
+
 VOID check_ke(PDRIVER_OBJECT driver)
 {
     UNREFERENCED_PARAMETER(driver);
@@ -346,5 +390,6 @@ VOID check_ke(PDRIVER_OBJECT driver)
     device_queues();
     levels_and_locks();
     processors();
+    relationships();
     stacks();
 }
