@@ -81,7 +81,7 @@ fn a_device_of_software_alone_is_on_the_root_bus_and_lives_like_any_other() {
     let node = device(&booted, "software");
     assert_eq!(node.instance, r"ROOT\SOFTWARE\0000");
     assert_eq!(node.state, DeviceState::Started);
-    assert!(node.resources.is_empty(), "{node:?}");
+    assert_eq!(node.resources, [""; 0], "{node:?}");
     // The driver has reported it, too, and it is one device all the same.
     assert_eq!(added(&booted), 1);
     for operation in [PnpOperation::QueryRemove, PnpOperation::Remove] {
