@@ -216,6 +216,7 @@ fn a_misdeed_with_pool_ends_in_its_bug_check() {
             ("touch_paged_with_lock", Done, 0xd1, &[(2, 2), (3, 0)]),
             ("touch_paged_in_dpc", Done, 0xd1, &[(2, 2), (3, 1)]),
             ("leak_pool", Unloaded, 0xc4, &[(1, 0x62), (4, 2)]),
+            ("fail_and_leak_pool", Logged, 0xc4, &[(1, 0x62), (4, 2)]),
             ("run_pool", Done, 0xfc, &[]),
             ("write_code", Done, 0xbe, &[]),
             (
@@ -254,6 +255,7 @@ fn a_misdeed_with_irps_and_what_is_queued_ends_in_its_bug_check() {
             ("delete_attached_device", Done, 0xc9, &[(1, 0x201)]),
             ("detach_from_nothing", Done, 0xc9, &[(1, 0x202)]),
             ("leave_device", Unloaded, 0xce, &[]),
+            ("fail_and_leave_device", Logged, 0xce, &[]),
             ("leave_irp", Unloaded, 0xce, &[]),
             ("leave_timer_set", Unloaded, 0xc7, &[(1, 0)]),
             ("free_set_timer", Done, 0xc7, &[(1, 0)]),

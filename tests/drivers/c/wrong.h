@@ -91,6 +91,9 @@ static VOID commit(const MISDEED *misdeed, PDRIVER_OBJECT driver)
 
 #elif !defined(WRONG_DEVICE)
 
+/* What DriverEntry returns, whatever the misdeed was. */
+static NTSTATUS entry_status = STATUS_SUCCESS;
+
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
 {
     const MISDEED *misdeed;
@@ -99,7 +102,7 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
         return status;
     driver->DriverUnload = unload;
     commit(misdeed, driver);
-    return STATUS_SUCCESS;
+    return entry_status;
 }
 
 #else /* The misdeed takes a device, and is done when that is started. */

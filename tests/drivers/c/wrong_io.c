@@ -211,6 +211,12 @@ static VOID leave_device(PDRIVER_OBJECT driver)
     make_device(driver);
 }
 
+static VOID fail_and_leave_device(PDRIVER_OBJECT driver)
+{
+    make_device(driver);
+    entry_status = STATUS_UNSUCCESSFUL;
+}
+
 static VOID leave_irp(PDRIVER_OBJECT driver)
 {
     UNREFERENCED_PARAMETER(driver);
@@ -338,6 +344,7 @@ const MISDEED misdeeds[] = {
     MISDEED(delete_attached_device),
     MISDEED(detach_from_nothing),
     MISDEED(leave_device),
+    MISDEED(fail_and_leave_device),
     MISDEED(leave_irp),
     MISDEED(leave_timer_set),
     MISDEED(free_set_timer),

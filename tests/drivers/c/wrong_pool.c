@@ -220,6 +220,12 @@ static VOID leak_pool(PDRIVER_OBJECT driver)
     ExAllocatePoolWithTag(PagedPool, 64, TAG);
 }
 
+static VOID fail_and_leak_pool(PDRIVER_OBJECT driver)
+{
+    leak_pool(driver);
+    entry_status = STATUS_UNSUCCESSFUL;
+}
+
 static VOID run_pool(PDRIVER_OBJECT driver)
 {
     volatile UCHAR *pool = allocate(32);
@@ -261,6 +267,7 @@ const MISDEED misdeeds[] = {
     MISDEED(touch_paged_with_lock),
     MISDEED(touch_paged_in_dpc),
     MISDEED(leak_pool),
+    MISDEED(fail_and_leak_pool),
     MISDEED(run_pool),
     MISDEED(write_code),
     MISDEED(dereference_null),

@@ -295,8 +295,10 @@ fn try_load(image: &DriverImage, bytes: &[u8]) -> Driver {
         return loaded(object, status);
     }
     reinitialize::forget(object);
+    super::leak::check_unloaded(&image.image, object, module);
     ob::remove_name_of(object.addr());
     object::dereference(object.cast());
+    crate::verifier::unload::check(module);
     let libraries = export_driver::libraries(module);
     // SAFETY: the driver has said that it does not run.
     unsafe { module.unload() };
@@ -358,7 +360,7 @@ pub fn unload(service: &str) -> Result<(), NTSTATUS> {
         fields.Flags |= DRVO_UNLOAD_INVOKED;
         // SAFETY: the driver's own routine.
         unsafe { unload(object) };
-        super::leak::check_unloaded(&driver, module);
+        super::leak::check_unloaded(&driver.image.image, object, module);
         ob::remove_name_of(object.addr());
         object::dereference(object.cast());
     } else if export_driver::is_imported(module) {

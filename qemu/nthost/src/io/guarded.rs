@@ -15,7 +15,7 @@ use crate::{
         phys::{self, Request},
         pool::Misuse,
     },
-    verifier::locks,
+    verifier::freed,
 };
 
 /// How many freed ranges wait until the processors are told.
@@ -77,11 +77,16 @@ pub fn size_of(memory: *mut u8) -> Option<usize> {
 /// Frees memory. Whether it was allocated here and had not been freed. IRQL up to
 /// DISPATCH_LEVEL.
 pub fn free(memory: *mut u8) -> bool {
-    let mut ranges = RANGES.lock();
-    let Some(range) = ranges.live.remove(&(memory.addr() as u64)) else {
+    let address = memory.addr() as u64;
+    let Some(size) = size_of(memory) else {
         return false;
     };
-    locks::freed(range.base, range.frames.len() as u64 * PAGE_SIZE);
+    freed::check(address, size as u64);
+    let mut ranges = RANGES.lock();
+    // Another processor may have freed it meanwhile.
+    let Some(range) = ranges.live.remove(&address) else {
+        return false;
+    };
     for index in 0..range.frames.len() as u64 {
         // SAFETY: the owner has given it up.
         let _ = unsafe { paging::unmap(range.base + index * PAGE_SIZE) };

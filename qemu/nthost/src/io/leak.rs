@@ -2,13 +2,9 @@
 
 use alloc::{format, string::String, vec::Vec};
 
-use nthost_nt::io::device::DEVICE_OBJECT;
+use nthost_nt::io::{device::DEVICE_OBJECT, driver::DRIVER_OBJECT};
 
-use super::{
-    device,
-    driver::{self, Driver},
-    irp,
-};
+use super::{device, driver, irp};
 use crate::{
     ke::bugcheck,
     ob::{self, object},
@@ -60,8 +56,9 @@ pub fn objects() -> Vec<String> {
     lines
 }
 
-/// A driver's unload routine has returned: nothing of it may be left that could be called.
-pub fn check_unloaded(driver: &Driver, module: &Module) {
+/// A driver's unload routine has returned, or its DriverEntry has with a failure: nothing of it
+/// may be left that could be called.
+pub fn check_unloaded(image: &str, driver: *mut DRIVER_OBJECT, module: &Module) {
     let range = module.base..module.base + u64::from(module.size);
     let mut left = Vec::new();
     irp::for_each(|irp, record| {
@@ -69,7 +66,7 @@ pub fn check_unloaded(driver: &Driver, module: &Module) {
             left.push(irp);
         }
     });
-    let devices = device::of_driver(driver.object);
+    let devices = device::of_driver(driver);
     for &device in &devices {
         object::dereference(device.cast());
     }
@@ -77,15 +74,10 @@ pub fn check_unloaded(driver: &Driver, module: &Module) {
         return;
     }
     for irp in &left {
-        log!("verifier", "{} leaves irp {irp:#x}", driver.image.image);
+        log!("verifier", "{image} leaves irp {irp:#x}");
     }
     for device in &devices {
-        log!(
-            "verifier",
-            "{} leaves device {:#x}",
-            driver.image.image,
-            device.addr()
-        );
+        log!("verifier", "{image} leaves device {:#x}", device.addr());
     }
     bugcheck::bugcheck(
         PENDING_OPERATIONS,

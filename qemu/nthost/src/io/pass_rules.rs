@@ -66,9 +66,22 @@ fn is_below(packet: &IRP, caller: usize) -> bool {
     above.iter().any(is_own)
 }
 
+/// Whether the driver that calls has the IRP at the location below its present one: it was sent
+/// there, and has skipped that.
+fn has_skipped(packet: &IRP, caller: usize) -> bool {
+    let Some((image, record)) = image(caller).zip(irp::record((&raw const *packet).cast_mut()))
+    else {
+        return false;
+    };
+    let holder = record
+        .lock()
+        .holder((packet.CurrentLocation as usize).wrapping_sub(1));
+    holder.is_some_and(|device| is_of(core::ptr::with_exposed_provenance_mut(device), image))
+}
+
 /// Whether the driver that sends an IRP has it.
 pub fn check_sender(packet: &IRP, caller: usize) {
-    if is_below(packet, caller) {
+    if is_below(packet, caller) && !has_skipped(packet, caller) {
         io_violation(
             verify::SENT_WHILE_BELOW,
             caller,

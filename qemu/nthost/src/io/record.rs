@@ -214,6 +214,13 @@ impl Record {
         below.is_some_and(|slot| slot.device != 0)
     }
 
+    /// The device that has the IRP at a location, and has not completed it.
+    #[must_use]
+    pub fn holder(&self, location: usize) -> Option<usize> {
+        let slot = self.locations.get(location)?;
+        (slot.device != 0 && slot.seen.completed.is_none()).then_some(slot.device)
+    }
+
     /// The devices above a location that have the IRP and have not completed it.
     #[must_use]
     pub fn holders_above(&self, location: usize) -> Vec<usize> {
@@ -304,6 +311,17 @@ mod tests {
         let mut forgetful = record.clone();
         assert_eq!(record.complete(2, STATUS_SUCCESS, true), None);
         assert_eq!(forgetful.complete(2, STATUS_SUCCESS, false), Some(0xf2));
+    }
+
+    #[test]
+    fn who_has_an_irp_at_a_location_is_told_until_it_is_complete() {
+        let mut record = Record::new(Origin::Allocated, 0, 2);
+        record.send(2, 0xd2);
+        assert_eq!(record.holder(2), Some(0xd2));
+        assert_eq!(record.holder(1), None, "nobody has sent it there");
+        record.complete(2, STATUS_SUCCESS, false);
+        assert_eq!(record.holder(2), None);
+        assert_eq!(record.holder(9), None, "there is no such location");
     }
 
     #[test]

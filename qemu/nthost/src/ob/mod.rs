@@ -49,7 +49,7 @@ mod kernel {
 
     use super::{
         name::Name,
-        namespace::{Named, Namespace},
+        namespace::{Named, Namespace, canonical},
         object,
     };
     use crate::{ke::lock::SpinLock, verifier::call};
@@ -96,8 +96,11 @@ mod kernel {
     ///
     /// As [`insert_name`].
     pub fn make_link(path: &[u16], target: &[u16]) -> Result<(), NTSTATUS> {
-        insert_name(path, Named::Link(Name::from(target)))?;
-        MADE.lock().insert(Name::from(path), call::driver());
+        let mut names = NAMES.lock();
+        names.insert(path, Named::Link(Name::from(target)))?;
+        // It may be taken back by another of its names.
+        let place = Name::from(canonical(path)?.as_slice());
+        MADE.lock().insert(place, call::driver());
         Ok(())
     }
 
@@ -133,7 +136,7 @@ mod kernel {
         if !matches!(names.get(path)?, Named::Link(_)) {
             return Err(STATUS_OBJECT_TYPE_MISMATCH);
         }
-        MADE.lock().remove(&Name::from(path));
+        MADE.lock().remove(&Name::from(canonical(path)?.as_slice()));
         names.remove(path).map(drop)
     }
 

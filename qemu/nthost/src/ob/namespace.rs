@@ -166,7 +166,11 @@ impl<T> Namespace<T> {
 }
 
 /// A path by the first of its names: `\??` for its aliases.
-fn canonical(path: &[u16]) -> Result<Vec<u16>, NTSTATUS> {
+///
+/// # Errors
+///
+/// `STATUS_OBJECT_PATH_SYNTAX_BAD` if it does not begin at the root.
+pub fn canonical(path: &[u16]) -> Result<Vec<u16>, NTSTATUS> {
     if path.first() != Some(&SEPARATOR) {
         return Err(STATUS_OBJECT_PATH_SYNTAX_BAD);
     }

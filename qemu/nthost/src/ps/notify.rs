@@ -30,6 +30,7 @@ use nthost_nt::{
 
 use super::{
     identity::{self, Identity},
+    query::PsIsSystemThread,
     registered::{Refused, Registered},
 };
 use crate::{
@@ -187,11 +188,17 @@ pub unsafe fn thread_created(thread: *mut Thread) {
     unsafe { tell_of_thread(thread, true, |kind| kind == ForThread::ByCreator) };
 }
 
+/// Whether the thread that runs is a system thread: those that drivers make are, in whatever
+/// process they run.
+fn is_system() -> bool {
+    // SAFETY: the thread that runs exists.
+    unsafe { PsIsSystemThread(thread::current()) != 0 }
+}
+
 /// The thread that runs begins. PASSIVE_LEVEL.
 pub fn thread_begins() {
-    // SAFETY: the thread that runs exists.
-    if !unsafe { (*thread::current()).process }.is_null() {
-        // SAFETY: as above.
+    if !is_system() {
+        // SAFETY: the thread that runs exists.
         unsafe { tell_of_thread(thread::current(), true, |kind| kind == ForThread::InThread) };
     }
 }
@@ -199,10 +206,9 @@ pub fn thread_begins() {
 /// The thread that runs ends. PASSIVE_LEVEL.
 pub fn thread_deleted() {
     let current = thread::current();
-    // SAFETY: the thread that runs exists.
-    let of_system = unsafe { (*current).process }.is_null();
+    let of_system = is_system();
     let suits = |kind| kind == ForThread::ByCreator || !of_system;
-    // SAFETY: as above.
+    // SAFETY: the thread that runs exists.
     unsafe { tell_of_thread(current, false, suits) };
 }
 

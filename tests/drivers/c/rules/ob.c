@@ -180,8 +180,20 @@ static VOID directories(PDRIVER_OBJECT driver)
     ZwClose(devices);
 }
 
+/* A link that is left when the driver is unloaded ends the machine. */
+static VOID links(VOID)
+{
+    UNICODE_STRING made = RTL_CONSTANT_STRING(L"\\DosDevices\\RulesAlias");
+    UNICODE_STRING taken = RTL_CONSTANT_STRING(L"\\??\\RulesAlias");
+    UNICODE_STRING target = RTL_CONSTANT_STRING(L"\\Device\\Nothing");
+    RULE("a link is taken back by another of its names",
+         IoCreateSymbolicLink(&made, &target) == STATUS_SUCCESS &&
+             IoDeleteSymbolicLink(&taken) == STATUS_SUCCESS);
+}
+
 VOID check_ob(PDRIVER_OBJECT driver)
 {
+    links();
     threads();
     names(driver);
     directories(driver);
