@@ -112,8 +112,14 @@ static NTSTATUS NTAPI add_device(PDRIVER_OBJECT driver, PDEVICE_OBJECT pdo)
 {
     PDEVICE_OBJECT object;
     DEVICE *device;
-    NTSTATUS status = IoCreateDevice(driver, sizeof(DEVICE), NULL, FILE_DEVICE_UNKNOWN,
-                                     FILE_DEVICE_SECURE_OPEN, FALSE, &object);
+    ULONG length = 0;
+    /* What is installed has a description: its bus does not know it, the installation does. */
+    NTSTATUS status =
+        IoGetDeviceProperty(pdo, DevicePropertyDeviceDescription, 0, NULL, &length);
+    if (status != STATUS_BUFFER_TOO_SMALL || length <= sizeof(WCHAR))
+        return STATUS_UNSUCCESSFUL;
+    status = IoCreateDevice(driver, sizeof(DEVICE), NULL, FILE_DEVICE_UNKNOWN,
+                            FILE_DEVICE_SECURE_OPEN, FALSE, &object);
     if (!NT_SUCCESS(status))
         return status;
     added++;

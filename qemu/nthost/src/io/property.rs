@@ -68,7 +68,11 @@ fn value(node: &Node, property: i32) -> Result<Vec<u8>, NTSTATUS> {
         kind::LEGACY_BUS_TYPE => legacy.to_le_bytes().to_vec(),
         kind::ADDRESS => node.address().to_le_bytes().to_vec(),
         kind::BUS_TYPE_GUID => bus.to_bytes().to_vec(),
-        kind::DESCRIPTION => said(node.description())?,
+        kind::DESCRIPTION => {
+            // Of a device that its bus says nothing of, the installation does.
+            let service = || Some(node.state().service).filter(|service| !service.is_empty());
+            said(node.description().or_else(service))?
+        }
         kind::OBJECT_NAME => text(&device::name(node.pdo())),
         kind::UI_NUMBER => {
             let number = report.map(|report| report.ui_number);
