@@ -30,8 +30,12 @@ enum When {
     Logged,
     /// When the driver is unloaded: a line of the log names the driver's image.
     Unloaded,
+    /// When its device is removed: its routine is on the stack, or the log names its image.
+    Removed,
+    /// When its device fails, which is as if it were pulled out: as when it is removed.
+    Failed,
 }
-use When::{Done, Logged, Unloaded};
+use When::{Done, Failed, Logged, Removed, Unloaded};
 
 /// The misdeed, when it comes to light, the bug check, and those of its parameters (counted
 /// from 1) that do not depend on addresses.
@@ -71,13 +75,15 @@ fn driver_image(service: &str, driver: &str, misdeed: &str) -> DriverImage {
     }
 }
 
-/// Removes what devices a driver has.
-fn remove(host: &NtHost, service: &str) -> Result<(), String> {
+const REMOVE: &[PnpOperation] = &[PnpOperation::QueryRemove, PnpOperation::Remove];
+
+/// Removes what devices a driver has, by these operations.
+fn remove(host: &NtHost, service: &str, operations: &[PnpOperation]) -> Result<(), String> {
     for device in host.devices().map_err(|fault| fault.to_string())? {
         if device.service != service {
             continue;
         }
-        for operation in [PnpOperation::QueryRemove, PnpOperation::Remove] {
+        for &operation in operations {
             let done = host.pnp(&device.instance, operation);
             done.map_err(|fault| fault.to_string())?;
         }
@@ -107,16 +113,23 @@ fn end(
     match when {
         Done | Logged if ready => return Err(format!("it was let through:\n{}", log(&session))),
         Done | Logged => (),
-        Unloaded => {
+        Unloaded | Removed | Failed => {
             if !ready {
                 return Err(format!("it ended before its time:\n{}", log(&session)));
             }
             let host = NtHost::connect(session.socket()).map_err(|fault| fault.to_string())?;
-            remove(&host, driver)?;
-            let service = driver.to_owned();
             // The machine ends instead of an answer.
-            if let Ok(status) = host.host(HostRequest::UnloadDriver { service }) {
-                return Err(format!("unloaded ({status:?}):\n{}", log(&session)));
+            let answered = match when {
+                Removed => remove(&host, driver, REMOVE).is_ok(),
+                Failed => remove(&host, driver, &[PnpOperation::Fail]).is_ok(),
+                _ => {
+                    remove(&host, driver, REMOVE)?;
+                    let service = driver.to_owned();
+                    host.host(HostRequest::UnloadDriver { service }).is_ok()
+                }
+            };
+            if answered {
+                return Err(format!("it was let through:\n{}", log(&session)));
             }
             session.guest.wait(LIMIT);
         }
@@ -158,13 +171,19 @@ fn check(machine: &str, driver: &str, row: Row) -> Result<(), String> {
         ));
     }
     let routine = routine(misdeed);
-    let named = match when {
-        Done => ["", "_dispatch"]
+    let on_stack = || {
+        ["", "_dispatch", "_or_other"]
             .iter()
-            .any(|of| functions.contains(&format!("{driver}.sys!{routine}{of} at "))),
-        Logged | Unloaded => log
-            .lines()
-            .any(|line| line.contains("verifier: ") && line.contains(&format!("{driver}.sys"))),
+            .any(|of| functions.contains(&format!("{driver}.sys!{routine}{of} at ")))
+    };
+    let in_log = || {
+        log.lines()
+            .any(|line| line.contains("verifier: ") && line.contains(&format!("{driver}.sys")))
+    };
+    let named = match when {
+        Done => on_stack(),
+        Logged | Unloaded => in_log(),
+        Removed | Failed => on_stack() || in_log(),
     };
     if !named {
         return Err(format!("the driver is not named:\n{log}\n{functions}"));
@@ -429,6 +448,7 @@ fn what_a_driver_leaves_when_it_is_unloaded_ends_in_its_bug_check() {
             ("leave_nmi_callback", Unloaded, 0xce, &[]),
             ("leave_bugcheck_callback", Unloaded, 0xce, &[]),
             ("leave_provider", Unloaded, 0xc4, &[(1, 0xdd)]),
+            ("take_provider_back_twice", Done, 0xc4, &[(1, 0xdc)]),
         ],
     );
 }
@@ -741,10 +761,42 @@ fn a_misdeed_with_resources_and_lists_ends_in_its_bug_check() {
 }
 
 #[test]
+fn a_misdeed_with_what_irps_and_objects_are_made_of_ends_in_its_bug_check() {
+    check_all(
+        "wrong_irp",
+        &[
+            ("send_no_irp", Done, 0xc9, &[(1, 3)]),
+            ("send_to_no_device", Done, 0xc9, &[(1, 4)]),
+            ("initialize_timer_twice", Done, 0xc9, &[(1, 0x0a)]),
+            ("complete_at_device_irql", Done, 0xc9, &[(1, 0x0e), (2, 8)]),
+            ("send_at_device_irql", Done, 0xc9, &[(1, 0x10), (2, 8)]),
+            ("send_marked_location", Done, 0xc9, &[(1, 0x206)]),
+            ("initialize_allocated_irp", Done, 0xc9, &[(1, 0x20d)]),
+            ("return_minus_one", Done, 0xc9, &[(1, 0x225)]),
+            ("create_at_dispatch", Done, 0xc9, &[(1, 0x23a)]),
+            ("send_with_signalled_event", Done, 0xc9, &[(1, 0x307)]),
+            ("send_without_interrupts", Done, 0xc4, &[(1, 0xc0)]),
+            ("return_without_interrupts", Logged, 0xc4, &[(1, 0xc1)]),
+            ("wait_for_what_is_on_stack", Done, 0xc4, &[(1, 0x123)]),
+            ("queue_pageable_work_item", Done, 0xc4, &[(1, 0x131)]),
+            ("make_pageable_event", Done, 0xc4, &[(1, 0xe1)]),
+            ("reference_null_handle", Done, 0xc4, &[(1, 0xf5), (2, 0)]),
+            ("free_at_device_irql", Done, 0xc4, &[(1, 0x12), (2, 8)]),
+        ],
+    );
+}
+
+#[test]
 fn a_misdeed_with_plug_and_play_and_power_ends_in_its_bug_check() {
     check_all(
         "wrong_pnp",
         &[
+            ("leave_attached", Removed, 0xc9, &[(1, 0x21d)]),
+            ("leave_undeleted", Removed, 0xc9, &[(1, 0x21e)]),
+            ("fail_removal", Removed, 0xc9, &[(1, 0x306)]),
+            ("fail_surprise_removal", Failed, 0xc9, &[(1, 0x247)]),
+            ("detach_at_surprise_removal", Failed, 0xc9, &[(1, 0x241)]),
+            ("delete_at_surprise_removal", Failed, 0xc9, &[(1, 0x242)]),
             ("complete_untouched", Done, 0xc9, &[(1, 0x22f)]),
             ("complete_successful", Done, 0xc9, &[(1, 0x22e)]),
             ("pass_on_failed", Done, 0xc9, &[(1, 0x215)]),

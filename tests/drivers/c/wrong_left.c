@@ -121,6 +121,16 @@ static VOID leave_provider(PDRIVER_OBJECT driver)
     EtwRegister(&provider, NULL, NULL, &handle);
 }
 
+static VOID take_provider_back_twice(PDRIVER_OBJECT driver)
+{
+    static const GUID provider = {0x5b8c4d3e, 0x1f2a, 0x4c6b, {1, 2, 3, 4, 5, 6, 7, 9}};
+    REGHANDLE handle;
+    UNREFERENCED_PARAMETER(driver);
+    EtwRegister(&provider, NULL, NULL, &handle);
+    EtwUnregister(handle);
+    EtwUnregister(handle);
+}
+
 /* All of it, taken back. */
 static VOID leave_nothing(PDRIVER_OBJECT driver)
 {
@@ -164,6 +174,7 @@ const MISDEED misdeeds[] = {
     MISDEED(leave_nmi_callback),
     MISDEED(leave_bugcheck_callback),
     MISDEED(leave_provider),
+    MISDEED(take_provider_back_twice),
     MISDEED(leave_nothing),
     {NULL, NULL},
 };

@@ -73,6 +73,58 @@ SERVE_POWER(pass_on_failed_power)
     return pass_on(irp, STATUS_UNSUCCESSFUL);
 }
 
+/* One request is served otherwise than it should be, the others as they should. */
+#define SERVE_MINOR(name, minor)                                                                   \
+    static NTSTATUS name##_dispatch(PIRP irp);                                                     \
+    static NTSTATUS NTAPI name##_or_other(PDEVICE_OBJECT object, PIRP irp)                         \
+    {                                                                                              \
+        if (IoGetCurrentIrpStackLocation(irp)->MinorFunction == minor)                             \
+            return name##_dispatch(irp);                                                           \
+        return dispatch_pnp(object, irp);                                                          \
+    }                                                                                              \
+    static VOID name(PDRIVER_OBJECT driver)                                                        \
+    {                                                                                              \
+        driver->MajorFunction[IRP_MJ_PNP] = name##_or_other;                                       \
+    }                                                                                              \
+    static NTSTATUS name##_dispatch(PIRP irp)
+
+SERVE_MINOR(leave_attached, IRP_MN_REMOVE_DEVICE)
+{
+    return pass_on(irp, STATUS_SUCCESS);
+}
+
+SERVE_MINOR(leave_undeleted, IRP_MN_REMOVE_DEVICE)
+{
+    NTSTATUS status = pass_on(irp, STATUS_SUCCESS);
+    IoDetachDevice(next);
+    return status;
+}
+
+SERVE_MINOR(fail_removal, IRP_MN_REMOVE_DEVICE)
+{
+    return complete(irp, STATUS_UNSUCCESSFUL);
+}
+
+SERVE_MINOR(fail_surprise_removal, IRP_MN_SURPRISE_REMOVAL)
+{
+    return complete(irp, STATUS_UNSUCCESSFUL);
+}
+
+SERVE_MINOR(detach_at_surprise_removal, IRP_MN_SURPRISE_REMOVAL)
+{
+    NTSTATUS status = pass_on(irp, STATUS_SUCCESS);
+    IoDetachDevice(next);
+    return status;
+}
+
+SERVE_MINOR(delete_at_surprise_removal, IRP_MN_SURPRISE_REMOVAL)
+{
+    NTSTATUS status = pass_on(irp, STATUS_SUCCESS);
+    IoDetachDevice(next);
+    IoDeleteDevice(self);
+    return status;
+}
+
 /* Another device of the driver, above its own, succeeds; its own knows better. */
 static NTSTATUS NTAPI take_status_back_dispatch(PDEVICE_OBJECT object, PIRP irp)
 {
@@ -138,6 +190,12 @@ static VOID send_power(PDRIVER_OBJECT driver)
 }
 
 const MISDEED misdeeds[] = {
+    MISDEED(leave_attached),
+    MISDEED(leave_undeleted),
+    MISDEED(fail_removal),
+    MISDEED(fail_surprise_removal),
+    MISDEED(detach_at_surprise_removal),
+    MISDEED(delete_at_surprise_removal),
     MISDEED(complete_untouched),
     MISDEED(complete_successful),
     MISDEED(pass_on_failed),

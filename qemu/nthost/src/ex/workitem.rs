@@ -9,10 +9,13 @@ use core::sync::atomic::{AtomicPtr, Ordering};
 use nthost_nt::{ex::WORK_QUEUE_ITEM, ke::LIST_ENTRY};
 
 use super::worker::{self, Queue};
-use crate::ke::{
-    bugcheck::{self, code},
-    lock::HighLock,
-    thread,
+use crate::{
+    ke::{
+        bugcheck::{self, code},
+        lock::HighLock,
+        thread,
+    },
+    mm::pageable,
 };
 
 /// The work item is queued already.
@@ -72,6 +75,11 @@ nt_export! {
     ///
     /// It is an initialized work item, which stays until its routine is called.
     pub unsafe fn ExQueueWorkItem(item: *mut WORK_QUEUE_ITEM, kind: i32) {
+        if pageable::contains(item as u64) {
+            // Subcode 0x131: a work item in pageable memory.
+            let parameters = [0x131, item as u64, 0, 0];
+            bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
+        }
         // Acquire: the item is seen as its last routine left it.
         if !link(item).swap(item.cast(), Ordering::AcqRel).is_null() {
             let parameters = [QUEUED_TWICE, item as u64, u64::from(kind.cast_unsigned()), 0];

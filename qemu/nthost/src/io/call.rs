@@ -21,6 +21,8 @@ use nthost_nt::{
     status::{NTSTATUS, STATUS_NOT_SUPPORTED, STATUS_PENDING, nt_success},
 };
 
+use x86_64::instructions::interrupts;
+
 use super::{
     complete,
     dispatch_rules::{self, Seen, Violation},
@@ -31,7 +33,10 @@ use super::{
 };
 use crate::{
     export::{DISPATCH_LEVEL, PASSIVE_LEVEL},
-    ke::{bugcheck, irql},
+    ke::{
+        bugcheck::{self, code},
+        irql,
+    },
     verifier::routine::Before,
 };
 
@@ -85,6 +90,7 @@ pub unsafe fn send(device: *mut DEVICE_OBJECT, irp: *mut IRP, caller: usize) -> 
     let location = unsafe { irp::next(irp) };
     check_location(packet, location, caller);
     pass_rules::check_sending(packet, location, caller);
+    let signalled = pass_rules::is_event_signalled(packet);
     packet.CurrentLocation -= 1;
     packet.overlay_mut().CurrentStackLocation = location;
     location.DeviceObject = device;
@@ -94,7 +100,7 @@ pub unsafe fn send(device: *mut DEVICE_OBJECT, irp: *mut IRP, caller: usize) -> 
         let status = packet.IoStatus.status();
         record.lock().send(index, device.addr(), status);
     }
-    match fault::before_send(device, location, caller) {
+    let status = match fault::before_send(device, location, caller) {
         Some(fault::Effect::Fail(status)) => {
             packet.IoStatus = IO_STATUS_BLOCK::new(status, 0);
             // SAFETY: the IRP is this routine's, at the lower driver's location.
@@ -108,7 +114,11 @@ pub unsafe fn send(device: *mut DEVICE_OBJECT, irp: *mut IRP, caller: usize) -> 
         }
         // SAFETY: the IRP has just been prepared for the device.
         None => unsafe { dispatch(device, irp, index, record.as_ref()) },
+    };
+    if signalled && status == STATUS_PENDING {
+        io_violation(verify::EVENT_SIGNALLED, caller, irp.addr(), 0);
     }
+    status
 }
 
 /// Calls the dispatch routine of the IRP's current location.
@@ -207,6 +217,11 @@ unsafe fn is_marked(irp: *mut IRP, index: usize) -> bool {
 }
 
 fn check_arguments(device: *mut DEVICE_OBJECT, irp: *mut IRP, caller: usize) {
+    if !interrupts::are_enabled() && verify::is_on() {
+        // Subcode 0xC0: interrupts are disabled.
+        let parameters = [0xc0, irp.addr() as u64, 0, 0];
+        bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
+    }
     let level = irql::current();
     if level > DISPATCH_LEVEL {
         io_violation(verify::SENT_AT_IRQL, level.into(), 0, 0);

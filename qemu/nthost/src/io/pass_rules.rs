@@ -25,6 +25,7 @@ use nthost_nt::{
 
 use super::{
     device, irp,
+    record::Origin,
     verify::{self, io_violation},
 };
 use crate::pe::module::{self, Module};
@@ -118,6 +119,23 @@ pub fn check_sending(packet: &IRP, location: &IO_STACK_LOCATION, caller: usize) 
             _ => {}
         }
     }
+}
+
+/// Whether an IRP that a driver sends would tell of its end by an event that is signalled.
+#[must_use]
+pub fn is_event_signalled(packet: &IRP) -> bool {
+    let record = irp::record((&raw const *packet).cast_mut());
+    let first = record.is_some_and(|record| {
+        let record = record.lock();
+        record.origin == Origin::Synchronous && !record.sent
+    });
+    if !first || packet.UserEvent.is_null() {
+        return false;
+    }
+    // SAFETY: the driver's event, which it keeps until the IRP is complete.
+    let state = unsafe { &raw const (*packet.UserEvent).Header.SignalState };
+    // SAFETY: as above; one word is read whole.
+    unsafe { state.read_volatile() != 0 }
 }
 
 /// A driver sends an IRP that it made.

@@ -87,6 +87,12 @@ pub const COMPLETED_UNTOUCHED_POWER: usize = 0x232;
 pub const RESTRICTED_SENT: usize = 0x237;
 /// Sent an IRP at an IRQL that its major function forbids.
 pub const SENT_AT_IRQL_OF_MAJOR: usize = 0x23a;
+/// Detached its device at a surprise removal.
+pub const DETACHED_AT_SURPRISE: usize = 0x241;
+/// Deleted its device at a surprise removal.
+pub const DELETED_AT_SURPRISE: usize = 0x242;
+/// Sent a request with an event that is signalled already, which was left pending.
+pub const EVENT_SIGNALLED: usize = 0x307;
 /// Deleted a device twice.
 pub const DELETED_TWICE: usize = 0x240;
 /// Left `DO_DEVICE_INITIALIZING` set after `AddDevice`.

@@ -9,9 +9,9 @@ use core::ffi::c_void;
 use nthost_nt::status::{NTSTATUS, STATUS_INVALID_PARAMETER_3, STATUS_SUCCESS, STATUS_TIMEOUT};
 
 use super::{
-    bugcheck,
+    bugcheck::{self, code},
     dispatcher::{self, Guard},
-    irql, mutex, thread, time,
+    irql, mutex, stack, thread, time,
     wait::{self, WaitMode, WaitType},
 };
 use crate::{export::DISPATCH_LEVEL, verifier::irql as irql_rule};
@@ -81,6 +81,15 @@ fn check_irql(due: Option<u64>, name: &'static str, arguments: &[u64]) {
     }
 }
 
+/// A wait in the name of user mode lets the stack be paged out: nothing that is waited for may be
+/// on it. Bug check 0xC4, subcode 0x123.
+fn check_place(wait_mode: i8, object: u64) {
+    if wait_mode == USER_MODE && stack::contains(object) {
+        let parameters = [0x123, object, 0, 0];
+        bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
+    }
+}
+
 const fn mode(mode: i8, alertable: u8) -> WaitMode {
     WaitMode {
         user: mode == USER_MODE,
@@ -108,6 +117,7 @@ nt_export! {
         let due = unsafe { due(timeout) };
         let words = [object as u64, 0, 0, 0, timeout as u64];
         check_irql(due, "KeWaitForSingleObject", &words);
+        check_place(wait_mode, object as u64);
         // Found now: other objects may be gone when the wait is over.
         let mutex = mutex::of(object.cast());
         if due.is_none() {
@@ -173,6 +183,9 @@ nt_export! {
         let due = unsafe { due(timeout) };
         let words = [0, objects.as_ptr() as u64, 0, 0, 0, 0, timeout as u64];
         check_irql(due, "KeWaitForMultipleObjects", &words);
+        for &object in objects {
+            check_place(wait_mode, object as u64);
+        }
         // As above.
         #[expect(clippy::needless_collect, reason = "objects may be gone after the wait")]
         let mutexes: Vec<_> = objects.iter().filter_map(|&object| mutex::of(object)).collect();

@@ -62,6 +62,17 @@ pub fn add(base: u64, frames: &[u64], access: Access) -> bool {
     is_new
 }
 
+/// Whether an address is in pageable memory that is not locked. Nothing is, unless that is checked.
+#[must_use]
+pub fn contains(address: u64) -> bool {
+    let ranges = RANGES.lock();
+    let before = ranges.range(..=address).next_back();
+    before.is_some_and(|(base, range)| {
+        let page = range.pages.get(((address - base) / PAGE_SIZE) as usize);
+        page.is_some_and(|page| page.locks == 0)
+    })
+}
+
 /// The pages that were added at an address are about to be unmapped: whether they are there or
 /// not is nobody's business any more.
 pub fn remove(base: u64) {

@@ -225,7 +225,9 @@ nt_export! {
                     && mode != USER_MODE
                     && verifier::is_on(VerifierOption::SecurityChecks)
                 {
-                    bugcheck::bugcheck(0xc4, [0x3c, handle, object_type.addr() as u64, 0]);
+                    // No handle at all has a subcode of its own.
+                    let subcode = if handle == 0 { 0xf5 } else { 0x3c };
+                    bugcheck::bugcheck(0xc4, [subcode, handle, object_type.addr() as u64, 0]);
                 }
                 // SAFETY: the caller's promise.
                 unsafe { object.write(null_mut()) };

@@ -9,6 +9,7 @@ use alloc::vec::Vec;
 
 use nthost_nt::{
     io::{
+        device::DEVICE_OBJECT,
         major::{
             IRP_MN_CANCEL_REMOVE_DEVICE, IRP_MN_CANCEL_STOP_DEVICE, IRP_MN_QUERY_REMOVE_DEVICE,
             IRP_MN_QUERY_STOP_DEVICE, IRP_MN_REMOVE_DEVICE, IRP_MN_STOP_DEVICE,
@@ -28,6 +29,7 @@ use super::{
 use crate::{
     io::{device, interface, notify_target, verify},
     ob::object,
+    verifier::call::module_of,
 };
 
 /// Whether any device object of the stack is open.
@@ -216,8 +218,55 @@ fn unfailable(node: &Node, status: NTSTATUS) -> Result<(), NTSTATUS> {
         "{}: a request that cannot fail ended in {status:#010x}",
         node.instance
     );
+    let drivers: Vec<_> = node.stack().into_iter().map(image_of).collect();
+    log!("verifier", "its drivers: {}", drivers.join(", "));
     verify::io_violation(verify::FAILED_UNFAILABLE, node.pdo().addr(), 0, 0);
     Err(status)
+}
+
+/// The image of a device's driver. The device exists.
+fn image_of(device: *mut DEVICE_OBJECT) -> &'static str {
+    // SAFETY: the caller's promise.
+    let driver = unsafe { (*device).DriverObject };
+    // SAFETY: a device's driver object outlives it.
+    module_of(unsafe { (*driver).DriverStart } as u64).0
+}
+
+/// Something is wrong with a device of a stack after a request. No stack leads to its driver any
+/// more.
+fn blame(device: *mut DEVICE_OBJECT, code: usize) {
+    log!(
+        "verifier",
+        "the device {:#x} is one of {}",
+        device.addr(),
+        image_of(device)
+    );
+    verify::io_violation(code, 0, 0, device.addr());
+}
+
+/// Sends the surprise removal request, at which the stack must stay as it is.
+fn send_surprise_removal(node: &Node) -> NTSTATUS {
+    let stack = node.stack();
+    // The lowest is attached to nothing.
+    let attached: Vec<_> = stack.iter().map(|&device| is_attached(device)).collect();
+    for &device in &stack {
+        object::reference(device.cast());
+    }
+    let status = send::simple(node, IRP_MN_SURPRISE_REMOVAL);
+    for (&device, was_attached) in stack.iter().zip(attached) {
+        if node::is_deleted(device) {
+            blame(device, verify::DELETED_AT_SURPRISE);
+        } else if was_attached && !is_attached(device) {
+            blame(device, verify::DETACHED_AT_SURPRISE);
+        }
+        object::dereference(device.cast());
+    }
+    status
+}
+
+fn is_attached(device: *mut DEVICE_OBJECT) -> bool {
+    // SAFETY: a device of a stack, of which the caller makes sure.
+    !unsafe { device::extension(device) }.AttachedTo.is_null()
 }
 
 /// Sends the remove request, and looks whether the stack is taken down.
@@ -232,12 +281,10 @@ pub fn send_remove(node: &Node) {
     }
     send::simple(node, IRP_MN_REMOVE_DEVICE);
     for &device in &stack {
-        // SAFETY: the reference keeps it.
-        let attached = unsafe { device::extension(device) }.AttachedTo;
-        if !attached.is_null() {
-            verify::io_violation(verify::NOT_DETACHED, 0, 0, device.addr());
+        if is_attached(device) {
+            blame(device, verify::NOT_DETACHED);
         } else if !node::is_deleted(device) {
-            verify::io_violation(verify::NOT_DELETED, 0, 0, device.addr());
+            blame(device, verify::NOT_DELETED);
         }
         object::dereference(device.cast());
     }
@@ -316,7 +363,7 @@ pub fn failed(node: &'static Node) {
     let all = relations::going_with(node, &[RemovalRelations]);
     for device in &all {
         if is_asked(device.state().state) || device.state().state == DeviceState::RemovePending {
-            let status = send::simple(device, IRP_MN_SURPRISE_REMOVAL);
+            let status = send_surprise_removal(device);
             // What a driver says is of no consequence: the device is gone.
             let _ = unfailable(device, status);
             interface::removed(device.pdo());

@@ -1,9 +1,11 @@
 //! What a driver's routine must leave as it found it: the IRQL, and what holds the thread's APCs
 //! back.
 //!
-//! Source: bug check 0xC4, subcodes 0x31, 0xC5, 0xFA, 0xFB and 0x111; bug check 0xC7, 4.
+//! Source: bug check 0xC4, subcodes 0x31, 0xC1, 0xC5, 0xFA, 0xFB and 0x111; bug check 0xC7, 4.
 
 use nthost_protocol::manifest::VerifierOption;
+
+use x86_64::instructions::interrupts;
 
 use super::{call, is_on};
 use crate::ke::{
@@ -46,6 +48,10 @@ impl Before {
 
     /// A dispatch routine has returned. The IRQL is the I/O manager's to check.
     pub fn after_dispatch(self) {
+        if !interrupts::are_enabled() && is_on(VerifierOption::IoVerification) {
+            self.blame("whether interrupts are enabled");
+            violation([0xc1, self.routine, 0, 0]);
+        }
         let apcs = apcs();
         if apcs != self.apcs && is_on(VerifierOption::IoVerification) {
             self.blame("what holds APCs back");
