@@ -316,7 +316,7 @@ mod tests {
     #[test]
     fn who_has_an_irp_at_a_location_is_told_until_it_is_complete() {
         let mut record = Record::new(Origin::Allocated, 0, 2);
-        record.send(2, 0xd2);
+        record.send(2, 0xd2, STATUS_SUCCESS);
         assert_eq!(record.holder(2), Some(0xd2));
         assert_eq!(record.holder(1), None, "nobody has sent it there");
         record.complete(2, STATUS_SUCCESS, false);
