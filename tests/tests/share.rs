@@ -318,23 +318,14 @@ fn two_processes_see_one_section_until_it_is_unmapped() {
     let booted = booted();
     let other = NtHost::connect(booted.session.socket()).unwrap();
     let (here, there) = (open(&booted.host), open(&other));
-    let mapped_here = ask(&here, Ask::MapSection, 0, 0).address;
-    let mapped_there = ask(&there, Ask::MapSection, 0, 0).address;
-    booted
-        .host
-        .write_memory(mapped_here + 5000, &[3, 4])
-        .unwrap();
-    assert_eq!(other.read_memory(mapped_there + 5000, 2).unwrap(), [3, 4]);
-    assert!(
-        booted.host.free_memory(mapped_here).is_err(),
-        "it is a view"
-    );
+    let view = ask(&here, Ask::MapSection, 0, 0).address;
+    let other_view = ask(&there, Ask::MapSection, 0, 0).address;
+    booted.host.write_memory(view + 5000, &[3, 4]).unwrap();
+    assert_eq!(other.read_memory(other_view + 5000, 2).unwrap(), [3, 4]);
+    assert!(booted.host.free_memory(view).is_err(), "it is a view");
     drop(there);
     other.hang_up();
-    assert_eq!(
-        booted.host.read_memory(mapped_here + 5000, 2).unwrap(),
-        [3, 4]
-    );
+    assert_eq!(booted.host.read_memory(view + 5000, 2).unwrap(), [3, 4]);
     drop(here);
     unload(booted);
 }
