@@ -4,7 +4,8 @@
  *
  * Sources: nc-wdm-pallocate_adapter_channel_ex, nc-wdm-pget_scatter_gather_list_ex,
  * nc-wdm-pfree_adapter_object, nc-wdm-pfree_adapter_channel, nc-wdm-pfree_map_registers,
- * nc-wdm-pcancel_adapter_channel, nc-wdm-pput_scatter_gather_list.
+ * nc-wdm-pcancel_adapter_channel, nc-wdm-pput_scatter_gather_list, nc-wdm-pmap_transfer,
+ * MmAllocateMdlForIoSpace, bug check 0xE6 (code 0x1F).
  */
 #include "dma.h"
 
@@ -166,6 +167,104 @@ static VOID check_routines(VOID)
     RULE("both routines were called, one after the other", calls == 2 && deepest == 1);
 }
 
+#define MANY 200
+
+static ULONG_PTR lowest, highest;
+
+static VOID NTAPI count_call(PDEVICE_OBJECT device, PIRP irp, PSCATTER_GATHER_LIST list,
+                             PVOID context)
+{
+    ULONG_PTR frame = (ULONG_PTR)__builtin_frame_address(0);
+    UNREFERENCED_PARAMETER(device);
+    UNREFERENCED_PARAMETER(irp);
+    UNREFERENCED_PARAMETER(context);
+    calls++;
+    lowest = min(lowest, frame);
+    highest = max(highest, frame);
+    operations->earlier.PutScatterGatherList(adapter, list, TRUE);
+}
+
+/* Each routine gives back what the next one waits for. */
+static VOID check_queue(VOID)
+{
+    PVOID base = NULL;
+    ULONG i;
+    calls = 0;
+    lowest = ~(ULONG_PTR)0;
+    highest = 0;
+    RULE("a transfer has all registers", NT_SUCCESS(channel_at_once(most_registers, &base)));
+    for (i = 0; i < MANY; i++)
+        operations->earlier.GetScatterGatherList(adapter, self, mdl, MmGetMdlVirtualAddress(mdl),
+                                                 SIZE, count_call, NULL, TRUE);
+    RULE("lists wait for its end", calls == 0);
+    operations->FreeAdapterObject(adapter, DeallocateObject);
+    RULE("then all are given", calls == MANY);
+    RULE("none on the stack of another", lowest == highest);
+}
+
+static VOID map_rounded(PMDL part, BOOLEAN write)
+{
+    PHYSICAL_ADDRESS address;
+    PVOID base = NULL, start = MmGetMdlVirtualAddress(part);
+    ULONG length = 256;
+    RULE("there is a register", NT_SUCCESS(channel_at_once(1, &base)));
+    address = operations->earlier.MapTransfer(adapter, part, base, start, &length, write);
+    RULE("a length may be rounded up within the page", length == 256);
+    if (write)
+        edu_reads(address, length);
+    else
+        edu_writes(address, length);
+    RULE("and so flushed",
+         operations->earlier.FlushAdapterBuffers(adapter, part, base, start, length, write));
+    operations->FreeAdapterObject(adapter, DeallocateObject);
+}
+
+static VOID check_rounding(VOID)
+{
+    PMDL part = IoAllocateMdl(buffer, 100, FALSE, FALSE, NULL);
+    int i;
+    MmBuildMdlForNonPagedPool(part);
+    for (i = 0; i < 256; i++)
+        buffer[i] = (UCHAR)(i * 11);
+    map_rounded(part, TRUE);
+    RtlZeroMemory(buffer, SIZE);
+    map_rounded(part, FALSE);
+    for (i = 0; i < 256 && buffer[i] == (UCHAR)(i * 11); i++)
+        ;
+    RULE("all of the rounded length is transferred", i == 256 && !buffer[256]);
+    IoFreeMdl(part);
+}
+
+/* What MmAllocateMdlForIoSpace takes, which the DDK's headers here do not know. */
+typedef struct {
+    PHYSICAL_ADDRESS address;
+    SIZE_T bytes;
+} RANGE;
+
+static VOID check_device_memory(VOID)
+{
+    UNICODE_STRING name = RTL_CONSTANT_STRING(L"MmAllocateMdlForIoSpace");
+    NTSTATUS(NTAPI *make)(RANGE *, SIZE_T, PMDL *) = MmGetSystemRoutineAddress(&name);
+    RANGE range = {memory.u.Memory.Start, PAGE_SIZE};
+    PSCATTER_GATHER_LIST list = NULL;
+    PMDL whole = mdl, device = NULL;
+    KIRQL irql;
+    RULE("device memory has an MDL", make && NT_SUCCESS(make(&range, 1, &device)));
+    if (!device)
+        return;
+    adapter = adapter_of(64, TRUE);
+    operations = operations_of(adapter);
+    KeRaiseIrql(DISPATCH_LEVEL, &irql);
+    mdl = device;
+    RULE("which is mapped", NT_SUCCESS(list_at_once(PAGE_SIZE, TRUE, &list)));
+    mdl = whole;
+    RULE("directly", list && list->Elements[0].Address.QuadPart == range.address.QuadPart);
+    operations->FreeAdapterObject(adapter, DeallocateObject);
+    KeLowerIrql(irql);
+    operations->earlier.PutDmaAdapter(adapter);
+    IoFreeMdl(device);
+}
+
 /* There is no memory that a device of so few address bits reaches. */
 static VOID check_shortage(VOID)
 {
@@ -207,6 +306,9 @@ static VOID started(PDRIVER_OBJECT driver)
     with_adapter(EDU_WIDTH, check_waiting);
     with_adapter(EDU_WIDTH, check_lists);
     with_adapter(EDU_WIDTH, check_routines);
+    with_adapter(EDU_WIDTH, check_queue);
+    with_adapter(EDU_WIDTH, check_rounding);
+    check_device_memory();
     with_adapter(12, check_shortage);
     edu_unmap();
     IoFreeMdl(mdl);

@@ -65,7 +65,9 @@ static VOID check_start(VOID)
 static VOID check_threads(VOID)
 {
     KeClearEvent(&not_required);
+    activates = TRUE;
     FxActivateComponent(handle, 0, BLOCKING);
+    activates = FALSE;
     RULE("the device, the state, the condition", came("RS00A0"));
     RULE("blocking: in this thread", called_in == KeGetCurrentThread());
     FxActivateComponent(handle, 0, BLOCKING);

@@ -81,10 +81,17 @@ static inline VOID note(CHAR what, LONG first, LONG second)
         called[called_count++] = (CHAR)('0' + second);
 }
 
+/* The callback activates the component, which is active, once more. */
+static BOOLEAN activates;
+
 static VOID NTAPI on_active(PVOID context, ULONG component)
 {
     UNREFERENCED_PARAMETER(context);
     note('A', component, -1);
+    if (activates) {
+        FxActivateComponent(handle, component, BLOCKING);
+        FxIdleComponent(handle, component, 0);
+    }
 }
 
 static VOID NTAPI on_idle(PVOID context, ULONG component)

@@ -56,6 +56,10 @@ pub struct State {
     used: u32,
     /// Those who wait for map registers, or for the channel.
     waiting: VecDeque<Waiting>,
+    /// Somebody lets those go on who wait; who gives something back meanwhile leaves it to them.
+    draining: bool,
+    /// Something was given back since the last of them went on.
+    released: bool,
     /// The channel is allocated.
     pub channel: bool,
     /// The device whose routine is called with the channel right now, by its address.
@@ -91,7 +95,16 @@ pub enum Held {
 }
 
 /// What is done with what was asked for; `true` says that it is within the call that asked.
-pub type Go = Box<dyn FnOnce(&Adapter, bool) -> Result<(), NTSTATUS> + Send>;
+pub type Go = Box<dyn FnOnce(&Adapter, bool) -> Result<Outcome, NTSTATUS> + Send>;
+
+/// What became of somebody who got what was asked for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Outcome {
+    /// It is used.
+    Done,
+    /// It could not be used: it was given back, and waits in front of all others.
+    Waits,
+}
 
 /// A scatter/gather list that was given out.
 pub struct List {
@@ -310,9 +323,12 @@ impl Adapter {
         let mut state = self.state.lock();
         if state.waiting.is_empty() && state.take(&request, self.registers) {
             drop(state);
-            (request.go)(self, true)
+            (request.go)(self, true).map(|_| ())
         } else if wait {
             state.waiting.push_back(request);
+            drop(state);
+            // Who waits for memory that others have given back is told by nobody else.
+            self.drain();
             Ok(())
         } else {
             Err(STATUS_INSUFFICIENT_RESOURCES)
@@ -344,20 +360,36 @@ impl Adapter {
                 state.channel = false;
                 state.held = Held::Nothing;
             }
+            state.released = true;
         }
-        loop {
-            let mut state = self.state.lock();
-            let Some(next) = state.waiting.pop_front() else {
-                return;
-            };
+        self.drain();
+    }
+
+    /// Lets those go on who wait and for whom there is enough. Their routines give back in turn:
+    /// that is seen here, and not one level deeper, where a long queue would use up the stack.
+    /// DISPATCH_LEVEL.
+    fn drain(&self) {
+        let mut state = self.state.lock();
+        if state.draining {
+            return;
+        }
+        state.draining = true;
+        while let Some(next) = state.waiting.pop_front() {
             if !state.take(&next, self.registers) {
                 state.waiting.push_front(next);
-                return;
+                break;
             }
+            state.released = false;
             drop(state);
             // Nobody is there any more to be told what it ended with: it succeeds, or waits on.
-            let _late = (next.go)(self, false);
+            let late = (next.go)(self, false);
+            state = self.state.lock();
+            // What it lacked is not there before somebody gives something back.
+            if late == Ok(Outcome::Waits) && !state.released {
+                break;
+            }
         }
+        state.draining = false;
     }
 
     /// Frees the pages of map registers whose use is over.
@@ -394,14 +426,14 @@ impl State {
     /// # Errors
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`.
-    pub fn wait(&mut self, waiting: Waiting, within: bool) -> Result<(), NTSTATUS> {
+    pub fn wait(&mut self, waiting: Waiting, within: bool) -> Result<Outcome, NTSTATUS> {
         self.used -= waiting.registers.min(self.used);
         self.channel &= !waiting.channel;
         if within && self.used == 0 {
             return Err(STATUS_INSUFFICIENT_RESOURCES);
         }
         self.waiting.push_front(waiting);
-        Ok(())
+        Ok(Outcome::Waits)
     }
 
     /// Takes what is asked for, if it is there.

@@ -22,7 +22,7 @@ use nthost_nt::{
 };
 
 use super::{
-    adapter::{self, Adapter, Base, Held, Waiting},
+    adapter::{self, Adapter, Base, Held, Outcome, Waiting},
     list, violation,
 };
 use crate::{
@@ -146,7 +146,7 @@ pub unsafe extern "win64" fn allocate(
         key,
         go: Box::new(move |adapter, _| {
             grant.go(adapter);
-            Ok(())
+            Ok(Outcome::Done)
         }),
     };
     if this.is_waiting(key) || this.with(|state| state.within == key) {
@@ -195,7 +195,7 @@ pub unsafe extern "win64" fn allocate_ex(
         key: transfer_context.addr(),
         go: Box::new(move |adapter, _| {
             grant.go(adapter);
-            Ok(())
+            Ok(Outcome::Done)
         }),
     };
     match this.acquire(waiting, !synchronous) {

@@ -24,7 +24,7 @@ use nthost_nt::{
 };
 
 use super::{
-    adapter::{self, Adapter, Held, List, Waiting},
+    adapter::{self, Adapter, Held, List, Outcome, Waiting},
     mapping::{self, Mapping},
     plan, violation,
 };
@@ -154,7 +154,7 @@ impl Transfer {
         adapter: &Adapter,
         registers: u32,
         (wait, within): (bool, bool),
-    ) -> Result<(), NTSTATUS> {
+    ) -> Result<Outcome, NTSTATUS> {
         let map = || {
             // SAFETY: the driver's chain, which it keeps until the list is given back.
             unsafe {
@@ -211,7 +211,7 @@ impl Transfer {
             unsafe { routine(self.device, irp, list, self.context) };
             adapter.release(0, true);
         }
-        Ok(())
+        Ok(Outcome::Done)
     }
 }
 

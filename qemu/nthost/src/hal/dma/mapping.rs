@@ -19,7 +19,7 @@ use crate::{
     },
     mm::{
         PAGE_SIZE,
-        mdl::{self, PAGES_LOCKED, PARTIAL, SOURCE_IS_NONPAGED_POOL},
+        mdl::{self, IO_SPACE, PAGES_LOCKED, PARTIAL, SOURCE_IS_NONPAGED_POOL},
         paging::physical,
         phys::{self, Request},
     },
@@ -86,14 +86,59 @@ pub unsafe fn fragments(
     offset: u64,
     length: u64,
 ) -> Result<Vec<Fragment>, NTSTATUS> {
+    // SAFETY: the caller's promise.
+    unsafe { pieces(chain, (offset, length), bytes) }
+}
+
+/// As [`fragments`], but up to the end of the chain's last page.
+///
+/// # Errors
+///
+/// As [`fragments`].
+///
+/// # Safety
+///
+/// As [`fragments`].
+pub unsafe fn fragments_of_pages(
+    chain: *mut MDL,
+    offset: u64,
+    length: u64,
+) -> Result<Vec<Fragment>, NTSTATUS> {
+    // SAFETY: the caller's promise.
+    unsafe { pieces(chain, (offset, length), bytes_of_pages) }
+}
+
+/// Bytes that an MDL describes.
+fn bytes(fields: &MDL) -> u64 {
+    fields.ByteCount.into()
+}
+
+/// Bytes from where an MDL begins to where the last page of its chain ends; if it is not the last
+/// of its chain, to where it ends itself.
+fn bytes_of_pages(fields: &MDL) -> u64 {
+    if !fields.Next.is_null() {
+        return bytes(fields);
+    }
+    let start = u64::from(fields.ByteOffset);
+    (start + bytes(fields)).next_multiple_of(PAGE_SIZE) - start
+}
+
+/// # Safety
+///
+/// As [`fragments`].
+unsafe fn pieces(
+    chain: *mut MDL,
+    (offset, length): (u64, u64),
+    bytes: fn(&MDL) -> u64,
+) -> Result<Vec<Fragment>, NTSTATUS> {
     let mut found = Vec::new();
     let (mut mdl, mut skip, mut left) = (chain, offset, length);
     while left > 0 {
         // SAFETY: null, or an MDL of the chain.
         let fields = unsafe { mdl.as_ref() }.ok_or(STATUS_BUFFER_TOO_SMALL)?;
-        let bytes = u64::from(fields.ByteCount);
+        let bytes = bytes(fields);
         if skip < bytes {
-            let described = PAGES_LOCKED | SOURCE_IS_NONPAGED_POOL | PARTIAL;
+            let described = PAGES_LOCKED | SOURCE_IS_NONPAGED_POOL | PARTIAL | IO_SPACE;
             if fields.MdlFlags & described == 0 {
                 violation::dma(violation::NOT_LOCKED, mdl.addr() as u64, 0, 0);
             }
@@ -119,18 +164,38 @@ pub unsafe fn fragments(
 ///
 /// It is a chain of MDLs.
 pub unsafe fn length(chain: *mut MDL) -> u64 {
-    let (mut mdl, mut bytes) = (chain, 0);
+    // SAFETY: the caller's promise.
+    unsafe { mdls(chain) }.map(bytes).sum()
+}
+
+/// As [`length`], but up to the end of the chain's last page.
+///
+/// # Safety
+///
+/// It is a chain of MDLs.
+pub unsafe fn length_of_pages(chain: *mut MDL) -> u64 {
+    // SAFETY: the caller's promise.
+    unsafe { mdls(chain) }.map(bytes_of_pages).sum()
+}
+
+/// The MDLs of a chain.
+///
+/// # Safety
+///
+/// It is a chain of MDLs, which stays.
+unsafe fn mdls<'a>(chain: *mut MDL) -> impl Iterator<Item = &'a MDL> {
     // SAFETY: null, or an MDL of the chain.
-    while let Some(fields) = unsafe { mdl.as_ref() } {
-        bytes += u64::from(fields.ByteCount);
-        mdl = fields.Next;
-    }
-    bytes
+    let first = unsafe { chain.as_ref() };
+    core::iter::successors(first, |fields| {
+        // SAFETY: as above.
+        unsafe { fields.Next.as_ref() }
+    })
 }
 
 impl Mapping {
-    /// Maps a range of an MDL chain. For a transfer to the device its bytes are in the map
-    /// registers from now on.
+    /// Maps a range of an MDL chain, or of its pages. For a transfer to the device its bytes are
+    /// in the map registers from now on. What MmAllocateMdlForIoSpace describes is no memory, and
+    /// goes through none.
     ///
     /// # Errors
     ///
@@ -147,10 +212,15 @@ impl Mapping {
         reach: Reach,
     ) -> Result<Self, NTSTATUS> {
         // SAFETY: the caller's promise.
-        let pieces = unsafe { fragments(chain, offset, length)? };
-        let always = violation::is_on();
+        let pieces = unsafe { fragments_of_pages(chain, offset, length)? };
+        // SAFETY: the caller's promise.
+        let is_io_space = unsafe { mdls(chain) }.any(|mdl| mdl.MdlFlags & IO_SPACE != 0);
+        let always = violation::is_on() && !is_io_space;
         let ways = plan::ways(&pieces, reach.highest, always, reach.scatter_gather);
         let bounced = ways.iter().filter(|&&way| way == Way::Bounced).count();
+        if is_io_space && bounced > 0 {
+            return Err(STATUS_INSUFFICIENT_RESOURCES);
+        }
         let mut pages = allocate(bounced as u64, reach)?.into_iter();
         let mut registers = Vec::with_capacity(bounced);
         let mut seen = Vec::with_capacity(pieces.len());

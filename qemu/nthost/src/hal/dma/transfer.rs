@@ -46,24 +46,67 @@ impl Range {
     }
 }
 
-/// Maps a range with registers that were allocated.
+/// Maps a range. What was kept of earlier transfers is given up if memory is short.
 ///
 /// # Safety
 ///
 /// The MDL chain is the driver's.
-unsafe fn map(
+unsafe fn map(adapter: &Adapter, range: Range, write: bool) -> Result<Mapping, NTSTATUS> {
+    let map = || {
+        // SAFETY: the caller's promise.
+        unsafe { Mapping::new(range.mdl, range.offset, range.length, write, adapter.reach) }
+    };
+    map().or_else(|_| {
+        adapter.free_retired();
+        map()
+    })
+}
+
+/// Maps what lies together for the device at the beginning of a range; if memory is short, of
+/// its first piece. MapTransfer has no way to say that it failed: bug check 0xE6 then.
+///
+/// # Safety
+///
+/// As [`map`].
+unsafe fn map_first(
+    adapter: &Adapter,
+    mut range: Range,
+    first: u64,
+    write: bool,
+) -> Result<(Range, Mapping), NTSTATUS> {
+    loop {
+        // SAFETY: the caller's promise.
+        match unsafe { map(adapter, range, write) } {
+            Ok(mapping) => {
+                let together = mapping.elements.first();
+                let together = together.map_or(0, |element| u64::from(element.length));
+                if together == range.length {
+                    return Ok((range, mapping));
+                }
+                adapter.end(mapping);
+                range.length = together;
+            }
+            Err(_) if adapter.reach.scatter_gather && first < range.length => range.length = first,
+            Err(status) => {
+                violation::exhausted(plan::span(range.address(), range.length));
+                return Err(status);
+            }
+        }
+    }
+}
+
+/// Has a mapped range go through registers that were allocated.
+fn install(
     adapter: &Adapter,
     base: *mut c_void,
     range: Range,
-    write: bool,
+    mapping: Mapping,
 ) -> Result<Vec<Fragment>, NTSTATUS> {
     let Range {
         mdl,
         offset,
         length,
     } = range;
-    // SAFETY: the caller's promise.
-    let mapping = unsafe { Mapping::new(mdl, offset, length, write, adapter.reach)? };
     let elements = mapping.elements.clone();
     let count = mapping.count;
     let mut mapping = Some(mapping);
@@ -102,13 +145,21 @@ unsafe fn map(
     Ok(elements)
 }
 
-/// The pieces of a range that is to be mapped, which must not be empty and lie in its chain.
+/// The pieces of a range that is to be mapped, which must not be empty and lie in its chain; for
+/// MapTransfer, in the pages of its chain: a driver may round a length up.
 fn pieces(range: Range, code: u64) -> Result<Vec<Fragment>, NTSTATUS> {
     if range.length == 0 {
         violation::dma(violation::NO_LENGTH, 0, 0, 0);
     }
     // SAFETY: the driver's chain.
     let found = unsafe { mapping::fragments(range.mdl, range.offset, range.length) };
+    if found.is_err() && code == violation::BEYOND_MDL {
+        // SAFETY: as above.
+        let rounded = unsafe { mapping::fragments_of_pages(range.mdl, range.offset, range.length) };
+        if rounded.is_ok() {
+            return rounded;
+        }
+    }
     if found.is_err() {
         // SAFETY: as above.
         let beyond = range.end() - unsafe { mapping::length(range.mdl) }.min(range.end());
@@ -143,13 +194,16 @@ pub unsafe extern "win64" fn map_transfer(
     let Ok(pieces) = pieces(range, violation::BEYOND_MDL) else {
         return 0;
     };
+    let piece = pieces.first().map_or(0, |first| first.length);
     if this.reach.scatter_gather {
         let elements = plan::elements(pieces);
         let first = elements.first().map_or(0, |first| first.length);
         range.length = range.length.min(first.into());
     }
     // SAFETY: as above.
-    let elements = unsafe { map(this, base, range, write != 0) }.unwrap_or_default();
+    let mapped = unsafe { map_first(this, range, piece.into(), write != 0) };
+    let installed = mapped.and_then(|(range, mapping)| install(this, base, range, mapping));
+    let elements = installed.unwrap_or_default();
     let Some(first) = elements.first() else {
         return 0;
     };
@@ -209,7 +263,8 @@ pub unsafe extern "win64" fn map_transfer_ex(
         return STATUS_INSUFFICIENT_RESOURCES;
     }
     // SAFETY: as above.
-    match unsafe { map(this, base, range, write != 0) } {
+    let mapped = unsafe { map(this, range, write != 0) };
+    match mapped.and_then(|mapping| install(this, base, range, mapping)) {
         Ok(elements) => {
             // SAFETY: the driver's memory, large enough for as many.
             unsafe { list::write(buffer, &elements) };
@@ -222,10 +277,9 @@ pub unsafe extern "win64" fn map_transfer_ex(
 }
 
 /// Flushes a range; whether any of it was mapped. What was mapped stays so until all of it was
-/// flushed.
-fn flush(adapter: &Adapter, base: *mut c_void, range: Range, write: bool) -> bool {
-    // SAFETY: the driver's chain.
-    let left = unsafe { mapping::length(range.mdl) }.saturating_sub(range.offset);
+/// flushed. `chain` is how many bytes there are to be flushed at the most.
+fn flush(adapter: &Adapter, base: *mut c_void, range: Range, chain: u64, write: bool) -> bool {
+    let left = chain.saturating_sub(range.offset);
     if range.length > left {
         violation::dma(violation::MISCELLANEOUS, 1, left, range.length);
     }
@@ -283,7 +337,10 @@ pub unsafe extern "win64" fn flush_buffers(
         offset: unsafe { list::offset_in(mdl, address) },
         length: length.into(),
     };
-    u8::from(flush(this, base, range, write != 0))
+    // As with MapTransfer: up to the end of the last page.
+    // SAFETY: as above.
+    let chain = unsafe { mapping::length_of_pages(mdl) };
+    u8::from(flush(this, base, range, chain, write != 0))
 }
 
 /// FlushAdapterBuffersEx.
@@ -303,7 +360,9 @@ pub unsafe extern "win64" fn flush_buffers_ex(
         offset,
         length: length.into(),
     };
-    if flush(this, base, range, write != 0) {
+    // SAFETY: the driver's MDL.
+    let chain = unsafe { mapping::length(mdl) };
+    if flush(this, base, range, chain, write != 0) {
         STATUS_SUCCESS
     } else {
         STATUS_INVALID_PARAMETER

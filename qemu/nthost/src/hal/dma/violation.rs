@@ -11,7 +11,7 @@ use crate::{
 
 const DMA_VIOLATION: u32 = 0xe6;
 
-/// A flush beyond the end of the MDL.
+/// A flush beyond the end of the MDL, or no memory for map registers.
 pub const MISCELLANEOUS: u64 = 0x00;
 /// A common buffer was freed that is none.
 pub const COMMON_BUFFER_FREED: u64 = 0x03;
@@ -84,6 +84,12 @@ pub fn dma(code: u64, second: u64, third: u64, fourth: u64) {
 /// Bug check 0xE6: the IOMMU refused what a device tried. With or without the verifier.
 pub fn refused(pdo: u64, page: u64, reason: u64) {
     bugcheck::bugcheck(DMA_VIOLATION, [REFUSED, pdo, page, reason]);
+}
+
+/// Bug check 0xE6: there is no memory for so many map registers, and the routine that was called
+/// cannot say so. With or without the verifier: the driver would have its device use address 0.
+pub fn exhausted(registers: u64) {
+    bugcheck::bugcheck(DMA_VIOLATION, [MISCELLANEOUS, 2, registers, 0]);
 }
 
 /// The routine is called at DISPATCH_LEVEL alone.

@@ -56,8 +56,8 @@ impl Uses {
 /// The devices that have adapters. Taken also by the unit's interrupt.
 static DOMAINS: HighLock<Vec<&'static Domain>> = HighLock::new(Vec::new());
 
-/// A device's domain, which `caller` wants an adapter for; `None` without an IOMMU, or if it is
-/// no device of a bus.
+/// A device's domain, which `caller` wants an adapter for; `None` without an IOMMU, or if no PCI
+/// function is behind it. A device that a bus driver has reported reaches memory as its bus does.
 ///
 /// # Errors
 ///
@@ -66,7 +66,8 @@ pub fn of(pdo: *mut DEVICE_OBJECT, caller: u64) -> Result<Option<&'static Domain
     let (Some(depth), Some(node)) = (unit::depth(), node::of(pdo)) else {
         return Ok(None);
     };
-    let Some(function) = node.pci() else {
+    let mut buses = core::iter::successors(Some(node), |node| node.parent);
+    let Some(function) = buses.find_map(|node| node.pci()) else {
         return Ok(None);
     };
     let address = function.address;

@@ -94,6 +94,8 @@ pub struct Device {
     idle_since: Option<u64>,
     /// That was long enough.
     leaving: bool,
+    /// How many conditions have changed without a callback, since that was asked.
+    silent: u64,
 }
 
 impl Device {
@@ -110,6 +112,7 @@ impl Device {
             timeout: 0,
             idle_since: None,
             leaving: false,
+            silent: 0,
         }
     }
 
@@ -127,12 +130,24 @@ impl Device {
         if self.stage == Stage::Removed {
             return Next::Nothing;
         }
-        for index in 0..self.components.len() {
-            if let Some(callback) = self.next_of(index) {
-                return Next::Call(callback);
+        let due = self.next_of_components();
+        due.map_or_else(|| self.next_of_device(now), Next::Call)
+    }
+
+    /// What is due of the components. A change without a callback may be what another waits for.
+    fn next_of_components(&mut self) -> Option<Callback> {
+        loop {
+            let before = self.silent;
+            let due = (0..self.components.len()).find_map(|index| self.next_of(index));
+            if due.is_some() || self.silent == before {
+                return due;
             }
         }
-        self.next_of_device(now)
+    }
+
+    /// Whether a component's condition has changed without a callback since the last time.
+    pub const fn take_changed(&mut self) -> bool {
+        core::mem::replace(&mut self.silent, 0) > 0
     }
 
     fn next_of(&mut self, index: usize) -> Option<Callback> {
@@ -171,6 +186,7 @@ impl Device {
         let component = &mut self.components[index];
         if !self.has.idle {
             component.condition = Condition::Idle;
+            self.silent += 1;
             return self.next_of(index);
         }
         component.condition = Condition::Idling;
@@ -182,6 +198,7 @@ impl Device {
         let component = &mut self.components[index];
         component.condition = Condition::Active;
         component.busy = self.has.active;
+        self.silent += u64::from(!self.has.active);
         self.has.active.then_some(Callback::Active(index))
     }
 
@@ -316,12 +333,16 @@ impl Device {
     ///
     /// [`Unasked`].
     pub fn powered_on(&mut self) -> Result<(), Unasked> {
-        let resuming = core::mem::take(&mut self.resuming);
-        match self.power {
-            Power::Required => self.power = Power::On,
-            Power::NotRequired if resuming => self.power = Power::On,
-            _ if resuming => {}
-            _ => return Err(Unasked::PoweredOn),
+        // The driver reports after each of both, the callback and the system's power request.
+        if self.power == Power::Required {
+            self.power = Power::On;
+            return Ok(());
+        }
+        if !core::mem::take(&mut self.resuming) {
+            return Err(Unasked::PoweredOn);
+        }
+        if self.power == Power::NotRequired {
+            self.power = Power::On;
         }
         Ok(())
     }

@@ -45,15 +45,18 @@ fn refer(handle: *mut c_void, component: u32, flags: u32, active: bool) {
         run::violation(wrong::PARAMETER, handle.addr(), component.into(), 1);
     }
     let index = component as usize;
-    let changed = device.change(|device| {
-        let references = &mut device.components[index].references;
+    let (changed, already) = device.change(|device| {
+        let component = &mut device.components[index];
+        let references = &mut component.references;
         let changed = if active {
             references.checked_add(1)
         } else {
             references.checked_sub(1)
         };
         *references = changed.unwrap_or(*references);
-        changed.is_some()
+        // Also within the callback that says so: who waits there for its end waits for ever.
+        let already = active && component.condition == Condition::Active;
+        (changed.is_some(), already)
     });
     if !changed {
         run::violation(wrong::NOT_ACTIVATED, handle.addr(), component.into(), 0);
@@ -68,7 +71,7 @@ fn refer(handle: *mut c_void, component: u32, flags: u32, active: bool) {
             component.references > 0 || is_idle
         }
     };
-    if blocking {
+    if blocking && !already {
         device.run_until(|device| !device.is_started() || is_there(&device.components[index]));
     } else if flags & PO_FX_FLAG_ASYNC_ONLY != 0 {
         device.run_later();

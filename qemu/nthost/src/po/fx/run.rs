@@ -163,7 +163,17 @@ impl Registered {
     /// Calls callbacks until none is due.
     pub fn run(self: &Arc<Self>) {
         loop {
-            let next = self.state.lock().device.next(time::interrupt_time());
+            let mut state = self.state.lock();
+            let next = state.device.next(time::interrupt_time());
+            let waiting = if state.device.take_changed() {
+                core::mem::take(&mut state.waiting)
+            } else {
+                Vec::new()
+            };
+            drop(state);
+            for event in waiting {
+                event.set();
+            }
             match next {
                 Next::Call(callback) => {
                     // SAFETY: the driver's own callbacks, until it unregisters.
@@ -204,11 +214,19 @@ impl Registered {
         loop {
             let event = Arc::new(Event::notification());
             let mut state = self.state.lock();
-            if !state.device.remove() {
+            let is_busy = state.device.remove();
+            // Nothing that others wait for comes any more.
+            let waiting = core::mem::take(&mut state.waiting);
+            if is_busy {
+                state.waiting.push(Arc::clone(&event));
+            }
+            drop(state);
+            for event in waiting {
+                event.set();
+            }
+            if !is_busy {
                 return;
             }
-            state.waiting.push(Arc::clone(&event));
-            drop(state);
             event.wait();
         }
     }

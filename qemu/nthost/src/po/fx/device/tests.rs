@@ -124,6 +124,50 @@ fn what_was_not_asked_for_cannot_be_done() {
 }
 
 #[test]
+fn the_callback_and_the_wake_up_are_each_reported() {
+    let mut device = device(vec![component(1, &[])]);
+    assert_eq!(run(&mut device, 0), [Idle(0), PowerNotRequired]);
+    device.resume();
+    device.components[0].references = 1;
+    assert_eq!(device.next(0), Next::Call(PowerRequired));
+    device.ended(PowerRequired);
+    assert_eq!(device.powered_on(), Ok(()));
+    assert_eq!(device.powered_on(), Ok(()));
+    assert_eq!(device.powered_on(), Err(Unasked::PoweredOn));
+    assert_eq!(run(&mut device, 0), [Active(0)]);
+}
+
+#[test]
+fn without_callbacks_all_changes_are_made_at_once_and_told() {
+    let has = Has {
+        active: false,
+        idle: false,
+        power: false,
+    };
+    for (user, provider) in [(0, 1), (1, 0)] {
+        let mut components = vec![component(1, &[]), component(1, &[])];
+        components[user].providers = vec![provider];
+        let mut device = Device::new(components, has);
+        device.start();
+        let conditions = |device: &Device| {
+            let components = device.components.iter();
+            components
+                .map(|component| component.condition)
+                .collect::<Vec<_>>()
+        };
+        assert_eq!(device.next(0), Next::Nothing);
+        assert_eq!(conditions(&device), [Condition::Idle; 2]);
+        assert!(device.take_changed());
+        device.components[user].references = 1;
+        assert_eq!(device.next(0), Next::Nothing);
+        assert_eq!(conditions(&device), [Condition::Active; 2]);
+        assert_eq!(device.next(0), Next::Nothing);
+        assert!(device.take_changed(), "though it was looked at again");
+        assert!(!device.take_changed());
+    }
+}
+
+#[test]
 fn nothing_is_due_while_the_driver_has_not_answered() {
     let mut device = device(vec![component(2, &[])]);
     assert_eq!(device.next(0), Next::Call(Idle(0)));
