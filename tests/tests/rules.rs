@@ -26,6 +26,7 @@ const COMPONENTS: &[&str] = &[
     "apc",
     "requestor",
     "etw",
+    "queue",
 ];
 /// What the driver writes to the session.
 const TRACED: &[&str] = &[

@@ -181,6 +181,22 @@ pub struct KMUTANT {
     pub ApcDisable: u8,
 }
 
+/// A queue that threads wait on for entries (on the page of KeInitializeQueue).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct KQUEUE {
+    /// What can be waited for; the state is the number of entries.
+    pub Header: DISPATCHER_HEADER,
+    /// The entries.
+    pub EntryListHead: LIST_ENTRY,
+    /// The threads that belong to the queue and do not wait.
+    pub CurrentCount: u32,
+    /// How many of them there may be.
+    pub MaximumCount: u32,
+    /// The threads that belong to the queue.
+    pub ThreadListHead: LIST_ENTRY,
+}
+
 /// A processor by its group and its number in the group (ns-miniport-_processor_number).
 #[repr(C)]
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

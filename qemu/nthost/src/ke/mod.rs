@@ -66,6 +66,8 @@ pub mod pcr;
 #[cfg(target_os = "none")]
 pub mod processor;
 #[cfg(target_os = "none")]
+pub mod queue;
+#[cfg(target_os = "none")]
 pub mod queued_lock;
 pub mod ready;
 pub mod relationship;

@@ -7,13 +7,16 @@ use core::ptr::null_mut;
 
 use nthost_nt::{
     ke::{DISPATCHER_HEADER, LIST_ENTRY},
-    status::{NTSTATUS, STATUS_ALERTED, STATUS_KERNEL_APC, STATUS_TIMEOUT, STATUS_USER_APC},
+    status::{
+        NTSTATUS, STATUS_ABANDONED, STATUS_ALERTED, STATUS_KERNEL_APC, STATUS_TIMEOUT,
+        STATUS_USER_APC,
+    },
 };
 
 use super::{
     apc,
     dispatcher::{self, Guard},
-    irql, mutex,
+    irql, mutex, queue,
     thread::{self, State, Thread},
     time,
 };
@@ -32,6 +35,8 @@ pub mod object {
     pub const MUTANT: u8 = 2;
     /// A process.
     pub const PROCESS: u8 = 3;
+    /// A queue.
+    pub const QUEUE: u8 = 4;
     /// A semaphore.
     pub const SEMAPHORE: u8 = 5;
     /// A thread.
@@ -154,10 +159,11 @@ pub(super) unsafe fn remove(entry: *mut LIST_ENTRY) {
 unsafe fn is_signaled(object: *mut DISPATCHER_HEADER, thread: *mut Thread) -> bool {
     // SAFETY: the caller's promise.
     let header = unsafe { &*object };
-    if header.Type == object::MUTANT {
-        return mutex::is_available(object, thread);
+    match header.Type {
+        object::MUTANT => mutex::is_available(object, thread),
+        object::QUEUE => queue::has_entry(object),
+        _ => header.SignalState > 0,
     }
-    header.SignalState > 0
 }
 
 /// What the end of a wait does to the object. The thread's IRQL is `level`.
@@ -172,6 +178,7 @@ unsafe fn satisfy(object: *mut DISPATCHER_HEADER, thread: *mut Thread, level: u8
         object::SYNCHRONIZATION_EVENT | object::SYNCHRONIZATION_TIMER => header.SignalState = 0,
         object::SEMAPHORE => header.SignalState -= 1,
         object::MUTANT => mutex::acquire(object, thread, level >= DISPATCH_LEVEL),
+        object::QUEUE => queue::take(object, thread),
         _ => {}
     }
 }
@@ -201,6 +208,7 @@ fn end_wait(guard: &mut Guard, thread: *mut Thread, status: NTSTATUS, increment:
         waiting.wait_timer = (0, 0);
     }
     waiting.wait_status = status;
+    queue::resume(thread);
     waiting.state = State::Initialized;
     waiting.boost(increment);
     guard.make_ready(thread, false);
@@ -265,6 +273,22 @@ pub fn wake(guard: &mut Guard, object: *mut DISPATCHER_HEADER, increment: i32) {
         // From the beginning: with the wait, all of the thread's blocks have left the list, which
         // may have been more than this one. Those that stayed behind stay again.
         // SAFETY: the list is protected by the lock that the guard stands for.
+        entry = unsafe { (*head).Flink };
+    }
+}
+
+/// Ends all waits for an object, with a status.
+pub(super) fn end_all(guard: &mut Guard, object: *mut DISPATCHER_HEADER, status: NTSTATUS) {
+    // SAFETY: the caller owns the object.
+    let head = unsafe { &raw mut (*object).WaitListHead };
+    // SAFETY: the list is protected by the lock that the guard stands for.
+    let mut entry = unsafe { (*head).Flink };
+    while entry != head {
+        // SAFETY: what is in the list is a block of a thread that waits.
+        let WaitBlock { thread, .. } = unsafe { *entry.cast::<WaitBlock>() };
+        end_wait(guard, thread, status, 0);
+        // From the beginning: with the wait, all of the thread's blocks have left the list.
+        // SAFETY: as above.
         entry = unsafe { (*head).Flink };
     }
 }
@@ -394,6 +418,34 @@ unsafe fn wait_locked(
     mode: WaitMode,
 ) -> NTSTATUS {
     let mut guard = dispatcher::lock();
+    let queue = match *objects {
+        [object] => queue::of(object),
+        _ => None,
+    };
+    if let Some(queue) = queue {
+        if queue::is_run_down(queue) {
+            return STATUS_ABANDONED;
+        }
+        queue::enter(&mut guard, queue, thread);
+    }
+    // SAFETY: the caller's promise.
+    let status = unsafe { wait_guarded(&mut guard, thread, objects, (kind, level), due, mode) };
+    // A thread of a queue's counts again, however the wait has ended.
+    queue::resume(thread);
+    status
+}
+
+/// # Safety
+///
+/// As [`wait_locked`]; the guard stands for the dispatcher lock.
+unsafe fn wait_guarded(
+    guard: &mut Guard,
+    thread: *mut Thread,
+    objects: &[*mut DISPATCHER_HEADER],
+    (kind, level): (WaitType, u8),
+    due: Option<u64>,
+    mode: WaitMode,
+) -> NTSTATUS {
     // SAFETY: the caller's promise; the lock is held.
     let signaled = |object| unsafe { is_signaled(object, thread) };
     match kind {
@@ -431,8 +483,14 @@ unsafe fn wait_locked(
         (block.thread, block.object, block.index) = (thread, object, index as u16);
         // SAFETY: the object is the caller's.
         let head = unsafe { &raw mut (*object).WaitListHead };
+        let next = match queue::of(object) {
+            // Who waits for an entry goes before all others.
+            // SAFETY: as above; the lock protects the list.
+            Some(_) => unsafe { (*head).Flink },
+            None => head,
+        };
         // SAFETY: as above; the block is this thread's.
-        unsafe { insert_tail(head, &raw mut block.list) };
+        unsafe { insert_tail(next, &raw mut block.list) };
     }
     waiting.wait_count = objects.len();
     waiting.wait_all = kind == WaitType::All;
@@ -442,6 +500,7 @@ unsafe fn wait_locked(
     if let Some(due) = due {
         waiting.wait_timer = guard.dispatcher().timers.set_wait(due, thread);
     }
+    queue::pause(guard, thread);
     guard.switch();
     // SAFETY: as above; whoever ended the wait has left the status.
     unsafe { (*thread).wait_status }

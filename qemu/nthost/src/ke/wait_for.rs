@@ -27,7 +27,7 @@ const THREAD_WAIT_OBJECTS: usize = 3;
 /// # Safety
 ///
 /// Null, or a time.
-unsafe fn due(timeout: *const i64) -> Option<u64> {
+pub(super) unsafe fn due(timeout: *const i64) -> Option<u64> {
     if timeout.is_null() {
         return None;
     }
@@ -72,7 +72,7 @@ pub(super) fn withdraw() {
 
 /// At DISPATCH_LEVEL only a wait that does not wait is allowed. The IRQL that counts is the one
 /// before the signal that announced the wait.
-fn check_irql(due: Option<u64>, name: &'static str, arguments: &[u64]) {
+pub(super) fn check_irql(due: Option<u64>, name: &'static str, arguments: &[u64]) {
     // SAFETY: the thread that runs, whose own field this is.
     let announced = unsafe { (*thread::current()).wait_next };
     let level = announced.unwrap_or_else(irql::current);
@@ -83,14 +83,15 @@ fn check_irql(due: Option<u64>, name: &'static str, arguments: &[u64]) {
 
 /// A wait in the name of user mode lets the stack be paged out: nothing that is waited for may be
 /// on it. Bug check 0xC4, subcode 0x123.
-fn check_place(wait_mode: i8, object: u64) {
+pub(super) fn check_place(wait_mode: i8, object: u64) {
     if wait_mode == USER_MODE && stack::contains(object) {
         let parameters = [0x123, object, 0, 0];
         bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
     }
 }
 
-const fn mode(mode: i8, alertable: u8) -> WaitMode {
+/// How a wait with these arguments of a routine's waits.
+pub(super) const fn mode(mode: i8, alertable: u8) -> WaitMode {
     WaitMode {
         user: mode == USER_MODE,
         alertable: alertable != 0,

@@ -69,6 +69,7 @@ static const struct {
     {"apc", check_apc},
     {"requestor", check_requestor},
     {"etw", check_etw},
+    {"queue", check_queue},
 };
 
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)

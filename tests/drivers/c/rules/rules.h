@@ -35,6 +35,7 @@ VOID check_apc(PDRIVER_OBJECT driver);
 VOID check_requestor(PDRIVER_OBJECT driver);
 VOID check_etw(PDRIVER_OBJECT driver);
 VOID check_controller(PDRIVER_OBJECT driver);
+VOID check_queue(PDRIVER_OBJECT driver);
 
 /* Starts a system thread, and gives its object, which is to be dereferenced. */
 PVOID start_thread(PKSTART_ROUTINE routine, PVOID context);

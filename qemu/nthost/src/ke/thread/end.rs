@@ -8,7 +8,7 @@ use nthost_nt::status::NTSTATUS;
 use super::{State, Thread, current, stack::free_stack};
 use crate::{
     export::DISPATCH_LEVEL,
-    ke::{bugcheck, dispatcher, irql, pcr, wait},
+    ke::{bugcheck, dispatcher, irql, pcr, queue, wait},
     ob::{client_id, object},
 };
 
@@ -37,6 +37,7 @@ pub fn exit(status: NTSTATUS) -> ! {
     let ended = unsafe { &mut *thread };
     ended.exit_status = status;
     wait::signal(&mut guard, &raw mut ended.header, 1);
+    queue::leave(&mut guard, thread);
     ended.state = State::Terminated;
     guard.switch();
     drop(raised);

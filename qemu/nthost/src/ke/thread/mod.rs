@@ -173,6 +173,8 @@ pub struct Thread {
     pub device_to_verify: *mut nthost_nt::io::device::DEVICE_OBJECT,
     /// The exception that is being dispatched on it.
     pub dispatch: *mut super::exception::Dispatch,
+    /// The queue that it takes from.
+    pub queue: super::queue::Membership,
     entry: Option<Box<dyn FnOnce() + Send>>,
 }
 
@@ -235,6 +237,7 @@ impl Thread {
             hard_errors_disabled: false,
             device_to_verify: null_mut(),
             dispatch: null_mut(),
+            queue: super::queue::Membership::new(),
             entry: None,
         });
         wait::initialize_list(&raw mut thread.header.WaitListHead);
