@@ -591,6 +591,12 @@ fn a_misdeed_with_memory_for_transfers_ends_in_its_bug_check() {
             ),
             ("map_more_than_chain", Done, 0xe6, &[(1, 0x24), (2, 1)]),
             (
+                "map_when_memory_is_short",
+                Done,
+                0xe6,
+                &[(1, 0), (2, 2), (3, 1)],
+            ),
+            (
                 "map_again_before_flush",
                 Done,
                 0xe6,

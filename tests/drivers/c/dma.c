@@ -280,7 +280,13 @@ static VOID check_shortage(VOID)
     RULE("no routine is called", calls == 0);
     RULE("channel and registers were given back",
          NT_SUCCESS(channel_at_once(most_registers, &base)));
+    operations->InitializeDmaTransferContext(adapter, &second);
+    RULE("a list may wait for what is in use",
+         NT_SUCCESS(operations->GetScatterGatherListEx(adapter, self, &second, mdl, 0, SIZE, 0,
+                                                       ask_again, NULL, TRUE, NULL, NULL, NULL)));
     operations->FreeAdapterObject(adapter, DeallocateObject);
+    RULE("if memory is short then, it waits on, and can be taken back",
+         operations->CancelAdapterChannel(adapter, self, &second) && calls == 0);
 }
 
 static VOID with_adapter(ULONG width, VOID (*check)(VOID))

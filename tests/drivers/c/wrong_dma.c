@@ -490,6 +490,18 @@ static VOID map_again_before_flush(PDRIVER_OBJECT driver)
     map_ex(adapter, mdl, PAGE_SIZE, PAGE_SIZE);
 }
 
+/* There is no memory that a device of so few address bits reaches, and MapTransfer cannot say so. */
+static VOID map_when_memory_is_short(PDRIVER_OBJECT driver)
+{
+    PDMA_ADAPTER adapter = adapter_of(12, TRUE);
+    PMDL mdl = nonpaged_mdl();
+    KIRQL irql;
+    UNREFERENCED_PARAMETER(driver);
+    KeRaiseIrql(DISPATCH_LEVEL, &irql);
+    adapter->DmaOperations->AllocateAdapterChannel(adapter, self, 2, keep_registers, NULL);
+    map(adapter, mdl, MmGetMdlVirtualAddress(mdl), SIZE);
+}
+
 static VOID flush(PDMA_ADAPTER adapter, PMDL mdl, ULONG offset, ULONG length)
 {
     adapter->DmaOperations->FlushAdapterBuffers(
@@ -578,6 +590,7 @@ const MISDEED misdeeds[] = {
     MISDEED(map_more_than_mdl),
     MISDEED(map_more_than_chain),
     MISDEED(map_again_before_flush),
+    MISDEED(map_when_memory_is_short),
     MISDEED(flush_more_than_mdl),
     MISDEED(flush_other_buffer),
     MISDEED(flush_in_part),
