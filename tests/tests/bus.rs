@@ -124,7 +124,6 @@ fn control(device: &OpenDevice, function: u32, argument: u32) -> Vec<u32> {
 
 /// The journal since it was read last, without questions that change nothing.
 fn journal(bus: &OpenDevice) -> Vec<Entry> {
-    let words = control(bus, JOURNAL, 0);
     let of_interest = [
         START,
         QUERY_REMOVE,
@@ -137,8 +136,8 @@ fn journal(bus: &OpenDevice) -> Vec<Entry> {
         ADD_DEVICE,
         TARGET_OF_FILE,
     ];
-    words[1..=words[0] as usize]
-        .iter()
+    raw_journal(bus)
+        .into_iter()
         .map(|entry| {
             let who = match entry >> 16 {
                 0 => Who::Bus,
@@ -149,6 +148,12 @@ fn journal(bus: &OpenDevice) -> Vec<Entry> {
         })
         .filter(|(_, what)| of_interest.contains(what) || what & (SYSTEM_POWER | BEFORE) != 0)
         .collect()
+}
+
+/// The whole journal since it was read last, as the driver wrote it.
+fn raw_journal(bus: &OpenDevice) -> Vec<u32> {
+    let words = control(bus, JOURNAL, 0);
+    words[1..=words[0] as usize].to_vec()
 }
 
 /// The devices of a service.
@@ -191,8 +196,7 @@ fn pnp(booted: &Booted, device: &Device, operation: PnpOperation) -> Status {
 fn a_device_that_a_bus_reports_is_asked_what_it_is_and_starts_behind_its_bus() {
     let booted = boot_bus();
     let bus = open(&booted, &BUS);
-    let words = control(&bus, JOURNAL, 0);
-    let entries = &words[1..=words[0] as usize];
+    let entries = raw_journal(&bus);
     let at = |who: u32, what: u32| {
         let place = entries.iter().position(|&entry| entry == who << 16 | what);
         place.unwrap_or_else(|| panic!("{who:#x} {what:#x} is not in {entries:x?}"))
@@ -268,6 +272,63 @@ fn a_device_that_is_gone_is_removed_once_it_is_closed_and_makes_room_for_the_nex
     control(&bus, PLUG, 0);
     children_are(&booted, &[Started]);
     drop(bus);
+    booted.shut_down();
+}
+
+#[test]
+fn a_raw_device_that_was_removed_leaves_its_bus_and_makes_room_for_the_next() {
+    use DeviceState::{Removed, Started};
+    const RAW: u32 = 3;
+    let booted = boot_bus();
+    let bus = open(&booted, &BUS);
+    control(&bus, PLUG, RAW);
+    children_are(&booted, &[Started, Started]);
+    let device = in_slot(&booted, RAW);
+    assert_eq!(pnp(&booted, &device, PnpOperation::QueryRemove), SUCCESS);
+    assert_eq!(pnp(&booted, &device, PnpOperation::Remove), SUCCESS);
+    children_are(&booted, &[Started, Removed]);
+    journal(&bus);
+    control(&bus, UNPLUG, RAW);
+    eventually(&booted, "the end of its device object", || {
+        let now = journal(&bus);
+        assert!(!now.contains(&(Who::Pdo(RAW), SURPRISE)), "{now:x?}");
+        now.contains(&(Who::Pdo(RAW), REMOVE))
+    });
+    control(&bus, PLUG, RAW);
+    children_are(&booted, &[Started, Started]);
+    drop(bus);
+    booted.shut_down();
+}
+
+#[test]
+fn what_changed_while_a_stop_or_a_removal_was_pending_is_seen_to_afterwards() {
+    use DeviceState::{Removed, Started};
+    let booted = boot_bus();
+    let bus = devices(&booted, "bus").remove(0);
+    let device = open(&booted, &BUS);
+    assert_eq!(pnp(&booted, &bus, PnpOperation::QueryStop), SUCCESS);
+    control(&device, PLUG, 1);
+    eventually(&booted, "the change", || {
+        booted.log().contains("BusRelations has to wait")
+    });
+    assert_eq!(devices(&booted, "bus_child").len(), 1);
+    assert_eq!(pnp(&booted, &bus, PnpOperation::CancelStop), SUCCESS);
+    children_are(&booted, &[Started, Started]);
+    // Its child is on its way out, and says later what it needs.
+    let child = in_slot(&booted, 1);
+    assert_eq!(pnp(&booted, &child, PnpOperation::QueryRemove), SUCCESS);
+    relate(&device, POWER_RELATIONS, 1, 0);
+    eventually(&booted, "the change", || {
+        booted.log().contains("PowerRelations has to wait")
+    });
+    raw_journal(&device);
+    assert_eq!(pnp(&booted, &child, PnpOperation::CancelRemove), SUCCESS);
+    eventually(&booted, "the question", || {
+        raw_journal(&device).contains(&(0x11 << 16 | QUERY_RELATIONS))
+    });
+    control(&device, UNPLUG, 1);
+    children_are(&booted, &[Started, Removed]);
+    drop(device);
     booted.shut_down();
 }
 

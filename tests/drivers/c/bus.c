@@ -164,6 +164,8 @@ static NTSTATUS pnp_of_child(PDEVICE_OBJECT object, PIRP irp)
         capabilities->EjectSupported = TRUE;
         capabilities->Removable = TRUE;
         capabilities->SurpriseRemovalOK = TRUE;
+        /* What is in the last slot could do without a driver. */
+        capabilities->RawDeviceOK = child->slot == SLOTS - 1;
         capabilities->DeviceState[PowerSystemWorking] = PowerDeviceD0;
         return finish(irp, STATUS_SUCCESS, 0);
     case IRP_MN_QUERY_DEVICE_RELATIONS:

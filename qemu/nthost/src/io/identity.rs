@@ -39,7 +39,7 @@ nt_export! {
         ((major, minor) <= WDM).into()
     }
 
-    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// Whether a request comes from a 32-bit process: there are none here.
     ///
     /// Source: IoIs32bitProcess.

@@ -53,6 +53,46 @@ fn later(pdo: *mut DEVICE_OBJECT, work: fn(&'static Node)) {
     });
 }
 
+/// What a driver can say to have changed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Change {
+    /// Its `PNP_DEVICE_STATE`.
+    State,
+    /// The devices on its bus.
+    BusRelations,
+    /// The devices that it needs to have power.
+    PowerRelations,
+}
+
+/// Sees later to what has changed: at once if the device is started then; when it is started
+/// again if it is about to be stopped or removed, for nothing is asked of it meanwhile. IRQL up
+/// to DISPATCH_LEVEL.
+pub fn changed(pdo: *mut DEVICE_OBJECT, change: Change) {
+    let node = node_of(pdo);
+    let address = pdo.addr();
+    manager::later(move || {
+        let state = node.state();
+        if state.pdo.addr() != address {
+            return;
+        }
+        match (state.state, change) {
+            (DeviceState::Started, Change::State) => query_state(node),
+            (DeviceState::Started, Change::BusRelations) => relations::enumerate(node),
+            (DeviceState::Started, Change::PowerRelations) => relations::query_power(node),
+            (
+                DeviceState::StopPending | DeviceState::Stopped | DeviceState::RemovePending,
+                change,
+            ) => {
+                log!("pnp", "{}: {change:?} has to wait", node.instance);
+                if !state.missed.contains(&change) {
+                    node.update(|state| state.missed.push(change));
+                }
+            }
+            _ => {}
+        }
+    });
+}
+
 /// Asks a device's stack for its state, and acts on it. PASSIVE_LEVEL, with the plug-and-play
 /// lock held.
 pub fn query_state(node: &'static Node) {
@@ -115,7 +155,7 @@ nt_export! {
     ///
     /// None: what is no physical device object ends in bug check 0xCA.
     pub unsafe fn IoInvalidateDeviceState(pdo: *mut DEVICE_OBJECT) {
-        later(pdo, query_state);
+        changed(pdo, Change::State);
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -129,9 +169,9 @@ nt_export! {
     /// None: what is no physical device object ends in bug check 0xCA.
     pub unsafe fn IoInvalidateDeviceRelations(pdo: *mut DEVICE_OBJECT, kind: i32) {
         if kind == BusRelations {
-            later(pdo, relations::enumerate);
+            changed(pdo, Change::BusRelations);
         } else if kind == PowerRelations {
-            later(pdo, relations::query_power);
+            changed(pdo, Change::PowerRelations);
         } else {
             node_of(pdo);
         }

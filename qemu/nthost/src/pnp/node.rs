@@ -19,6 +19,7 @@ use nthost_nt::{
 use nthost_protocol::host::DeviceState;
 
 use super::{
+    invalidate::{self, Change},
     pci::{function::Function, ids},
     report::Report,
     resource::Resources,
@@ -81,6 +82,9 @@ pub struct State {
     pub removed_with: Vec<&'static Node>,
     /// The devices that its stack wants to have power before it, besides its bus.
     pub powered_by: Vec<&'static Node>,
+    /// What changed while it was on its way to be stopped or removed: it is seen to when the
+    /// device is started again.
+    pub missed: Vec<Change>,
     /// The target of the last system power request.
     pub system_state: i32,
     /// What its stack last said of itself: `PNP_DEVICE_…`.
@@ -106,6 +110,7 @@ impl State {
             foreign: false,
             removed_with: Vec::new(),
             powered_by: Vec::new(),
+            missed: Vec::new(),
             system_state: nthost_nt::po::PowerSystemWorking,
             flags: 0,
             power: nthost_nt::po::PowerDeviceD3,
@@ -367,13 +372,22 @@ impl Node {
         self.state.lock().pdo
     }
 
-    /// The device came to this state, with this status.
+    /// The device came to this state, with this status. What changed while it could not be asked
+    /// is asked for later. PASSIVE_LEVEL, with the plug-and-play lock held.
     pub fn enter(&self, state: DeviceState, status: NTSTATUS) {
-        self.update(|fields| {
+        let missed = self.update(|fields| {
             fields.state = state;
             fields.status = status;
+            if state == DeviceState::Started {
+                core::mem::take(&mut fields.missed)
+            } else {
+                Vec::new()
+            }
         });
         log!("pnp", "{}: {state:?}", self.instance);
+        for change in missed {
+            invalidate::changed(self.pdo(), change);
+        }
     }
 
     /// Whether the stack has devices above the physical one.

@@ -203,11 +203,11 @@ fn gone(child: &'static Node) {
         child.update(|fields| fields.present = false);
         return;
     }
-    if child.has_stack() || child.is_raw() {
+    if (child.has_stack() || child.is_raw()) && remove::is_told(state) {
         remove::surprise(child);
         return;
     }
-    // Nobody but its bus driver has to be told.
+    // Nobody but its bus driver has to be told, also of one that failed or was removed before.
     send::simple(child, IRP_MN_REMOVE_DEVICE);
     remove::release_resources(child);
     child.enter(DeviceState::Removed, nthost_nt::status::STATUS_SUCCESS);

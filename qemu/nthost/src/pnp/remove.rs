@@ -116,6 +116,12 @@ const fn is_asked(state: DeviceState) -> bool {
     )
 }
 
+/// Whether a device's drivers are told that it is gone before it is removed.
+#[must_use]
+pub const fn is_told(state: DeviceState) -> bool {
+    is_asked(state) || matches!(state, DeviceState::RemovePending)
+}
+
 /// May the device be removed, and before it those below it and those that have to go with them?
 ///
 /// # Errors
@@ -314,6 +320,7 @@ pub fn remove(node: &'static Node) {
     release_resources(node);
     node.update(|state| {
         state.flags = 0;
+        state.missed.clear();
         state.powered_by.clear();
     });
     node.enter(DeviceState::Removed, STATUS_SUCCESS);
@@ -362,7 +369,7 @@ pub fn surprise(node: &'static Node) {
 pub fn failed(node: &'static Node) {
     let all = relations::going_with(node, &[RemovalRelations]);
     for device in &all {
-        if is_asked(device.state().state) || device.state().state == DeviceState::RemovePending {
+        if is_told(device.state().state) {
             let status = send_surprise_removal(device);
             // What a driver says is of no consequence: the device is gone.
             let _ = unfailable(device, status);

@@ -44,7 +44,7 @@ nt_export! {
         value
     }
 
-    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    irql: PASSIVE_LEVEL..=APC_LEVEL;
     /// Turns generic rights into those that they stand for: to read, write, execute and all.
     ///
     /// Source: RtlMapGenericMask.

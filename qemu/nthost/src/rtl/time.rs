@@ -127,7 +127,7 @@ nt_export! {
         1
     }
 
-    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    irql: PASSIVE_LEVEL..=APC_LEVEL;
     /// Seconds from the start of 1970 on; FALSE, and nothing written, if they are negative or
     /// more than 32 bits can say.
     ///
@@ -146,7 +146,7 @@ nt_export! {
         1
     }
 
-    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    irql: PASSIVE_LEVEL..=APC_LEVEL;
     /// The time of so many seconds from the start of 1970 on.
     ///
     /// Source: RtlSecondsSince1970ToTime.
@@ -159,7 +159,7 @@ nt_export! {
         unsafe { time.write((START_1970 + i64::from(seconds)) * PER_SECOND) };
     }
 
-    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    irql: PASSIVE_LEVEL..=APC_LEVEL;
     /// Seconds from the start of 1980 on, likewise.
     ///
     /// Source: RtlTimeToSecondsSince1980.
@@ -177,7 +177,7 @@ nt_export! {
         1
     }
 
-    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    irql: PASSIVE_LEVEL..=APC_LEVEL;
     /// The time of so many seconds from the start of 1980 on.
     ///
     /// Source: RtlSecondsSince1980ToTime.

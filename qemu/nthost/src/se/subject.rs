@@ -123,7 +123,7 @@ nt_export! {
         unsafe { KeEnterCriticalRegion() };
     }
 
-    irql: PASSIVE_LEVEL..=APC_LEVEL;
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
     /// Lets a context's tokens change again.
     ///
     /// Source: SeUnlockSubjectContext.
