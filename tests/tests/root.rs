@@ -106,15 +106,27 @@ fn a_device_of_software_alone_is_on_the_root_bus_and_lives_like_any_other() {
 }
 
 #[test]
-fn a_driver_reports_a_device_that_it_has_detected_and_gets_its_requests() {
+fn a_driver_reports_devices_that_it_has_detected_and_gets_their_requests() {
     let booted = boot_with("detected", &[]);
-    let node = device(&booted, "detected");
-    assert_eq!(node.instance, r"ROOT\DETECTED\0000");
-    assert_eq!(node.state, DeviceState::Started);
-    for operation in [PnpOperation::QueryRemove, PnpOperation::Remove] {
-        assert_eq!(pnp(&booted, &node, operation), SUCCESS);
+    let detected = || {
+        let mut devices = booted.host.devices().unwrap();
+        devices.retain(|node| node.service == "detected");
+        devices
+    };
+    let nodes = detected();
+    let instances: Vec<_> = nodes.iter().map(|node| &*node.instance).collect();
+    assert_eq!(instances, [r"ROOT\DETECTED\0000", r"ROOT\DETECTED\0001"]);
+    for node in nodes {
+        assert_eq!(node.state, DeviceState::Started);
+        for operation in [PnpOperation::QueryRemove, PnpOperation::Remove] {
+            assert_eq!(pnp(&booted, &node, operation), SUCCESS);
+        }
     }
-    assert_eq!(device(&booted, "detected").state, DeviceState::Removed);
+    let gone = detected();
+    assert!(
+        gone.iter().all(|node| node.state == DeviceState::Removed),
+        "{gone:?}"
+    );
     booted.assert_nothing_left();
     let service = "detected".to_owned();
     let unloaded = booted

@@ -11,7 +11,10 @@
 #define BUS_MEMORY 0xc0000000
 #define BUS_MEMORY_LENGTH 0x3ec00000
 
-static PDEVICE_OBJECT below;
+/* A device's extension. */
+typedef struct {
+    PDEVICE_OBJECT below;
+} DETECTED;
 
 static NTSTATUS finish(PIRP irp, NTSTATUS status)
 {
@@ -22,7 +25,7 @@ static NTSTATUS finish(PIRP irp, NTSTATUS status)
 
 static NTSTATUS NTAPI dispatch_pnp(PDEVICE_OBJECT object, PIRP irp)
 {
-    PDEVICE_OBJECT next = below;
+    PDEVICE_OBJECT next = ((DETECTED *)object->DeviceExtension)->below;
     NTSTATUS status;
     switch (IoGetCurrentIrpStackLocation(irp)->MinorFunction) {
     case IRP_MN_START_DEVICE:
@@ -34,7 +37,6 @@ static NTSTATUS NTAPI dispatch_pnp(PDEVICE_OBJECT object, PIRP irp)
         status = IoCallDriver(next, irp);
         IoDetachDevice(next);
         IoDeleteDevice(object);
-        below = NULL;
         return status;
     case IRP_MN_QUERY_REMOVE_DEVICE:
     case IRP_MN_CANCEL_REMOVE_DEVICE:
@@ -51,10 +53,9 @@ static NTSTATUS NTAPI dispatch_pnp(PDEVICE_OBJECT object, PIRP irp)
 
 static NTSTATUS NTAPI dispatch_power(PDEVICE_OBJECT object, PIRP irp)
 {
-    UNREFERENCED_PARAMETER(object);
     PoStartNextPowerIrp(irp);
     IoSkipCurrentIrpStackLocation(irp);
-    return PoCallDriver(below, irp);
+    return PoCallDriver(((DETECTED *)object->DeviceExtension)->below, irp);
 }
 
 /* One range. */
@@ -79,10 +80,30 @@ static VOID NTAPI unload(PDRIVER_OBJECT driver)
     UNREFERENCED_PARAMETER(driver);
 }
 
+/* The driver of a device that was reported. */
+static NTSTATUS attach(PDRIVER_OBJECT driver, PDEVICE_OBJECT pdo)
+{
+    PDEVICE_OBJECT object;
+    DETECTED *device;
+    NTSTATUS status = IoCreateDevice(driver, sizeof(*device), NULL, FILE_DEVICE_UNKNOWN,
+                                     FILE_DEVICE_SECURE_OPEN, FALSE, &object);
+    if (!NT_SUCCESS(status))
+        return status;
+    device = object->DeviceExtension;
+    device->below = IoAttachDeviceToDeviceStack(object, pdo);
+    if (!device->below) {
+        IoDeleteDevice(object);
+        return STATUS_NO_SUCH_DEVICE;
+    }
+    object->Flags |= device->below->Flags & DO_POWER_PAGABLE;
+    object->Flags &= ~DO_DEVICE_INITIALIZING;
+    return STATUS_SUCCESS;
+}
+
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
 {
     CM_RESOURCE_LIST list;
-    PDEVICE_OBJECT object, pdo = NULL;
+    PDEVICE_OBJECT pdo = NULL, second = NULL, third = NULL;
     BOOLEAN conflict = FALSE;
     NTSTATUS status;
     UNREFERENCED_PARAMETER(path);
@@ -104,16 +125,25 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
     status = IoReportDetectedDevice(driver, Isa, 0, (ULONG)-1, &list, NULL, TRUE, &pdo);
     if (!NT_SUCCESS(status))
         return status;
-    status = IoCreateDevice(driver, 0, NULL, FILE_DEVICE_UNKNOWN, FILE_DEVICE_SECURE_OPEN, FALSE,
-                            &object);
+    /* Another one, before anybody has attached to the first; and what it has is its own then. */
+    list_of(&list, CmResourceTypePort, FREE_PORT + 8, 8);
+    status = IoReportDetectedDevice(driver, Isa, 0, (ULONG)-1, &list, NULL, FALSE, &second);
     if (!NT_SUCCESS(status))
         return status;
-    below = IoAttachDeviceToDeviceStack(object, pdo);
-    if (!below) {
-        IoDeleteDevice(object);
-        return STATUS_NO_SUCH_DEVICE;
-    }
-    object->Flags |= below->Flags & DO_POWER_PAGABLE;
-    object->Flags &= ~DO_DEVICE_INITIALIZING;
-    return STATUS_SUCCESS;
+    if (!second || second == pdo)
+        return STATUS_ASSERTION_FAILURE;
+    status = IoReportDetectedDevice(driver, Isa, 0, (ULONG)-1, &list, NULL, FALSE, &third);
+    if (status != STATUS_CONFLICTING_ADDRESSES || third)
+        return STATUS_ASSERTION_FAILURE;
+    /* A device cannot be reported twice, and what it was to have is not claimed. */
+    list_of(&list, CmResourceTypePort, FREE_PORT + 16, 8);
+    third = second;
+    status = IoReportDetectedDevice(driver, Isa, 0, (ULONG)-1, &list, NULL, FALSE, &third);
+    if (status != STATUS_OBJECT_NAME_COLLISION)
+        return STATUS_ASSERTION_FAILURE;
+    status = IoReportResourceForDetection(driver, &list, sizeof(list), NULL, NULL, 0, &conflict);
+    if (!NT_SUCCESS(status) || conflict)
+        return STATUS_ASSERTION_FAILURE;
+    status = attach(driver, pdo);
+    return NT_SUCCESS(status) ? attach(driver, second) : status;
 }

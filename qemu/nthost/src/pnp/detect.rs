@@ -26,10 +26,10 @@ use super::{
     node::{self, Node},
     pci::config::{Bar, Space},
     resource::Interrupts,
-    root,
+    root::{self, Adding},
 };
 use crate::{
-    io::{driver, verify},
+    io::{device, driver, verify},
     ke::lock::SpinLock,
     ob::object,
 };
@@ -119,11 +119,24 @@ const fn interface_name(interface: Option<i32>) -> &'static str {
     }
 }
 
-/// Makes the node of a detected device, started.
-fn detected(
+/// Gives up what was claimed for a device that is gone.
+pub fn give_up(service: &str, device: *mut DEVICE_OBJECT) {
+    let owner = Owner {
+        service: service.into(),
+        device: device.addr(),
+    };
+    // Nothing conflicts with nothing.
+    CLAIMS.lock().replace(&owner, &[], &[]);
+}
+
+/// Makes a detected device of this physical device object, started, and claims what it has. What
+/// it has is not claimed if it is not made.
+fn add_claimed(
+    adding: &Adding,
     service: &str,
     list: Option<&[u8]>,
-    given: *mut DEVICE_OBJECT,
+    assigned: bool,
+    pdo: *mut DEVICE_OBJECT,
 ) -> Result<&'static Node, NTSTATUS> {
     let interface = interface_name(list.and_then(claim::interface));
     let compatible = [
@@ -131,20 +144,54 @@ fn detected(
         format!(r"DETECTED\{service}"),
     ];
     let hardware = format!(r"ROOT\{}", service.to_ascii_uppercase());
-    let known = node::find(&format!(r"{hardware}\0000"));
-    if known.is_some_and(Node::has_stack) {
+    let claimed = list.filter(|_| !assigned);
+    if let Some(list) = claimed {
+        let owner = Owner {
+            service: service.into(),
+            device: pdo.addr(),
+        };
+        claim(&owner, list)?;
+    }
+    let ids = Vec::from([hardware]);
+    let made = root::add_next(adding, service, ids, compatible.into(), pdo);
+    if made.is_err() && claimed.is_some() {
+        give_up(service, pdo);
+    }
+    made
+}
+
+/// Makes a detected device, with the physical device object that its driver gives, or one that is
+/// made for it.
+fn detected(
+    service: &str,
+    list: Option<&[u8]>,
+    assigned: bool,
+    given: *mut DEVICE_OBJECT,
+) -> Result<*mut DEVICE_OBJECT, NTSTATUS> {
+    let adding = Adding::begin();
+    if node::of(given).is_some() {
         return Err(STATUS_OBJECT_NAME_COLLISION);
     }
-    let node = root::add(service, Vec::from([hardware]), compatible.into())?;
+    let pdo = if given.is_null() {
+        root::create_device()?
+    } else {
+        given
+    };
+    let node = match add_claimed(&adding, service, list, assigned, pdo) {
+        Ok(node) => node,
+        Err(status) => {
+            if given.is_null() {
+                // SAFETY: made above, and nobody knows it.
+                unsafe { device::IoDeleteDevice(pdo) };
+            }
+            return Err(status);
+        }
+    };
     if !given.is_null() {
-        super::remove::delete(node);
         object::reference(given.cast());
-        root::adopt(node, given);
         node.update(|state| state.foreign = true);
     }
-    node.update(|state| state.service = service.into());
-    node.enter(DeviceState::Started, STATUS_SUCCESS);
-    Ok(node)
+    Ok(pdo)
 }
 
 nt_export! {
@@ -174,18 +221,10 @@ nt_export! {
         let list = (!list.is_null()).then(|| unsafe { bytes(list) });
         // SAFETY: the caller's promise.
         let given = unsafe { *device };
-        // The device's own, apart from what the driver has claimed for itself.
-        let device_of_its_own = if given.is_null() { usize::MAX } else { given.addr() };
-        let owner = Owner { service: service.clone(), device: device_of_its_own };
-        if let Some(list) = list.as_ref().filter(|_| assigned == 0)
-            && let Err(status) = claim(&owner, list)
-        {
-            return status;
-        }
-        match detected(&service, list.as_deref(), given) {
-            Ok(node) => {
+        match detected(&service, list.as_deref(), assigned != 0, given) {
+            Ok(pdo) => {
                 // SAFETY: as above.
-                unsafe { *device = node.pdo() };
+                unsafe { *device = pdo };
                 STATUS_SUCCESS
             }
             Err(status) => status,

@@ -209,6 +209,30 @@ impl Node {
         })
     }
 
+    /// Makes the node of a device of the root bus that its driver, a service, has detected: it
+    /// counts as started from the beginning, so that nobody starts it.
+    #[must_use]
+    pub fn add_detected(
+        instance: String,
+        hardware_ids: Vec<String>,
+        compatible_ids: Vec<String>,
+        service: &str,
+        pdo: *mut DEVICE_OBJECT,
+    ) -> &'static Self {
+        let node = Self {
+            instance,
+            hardware_ids,
+            compatible_ids,
+            origin: Origin::Root,
+            parent: None,
+            numa_node: None,
+            state: State::new(pdo),
+        };
+        node.update(|state| state.service = service.into());
+        node.enter(DeviceState::Started, STATUS_SUCCESS);
+        Self::insert(node)
+    }
+
     fn insert(node: Self) -> &'static Self {
         let node: &'static Self = Box::leak(Box::new(node));
         let mut nodes = NODES.lock();

@@ -22,7 +22,7 @@ use nthost_nt::{
 use nthost_protocol::host::DeviceState;
 
 use super::{
-    assign, manager,
+    assign, detect, manager,
     node::{self, Node},
     relations, send,
 };
@@ -339,6 +339,7 @@ pub fn delete(node: &'static Node) {
         return;
     }
     let Some(bus) = node.parent else {
+        detect::give_up(&node.state().service, pdo);
         if node.update(|state| core::mem::take(&mut state.foreign)) {
             object::dereference(pdo.cast());
         } else {

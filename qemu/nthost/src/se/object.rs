@@ -15,8 +15,7 @@ use nthost_nt::{
     },
     status::{
         NTSTATUS, STATUS_ACCESS_VIOLATION, STATUS_BUFFER_TOO_SMALL, STATUS_INSUFFICIENT_RESOURCES,
-        STATUS_INVALID_OWNER, STATUS_INVALID_SECURITY_DESCR, STATUS_OBJECT_TYPE_MISMATCH,
-        STATUS_SUCCESS,
+        STATUS_INVALID_OWNER, STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS,
     },
 };
 
@@ -43,6 +42,19 @@ static DESCRIPTORS: SpinLock<BTreeMap<usize, Arc<[u8]>>> = SpinLock::new(BTreeMa
 /// Gives an object its descriptor, in place of the one before.
 pub fn set(object: *mut c_void, descriptor: Arc<[u8]>) {
     let before = DESCRIPTORS.lock().insert(object.addr(), descriptor);
+    drop(before);
+}
+
+/// Replaces an object's descriptor by one that is made of it. IRQL up to DISPATCH_LEVEL.
+fn change(object: *mut c_void, with: impl FnOnce(&Parts<'_>) -> Vec<u8>) {
+    let mut all = DESCRIPTORS.lock();
+    let old = all.get(&object.addr());
+    let old = old
+        .and_then(|bytes| relative::parts(bytes))
+        .unwrap_or_default();
+    let new = with(&old).into();
+    let before = all.insert(object.addr(), new);
+    drop(all);
     drop(before);
 }
 
@@ -171,8 +183,8 @@ nt_export! {
     fails: nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES;
     /// Changes a device's descriptor: who may open it from now on, for instance.
     /// `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`, `STATUS_ACCESS_VIOLATION` for no
-    /// descriptor, `STATUS_INVALID_SECURITY_DESCR` and `STATUS_INVALID_OWNER` for one that does
-    /// not do.
+    /// descriptor, `STATUS_UNKNOWN_REVISION`, `STATUS_INVALID_SID`, `STATUS_INVALID_ACL` and
+    /// `STATUS_INVALID_OWNER` for one that does not do.
     ///
     /// Source: ZwSetSecurityObject.
     ///
@@ -188,8 +200,9 @@ nt_export! {
             return STATUS_ACCESS_VIOLATION;
         }
         // SAFETY: the caller's promise.
-        let Some(new) = (unsafe { descriptor::parts(descriptor) }) else {
-            return STATUS_INVALID_SECURITY_DESCR;
+        let new = match unsafe { descriptor::parts(descriptor) } {
+            Ok(new) => new,
+            Err(status) => return status,
         };
         if information & OWNER_SECURITY_INFORMATION != 0 && new.owner.is_none() {
             return STATUS_INVALID_OWNER;
@@ -198,9 +211,10 @@ nt_export! {
             Ok(device) => device,
             Err(status) => return status,
         };
-        let old = get(device);
-        let old = old.as_deref().and_then(relative::parts).unwrap_or_default();
-        set(device, written(&merge(&new, &old, information)).into());
+        // The caller's memory may be pageable: it is read before the lock is taken.
+        let new = written(&new);
+        let new = relative::parts(&new).unwrap_or_default();
+        change(device, |old| written(&merge(&new, old, information)));
         object::dereference(device);
         STATUS_SUCCESS
     }

@@ -12,10 +12,7 @@ use nthost_nt::{
         GENERIC_MAPPING, LUID_AND_ATTRIBUTES, PRIVILEGE_SET, PRIVILEGE_SET_ALL_NECESSARY,
         SE_PRIVILEGE_USED_FOR_ACCESS, SECURITY_DESCRIPTOR, SECURITY_SUBJECT_CONTEXT,
     },
-    status::{
-        NTSTATUS, STATUS_ACCESS_DENIED, STATUS_INSUFFICIENT_RESOURCES,
-        STATUS_INVALID_SECURITY_DESCR, STATUS_SUCCESS,
-    },
+    status::{NTSTATUS, STATUS_ACCESS_DENIED, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS},
 };
 
 use super::{
@@ -191,7 +188,6 @@ nt_export! {
             // SAFETY: the caller's promise.
             let who = unsafe { subject(context) };
             parts
-                .ok_or(STATUS_INVALID_SECURITY_DESCR)
                 .and_then(|parts| access::check(&parts, who, desired, before, &mapping))
                 .and_then(|granted| {
                     if !privileges.is_null() {

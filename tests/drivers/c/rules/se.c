@@ -19,6 +19,8 @@ typedef struct {
 static SID world = {SID_REVISION, 1, {SECURITY_WORLD_SID_AUTHORITY}, {0}};
 static SID local_system = {SID_REVISION, 1, {SECURITY_NT_AUTHORITY}, {SECURITY_LOCAL_SYSTEM_RID}};
 
+static SID nobody = {9, 1, {SECURITY_NULL_SID_AUTHORITY}, {0}};
+
 static VOID identifiers(VOID)
 {
     SID_IDENTIFIER_AUTHORITY authority = {SECURITY_NT_AUTHORITY};
@@ -150,6 +152,21 @@ static VOID devices(PDRIVER_OBJECT driver)
     RULE("an owner needs to be somebody",
          ZwSetSecurityObject(handle, OWNER_SECURITY_INFORMATION, &security.descriptor) ==
              STATUS_INVALID_OWNER);
+    ((PACL)security.list)->AclRevision = 9;
+    RULE("a descriptor needs a list that is one",
+         ZwSetSecurityObject(handle, DACL_SECURITY_INFORMATION, &security.descriptor) ==
+             STATUS_INVALID_ACL);
+    ((PACL)security.list)->AclRevision = ACL_REVISION;
+    security.descriptor.Revision = 9;
+    RULE("a descriptor needs a revision that is known",
+         ZwSetSecurityObject(handle, DACL_SECURITY_INFORMATION, &security.descriptor) ==
+             STATUS_UNKNOWN_REVISION);
+    security.descriptor.Revision = SECURITY_DESCRIPTOR_REVISION;
+    security.descriptor.Owner = &nobody;
+    RULE("a descriptor needs an owner that is one",
+         ZwSetSecurityObject(handle, DACL_SECURITY_INFORMATION, &security.descriptor) ==
+             STATUS_INVALID_SID);
+    security.descriptor.Owner = NULL;
     RULE("a device is secured",
          ZwSetSecurityObject(handle, DACL_SECURITY_INFORMATION, &security.descriptor) ==
              STATUS_SUCCESS);

@@ -12,8 +12,8 @@ use nthost_nt::{
         SECURITY_DESCRIPTOR_RELATIVE, SECURITY_DESCRIPTOR_REVISION,
     },
     status::{
-        NTSTATUS, STATUS_BAD_DESCRIPTOR_FORMAT, STATUS_BUFFER_TOO_SMALL,
-        STATUS_INVALID_SECURITY_DESCR, STATUS_SUCCESS, STATUS_UNKNOWN_REVISION,
+        NTSTATUS, STATUS_BAD_DESCRIPTOR_FORMAT, STATUS_BUFFER_TOO_SMALL, STATUS_INVALID_ACL,
+        STATUS_INVALID_SECURITY_DESCR, STATUS_INVALID_SID, STATUS_SUCCESS, STATUS_UNKNOWN_REVISION,
     },
 };
 
@@ -90,27 +90,41 @@ unsafe fn pointers(descriptor: *const SECURITY_DESCRIPTOR) -> Option<Pointers> {
     Some(found)
 }
 
-/// The parts of a descriptor of either format; `None` if one of them is not valid.
+/// The parts of a descriptor of either format.
+///
+/// # Errors
+///
+/// `STATUS_UNKNOWN_REVISION`, or `STATUS_INVALID_SID` or `STATUS_INVALID_ACL` if one of them is not
+/// valid.
 ///
 /// # Safety
 ///
 /// It is a descriptor, and so are its parts what they should be, as long as they are used.
-#[must_use]
-pub unsafe fn parts<'a>(descriptor: *const SECURITY_DESCRIPTOR) -> Option<Parts<'a>> {
+pub unsafe fn parts<'a>(descriptor: *const SECURITY_DESCRIPTOR) -> Result<Parts<'a>, NTSTATUS> {
     // SAFETY: the caller's promise.
-    let at = unsafe { pointers(descriptor) }?;
+    let at = unsafe { pointers(descriptor) }.ok_or(STATUS_UNKNOWN_REVISION)?;
     // A part that is there must be valid.
-    let there = |null: bool, part: Option<&'a [u8]>| (null || part.is_some()).then_some(part);
-    Some(Parts {
+    let there = |null: bool, part: Option<&'a [u8]>, fault| {
+        if null || part.is_some() {
+            Ok(part)
+        } else {
+            Err(fault)
+        }
+    };
+    // SAFETY: the caller's promise.
+    let owner = unsafe { sid::bytes(at.owner.cast()) };
+    // SAFETY: the caller's promise.
+    let group = unsafe { sid::bytes(at.group.cast()) };
+    // SAFETY: the caller's promise.
+    let sacl = unsafe { acl::valid(at.sacl) };
+    // SAFETY: the caller's promise.
+    let dacl = unsafe { acl::valid(at.dacl) };
+    Ok(Parts {
         control: at.control,
-        // SAFETY: the caller's promise.
-        owner: there(at.owner.is_null(), unsafe { sid::bytes(at.owner.cast()) })?,
-        // SAFETY: the caller's promise.
-        group: there(at.group.is_null(), unsafe { sid::bytes(at.group.cast()) })?,
-        // SAFETY: the caller's promise.
-        sacl: there(at.sacl.is_null(), unsafe { acl::valid(at.sacl) })?,
-        // SAFETY: the caller's promise.
-        dacl: there(at.dacl.is_null(), unsafe { acl::valid(at.dacl) })?,
+        owner: there(at.owner.is_null(), owner, STATUS_INVALID_SID)?,
+        group: there(at.group.is_null(), group, STATUS_INVALID_SID)?,
+        sacl: there(at.sacl.is_null(), sacl, STATUS_INVALID_ACL)?,
+        dacl: there(at.dacl.is_null(), dacl, STATUS_INVALID_ACL)?,
     })
 }
 
@@ -242,7 +256,7 @@ nt_export! {
     /// It points to memory, and so do its parts.
     pub unsafe fn RtlValidSecurityDescriptor(descriptor: *const SECURITY_DESCRIPTOR) -> u8 {
         // SAFETY: the caller's promise.
-        unsafe { parts(descriptor) }.is_some().into()
+        unsafe { parts(descriptor) }.is_ok().into()
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
@@ -427,7 +441,7 @@ nt_export! {
     ) -> NTSTATUS {
         // SAFETY: the caller's promise.
         let parts = match unsafe { parts(descriptor) } {
-            Some(parts) if parts.control & SE_SELF_RELATIVE == 0 => parts,
+            Ok(parts) if parts.control & SE_SELF_RELATIVE == 0 => parts,
             _ => return STATUS_BAD_DESCRIPTOR_FORMAT,
         };
         let needed = relative::HEAD + parts.length();
@@ -466,7 +480,7 @@ nt_export! {
     ) -> NTSTATUS {
         // SAFETY: the caller's promise.
         let parts = match unsafe { parts(from) } {
-            Some(parts) if parts.control & SE_SELF_RELATIVE != 0 => parts,
+            Ok(parts) if parts.control & SE_SELF_RELATIVE != 0 => parts,
             _ => return STATUS_BAD_DESCRIPTOR_FORMAT,
         };
         let pieces = [
