@@ -27,6 +27,7 @@ const COMPONENTS: &[&str] = &[
     "requestor",
     "etw",
     "queue",
+    "filter",
 ];
 /// What the driver writes to the session.
 const TRACED: &[&str] = &[

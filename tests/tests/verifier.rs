@@ -446,6 +446,7 @@ fn what_a_driver_leaves_when_it_is_unloaded_ends_in_its_bug_check() {
             ("leave_link", Unloaded, 0xc4, &[(1, 0x62), (4, 1)]),
             ("leave_notification", Unloaded, 0xce, &[]),
             ("leave_nmi_callback", Unloaded, 0xce, &[]),
+            ("leave_registry_callback", Unloaded, 0xce, &[]),
             ("leave_bugcheck_callback", Unloaded, 0xce, &[]),
             ("leave_provider", Unloaded, 0xc4, &[(1, 0xdd)]),
             ("take_provider_back_twice", Done, 0xc4, &[(1, 0xdc)]),

@@ -97,6 +97,21 @@ static VOID leave_nmi_callback(PDRIVER_OBJECT driver)
     KeRegisterNmiCallback(decline, NULL);
 }
 
+static NTSTATUS NTAPI filter(PVOID context, PVOID class, PVOID information)
+{
+    UNREFERENCED_PARAMETER(context);
+    UNREFERENCED_PARAMETER(class);
+    UNREFERENCED_PARAMETER(information);
+    return STATUS_SUCCESS;
+}
+
+static VOID leave_registry_callback(PDRIVER_OBJECT driver)
+{
+    LARGE_INTEGER cookie;
+    UNREFERENCED_PARAMETER(driver);
+    CmRegisterCallback(filter, NULL, &cookie);
+}
+
 static VOID NTAPI report(PVOID buffer, ULONG length)
 {
     UNREFERENCED_PARAMETER(buffer);
@@ -172,6 +187,7 @@ const MISDEED misdeeds[] = {
     MISDEED(leave_link),
     MISDEED(leave_notification),
     MISDEED(leave_nmi_callback),
+    MISDEED(leave_registry_callback),
     MISDEED(leave_bugcheck_callback),
     MISDEED(leave_provider),
     MISDEED(take_provider_back_twice),

@@ -281,5 +281,9 @@ pub const STATUS_BAD_DESCRIPTOR_FORMAT: NTSTATUS = status(0xc000_00e7);
 pub const STATUS_PRIVILEGE_NOT_HELD: NTSTATUS = status(0xc000_0061);
 /// Nobody may own objects by this identifier.
 pub const STATUS_INVALID_OWNER: NTSTATUS = status(0xc000_005a);
+/// A driver has done the operation itself.
+pub const STATUS_CALLBACK_BYPASS: NTSTATUS = status(0xc000_0503);
+/// Another has the altitude.
+pub const STATUS_FLT_INSTANCE_ALTITUDE_COLLISION: NTSTATUS = status(0xc01c_0011);
 /// There is no debugger.
 pub const STATUS_DEBUGGER_INACTIVE: NTSTATUS = status(0xc000_0354);

@@ -5,7 +5,7 @@
 //! nf-wdm-zwenumeratekey, nf-wdm-zwquerykey, nf-wdm-zwdeletekey, nf-wdm-zwflushkey,
 //! nf-wdm-ioopendeviceregistrykey.
 
-use core::ffi::c_void;
+use core::{ffi::c_void, ptr::null};
 
 use nthost_nt::{
     io::device::DEVICE_OBJECT,
@@ -18,10 +18,12 @@ use nthost_nt::{
 };
 
 use super::{
+    filter::{class, operation},
     information::{self, Information},
     key::{
         self, DELETE, KEY_CREATE_SUB_KEY, KEY_ENUMERATE_SUB_KEYS, KEY_QUERY_VALUE, KEY_SET_VALUE,
     },
+    notification::{self, DeleteValue, Enumerate, How, QueryKey, QueryValue, SetValue},
     value::Value,
     with,
 };
@@ -77,14 +79,25 @@ unsafe fn answer(
 /// # Safety
 ///
 /// As ZwOpenKey.
-unsafe fn open(handle: *mut u64, desired: u32, attributes: *const OBJECT_ATTRIBUTES) -> NTSTATUS {
+unsafe fn open(
+    handle: *mut u64,
+    desired: u32,
+    attributes: *const OBJECT_ATTRIBUTES,
+    options: u32,
+) -> NTSTATUS {
+    let how = How {
+        desired,
+        options,
+        class: null(),
+    };
     // SAFETY: the caller's promise.
     let opened = unsafe { key::place(attributes, 0) }.and_then(|place| {
-        let key = with(|hive| hive.open(place.root, place.path))?;
-        Ok(key::open(key, desired, place.kernel))
+        let work = || Ok((with(|hive| hive.open(place.root, place.path))?, OPENED));
+        // SAFETY: they are those of the place.
+        unsafe { notification::open(class::OPEN, attributes, &place, &how, work) }
     });
     match opened {
-        Ok(opened) => {
+        Ok((opened, _)) => {
             // SAFETY: the caller's promise.
             unsafe { handle.write(opened) };
             STATUS_SUCCESS
@@ -109,7 +122,7 @@ nt_export! {
         attributes: *const OBJECT_ATTRIBUTES,
     ) -> NTSTATUS {
         // SAFETY: the caller's promise.
-        unsafe { open(handle, desired, attributes) }
+        unsafe { open(handle, desired, attributes, 0) }
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
@@ -132,7 +145,7 @@ nt_export! {
             return STATUS_INVALID_PARAMETER;
         }
         // SAFETY: the caller's promise.
-        unsafe { open(handle, desired, attributes) }
+        unsafe { open(handle, desired, attributes, options) }
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
@@ -150,7 +163,7 @@ nt_export! {
         desired: u32,
         attributes: *const OBJECT_ATTRIBUTES,
         _title_index: u32,
-        _class: *const UNICODE_STRING,
+        class: *const UNICODE_STRING,
         options: u32,
         disposition: *mut u32,
     ) -> NTSTATUS {
@@ -160,8 +173,13 @@ nt_export! {
         let volatile = options & VOLATILE != 0;
         // SAFETY: the caller's promise.
         let created = unsafe { key::place(attributes, KEY_CREATE_SUB_KEY) }.and_then(|place| {
-            let (key, made) = with(|hive| hive.create(place.root, place.path, volatile, now()))?;
-            Ok((key::open(key, desired, place.kernel), made))
+            let work = || {
+                let made = with(|hive| hive.create(place.root, place.path, volatile, now()));
+                made.map(|(key, made)| (key, if made { CREATED } else { OPENED }))
+            };
+            let how = How { desired, options, class };
+            // SAFETY: they are those of the place.
+            unsafe { notification::open(class::CREATE, attributes, &place, &how, work) }
         });
         match created {
             Ok((opened, made)) => {
@@ -169,7 +187,7 @@ nt_export! {
                 unsafe { handle.write(opened) };
                 if !disposition.is_null() {
                     // SAFETY: the caller's promise.
-                    unsafe { disposition.write(if made { CREATED } else { OPENED }) };
+                    unsafe { disposition.write(made) };
                 }
                 STATUS_SUCCESS
             }
@@ -186,8 +204,13 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn ZwDeleteKey(handle: u64) -> NTSTATUS {
-        let key = key::of_handle(handle, DELETE);
-        status(key.and_then(|key| with(|hive| hive.delete(key, now()))))
+        let opened = match key::reference(handle, DELETE) {
+            Ok(opened) => opened,
+            Err(status) => return status,
+        };
+        operation(class::DELETE_KEY, opened.object, (), || {
+            status(with(|hive| hive.delete(opened.key, now())))
+        })
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
@@ -199,7 +222,10 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn ZwFlushKey(handle: u64) -> NTSTATUS {
-        status(key::of_handle(handle, 0).map(|_| ()))
+        match key::reference(handle, 0) {
+            Ok(opened) => operation(class::FLUSH, opened.object, (), || STATUS_SUCCESS),
+            Err(status) => status,
+        }
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
@@ -218,13 +244,20 @@ nt_export! {
         length: u32,
         needed: *mut u32,
     ) -> NTSTATUS {
-        // SAFETY: the caller's promise.
-        let name = unsafe { units(name) }.unwrap_or_default();
-        let information = key::of_handle(handle, KEY_QUERY_VALUE).and_then(|key| {
-            with(|hive| information::of_value(class, &Name::from(name), hive.value(key, name)?))
-        });
-        // SAFETY: the caller's promise.
-        unsafe { answer(information, buffer, length, needed) }
+        let opened = match key::reference(handle, KEY_QUERY_VALUE) {
+            Ok(opened) => opened,
+            Err(status) => return status,
+        };
+        let what = QueryValue { name, class, buffer, length, needed };
+        operation(class::QUERY_VALUE, opened.object, what, || {
+            let information = with(|hive| {
+                // SAFETY: the caller's promise.
+                let name = unsafe { units(name) }.unwrap_or_default();
+                information::of_value(class, &Name::from(name), hive.value(opened.key, name)?)
+            });
+            // SAFETY: the caller's promise.
+            unsafe { answer(information, buffer, length, needed) }
+        })
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
@@ -243,14 +276,19 @@ nt_export! {
         length: u32,
         needed: *mut u32,
     ) -> NTSTATUS {
-        let information = key::of_handle(handle, KEY_QUERY_VALUE).and_then(|key| {
-            with(|hive| {
-                let (name, value) = hive.value_at(key, index as usize)?;
+        let opened = match key::reference(handle, KEY_QUERY_VALUE) {
+            Ok(opened) => opened,
+            Err(status) => return status,
+        };
+        let what = Enumerate { index, class, buffer, length, needed };
+        operation(class::ENUMERATE_VALUE, opened.object, what, || {
+            let information = with(|hive| {
+                let (name, value) = hive.value_at(opened.key, index as usize)?;
                 information::of_value(class, name, value)
-            })
-        });
-        // SAFETY: the caller's promise.
-        unsafe { answer(information, buffer, length, needed) }
+            });
+            // SAFETY: the caller's promise.
+            unsafe { answer(information, buffer, length, needed) }
+        })
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
@@ -264,7 +302,7 @@ nt_export! {
     pub unsafe fn ZwSetValueKey(
         handle: u64,
         name: *const UNICODE_STRING,
-        _title_index: u32,
+        title: u32,
         kind: u32,
         data: *const c_void,
         length: u32,
@@ -272,17 +310,22 @@ nt_export! {
         if data.is_null() && length > 0 {
             return STATUS_INVALID_PARAMETER;
         }
-        let data = if length == 0 {
-            &[]
-        } else {
-            // SAFETY: the caller's promise.
-            unsafe { core::slice::from_raw_parts(data.cast::<u8>(), length as usize) }
+        let opened = match key::reference(handle, KEY_SET_VALUE) {
+            Ok(opened) => opened,
+            Err(status) => return status,
         };
-        let value = Value { kind, data: data.to_vec() };
-        // SAFETY: the caller's promise.
-        let name = unsafe { units(name) }.unwrap_or_default();
-        let key = key::of_handle(handle, KEY_SET_VALUE);
-        status(key.and_then(|key| with(|hive| hive.set_value(key, name, value, now()))))
+        operation(class::SET_VALUE, opened.object, SetValue { name, title, kind, data, length }, || {
+            let data = if length == 0 {
+                &[]
+            } else {
+                // SAFETY: the caller's promise.
+                unsafe { core::slice::from_raw_parts(data.cast::<u8>(), length as usize) }
+            };
+            let value = Value { kind, data: data.to_vec() };
+            // SAFETY: the caller's promise.
+            let name = unsafe { units(name) }.unwrap_or_default();
+            status(with(|hive| hive.set_value(opened.key, name, value, now())))
+        })
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
@@ -294,10 +337,15 @@ nt_export! {
     ///
     /// `name` is null or a string.
     pub unsafe fn ZwDeleteValueKey(handle: u64, name: *const UNICODE_STRING) -> NTSTATUS {
-        // SAFETY: the caller's promise.
-        let name = unsafe { units(name) }.unwrap_or_default();
-        let key = key::of_handle(handle, KEY_SET_VALUE);
-        status(key.and_then(|key| with(|hive| hive.delete_value(key, name, now()))))
+        let opened = match key::reference(handle, KEY_SET_VALUE) {
+            Ok(opened) => opened,
+            Err(status) => return status,
+        };
+        operation(class::DELETE_VALUE, opened.object, DeleteValue { name }, || {
+            // SAFETY: the caller's promise.
+            let name = unsafe { units(name) }.unwrap_or_default();
+            status(with(|hive| hive.delete_value(opened.key, name, now())))
+        })
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
@@ -315,13 +363,19 @@ nt_export! {
         length: u32,
         needed: *mut u32,
     ) -> NTSTATUS {
-        let information = key::of_handle(handle, KEY_QUERY_VALUE).and_then(|key| {
-            with(|hive| {
+        let opened = match key::reference(handle, KEY_QUERY_VALUE) {
+            Ok(opened) => opened,
+            Err(status) => return status,
+        };
+        let what = QueryKey { class, buffer, length, needed };
+        operation(class::QUERY_KEY, opened.object, what, || {
+            let information = with(|hive| {
+                let key = opened.key;
                 information::of_key(class, &hive.information(key)?, &hive.path(key)?, false)
-            })
-        });
-        // SAFETY: the caller's promise.
-        unsafe { answer(information, buffer, length, needed) }
+            });
+            // SAFETY: the caller's promise.
+            unsafe { answer(information, buffer, length, needed) }
+        })
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
@@ -340,14 +394,19 @@ nt_export! {
         length: u32,
         needed: *mut u32,
     ) -> NTSTATUS {
-        let information = key::of_handle(handle, KEY_ENUMERATE_SUB_KEYS).and_then(|key| {
-            with(|hive| {
-                let subkey = hive.subkey_at(key, index as usize)?;
+        let opened = match key::reference(handle, KEY_ENUMERATE_SUB_KEYS) {
+            Ok(opened) => opened,
+            Err(status) => return status,
+        };
+        let what = Enumerate { index, class, buffer, length, needed };
+        operation(class::ENUMERATE_KEY, opened.object, what, || {
+            let information = with(|hive| {
+                let subkey = hive.subkey_at(opened.key, index as usize)?;
                 information::of_key(class, &hive.information(subkey)?, &[], true)
-            })
-        });
-        // SAFETY: the caller's promise.
-        unsafe { answer(information, buffer, length, needed) }
+            });
+            // SAFETY: the caller's promise.
+            unsafe { answer(information, buffer, length, needed) }
+        })
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;

@@ -23,6 +23,14 @@ const MAX_KEY_NAME: usize = 255;
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub struct KeyId(u64);
 
+impl KeyId {
+    /// A number that no other key has.
+    #[must_use]
+    pub const fn number(self) -> u64 {
+        self.0
+    }
+}
+
 #[derive(Debug, Default)]
 struct Key {
     name: Name,

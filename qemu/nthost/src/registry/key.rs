@@ -4,18 +4,23 @@
 //! Sources: "Using the Registry in a Driver", nf-wdm-zwcreatekey (the rights), ACCESS_MASK.
 
 use alloc::{boxed::Box, vec::Vec};
-use core::ffi::c_void;
+use core::{ffi::c_void, ptr::null};
 
 use nthost_nt::{
     ob::{OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES},
+    rtl::UNICODE_STRING,
     status::{
         NTSTATUS, STATUS_ACCESS_DENIED, STATUS_INVALID_PARAMETER, STATUS_OBJECT_NAME_NOT_FOUND,
         STATUS_OBJECT_PATH_SYNTAX_BAD,
     },
 };
 
-use super::hive::{Hive, KeyId};
+use super::{
+    filter,
+    hive::{Hive, KeyId},
+};
 use crate::{
+    ke::lock::SpinLock,
     ob::{
         handle,
         name::{self, Name},
@@ -47,7 +52,7 @@ const GENERIC_ALL: u32 = 0x1000_0000;
 const MAXIMUM_ALLOWED: u32 = 0x0200_0000;
 
 /// The rights that generic ones stand for.
-const fn granted(desired: u32) -> u32 {
+pub(super) const fn granted(desired: u32) -> u32 {
     let mut access =
         desired & !(GENERIC_READ | GENERIC_WRITE | GENERIC_EXECUTE | GENERIC_ALL | MAXIMUM_ALLOWED);
     if desired & (GENERIC_READ | GENERIC_EXECUTE) != 0 {
@@ -63,20 +68,90 @@ const fn granted(desired: u32) -> u32 {
 }
 
 /// An open key: what the object manager counts references of.
-struct KeyObject(KeyId);
+struct KeyObject {
+    key: KeyId,
+    /// Its path, if a driver has asked for it. A leaf.
+    name: SpinLock<Option<Box<Kept>>>,
+}
+
+/// A path as drivers see it, which stays where it is.
+struct Kept {
+    string: UNICODE_STRING,
+    _path: Vec<u16>,
+}
+
+// SAFETY: the string points to the path, which goes with it.
+unsafe impl Send for Kept {}
+
+/// The object of the registry's root, which stays; null before it is wanted. A leaf but for the
+/// objects' own lock.
+static ROOT: SpinLock<usize> = SpinLock::new(0);
+
+fn root_object() -> *mut c_void {
+    let mut root = ROOT.lock();
+    if *root == 0 {
+        *root = make(Hive::ROOT).expose_provenance();
+    }
+    core::ptr::with_exposed_provenance_mut(*root)
+}
 
 fn delete(object: *mut c_void) {
+    filter::closing(object);
     // SAFETY: made by `open`, and nobody refers to it any more.
     drop(unsafe { Box::from_raw(object.cast::<KeyObject>()) });
 }
 
-/// A new handle to a key: the kernel's own, or one of the process that the thread is in.
-pub fn open(key: KeyId, desired: u32, kernel: bool) -> u64 {
-    let object = Box::into_raw(Box::new(KeyObject(key))).cast::<c_void>();
+/// A new object for a key, with one reference.
+pub(super) fn make(key: KeyId) -> *mut c_void {
+    let name = SpinLock::new(None);
+    let object = Box::into_raw(Box::new(KeyObject { key, name })).cast::<c_void>();
     object::insert(object, Kind::Key, delete);
+    object
+}
+
+/// A new handle to a key: the kernel's own, or one of the process that the thread is in.
+#[must_use]
+pub fn open(key: KeyId, desired: u32, kernel: bool) -> u64 {
+    give(make(key), granted(desired), kernel)
+}
+
+/// A new handle to a key's object, whose reference it takes over.
+pub(super) fn give(object: *mut c_void, access: u32, kernel: bool) -> u64 {
     let process = if kernel { None } else { ps::current() };
     let table = process.map_or(&handle::KERNEL, |process| &process.handles);
-    table.insert(object, granted(desired))
+    table.insert(object, access)
+}
+
+/// A reference to a key's object.
+#[derive(Debug)]
+pub(super) struct Reference {
+    pub(super) object: *mut c_void,
+    pub(super) key: KeyId,
+}
+
+impl Drop for Reference {
+    fn drop(&mut self) {
+        object::dereference(self.object);
+    }
+}
+
+/// The key that a handle stands for, with its object, if it was opened for this access.
+///
+/// # Errors
+///
+/// As [`of_handle`].
+pub(super) fn reference(handle: u64, access: u32) -> Result<Reference, NTSTATUS> {
+    let entry = reference_handle(handle, Some(Kind::Key), access, 0)?;
+    // SAFETY: a key object, referenced.
+    let key = unsafe { &*entry.object.cast::<KeyObject>() }.key;
+    let reference = Reference {
+        object: entry.object,
+        key,
+    };
+    if access & !entry.access != 0 {
+        return Err(STATUS_ACCESS_DENIED);
+    }
+    Ok(reference)
 }
 
 /// The key that a handle stands for, if it was opened for this access.
@@ -85,27 +160,50 @@ pub fn open(key: KeyId, desired: u32, kernel: bool) -> u64 {
 ///
 /// `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`, `STATUS_ACCESS_DENIED`.
 pub fn of_handle(handle: u64, access: u32) -> Result<KeyId, NTSTATUS> {
-    let entry = reference_handle(handle, Some(Kind::Key), access, 0)?;
-    // SAFETY: a key object, referenced.
-    let key = unsafe { &*entry.object.cast::<KeyObject>() }.0;
-    object::dereference(entry.object);
-    if access & !entry.access != 0 {
-        return Err(STATUS_ACCESS_DENIED);
+    Ok(reference(handle, access)?.key)
+}
+
+/// The number that tells a key's object's key from all others.
+#[must_use]
+pub(super) fn number_of(object: *mut c_void) -> u64 {
+    // SAFETY: the caller's key object.
+    unsafe { &*object.cast::<KeyObject>() }.key.number()
+}
+
+/// The path of a key's object as it is when it is first asked for, which stays as long as the
+/// object; none, if the key was deleted.
+pub(super) fn kept_name(object: *mut c_void) -> Option<*const UNICODE_STRING> {
+    let mut path = path_of(object);
+    // SAFETY: the caller's key object.
+    let mut name = unsafe { &*object.cast::<KeyObject>() }.name.lock();
+    if name.is_none() && !path.is_empty() {
+        let length = size_of_val(&path[..]) as u16;
+        let string = UNICODE_STRING {
+            Length: length,
+            MaximumLength: length,
+            Buffer: path.as_mut_ptr(),
+        };
+        *name = Some(Box::new(Kept {
+            string,
+            _path: path,
+        }));
     }
-    Ok(key)
+    let kept = name.as_ref().map_or(null(), |kept| &raw const kept.string);
+    drop(name);
+    (!kept.is_null()).then_some(kept)
 }
 
 /// The path of a key's object, from the registry's root on; empty if the key was deleted.
 #[must_use]
 pub fn path_of(object: *mut c_void) -> Vec<u16> {
     // SAFETY: the caller's key object.
-    let key = unsafe { &*object.cast::<KeyObject>() }.0;
+    let key = unsafe { &*object.cast::<KeyObject>() }.key;
     super::with(|hive| hive.path(key)).unwrap_or_default()
 }
 
 /// Where a name leads: the key to begin at, the path from there, and whether the handle is to
 /// be the kernel's.
-#[derive(Clone, Copy, Debug)]
+#[derive(Debug)]
 pub struct Place<'a> {
     /// The key to begin at.
     pub root: KeyId,
@@ -113,6 +211,10 @@ pub struct Place<'a> {
     pub path: &'a [u16],
     /// OBJ_KERNEL_HANDLE.
     pub kernel: bool,
+    /// The object of the key to begin at.
+    pub(super) object: *mut c_void,
+    /// Keeps it, if it was opened.
+    _reference: Option<Reference>,
 }
 
 /// The rest of a path that begins with `\Registry`.
@@ -161,13 +263,21 @@ pub unsafe fn place<'a>(
         if path.first() == Some(&separator) {
             return Err(STATUS_OBJECT_PATH_SYNTAX_BAD);
         }
-        let root = of_handle(attributes.RootDirectory, access)?;
-        return Ok(Place { root, path, kernel });
+        let reference = reference(attributes.RootDirectory, access)?;
+        return Ok(Place {
+            root: reference.key,
+            path,
+            kernel,
+            object: reference.object,
+            _reference: Some(reference),
+        });
     }
     let path = below_registry(path)?;
     Ok(Place {
         root: Hive::ROOT,
         path,
         kernel,
+        object: root_object(),
+        _reference: None,
     })
 }

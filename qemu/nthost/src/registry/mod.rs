@@ -2,10 +2,16 @@
 
 #[cfg(target_os = "none")]
 mod exports;
+#[cfg(target_os = "none")]
+pub mod filter;
+#[cfg(target_os = "none")]
+mod filter_exports;
 pub mod hive;
 pub mod information;
 #[cfg(target_os = "none")]
 pub mod key;
+#[cfg(target_os = "none")]
+mod notification;
 pub mod value;
 #[cfg(target_os = "none")]
 pub mod values;

@@ -32,6 +32,7 @@ use crate::{
     pe::module::Module,
     po::{fx, power_request, setting},
     ps,
+    registry::filter,
 };
 
 fn line(what: &str, address: u64, caller: u64) {
@@ -93,6 +94,7 @@ fn check_objects(image: &Range<u64>) {
             "bug check callback",
             bugcheck_callback::registered_in(image),
         ),
+        ("registry callback", filter::calling_into(image)),
         ("thread", thread_in(image)),
     ] {
         if let Some(address) = address {

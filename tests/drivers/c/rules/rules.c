@@ -70,6 +70,7 @@ static const struct {
     {"requestor", check_requestor},
     {"etw", check_etw},
     {"queue", check_queue},
+    {"filter", check_filter},
 };
 
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)

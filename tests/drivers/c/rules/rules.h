@@ -36,6 +36,7 @@ VOID check_requestor(PDRIVER_OBJECT driver);
 VOID check_etw(PDRIVER_OBJECT driver);
 VOID check_controller(PDRIVER_OBJECT driver);
 VOID check_queue(PDRIVER_OBJECT driver);
+VOID check_filter(PDRIVER_OBJECT driver);
 
 /* Starts a system thread, and gives its object, which is to be dereferenced. */
 PVOID start_thread(PKSTART_ROUTINE routine, PVOID context);
