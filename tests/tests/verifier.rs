@@ -66,7 +66,9 @@ fn driver_image(service: &str, driver: &str, misdeed: &str) -> DriverImage {
         role: Role::Function,
         // One that needs a device is the only one here that gets any.
         hardware_ids: match driver {
-            "wrong_device" | "wrong_dma" | "wrong_po" | "wrong_pnp" => vec![EDU.to_owned()],
+            "wrong_bus" | "wrong_device" | "wrong_dma" | "wrong_po" | "wrong_pnp" => {
+                vec![EDU.to_owned()]
+            }
             _ => Vec::new(),
         },
         service_values: vec![misdeed],
@@ -816,6 +818,19 @@ fn a_misdeed_with_plug_and_play_and_power_ends_in_its_bug_check() {
             ("complete_power_untouched", Done, 0xc9, &[(1, 0x232)]),
             ("complete_power_successful", Done, 0xc9, &[(1, 0x231)]),
             ("pass_on_failed_power", Done, 0xc9, &[(1, 0x219)]),
+        ],
+    );
+}
+
+#[test]
+fn a_misdeed_of_a_bus_ends_in_its_bug_check() {
+    check_all(
+        "wrong_bus",
+        &[
+            ("report_same_device_twice", Logged, 0xca, &[(1, 1)]),
+            ("invalidate_own_device", Done, 0xca, &[(1, 2)]),
+            ("report_deleted_device", Logged, 0xca, &[(1, 4)]),
+            ("report_null", Logged, 0xca, &[(1, 8)]),
         ],
     );
 }

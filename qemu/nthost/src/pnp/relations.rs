@@ -40,7 +40,22 @@ const DUPLICATE_PDO: u64 = 1;
 const DELETED_PDO: u64 = 4;
 const NULL_PDO: u64 = 8;
 
-fn violation(first: u64, rest: [u64; 3]) -> ! {
+/// Ends the machine for what was answered for a device. No stack leads to who did any more, so that
+/// the log says whose device it is.
+fn violation(asked: *mut DEVICE_OBJECT, first: u64, rest: [u64; 3]) -> ! {
+    // SAFETY: the device was asked, and its stack stays meanwhile.
+    let mut device = unsafe { (*asked).AttachedDevice };
+    while !device.is_null() {
+        log!(
+            "verifier",
+            "the relations of {:#x} are answered by {}",
+            asked.addr(),
+            remove::image_of(device)
+        );
+        // SAFETY: a device of the stack.
+        device = unsafe { (*device).AttachedDevice };
+    }
+
     let [second, third, fourth] = rest;
     bugcheck::bugcheck(PNP_DETECTED_FATAL_ERROR, [first, second, third, fourth])
 }
@@ -106,10 +121,14 @@ fn taken(asked: *mut DEVICE_OBJECT, result: IO_STATUS_BLOCK) -> Option<Vec<Relat
 /// What is reported must be a device object that was not deleted.
 fn check(asked: *mut DEVICE_OBJECT, device: *mut DEVICE_OBJECT, count: u32, index: usize) {
     if device.is_null() {
-        violation(NULL_PDO, [asked.addr() as u64, count.into(), index as u64]);
+        violation(
+            asked,
+            NULL_PDO,
+            [asked.addr() as u64, count.into(), index as u64],
+        );
     }
     if !verify::is_device(device) || node::is_deleted(device) {
-        violation(DELETED_PDO, [device.addr() as u64, 0, 0]);
+        violation(asked, DELETED_PDO, [device.addr() as u64, 0, 0]);
     }
 }
 
@@ -131,7 +150,11 @@ pub fn going_with(node: &'static Node, kinds: &[i32]) -> Vec<&'static Node> {
                 let pdo = related.device();
                 match node::of(pdo).filter(|node| node.pdo() == pdo) {
                     Some(node) => open.push(node),
-                    None => violation(DELETED_RELATION, [pdo.addr() as u64, kind as u64, 0]),
+                    None => violation(
+                        next.pdo(),
+                        DELETED_RELATION,
+                        [pdo.addr() as u64, kind as u64, 0],
+                    ),
                 }
             }
         }
@@ -239,7 +262,7 @@ fn adopt(bus: &'static Node, related: Related) -> Option<&'static Node> {
     {
         if known.state().present {
             let known = known.pdo().addr() as u64;
-            violation(DUPLICATE_PDO, [pdo.addr() as u64, known, 0]);
+            violation(bus.pdo(), DUPLICATE_PDO, [pdo.addr() as u64, known, 0]);
         }
         // Its predecessor is still in use: the bus is asked again when that is gone.
         known.update(|fields| fields.succeeded = true);

@@ -231,7 +231,8 @@ fn unfailable(node: &Node, status: NTSTATUS) -> Result<(), NTSTATUS> {
 }
 
 /// The image of a device's driver. The device exists.
-fn image_of(device: *mut DEVICE_OBJECT) -> &'static str {
+#[must_use]
+pub fn image_of(device: *mut DEVICE_OBJECT) -> &'static str {
     // SAFETY: the caller's promise.
     let driver = unsafe { (*device).DriverObject };
     // SAFETY: a device's driver object outlives it.
