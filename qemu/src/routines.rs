@@ -162,14 +162,16 @@ pub fn exported(kernel: &[u8]) -> Result<BTreeSet<String>, Fault> {
             &"the table of exports is empty, or has half an entry",
         ));
     }
-    entries
-        .iter()
-        .map(|entry| {
-            let [name, length, _] = words(entry);
-            let name = at(name, length)?;
-            String::from_utf8(name.to_vec()).map_err(|error| wrong(&error))
-        })
-        .collect()
+    let mut names = BTreeSet::new();
+    for entry in entries {
+        let [name, length, _] = words(entry);
+        let name = at(name, length)?;
+        let name = String::from_utf8(name.to_vec()).map_err(|error| wrong(&error))?;
+        if !names.insert(name.clone()) {
+            return Err(wrong(&format!("{name} is exported twice")));
+        }
+    }
+    Ok(names)
 }
 
 /// The three numbers of an entry.

@@ -225,16 +225,4 @@ nt_export! {
         let verified = version::verify(&system(0), wanted, types, conditions);
         verified.err().unwrap_or(STATUS_SUCCESS)
     }
-
-    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
-    /// Whether the system has a version of the driver model, or a later one: it has 6.0.
-    ///
-    /// Source: IoIsWdmVersionAvailable.
-    ///
-    /// # Safety
-    ///
-    /// None.
-    pub unsafe fn IoIsWdmVersionAvailable(major: u8, minor: u8) -> u8 {
-        u8::from((major, minor) <= (6, 0))
-    }
 }

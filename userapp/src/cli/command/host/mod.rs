@@ -39,9 +39,8 @@ enum Action {
     /// Shows what the verifier has counted, and what is allocated now.
     #[command(after_help = "Example: eductl host verifier")]
     Verifier,
-    /// Shows what each thread does, and its stack.
-    #[command(after_help = "Example: eductl host threads\n\n\
-        cargo xtask threads has functions, files and lines instead of addresses.")]
+    /// Shows what each thread does, and its stack; `cargo xtask threads` with functions and lines.
+    #[command(after_help = "Example: eductl host threads")]
     Threads,
     /// Takes the trace events written so far and shows them.
     #[command(after_help = "Example: eductl host events")]
