@@ -2,7 +2,7 @@
 
 use std::{
     collections::HashMap,
-    io::{Read, Write},
+    io::{self, ErrorKind, Read, Write},
     net::Shutdown,
     os::unix::net::UnixStream,
     path::Path,
@@ -29,6 +29,8 @@ use crate::{
 
 /// Which process asks; the broker puts its own number in this one's place.
 const THIS_PROCESS: ProcessId = ProcessId(0);
+/// Why a connection ends that nothing is wrong with.
+const ENDED: &str = "the machine has ended";
 
 /// A connection to a machine's broker.
 #[derive(Debug)]
@@ -135,7 +137,7 @@ impl Connection {
         let mut writer = self.writer.lock().unwrap_or_else(PoisonError::into_inner);
         writer.write_all(&frame).map_err(|error| {
             let lost = self.waiting().lost.clone();
-            Error::Disconnected(lost.unwrap_or_else(|| format!("nthost has hung up: {error}")))
+            Error::Disconnected(lost.unwrap_or_else(|| hung_up(&error)))
         })
     }
 
@@ -284,15 +286,24 @@ impl Drop for Connection {
     }
 }
 
+/// Why nothing can be sent or received any more. Whoever sends may find out before the reader
+/// does that the other end is closed.
+fn hung_up(error: &io::Error) -> String {
+    match error.kind() {
+        ErrorKind::BrokenPipe | ErrorKind::ConnectionReset => ENDED.to_owned(),
+        _ => format!("the connection to nthost is broken: {error}"),
+    }
+}
+
 /// Reads messages until the connection ends, and gives why it did.
 fn read(mut stream: UnixStream, mut dispatch: impl FnMut(ToHost) -> Option<()>) -> String {
     let mut decoder = Decoder::default();
     let mut bytes = vec![0; 64 << 10];
     loop {
         match stream.read(&mut bytes) {
-            Ok(0) => return "the machine has ended".to_owned(),
+            Ok(0) => return ENDED.to_owned(),
             Ok(count) => decoder.push(&bytes[..count]),
-            Err(error) => return format!("the connection to nthost is broken: {error}"),
+            Err(error) => return hung_up(&error),
         }
         loop {
             match decoder.decode() {
@@ -305,5 +316,18 @@ fn read(mut stream: UnixStream, mut dispatch: impl FnMut(ToHost) -> Option<()>) 
                 Err(fault) => return format!("nthost sent rubbish: {fault}"),
             }
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn whoever_sends_to_a_machine_that_has_ended_is_told_so_as_the_reader_is() {
+        for kind in [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset] {
+            assert_eq!(hung_up(&kind.into()), ENDED);
+        }
+        assert!(hung_up(&ErrorKind::InvalidData.into()).contains("is broken"));
     }
 }
