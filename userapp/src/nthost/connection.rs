@@ -30,7 +30,7 @@ use crate::{
 /// Which process asks; the broker puts its own number in this one's place.
 const THIS_PROCESS: ProcessId = ProcessId(0);
 /// Why a connection ends that nothing is wrong with.
-const ENDED: &str = "the machine has ended";
+const ENDED: &str = "the machine has ended: nthost has hung up";
 
 /// A connection to a machine's broker.
 #[derive(Debug)]
