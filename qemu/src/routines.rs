@@ -3,7 +3,7 @@
 //! What there is to have is taken from Microsoft's own metadata: the `windows-sys` crate declares
 //! what the WDK's headers let drivers import from the kernel. What nthost has is read from its
 //! image. Every routine that is in the one and not in the other needs a reason in
-//! `qemu/nthost/absent.toml`, so that nothing is forgotten in silence.
+//! `nthost/absent.toml`, so that nothing is forgotten in silence.
 
 use std::{
     collections::{BTreeMap, BTreeSet},

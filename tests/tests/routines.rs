@@ -13,7 +13,7 @@ fn root() -> &'static Path {
 }
 
 fn coverage() -> (Coverage, Vec<Reason>) {
-    let text = fs::read_to_string(root().join("qemu/nthost/absent.toml")).unwrap();
+    let text = fs::read_to_string(root().join("nthost/absent.toml")).unwrap();
     let reasons = routines::reasons(&text).unwrap_or_else(|fault| panic!("{fault}"));
     let metadata = routines::windows_sys(root()).unwrap_or_else(|fault| panic!("{fault}"));
     let declared = routines::declared(&metadata).unwrap_or_else(|fault| panic!("{fault}"));

@@ -41,7 +41,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     if options.print {
         return Ok(());
     }
-    let path = paths::root().join("qemu/nthost/README.md");
+    let path = paths::root().join("nthost/README.md");
     let readme = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     fs::write(&path, replaced(&readme, &text)?)?;
     Ok(())

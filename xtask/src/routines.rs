@@ -11,12 +11,12 @@ use crate::{build, paths, setup};
 ///
 /// # Errors
 ///
-/// If a routine is not there and `qemu/nthost/absent.toml` does not say why, or the other way
+/// If a routine is not there and `nthost/absent.toml` does not say why, or the other way
 /// round.
 pub fn run(options: &setup::Options) -> anyhow::Result<()> {
     build::run(options)?;
     let kernel = fs::read(paths::out().join("nthost"))?;
-    let path = paths::root().join("qemu/nthost/absent.toml");
+    let path = paths::root().join("nthost/absent.toml");
     let text = fs::read_to_string(&path).with_context(|| path.display().to_string())?;
     let reasons = routines::reasons(&text)?;
     let declared = routines::declared(&routines::windows_sys(&paths::root())?)?;

@@ -6,9 +6,9 @@ use std::{fs, path::Path};
 const PLACES: [&str; 5] = [
     "",
     "src",
-    "../../tests/tests",
-    "../../tests/drivers/c",
-    "../../tests/drivers",
+    "../tests/tests",
+    "../tests/drivers/c",
+    "../tests/drivers",
 ];
 
 fn package() -> &'static Path {

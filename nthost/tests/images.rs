@@ -10,7 +10,7 @@ use proptest::prelude::*;
 fn driver() -> &'static [u8] {
     static DRIVER: OnceLock<Vec<u8>> = OnceLock::new();
     DRIVER.get_or_init(|| {
-        let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../../tests/drivers/c");
+        let source = PathBuf::from(env!("CARGO_MANIFEST_DIR")).join("../tests/drivers/c");
         let out = PathBuf::from(env!("CARGO_TARGET_TMPDIR")).join("c");
         let status = Command::new(source.join("build.sh")).arg(&out).status();
         assert!(
