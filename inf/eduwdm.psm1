@@ -1,4 +1,5 @@
-# What install.ps1, verify.ps1 and remove.ps1 share: how they speak, and what they look up.
+# What install.ps1, verify.ps1 and remove.ps1 share: how they speak, how they run programs, and
+# what they look up.
 
 Set-StrictMode -Version 3.0
 $ErrorActionPreference = 'Stop'
@@ -28,6 +29,27 @@ function Stop-Script([int] $Code, [string] $Text, [string[]] $Remedy = @()) {
         Write-Host "            $line"
     }
     exit $Code
+}
+
+# What a person types to run a script of the package, whatever the machine's execution policy is.
+function Get-CommandLine([string] $Script) {
+    "powershell -ExecutionPolicy Bypass -File .\$Script"
+}
+
+# Ends the script where this is not the PowerShell of a 64-bit Windows on x64. In a 32-bit process
+# System32 is another folder, without pnputil and bcdedit. The processor is asked for in the
+# registry: the variable of the same name says what the process is emulated for.
+function Confirm-Platform([int] $Code) {
+    $key = 'HKLM:\SYSTEM\CurrentControlSet\Control\Session Manager\Environment'
+    $processor = (Get-ItemProperty -LiteralPath $key).PROCESSOR_ARCHITECTURE
+    if ($processor -ne 'AMD64') {
+        Stop-Script $Code "The driver is for Windows on x64 alone; this is Windows on $processor."
+    }
+    if (-not [Environment]::Is64BitProcess) {
+        Stop-Script $Code 'This is the 32-bit PowerShell of a 64-bit Windows.' @(
+            'Open "Windows PowerShell" (not "Windows PowerShell (x86)") as administrator, or run the script with:',
+            "  $env:windir\Sysnative\WindowsPowerShell\v1.0\powershell.exe -ExecutionPolicy Bypass -File ...")
+    }
 }
 
 # Whether Windows lets test-signed drivers run. The answer comes from the kernel: what bcdedit
@@ -64,6 +86,18 @@ function Test-SecureBoot {
     }
 }
 
+# Whether Smart App Control keeps programs from running that Microsoft does not know and that no
+# public certification authority vouches for.
+function Test-SmartAppControl {
+    $key = 'HKLM:\SYSTEM\CurrentControlSet\Control\CI\Policy'
+    if (-not (Test-Path -LiteralPath $key)) {
+        return $false
+    }
+    $state = (Get-ItemProperty -LiteralPath $key).PSObject.Properties['VerifiedAndReputablePolicyState']
+    # 0 is off, 2 only looks on.
+    return $null -ne $state -and $state.Value -eq 1
+}
+
 # The devices of this machine that the package is for, whether they work or not.
 function Get-EduwdmDevice {
     Get-PnpDevice -PresentOnly -ErrorAction SilentlyContinue | Where-Object {
@@ -92,17 +126,70 @@ function Get-StoredPackage {
 # the next.
 function Get-VerifiedDriver {
     $key = 'HKLM:\SYSTEM\CurrentControlSet\Control\Session Manager\Memory Management'
-    $value = (Get-ItemProperty -Path $key).PSObject.Properties['VerifyDrivers']
+    $value = (Get-ItemProperty -LiteralPath $key).PSObject.Properties['VerifyDrivers']
     if ($value -and $value.Value) {
         return @($value.Value -split '\s+' | Where-Object { $_ })
     }
     return @()
 }
 
+# Runs a program and gives its lines, those of its standard error among them, as text.
+# $LASTEXITCODE is its exit code then. A program that cannot be run ends the script.
+#
+# Every program is run here, because Windows PowerShell 5.1 makes an error of each line of a
+# standard error that it redirects (the ISE and remote sessions redirect it always), and under
+# 'Stop' the first of them would end the script.
+function Get-ProgramOutput([string] $Path, [string[]] $Arguments, [switch] $Utf8) {
+    $program = Get-Command -Name $Path -CommandType Application -ErrorAction Stop | Select-Object -First 1
+    $encoding = [Console]::OutputEncoding
+    try {
+        if ($Utf8) {
+            Set-ConsoleEncoding (New-Object -TypeName System.Text.UTF8Encoding -ArgumentList $false)
+        }
+        $ErrorActionPreference = 'Continue'
+        & $program.Source @Arguments 2>&1 | ForEach-Object {
+            if ($_ -is [System.Management.Automation.ErrorRecord]) {
+                # Of an empty line the record itself gives the name of its type.
+                $_.Exception.Message
+            } else {
+                "$_"
+            }
+        }
+    } catch {
+        # That the program could not be run ends a statement only; 'Continue' would go on.
+        throw
+    } finally {
+        if ($Utf8) {
+            Set-ConsoleEncoding $encoding
+        }
+    }
+}
+
+# How the lines of programs are decoded: eductl writes UTF-8, the programs of Windows the
+# console's own code page. Without a console there is nothing to set.
+function Set-ConsoleEncoding([System.Text.Encoding] $Encoding) {
+    try {
+        [Console]::OutputEncoding = $Encoding
+    } catch [System.IO.IOException] {
+        Write-Verbose "The console's encoding cannot be set: $_"
+    }
+}
+
 # Runs a program, shows what it prints, and returns its exit code.
-function Invoke-Program([string] $Path, [string[]] $Arguments) {
-    & $Path @Arguments | ForEach-Object { Write-Host "            $_" }
+function Invoke-Program([string] $Path, [string[]] $Arguments, [switch] $Utf8) {
+    Get-ProgramOutput $Path $Arguments -Utf8:$Utf8 | ForEach-Object { Write-Host "            $_" }
     return $LASTEXITCODE
+}
+
+# Begins a text file, or replaces it. This and Add-TextLine are the only writers of files: where
+# nothing else is said, PowerShell's own differ in their encodings, within one file too.
+function Set-TextFile([string] $Path, [string[]] $Lines) {
+    Set-Content -LiteralPath $Path -Value $Lines -Encoding UTF8
+}
+
+# Adds a line to a text file.
+function Add-TextLine([string] $Path, [string] $Line) {
+    Add-Content -LiteralPath $Path -Value $Line -Encoding UTF8
 }
 
 Export-ModuleMember -Function '*' -Variable 'DeviceIds'

@@ -41,9 +41,6 @@ $LowestBuild = 19041
 
 function Confirm-Windows {
     $build = [Environment]::OSVersion.Version.Build
-    if (-not [Environment]::Is64BitOperatingSystem -or $env:PROCESSOR_ARCHITECTURE -ne 'AMD64') {
-        Stop-Script 4 'The driver is for Windows on x64 alone.'
-    }
     if ($build -lt $LowestBuild) {
         Stop-Script 4 "This is build $build of Windows; the driver needs build $LowestBuild (Windows 10, version 2004) or later."
     }
@@ -57,7 +54,7 @@ function Confirm-Package {
     }
 }
 
-function Confirm-TestSigning {
+function Confirm-TestSigning([bool] $Enable) {
     if (Test-TestSigning) {
         Write-Already 'Windows lets test-signed drivers run.'
         return
@@ -65,22 +62,24 @@ function Confirm-TestSigning {
     if (Test-SecureBoot) {
         Stop-Script 2 'Secure Boot is on, and does not let test signing be switched on.' @(
             'Switch Secure Boot off in the virtual machine''s firmware, and start again.',
-            'Then run: install.ps1 -EnableTestSigning')
+            "Then run: $(Get-CommandLine 'install.ps1 -EnableTestSigning')")
     }
-    if (-not $EnableTestSigning) {
+    if (-not $Enable) {
         Stop-Script 2 'Windows does not let test-signed drivers run.' @(
             'Use a virtual machine that you can do without, and run:',
-            '  install.ps1 -EnableTestSigning',
+            "  $(Get-CommandLine 'install.ps1 -EnableTestSigning')",
             'or do the same by hand:',
             '  bcdedit /set testsigning on',
-            'Then restart Windows, and run install.ps1 again.')
+            'Then restart Windows, and run:',
+            "  $(Get-CommandLine 'install.ps1')")
     }
     if ((Invoke-Program 'bcdedit.exe' @('/set', 'testsigning', 'on')) -ne 0) {
         Stop-Script 2 'bcdedit could not switch test signing on.' @(
             'If BitLocker protects the system drive, suspend it first: Suspend-BitLocker -MountPoint C:')
     }
     Write-Done 'Test signing is switched on for the next start of Windows.'
-    Stop-Script 3010 'Windows must be restarted.' 'Restart it, and run install.ps1 again.'
+    Stop-Script 3010 'Windows must be restarted.' @(
+        'Restart it, and run:', "  $(Get-CommandLine 'install.ps1')")
 }
 
 function Import-PackageCertificate {
@@ -145,7 +144,7 @@ function Add-Package {
     return $false
 }
 
-function Wait-Device {
+function Wait-Device([int] $Seconds) {
     $devices = @(Get-EduwdmDevice)
     if ($devices.Count -eq 0) {
         Write-Note 'This machine has neither an edu device nor a pci-testdev device.'
@@ -153,7 +152,7 @@ function Wait-Device {
         return 0
     }
     foreach ($device in $devices) {
-        $until = (Get-Date).AddSeconds($WaitSeconds)
+        $until = (Get-Date).AddSeconds($Seconds)
         while ((Get-PnpDevice -InstanceId $device.InstanceId).Status -ne 'OK' -and (Get-Date) -lt $until) {
             Start-Sleep -Milliseconds 250
         }
@@ -182,6 +181,10 @@ function Invoke-SmokeTest {
         Write-Note 'eductl.exe is not in the package, so the driver was not tried.'
         return
     }
+    if (Test-SmartAppControl) {
+        Write-Note 'Smart App Control is on. It keeps eductl.exe from running, which has the package''s signature only.'
+        Write-Note 'Switch it off in Windows Security, "App & browser control", "Smart App Control settings".'
+    }
     $hasEdu = @(Get-EduwdmDevice | Where-Object { $_.InstanceId -like 'PCI\VEN_1234&DEV_11E8*' }).Count -gt 0
     $commands = @(, @('list'))
     if ($hasEdu) {
@@ -190,25 +193,29 @@ function Invoke-SmokeTest {
     }
     foreach ($command in $commands) {
         Write-Host "            eductl $command"
-        if ((Invoke-Program $eductl $command) -ne 0) {
+        if ((Invoke-Program $eductl $command -Utf8) -ne 0) {
             Stop-Script 6 "eductl $command ended with exit code $LASTEXITCODE."
         }
     }
     Write-Done 'eductl has reached the driver.'
 }
 
+Confirm-Platform 4
 Confirm-Windows
 Confirm-Package
-Confirm-TestSigning
+Confirm-TestSigning $EnableTestSigning
 Import-PackageCertificate
 $restart = Add-Package
 if ($restart) {
-    Stop-Script 3010 'Windows must be restarted before the devices work.' 'Restart it, and run install.ps1 again.'
+    Stop-Script 3010 'Windows must be restarted before the devices work.' @(
+        'Restart it, and run:', "  $(Get-CommandLine 'install.ps1')")
 }
-$count = Wait-Device
+$count = Wait-Device $WaitSeconds
 if ($count -gt 0 -and -not $SkipSmokeTest) {
     Invoke-SmokeTest
 }
 Write-Host ''
-Write-Host 'Installed. Next: verify.ps1 runs the driver under Driver Verifier; remove.ps1 takes everything away.'
+Write-Host 'Installed. Next, to run the driver under Driver Verifier, or to take everything away:'
+Write-Host "  $(Get-CommandLine 'verify.ps1 -Restart')"
+Write-Host "  $(Get-CommandLine 'remove.ps1')"
 exit 0

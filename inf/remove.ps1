@@ -83,7 +83,8 @@ function Remove-Package {
             }
             default {
                 Stop-Script 4 ('pnputil could not remove {0}: exit code {1} (0x{1:x8}).' -f $package.Driver, $code) @(
-                    'Close every program that uses the devices, eductl above all, and run the script again.')
+                    'Close every program that uses the devices, eductl above all, and run:',
+                    "  $(Get-CommandLine 'remove.ps1')")
             }
         }
     }
@@ -91,9 +92,9 @@ function Remove-Package {
     $null = Invoke-Program 'pnputil.exe' @('/scan-devices')
 }
 
-function Remove-PackageCertificate {
+function Remove-PackageCertificate([bool] $Keep) {
     $file = Join-Path $PSScriptRoot 'eduwdm.cer'
-    if ($KeepCertificate -or -not (Test-Path -LiteralPath $file)) {
+    if ($Keep -or -not (Test-Path -LiteralPath $file)) {
         Write-Note 'The certificate is left where it is.'
         return
     }
@@ -113,9 +114,6 @@ function Remove-PackageCertificate {
 }
 
 function Disable-TestSigning {
-    if (-not $DisableTestSigning) {
-        return
-    }
     if (-not (Test-TestSigning)) {
         Write-Already 'Test signing is off.'
         return
@@ -127,11 +125,14 @@ function Disable-TestSigning {
     $script:Restart = $true
 }
 
+Confirm-Platform 4
 Remove-FromVerifier
 Remove-VerifyRun
 Remove-Package
-Remove-PackageCertificate
-Disable-TestSigning
+Remove-PackageCertificate $KeepCertificate
+if ($DisableTestSigning) {
+    Disable-TestSigning
+}
 Write-Host ''
 if ($script:Restart) {
     Write-Host 'Removed. Restart Windows for the rest of it.'

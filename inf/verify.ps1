@@ -12,13 +12,14 @@ Takes two runs with a restart of Windows between them, which -Restart does by it
      to fail allocations (eight minutes after the start of Windows), runs it again, writes a
      report, and switches Driver Verifier off again.
 
-A violation ends in a bugcheck. Windows then starts without Driver Verifier (boot mode
-resetonbootfail, where it cannot start at all), and the next run of the script finds the dump and
-says so. The script can be run at any time; it goes on where it stands.
+A violation ends in a bugcheck. Windows starts again by itself; if it cannot, the boot mode
+resetonbootfail takes Driver Verifier away. The next run of the script finds in the event log, or
+by its own note of where it was, that Windows had stopped, and ends the verification. The script
+can be run at any time; it goes on where it stands.
 
 Exit codes: 0 passed, and switched off; 2 not installed; 5 Driver Verifier did not take the
-driver; 6 eductl found a fault; 7 Windows stopped with a bugcheck while the driver was verified;
-3010 Windows must be restarted, to switch on or off.
+driver, or has not got it any more; 6 eductl found a fault; 7 Windows stopped while the driver was
+verified, with a bugcheck as a rule; 3010 Windows must be restarted, to switch on or off.
 
 .PARAMETER Restart
 Restarts Windows where that is needed, and goes on at the next sign-in.
@@ -53,6 +54,8 @@ Set-StrictMode -Version 3.0
 $ErrorActionPreference = 'Stop'
 Import-Module (Join-Path $PSScriptRoot 'eduwdm.psm1') -Force -DisableNameChecking
 
+# The name of the option under which the driver may refuse requests for want of memory.
+$LowResources = 'low resources simulation'
 # The bits of "verifier /flags", by their names in its documentation.
 $Options = [ordered] @{
     'special pool'                  = 0x00001
@@ -69,6 +72,8 @@ $Options = [ordered] @{
 }
 # Low resources simulation leaves the system this long in peace after it has started.
 $QuietMinutes = 8
+# How long the event log may take, after Windows has started, to say how it had stopped.
+$EventSeconds = 180
 $TaskName = 'eduwdm-verify'
 $Folder = Join-Path $env:ProgramData 'eduwdm'
 $StateFile = Join-Path $Folder 'verify.json'
@@ -77,34 +82,41 @@ function Get-StartTime {
     (Get-CimInstance -ClassName Win32_OperatingSystem).LastBootUpTime
 }
 
+# The state between two runs of the script: when Driver Verifier was set, with which flags, and
+# when the stress runs began (0: not yet). Times are numbers, because versions of PowerShell read
+# them differently.
 function Get-State {
     if (Test-Path -LiteralPath $StateFile) {
-        return Get-Content -LiteralPath $StateFile -Raw | ConvertFrom-Json
+        return Get-Content -LiteralPath $StateFile -Raw -Encoding UTF8 | ConvertFrom-Json
     }
     return $null
 }
 
-# When Driver Verifier was set. A number, because versions of PowerShell read times differently.
-function Get-SetTime($State) {
-    New-Object -TypeName datetime -ArgumentList ([long] $State.SetAt)
+function Set-State([long] $SetAt, [int] $Flags, [long] $RunningSince) {
+    $null = New-Item -ItemType Directory -Path $Folder -Force
+    $state = @{ SetAt = $SetAt; Flags = $Flags; RunningSince = $RunningSince }
+    Set-TextFile $StateFile (ConvertTo-Json $state -Compress)
+}
+
+function Get-Time([long] $Ticks) {
+    New-Object -TypeName datetime -ArgumentList $Ticks
 }
 
 function Confirm-Installed {
     $devices = @(Get-EduwdmDevice | Where-Object { $_.Status -eq 'OK' -and (Get-DeviceProperty $_ 'DEVPKEY_Device_Service') -eq 'eduwdm' })
     if ($devices.Count -eq 0) {
-        Stop-Script 2 'No device of this machine runs with the eduwdm driver.' 'Run install.ps1 first.'
+        Stop-Script 2 'No device of this machine runs with the eduwdm driver.' @(
+            'First run:', "  $(Get-CommandLine 'install.ps1')")
     }
     if (-not (Test-Path -LiteralPath (Join-Path $PSScriptRoot 'eductl.exe'))) {
         Stop-Script 2 'eductl.exe is not in the package.' 'Make the package again with: cargo xtask package'
     }
 }
 
-function Register-Continuation {
-    $arguments = @('-NoProfile', '-ExecutionPolicy', 'Bypass', '-NoExit', '-File', "`"$PSCommandPath`"", '-Restart',
-        '-Minutes', $Minutes, '-Seed', $Seed)
-    if ($NoLowResources) { $arguments += '-NoLowResources' }
-    if ($KeepOn) { $arguments += '-KeepOn' }
-    $action = New-ScheduledTaskAction -Execute 'powershell.exe' -Argument ($arguments -join ' ')
+# Has the script go on when the user signs in, with the arguments that it was given.
+function Register-Continuation([string[]] $Arguments) {
+    $all = @('-NoProfile', '-ExecutionPolicy', 'Bypass', '-NoExit', '-File', "`"$PSCommandPath`"", '-Restart') + $Arguments
+    $action = New-ScheduledTaskAction -Execute 'powershell.exe' -Argument ($all -join ' ')
     $trigger = New-ScheduledTaskTrigger -AtLogOn -User "$env:USERDOMAIN\$env:USERNAME"
     $principal = New-ScheduledTaskPrincipal -UserId "$env:USERDOMAIN\$env:USERNAME" -RunLevel Highest
     $null = Register-ScheduledTask -TaskName $TaskName -Action $action -Trigger $trigger -Principal $principal -Force
@@ -117,22 +129,21 @@ function Unregister-Continuation {
     }
 }
 
-function Invoke-Restart([string] $Why) {
-    if ($Restart) {
+function Invoke-Restart([bool] $ByItself, [string] $Why) {
+    if ($ByItself) {
         Write-Host "$Why Windows restarts in ten seconds."
         Start-Sleep -Seconds 10
         Restart-Computer -Force
         exit 3010
     }
-    Stop-Script 3010 "$Why Windows must be restarted." 'Restart it, and run verify.ps1 again.'
+    Stop-Script 3010 "$Why Windows must be restarted." @(
+        'Restart it, and run:', "  $(Get-CommandLine 'verify.ps1')")
 }
 
-function Enable-Verifier {
+function Enable-Verifier([string[]] $Names) {
     $flags = 0
-    foreach ($name in $Options.Keys) {
-        if ($name -ne 'low resources simulation' -or -not $NoLowResources) {
-            $flags = $flags -bor $Options[$name]
-        }
+    foreach ($name in $Names) {
+        $flags = $flags -bor $Options[$name]
     }
     $others = @(Get-VerifiedDriver | Where-Object { $_ -ne 'eduwdm.sys' })
     if ($others.Count -gt 0) {
@@ -146,45 +157,84 @@ function Enable-Verifier {
     }
     # A machine that cannot start any more would be of no use to anybody.
     $null = Invoke-Program 'verifier.exe' @('/bootmode', 'resetonbootfail')
-    $null = New-Item -ItemType Directory -Path $Folder -Force
-    @{ SetAt = (Get-Date).Ticks; Flags = $flags } | ConvertTo-Json | Set-Content -LiteralPath $StateFile
+    Set-State (Get-Date).Ticks $flags 0
     Write-Done "Driver Verifier is set for eduwdm.sys with the flags ${text}:"
-    foreach ($name in $Options.Keys) {
-        if ($flags -band $Options[$name]) {
-            Write-Host ('            0x{0:x5}  {1}' -f $Options[$name], $name)
+    foreach ($name in $Names) {
+        Write-Host ('            0x{0:x5}  {1}' -f $Options[$name], $name)
+    }
+}
+
+# The events of a source since a moment.
+function Get-SystemEvent([string[]] $Sources, [int] $Id, [datetime] $Since) {
+    Get-WinEvent -FilterHashtable @{ LogName = 'System'; Id = $Id; StartTime = $Since } -ErrorAction SilentlyContinue |
+        Where-Object { $_.ProviderName -in $Sources }
+}
+
+# The bugchecks that Windows has recorded since a moment, a line each: the report of the dump, or,
+# where there is none, the code that the kernel has found at its next start.
+function Get-Bugcheck([datetime] $Since) {
+    $reports = @(Get-SystemEvent @('Microsoft-Windows-WER-SystemErrorReporting', 'BugCheck') 1001 $Since)
+    if ($reports.Count -gt 0) {
+        return @($reports | ForEach-Object { "$($_.TimeCreated): $($_.Message)" })
+    }
+    $lines = @()
+    foreach ($record in @(Get-SystemEvent 'Microsoft-Windows-Kernel-Power' 41 $Since)) {
+        $data = ([xml] $record.ToXml()).Event.EventData.Data | Where-Object { $_.Name -eq 'BugcheckCode' }
+        if ($data -and [uint32] $data.InnerText -ne 0) {
+            $lines += '{0}: bugcheck 0x{1:x}, without a dump' -f $record.TimeCreated, [uint32] $data.InnerText
         }
     }
-    if ($Restart) {
-        Register-Continuation
-    }
-    Invoke-Restart 'Driver Verifier begins with the next start.'
+    return $lines
 }
 
-# The bugchecks that Windows has recorded since a moment.
-function Get-Bugcheck([datetime] $Since) {
-    Get-WinEvent -FilterHashtable @{ LogName = 'System'; Id = 1001; StartTime = $Since } -ErrorAction SilentlyContinue |
-        Where-Object { $_.ProviderName -in 'Microsoft-Windows-WER-SystemErrorReporting', 'BugCheck' }
-}
-
-function Confirm-NoBugcheck([datetime] $Since) {
-    $bugchecks = @(Get-Bugcheck $Since)
-    if ($bugchecks.Count -eq 0) {
-        return
+# Ends the verification: what was set up for it is taken away, whatever it came to.
+function Stop-Verification([int] $Code, [string] $Text, [string[]] $Lines) {
+    if ((Invoke-Program 'verifier.exe' @('/reset')) -notin 0, 2) {
+        Write-Note "verifier /reset ended with exit code $LASTEXITCODE."
     }
-    $lines = @($bugchecks | ForEach-Object { "$($_.TimeCreated): $($_.Message)" })
-    $lines += 'Open the dump in WinDbg with the eduwdm.pdb of this package, and type: !analyze -v'
-    $null = Invoke-Program 'verifier.exe' @('/reset')
     Unregister-Continuation
     Remove-Item -LiteralPath $StateFile
-    Stop-Script 7 'Windows stopped with a bugcheck while the driver was verified.' $lines
+    Stop-Script $Code $Text $Lines
+}
+
+# Ends the verification if Windows has stopped since Driver Verifier was set. The event that says
+# so is written some time after the start, often after the sign-in with which this script goes
+# on. So if Windows was not shut down, the event is waited for; and if it started anew in the
+# middle of the stress runs, it had stopped, with an event or without.
+function Confirm-NoBugcheck($State) {
+    $since = Get-Time $State.SetAt
+    $interrupted = $State.RunningSince -ne 0 -and (Get-StartTime) -gt (Get-Time $State.RunningSince)
+    $until = (Get-StartTime).AddSeconds($EventSeconds)
+    $bugchecks = @(Get-Bugcheck $since)
+    while ($bugchecks.Count -eq 0 -and (Get-Date) -lt $until) {
+        # The event log's first entry of a start, and what it says of the stop before it.
+        $started = @(Get-SystemEvent 'EventLog' 6005 (Get-StartTime)).Count -gt 0
+        $unclean = @(Get-SystemEvent 'EventLog' 6008 $since).Count -gt 0
+        if ($started -and -not $unclean -and -not $interrupted) {
+            break
+        }
+        Write-Progress -Activity 'Waiting for the event log to say how Windows had stopped'
+        Start-Sleep -Seconds 2
+        $bugchecks = @(Get-Bugcheck $since)
+    }
+    Write-Progress -Activity 'Waiting for the event log to say how Windows had stopped' -Completed
+    if ($bugchecks.Count -gt 0) {
+        Stop-Verification 7 'Windows stopped with a bugcheck while the driver was verified.' (
+            $bugchecks + 'Open the dump in WinDbg with the eduwdm.pdb of this package, and type: !analyze -v')
+    }
+    if ($interrupted) {
+        Stop-Verification 7 'Windows was started anew during the stress runs, and recorded no bugcheck.' @(
+            'If it was restarted or switched off by hand, begin anew:', "  $(Get-CommandLine 'verify.ps1')",
+            'If not, Windows could not write its dump: let a kernel debugger see the next stop.')
+    }
 }
 
 # Whether Driver Verifier has the driver loaded and watches it, in its own words.
 function Confirm-Verified {
-    $query = (& verifier.exe '/query') -join "`n"
+    $query = (Get-ProgramOutput 'verifier.exe' @('/query')) -join "`r`n"
     if ($query -notmatch 'eduwdm\.sys') {
         Stop-Script 5 'Driver Verifier does not watch eduwdm.sys, though it was set to.' @(
-            'Is the driver loaded? Run: eductl list',
+            'Is the driver loaded? Run: .\eductl.exe list',
             'Run: verifier /querysettings')
     }
     Write-Already 'Driver Verifier watches eduwdm.sys.'
@@ -195,11 +245,11 @@ function Confirm-Verified {
 # purpose, the driver may refuse a request for want of memory: eductl then ends with exit code 3,
 # and is started again until the time is over. Wrong answers, hangs and a device that is gone are
 # faults in either case.
-function Invoke-Stress([string] $Name, [bool] $MayRefuse) {
+function Invoke-Stress([string] $Name, [int] $Length, [long] $FirstSeed, [bool] $MayRefuse) {
     $eductl = Join-Path $PSScriptRoot 'eductl.exe'
     $log = Join-Path $Folder "stress-$Name.log"
-    Set-Content -LiteralPath $log -Value "eductl stress, $Name, $(Get-Date -Format 'u')"
-    $end = (Get-Date).AddMinutes($Minutes)
+    Set-TextFile $log "eductl stress, $Name, $(Get-Date -Format 'u')"
+    $end = (Get-Date).AddMinutes($Length)
     $runs = 0
     $refused = 0
     while ($true) {
@@ -208,11 +258,16 @@ function Invoke-Stress([string] $Name, [bool] $MayRefuse) {
             break
         }
         # Each start has a seed of its own, or it would only repeat the first.
-        $arguments = @('stress', '--duration', "$left", '--seed', "$($Seed + $runs)")
+        $arguments = @('stress', '--duration', "$left", '--seed', "$($FirstSeed + $runs)")
         $runs++
         Write-Host "            ${Name}: eductl $arguments"
-        & $eductl @arguments 2>&1 | Tee-Object -FilePath $log -Append | ForEach-Object { Write-Host "            $_" }
+        Add-TextLine $log "eductl $arguments"
+        Get-ProgramOutput $eductl $arguments -Utf8 | ForEach-Object {
+            Add-TextLine $log $_
+            Write-Host "            $_"
+        }
         $code = $LASTEXITCODE
+        Add-TextLine $log "exit code $code"
         if ($code -eq 0) {
             break
         }
@@ -232,10 +287,10 @@ function Invoke-Stress([string] $Name, [bool] $MayRefuse) {
 
 function Write-Report([string] $Before) {
     $report = Join-Path $Folder ('report-{0:yyyyMMdd-HHmmss}.txt' -f (Get-Date))
-    $after = (& verifier.exe '/query') -join "`n"
+    $after = (Get-ProgramOutput 'verifier.exe' @('/query')) -join "`r`n"
     $system = Get-CimInstance -ClassName Win32_OperatingSystem
     $machine = Get-CimInstance -ClassName Win32_ComputerSystem
-    @(
+    Set-TextFile $report @(
         "eduwdm under Driver Verifier, $(Get-Date -Format 'u')"
         "$($system.Caption), build $($system.BuildNumber); $($machine.NumberOfLogicalProcessors) processors"
         ''
@@ -247,13 +302,15 @@ function Write-Report([string] $Before) {
         $Before
         '--- verifier /query after the stress runs'
         $after
-    ) | Set-Content -LiteralPath $report
+    )
     Write-Done "The report is $report"
 }
 
-function Disable-Verifier {
+function Disable-Verifier($State, [bool] $Keep) {
     Unregister-Continuation
-    if ($KeepOn) {
+    if ($Keep) {
+        # The next run of the script begins with the stress runs.
+        Set-State $State.SetAt $State.Flags 0
         Write-Note 'Driver Verifier is left on. To switch it off: verifier /reset'
         return
     }
@@ -265,23 +322,36 @@ function Disable-Verifier {
 }
 
 $script:Faults = @()
+Confirm-Platform 2
 $state = Get-State
 $set = (Get-VerifiedDriver) -contains 'eduwdm.sys'
-if ($state) {
-    Confirm-NoBugcheck (Get-SetTime $state)
+if ($state -and (Get-StartTime) -ge (Get-Time $state.SetAt)) {
+    Confirm-NoBugcheck $state
+    if (-not $set) {
+        Stop-Verification 5 'Driver Verifier does not have eduwdm.sys any more.' @(
+            'Either Windows could not start with it, and the boot mode resetonbootfail took it away,',
+            'or somebody has run: verifier /reset')
+    }
 }
 if (-not $set -or -not $state) {
     Confirm-Installed
-    Enable-Verifier
+    Enable-Verifier @($Options.Keys | Where-Object { $_ -ne $LowResources -or -not $NoLowResources })
+    if ($Restart) {
+        $arguments = @('-Minutes', $Minutes, '-Seed', $Seed)
+        if ($KeepOn) { $arguments += '-KeepOn' }
+        Register-Continuation $arguments
+    }
+    Invoke-Restart $Restart 'Driver Verifier begins with the next start.'
 }
-if ((Get-StartTime) -lt (Get-SetTime $state)) {
+if ((Get-StartTime) -lt (Get-Time $state.SetAt)) {
     Write-Already 'Driver Verifier is set for eduwdm.sys.'
-    Invoke-Restart 'Driver Verifier begins with the next start.'
+    Invoke-Restart $Restart 'Driver Verifier begins with the next start.'
 }
 Confirm-Installed
 $before = Confirm-Verified
-Invoke-Stress 'strict' $false
-if ($state.Flags -band $Options['low resources simulation']) {
+Set-State $state.SetAt $state.Flags (Get-Date).Ticks
+Invoke-Stress 'strict' $Minutes $Seed $false
+if ($state.Flags -band $Options[$LowResources]) {
     $until = (Get-StartTime).AddMinutes($QuietMinutes)
     while ((Get-Date) -lt $until) {
         $left = [int] ($until - (Get-Date)).TotalSeconds
@@ -289,10 +359,10 @@ if ($state.Flags -band $Options['low resources simulation']) {
         Start-Sleep -Seconds 1
     }
     Write-Progress -Activity 'Waiting until Driver Verifier fails allocations' -Completed
-    Invoke-Stress 'low-resources' $true
+    Invoke-Stress 'low-resources' $Minutes $Seed $true
 }
 Write-Report $before
-Disable-Verifier
+Disable-Verifier $state $KeepOn
 if ($script:Faults.Count -gt 0) {
     Stop-Script 6 'The driver or its answers were at fault.' $script:Faults
 }
