@@ -3,9 +3,10 @@
 //! ends in its bug check.
 #![cfg(unix)]
 
-use std::{sync::Arc, time::Duration};
+use std::{sync::Arc, thread, time::Duration};
 
 use eductl::{
+    Status,
     io::{Completion, File, Request},
     nthost::{Access, NtFile, NtHost},
 };
@@ -21,6 +22,7 @@ const PAGE: u64 = 4096;
 
 const READ_ONLY: u32 = 1;
 const POOL: u32 = 2;
+const NO_SUCH_DEVICE: u32 = 0xc000_000e;
 const CONFLICTING_ADDRESSES: u32 = 0xc000_0018;
 
 /// What the driver can be asked for: its control codes.
@@ -356,4 +358,35 @@ fn a_driver_opens_a_process_by_its_id_and_allocates_memory_there() {
     other.free_memory(at).unwrap();
     drop((here, there));
     unload(booted);
+}
+
+#[test]
+fn a_driver_whose_device_is_open_is_unloaded_with_the_last_handle() {
+    let booted = booted();
+    let file = open(&booted.host);
+    let service = "share".to_owned();
+    // "Unload Routine Environment": from now on nobody opens the device, whoever has it open goes
+    // on using it, and the unload routine is not called before that ends.
+    let unload = HostRequest::UnloadDriver { service };
+    booted.host.host_success(unload.clone()).unwrap();
+    booted.host.host_success(unload.clone()).unwrap();
+    let refused = booted.host.open(r"\Device\Share", Access::default());
+    let refused = refused.expect_err("the device is on its way out");
+    assert_eq!(refused.status(), Some(Status::Nt(NO_SUCH_DEVICE)));
+    ask(&file, Ask::CheckMemory, 0, 0);
+    let unloaded = |booted: &Booted| {
+        let log = booted.log();
+        log.lines().any(|line| line.ends_with("share is unloaded"))
+    };
+    assert!(!unloaded(&booted));
+    drop(file);
+    for _ in 0..1200 {
+        if unloaded(&booted) {
+            break;
+        }
+        thread::sleep(Duration::from_millis(50));
+    }
+    assert!(unloaded(&booted), "{}", booted.log());
+    assert!(booted.host.host_success(unload).is_err(), "it is unloaded");
+    booted.shut_down();
 }

@@ -201,9 +201,10 @@ unsafe fn call_routine(
         // SAFETY: the caller's promise.
         unsafe { irp::current(irp) }.DeviceObject
     };
-    if at_top && let Some(record) = irp::record(irp) {
-        // From here on it may be freed or used again by who made it.
-        record.lock().sent = false;
+    if let Some(record) = irp::record(irp) {
+        // From here on it may be freed or used again by who made it, who may have a location of
+        // its own there (IoSetNextIrpStackLocation).
+        record.lock().leave_last_holder(at_top);
     }
     let pending = left.Control & SL_PENDING_RETURNED != 0;
     let before = Before::calling(routine as usize as u64);

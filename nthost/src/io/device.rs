@@ -25,7 +25,7 @@ use nthost_nt::{
     status::{NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS},
 };
 
-use super::{guarded, remove_lock, startio, timer, verify};
+use super::{guarded, startio, timer, unload, verify};
 use crate::{
     ke::{event::KeInitializeEvent, lock::SpinLock},
     ob::{
@@ -34,11 +34,12 @@ use crate::{
         object::{self, Kind},
     },
     po,
+    verifier::freed::forget_memory,
 };
 
 /// Protects the lists of drivers' devices, attachments, and counts of handles. Nothing else is
 /// locked while it is held.
-static DEVICES: SpinLock<()> = SpinLock::new(());
+pub(super) static DEVICES: SpinLock<()> = SpinLock::new(());
 /// Numbers devices whose names are made up.
 static NEXT_NAME: AtomicU32 = AtomicU32::new(1);
 
@@ -154,12 +155,14 @@ pub fn close(device: *mut DEVICE_OBJECT) {
     let fields = unsafe { &mut *device };
     fields.ReferenceCount -= 1;
     // SAFETY: as above.
-    let deleted = unsafe { extension(device) }.ExtensionFlags & DOE_DELETE_PENDING != 0;
-    let last = fields.ReferenceCount == 0;
+    let flags = unsafe { extension(device) }.ExtensionFlags;
+    let (last, driver) = (fields.ReferenceCount == 0, fields.DriverObject);
     drop(guard);
-    if deleted && last {
+    if flags & DOE_DELETE_PENDING != 0 && last {
         // SAFETY: it was deleted, and nobody has it open any more.
         unsafe { finish_delete(device) };
+    } else if flags & DOE_UNLOAD_PENDING != 0 && last {
+        unload::resume(driver);
     }
 }
 
@@ -304,7 +307,7 @@ fn delete_object(device: *mut c_void) {
     // SAFETY: it exists until the end of this routine.
     let fields = unsafe { &*device };
     let driver = fields.DriverObject;
-    remove_lock::forget_memory(device.addr(), fields.Size.into());
+    forget_memory(device.addr(), fields.Size.into());
     po::forget(device);
     // SAFETY: made by `create`, and this is the device's end.
     drop(unsafe { Box::from_raw(fields.DeviceObjectExtension) });
@@ -467,6 +470,13 @@ nt_export! {
         }
         // SAFETY: what is attached exists.
         unsafe { extension(above) }.AttachedTo = null_mut();
+        // SAFETY: the caller's promise.
+        let unloads = unsafe { extension(target) }.ExtensionFlags & DOE_UNLOAD_PENDING != 0;
+        drop(guard);
+        if unloads {
+            // SAFETY: as above.
+            unload::resume(unsafe { (*target).DriverObject });
+        }
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;

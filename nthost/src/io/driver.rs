@@ -1,6 +1,6 @@
-//! Driver objects: made for an image, entered, unloaded.
+//! Driver objects: made for an image, and entered. How one is unloaded is in [`super::unload`].
 //!
-//! Sources: nc-wdm-driver_initialize, nc-wdm-driver_unload, ns-wdm-_driver_object,
+//! Sources: nc-wdm-driver_initialize, ns-wdm-_driver_object,
 //! IoAllocateDriverObjectExtension, IoRegisterDriverReinitialization.
 
 use alloc::{boxed::Box, format, string::String, string::ToString, sync::Arc, vec::Vec};
@@ -11,16 +11,12 @@ use nthost_nt::{
         device::DEVICE_OBJECT,
         driver::{
             DRIVER_DISPATCH, DRIVER_EXTENSION, DRIVER_INITIALIZE, DRIVER_OBJECT,
-            DRVO_BUILTIN_DRIVER, DRVO_INITIALIZED, DRVO_UNLOAD_INVOKED, IO_TYPE_DRIVER,
-            MAJOR_FUNCTIONS,
+            DRVO_BUILTIN_DRIVER, DRVO_INITIALIZED, IO_TYPE_DRIVER, MAJOR_FUNCTIONS,
         },
         irp::{IO_STATUS_BLOCK, IRP},
     },
     rtl::UNICODE_STRING,
-    status::{
-        NTSTATUS, STATUS_INVALID_DEVICE_REQUEST, STATUS_INVALID_DEVICE_STATE, STATUS_NOT_FOUND,
-        nt_success,
-    },
+    status::{NTSTATUS, STATUS_INVALID_DEVICE_REQUEST, STATUS_NOT_FOUND, nt_success},
 };
 use nthost_protocol::manifest::{DriverImage, Role};
 
@@ -332,40 +328,4 @@ fn enter(service: &str, object: *mut DRIVER_OBJECT) -> NTSTATUS {
         reinitialize::run(object);
     }
     status
-}
-
-/// Unloads a driver that has no devices left. PASSIVE_LEVEL.
-///
-/// # Errors
-///
-/// `STATUS_NOT_FOUND` if it is not loaded, `STATUS_INVALID_DEVICE_REQUEST` if it has no unload
-/// routine, `STATUS_INVALID_DEVICE_STATE` while it has devices, or others import from it.
-pub fn unload(service: &str) -> Result<(), NTSTATUS> {
-    let driver = of_service(service).ok_or(STATUS_NOT_FOUND)?;
-    let module = (*driver.module.lock()).ok_or(STATUS_NOT_FOUND)?;
-    let object = driver.object;
-    if !object.is_null() {
-        let devices = device::of_driver(object);
-        for &device in &devices {
-            object::dereference(device.cast());
-        }
-        // SAFETY: a loaded driver's object exists.
-        let fields = unsafe { &mut *object };
-        // SAFETY: as its extension.
-        let is_pnp = unsafe { (*fields.DriverExtension).AddDevice }.is_some();
-        if is_pnp && !devices.is_empty() {
-            return Err(STATUS_INVALID_DEVICE_STATE);
-        }
-        let unload = fields.DriverUnload.ok_or(STATUS_INVALID_DEVICE_REQUEST)?;
-        fields.Flags |= DRVO_UNLOAD_INVOKED;
-        // SAFETY: the driver's own routine.
-        unsafe { unload(object) };
-        super::leak::check_unloaded(&driver.image.image, object, module);
-        ob::remove_name_of(object.addr());
-        object::dereference(object.cast());
-    } else if export_driver::is_imported(module) {
-        return Err(STATUS_INVALID_DEVICE_STATE);
-    }
-    driver.finish_unload(module);
-    Ok(())
 }

@@ -16,7 +16,8 @@ use nthost_nt::{
 
 use super::{
     guarded,
-    record::{Origin, Record, Records},
+    record::{Origin, Record},
+    records::Records,
     verify,
 };
 use crate::ke::lock::SpinLock;
@@ -53,6 +54,15 @@ fn remember(irp: *mut IRP, origin: Origin, caller: usize, stack_count: i8) {
     let mut records = RECORDS.lock();
     let records = records.get_or_insert_with(Records::default);
     records.insert(irp.addr(), SpinLock::new(record));
+}
+
+/// Memory of a driver's is freed: IRPs that it made of it (`IoInitializeIrp`) are none any more.
+pub fn forget_memory(start: usize, bytes: usize) {
+    if let Some(records) = RECORDS.lock().as_mut() {
+        records.remove_within(start..start + bytes, |record| {
+            record.lock().origin == Origin::DriverMemory
+        });
+    }
 }
 
 fn forget(irp: *mut IRP) -> Option<Arc<RecordLock>> {

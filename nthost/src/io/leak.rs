@@ -19,6 +19,9 @@ const PENDING_OPERATIONS: u32 = 0xce;
 pub fn irps() -> Vec<String> {
     let mut lines = Vec::new();
     irp::for_each(|irp, record| {
+        if !record.is_owed() {
+            return;
+        }
         let holders: Vec<_> = record
             .holders()
             .map(|device| format!("{device:#x}"))
@@ -62,7 +65,7 @@ pub fn check_unloaded(image: &str, driver: *mut DRIVER_OBJECT, module: &Module) 
     let range = module.base..module.base + u64::from(module.size);
     let mut left = Vec::new();
     irp::for_each(|irp, record| {
-        if range.contains(&(record.caller as u64)) {
+        if record.is_owed() && range.contains(&(record.caller as u64)) {
             left.push(irp);
         }
     });

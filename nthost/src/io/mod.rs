@@ -10,6 +10,7 @@ pub mod identity;
 pub mod master_irp;
 pub mod property_store;
 pub mod record;
+pub mod records;
 pub mod share_access;
 
 #[cfg(target_os = "none")]
@@ -96,6 +97,8 @@ pub mod startio;
 pub mod thread_end;
 #[cfg(target_os = "none")]
 pub mod timer;
+#[cfg(target_os = "none")]
+pub mod unload;
 #[cfg(target_os = "none")]
 pub mod verify;
 #[cfg(target_os = "none")]

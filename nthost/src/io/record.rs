@@ -1,7 +1,7 @@
 //! What the I/O verifier remembers of each IRP, apart from the IRP itself: that is its drivers'
 //! to write to, and is freed while dispatch routines that saw it still run.
 
-use alloc::{collections::BTreeMap, sync::Arc, vec, vec::Vec};
+use alloc::{vec, vec::Vec};
 
 use nthost_nt::status::NTSTATUS;
 
@@ -129,6 +129,13 @@ impl Record {
         }
     }
 
+    /// Whether somebody still has to do something with it: it is to be freed, or on its way. One in
+    /// its driver's own memory is nothing but that memory once it is back.
+    #[must_use]
+    pub const fn is_owed(&self) -> bool {
+        self.sent || !matches!(self.origin, Origin::DriverMemory)
+    }
+
     /// The IRP goes to `device`, whose location this is (counted from 1).
     pub fn send(&mut self, location: usize, device: usize, status: NTSTATUS) {
         self.sent = true;
@@ -231,46 +238,20 @@ impl Record {
             .collect()
     }
 
+    /// The IRP has left a location: if no driver above has it, it is back at who made it, whether
+    /// that has a location of its own or the IRP is at its top.
+    pub fn leave_last_holder(&mut self, at_top: bool) {
+        if at_top || self.holders().next().is_none() {
+            self.sent = false;
+        }
+    }
+
     /// The devices that have the IRP and have not completed it, the lowest first.
     pub fn holders(&self) -> impl Iterator<Item = usize> {
         self.locations
             .iter()
             .filter(|slot| slot.device != 0 && slot.seen.completed.is_none())
             .map(|slot| slot.device)
-    }
-}
-
-/// All IRPs that exist, by their addresses. `Lock` is what protects one record: it outlives
-/// its IRP as long as a dispatch routine runs that was called with it.
-#[derive(Debug)]
-pub struct Records<Lock>(BTreeMap<usize, Arc<Lock>>);
-
-impl<Lock> Default for Records<Lock> {
-    fn default() -> Self {
-        Self(BTreeMap::new())
-    }
-}
-
-impl<Lock> Records<Lock> {
-    /// Begins to remember an IRP.
-    pub fn insert(&mut self, irp: usize, record: Lock) {
-        self.0.insert(irp, Arc::new(record));
-    }
-
-    /// The record of an IRP.
-    #[must_use]
-    pub fn get(&self, irp: usize) -> Option<Arc<Lock>> {
-        self.0.get(&irp).cloned()
-    }
-
-    /// Forgets an IRP that is freed.
-    pub fn remove(&mut self, irp: usize) -> Option<Arc<Lock>> {
-        self.0.remove(&irp)
-    }
-
-    /// All of them.
-    pub fn iter(&self) -> impl Iterator<Item = (usize, &Arc<Lock>)> {
-        self.0.iter().map(|(&irp, record)| (irp, record))
     }
 }
 
@@ -298,6 +279,32 @@ mod tests {
         assert_eq!(record.holders().collect::<Vec<_>>(), [0xd1, 0xd2]);
         record.complete(1, STATUS_SUCCESS, false);
         assert_eq!(record.holders().collect::<Vec<_>>(), [0xd2]);
+    }
+
+    #[test]
+    fn an_irp_is_back_at_its_maker_below_a_location_that_is_the_makers_own() {
+        let mut record = Record::new(Origin::Allocated, 0, 3);
+        // The location 3 is its maker's: nobody was sent the IRP there.
+        record.send(2, 0xd2, STATUS_SUCCESS);
+        record.send(1, 0xd1, STATUS_SUCCESS);
+        record.complete(1, STATUS_SUCCESS, false);
+        record.leave_last_holder(false);
+        assert!(record.sent, "a driver above has it");
+        record.complete(2, STATUS_SUCCESS, false);
+        record.leave_last_holder(false);
+        assert!(!record.sent);
+    }
+
+    #[test]
+    fn an_irp_in_its_drivers_memory_is_owed_nothing_once_it_is_back() {
+        let mut record = Record::new(Origin::DriverMemory, 0, 1);
+        assert!(!record.is_owed());
+        record.send(1, 0xd1, STATUS_SUCCESS);
+        assert!(record.is_owed());
+        record.complete(1, STATUS_SUCCESS, false);
+        record.leave_last_holder(true);
+        assert!(!record.is_owed());
+        assert!(Record::new(Origin::Allocated, 0, 1).is_owed());
     }
 
     #[test]

@@ -312,6 +312,7 @@ pub fn free(address: u64, tag: Option<u32>) {
         }
     }
     crate::verifier::freed::check(address, allocation.size);
+    crate::verifier::freed::forget_memory(address as usize, allocation.size as usize);
     pageable::remove(allocation.base);
     let mut freed = FREED.lock();
     if freed.len() == REMEMBERED {

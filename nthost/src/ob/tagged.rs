@@ -7,10 +7,12 @@
 
 use core::ffi::c_void;
 
-use nthost_nt::status::{NTSTATUS, STATUS_INVALID_HANDLE};
+use nthost_nt::status::{NTSTATUS, STATUS_INVALID_HANDLE, STATUS_SUCCESS};
 
 use super::{
-    exports::{ObReferenceObjectByHandle, ObReferenceObjectByPointer, ObjectType, ZwClose},
+    exports::{
+        ObReferenceObjectByHandle, ObReferenceObjectByPointer, ObjectType, ZwClose, table_of,
+    },
     handle::KERNEL_HANDLES,
     object,
 };
@@ -117,8 +119,13 @@ nt_export! {
     ///
     /// The handle is the caller's.
     pub unsafe fn ObCloseHandle(handle: u64, mode: i8) -> NTSTATUS {
-        if mode == USER_MODE && handle >= KERNEL_HANDLES {
-            return STATUS_INVALID_HANDLE;
+        if mode == USER_MODE {
+            // No fault of the driver's: the handle is its client's.
+            let table = table_of(handle).filter(|_| handle < KERNEL_HANDLES);
+            return match table {
+                Some(table) if table.close(handle) => STATUS_SUCCESS,
+                _ => STATUS_INVALID_HANDLE,
+            };
         }
         // SAFETY: the caller's promise.
         unsafe { ZwClose(handle) }

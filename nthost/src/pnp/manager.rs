@@ -25,7 +25,7 @@ use super::{
 };
 use crate::{
     ex::worker::{self, Queue},
-    io::{driver, event::Event, interface},
+    io::{event::Event, interface, unload},
     ke::once::Once,
     transport::console,
 };
@@ -223,7 +223,7 @@ pub fn describe() -> Vec<Device> {
 #[must_use]
 pub fn unload(service: &str) -> NTSTATUS {
     let _transition = Transition::begin();
-    match driver::unload(service) {
+    match unload::unload(service) {
         Ok(()) => STATUS_SUCCESS,
         Err(status) => status,
     }

@@ -21,6 +21,8 @@ pub mod locks;
 #[cfg(target_os = "none")]
 pub mod options;
 #[cfg(target_os = "none")]
+pub mod rights;
+#[cfg(target_os = "none")]
 pub mod routine;
 #[cfg(target_os = "none")]
 pub mod trace;

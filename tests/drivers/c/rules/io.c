@@ -128,6 +128,57 @@ static VOID completion(PDEVICE_OBJECT lower, PDEVICE_OBJECT upper)
          calls(upper, STATUS_SUCCESS, TRUE, TRUE, TRUE) == 1 && seen.device == lower);
 }
 
+/*
+ * Whoever needs a location of its own makes an IRP with one more than the stack has
+ * (IoSetNextIrpStackLocation): its completion routine gets that location's device, and may free the
+ * IRP or use it again, though it is not at its top.
+ */
+static NTSTATUS NTAPI completed_with_location(PDEVICE_OBJECT device, PIRP irp, PVOID context)
+{
+    PIO_STACK_LOCATION own = IoGetCurrentIrpStackLocation(irp);
+    RULE("a completion routine finds the location that its driver made for itself",
+         device == context && own->DeviceObject == device &&
+             own->Parameters.Others.Argument1 == &seen);
+    seen.completed++;
+    return STATUS_MORE_PROCESSING_REQUIRED;
+}
+
+static VOID own_location(PDEVICE_OBJECT lower, PDEVICE_OBJECT upper)
+{
+    PIRP irp = IoAllocateIrp(upper->StackSize + 1, FALSE);
+    LONG before = seen.completed, i;
+    seen.answer = STATUS_SUCCESS;
+    for (i = 0; i < 2; i++) {
+        IoSetNextIrpStackLocation(irp);
+        IoGetCurrentIrpStackLocation(irp)->DeviceObject = lower;
+        IoGetCurrentIrpStackLocation(irp)->Parameters.Others.Argument1 = &seen;
+        IoGetNextIrpStackLocation(irp)->MajorFunction = IRP_MJ_FLUSH_BUFFERS;
+        IoSetCompletionRoutine(irp, completed_with_location, lower, TRUE, TRUE, TRUE);
+        IoCallDriver(upper, irp);
+        if (!i)
+            IoReuseIrp(irp, STATUS_SUCCESS);
+    }
+    IoFreeIrp(irp);
+    RULE("an IRP with a location of its maker's is used again and freed",
+         seen.completed == before + 2);
+}
+
+/* IoInitializeIrp: the memory is the driver's, which frees it as that, and not with IoFreeIrp. */
+static VOID own_memory(PDEVICE_OBJECT lower)
+{
+    USHORT size = IoSizeOfIrp(1);
+    LONG before = seen.completed, i;
+    for (i = 0; i < 2; i++) {
+        PIRP irp = ExAllocatePoolWithTag(NonPagedPoolNx, size, TAG);
+        IoInitializeIrp(irp, size, 1);
+        IoGetNextIrpStackLocation(irp)->MajorFunction = IRP_MJ_FLUSH_BUFFERS;
+        IoSetCompletionRoutine(irp, completed, &seen, TRUE, TRUE, TRUE);
+        IoCallDriver(lower, irp);
+        ExFreePoolWithTag(irp, TAG);
+    }
+    RULE("an IRP in a driver's own memory goes with it", seen.completed == before + 2);
+}
+
 static VOID built(PDEVICE_OBJECT lower, PDEVICE_OBJECT upper)
 {
     KEVENT event;
@@ -209,6 +260,20 @@ static VOID remove_locks(VOID)
          IoAcquireRemoveLock(&lock, &lock) == STATUS_DELETE_PENDING);
 }
 
+/* A lock in memory that was a removed device's before, and is something else's now. */
+static VOID remove_locks_in_pool(VOID)
+{
+    ULONG i;
+    for (i = 0; i < 2; i++) {
+        IO_REMOVE_LOCK *lock = ExAllocatePoolWithTag(NonPagedPoolNx, sizeof(*lock), TAG);
+        IoInitializeRemoveLock(lock, TAG, 0, 0);
+        RULE("a remove lock is new where another was",
+             IoAcquireRemoveLock(lock, lock) == STATUS_SUCCESS);
+        IoReleaseRemoveLockAndWait(lock, lock);
+        ExFreePoolWithTag(lock, TAG);
+    }
+}
+
 static struct {
     KIRQL irql;
     PVOID device, context;
@@ -258,9 +323,12 @@ VOID check_io(PDRIVER_OBJECT driver)
     devices(driver, lower, upper);
     allocation();
     completion(lower, upper);
+    own_location(lower, upper);
+    own_memory(lower);
     built(lower, upper);
     cancelling();
     remove_locks();
+    remove_locks_in_pool();
     work_items(lower);
     extensions(driver);
     IoDetachDevice(lower);

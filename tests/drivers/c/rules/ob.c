@@ -191,10 +191,28 @@ static VOID links(VOID)
              IoDeleteSymbolicLink(&taken) == STATUS_SUCCESS);
 }
 
+/*
+ * ObCloseHandle: with UserMode the handle is the client's, and one that is none is its mistake.
+ */
+NTKERNELAPI NTSTATUS NTAPI ObCloseHandle(HANDLE handle, KPROCESSOR_MODE mode);
+
+static VOID clients_handles(VOID)
+{
+    NTSTATUS status;
+    HANDLE event = opened(L"\\RulesEvent", NULL, 0, 3, &status);
+    RULE("a client's handle that is none is told to be none",
+         ObCloseHandle((HANDLE)0x7ffc, UserMode) == STATUS_INVALID_HANDLE &&
+             ObCloseHandle(NULL, UserMode) == STATUS_INVALID_HANDLE);
+    RULE("a client closes no handle of the kernel's",
+         ObCloseHandle(event, UserMode) == STATUS_INVALID_HANDLE &&
+             ObCloseHandle(event, KernelMode) == STATUS_SUCCESS);
+}
+
 VOID check_ob(PDRIVER_OBJECT driver)
 {
     links();
     threads();
     names(driver);
     directories(driver);
+    clients_handles();
 }

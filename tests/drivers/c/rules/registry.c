@@ -70,6 +70,28 @@ static VOID values(HANDLE key)
              ZwDeleteValueKey(key, &name) == STATUS_OBJECT_NAME_NOT_FOUND);
 }
 
+/*
+ * The rights that a handle was opened with are compared for callers in user mode alone
+ * (ObReferenceObjectByHandle, "AccessMode"); a Zw routine's caller is the kernel.
+ */
+static VOID rights(void)
+{
+    OBJECT_ATTRIBUTES attributes;
+    UNICODE_STRING path = RTL_CONSTANT_STRING(ROOT), name = RTL_CONSTANT_STRING(L"Number");
+    ULONG number = 7, length;
+    UCHAR buffer[64];
+    HANDLE key;
+    InitializeObjectAttributes(&attributes, &path, OBJ_CASE_INSENSITIVE | OBJ_KERNEL_HANDLE, NULL,
+                               NULL);
+    RULE("a key is opened for what is too little",
+         ZwOpenKey(&key, STANDARD_RIGHTS_READ, &attributes) == STATUS_SUCCESS);
+    RULE("which the kernel's own calls do not mind",
+         ZwSetValueKey(key, &name, 0, REG_DWORD, &number, sizeof(number)) == STATUS_SUCCESS &&
+             query(key, L"Number", buffer, sizeof(buffer), &length) == STATUS_SUCCESS &&
+             ZwDeleteValueKey(key, &name) == STATUS_SUCCESS);
+    ZwClose(key);
+}
+
 VOID check_registry(PDRIVER_OBJECT driver)
 {
     HANDLE key, child, again;
@@ -90,6 +112,7 @@ VOID check_registry(PDRIVER_OBJECT driver)
               NULL) == STATUS_SUCCESS);
     ZwClose(again);
     values(key);
+    rights();
     RULE("a key is made below another",
          open(&child, key, L"Child", &disposition) == STATUS_SUCCESS);
     RULE("a key is enumerated",
