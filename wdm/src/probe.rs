@@ -69,6 +69,13 @@ global_asm!(
     ".rva .Lwdm_except",
     ".section .text,\"xr\",one_only,wdm_try_probe_and_lock_pages",
     ".seh_endproc",
+    // The system calls the handler by the address in the unwind data. The compiler does not know
+    // that the address is taken, so it is entered here in Control Flow Guard's table of call
+    // targets: a guarded call of what is not in it ends the system. The linker makes the table of
+    // the symbols that sections of this name list. ("PE Format", the load configuration.)
+    ".section .gfids$y,\"dr\"",
+    ".symidx __C_specific_handler",
+    ".text",
 );
 
 unsafe extern "C" {

@@ -5,7 +5,7 @@ use std::path::PathBuf;
 use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
-use eduwdm_package::pe::imports;
+use eduwdm_package::pe::{hygiene, imports};
 use eduwdm_package::sign::catalog::{self, NameValue};
 use eduwdm_package::sign::oid;
 use object::read::pe::PeFile64;
@@ -22,6 +22,11 @@ enum What {
     /// The routines that an image imports
     Imports {
         /// The image
+        image: PathBuf,
+    },
+    /// Whether an image is as a driver's must be: the table that the build shows
+    Driver {
+        /// The image; its PDB is looked for beside it
         image: PathBuf,
     },
     /// The members of a catalog: digest and file name
@@ -75,6 +80,12 @@ fn run(what: &What) -> Result<bool, String> {
     };
     let mut lines = match what {
         What::Imports { image } => imports(&read(image)?)?,
+        What::Driver { image } => {
+            let pdb = read(&image.with_extension("pdb")).ok();
+            let table = hygiene::check(&read(image)?, pdb.as_deref(), None)?;
+            print!("{table}");
+            return Ok(table.bad().next().is_none());
+        }
         What::Catalog { catalog } => members(&read(catalog)?)?,
         What::Inf { inf } => {
             let options = eduwdm_package::lint::Options::default();

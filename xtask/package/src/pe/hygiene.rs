@@ -9,7 +9,7 @@ use object::LittleEndian;
 use object::pe::{self, ImageSectionHeader};
 use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, PeFile64};
 
-use super::{checksum, imports, pdb, version};
+use super::{checksum, guard, imports, pdb, version};
 use crate::inf::driver_version::Version;
 
 /// What was found of one property.
@@ -65,10 +65,6 @@ impl fmt::Display for Table {
 }
 
 const WRITABLE_CODE: u32 = pe::IMAGE_SCN_MEM_EXECUTE | pe::IMAGE_SCN_MEM_WRITE;
-/// `IMAGE_GUARD_CF_INSTRUMENTED`
-const GUARD_INSTRUMENTED: u32 = 0x100;
-/// Where `GuardFlags` stands in the load configuration of a 64-bit image.
-const GUARD_FLAGS: usize = 144;
 
 struct Checks<'i> {
     pe: PeFile64<'i>,
@@ -175,31 +171,39 @@ impl Checks<'_> {
         self.guard();
     }
 
-    /// Control Flow Guard: the flag alone is nothing; code must be instrumented too.
+    /// Control Flow Guard: the flag alone is nothing; code must be instrumented too, and the
+    /// table of call targets must have all that the system itself calls.
     fn guard(&mut self) {
-        let flag = self.characteristics() & pe::IMAGE_DLLCHARACTERISTICS_GUARD_CF != 0;
-        let flags = self
-            .pe
-            .data_directory(pe::IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG)
-            .and_then(|directory| {
-                directory
-                    .data(self.pe.data(), &self.pe.section_table())
-                    .ok()
-            })
-            .and_then(|config| config.get(GUARD_FLAGS..GUARD_FLAGS + 4))
-            .and_then(|bytes| bytes.try_into().ok())
-            .map_or(0, u32::from_le_bytes);
-        let whole = flag && flags & GUARD_INSTRUMENTED != 0;
-        self.line(
-            "Control Flow Guard",
-            if whole {
-                Verdict::Good
-            } else {
-                Verdict::Missing
-            },
-            if whole { "instrumented" } else { "none" },
-            "a corrupted pointer could call anything; it takes -C control-flow-guard, and a load \
-             configuration from a run-time library",
+        let reason = "a corrupted pointer could call anything; it takes -C control-flow-guard, \
+                      and a load configuration from a run-time library";
+        let found = guard::of(&self.pe).and_then(|guard| Ok((guard, guard::handlers(&self.pe)?)));
+        let (guard, handlers) = match found {
+            Ok(found) => found,
+            Err(error) => return self.must("Control Flow Guard", false, error, reason),
+        };
+        let verdict = if guard.instrumented {
+            Verdict::Good
+        } else {
+            Verdict::Missing
+        };
+        let found = if guard.instrumented {
+            "instrumented"
+        } else {
+            "none"
+        };
+        self.line("Control Flow Guard", verdict, found, reason);
+        let faults = guard::faults(&guard, &handlers);
+        let found = match (faults.is_empty(), &guard.functions) {
+            (false, _) => faults.join("; "),
+            (true, Some(_)) => format!("{}, all of them call targets", handlers.len()),
+            (true, None) => handlers.len().to_string(),
+        };
+        self.must(
+            "exception handlers",
+            faults.is_empty(),
+            found,
+            "where the system calls them by guarded calls, one that is not in the guard's table \
+             ends it with bug check 0x139; `.symidx` in `.gfids$y` enters what assembly names",
         );
     }
 

@@ -40,15 +40,19 @@ pub fn known() -> impl Iterator<Item = Known> {
         })
 }
 
-/// The names that an image imports, with the images it has them from.
-///
-/// # Errors
-/// Where its import table cannot be read, in words.
-pub fn of(pe: &PeFile64<'_>) -> Result<Vec<(String, String)>, String> {
+/// A routine that an image imports.
+struct Entry {
+    library: String,
+    name: String,
+    /// Where the loader puts its address.
+    slot: u32,
+}
+
+fn entries(pe: &PeFile64<'_>) -> Result<Vec<Entry>, String> {
     let words = |error: object::Error| error.to_string();
-    let mut imports = Vec::new();
+    let mut entries = Vec::new();
     let Some(table) = pe.import_table().map_err(words)? else {
-        return Ok(imports);
+        return Ok(entries);
     };
     let mut descriptors = table.descriptors().map_err(words)?;
     while let Some(descriptor) = descriptors.next().map_err(words)? {
@@ -56,6 +60,7 @@ pub fn of(pe: &PeFile64<'_>) -> Result<Vec<(String, String)>, String> {
             .name(descriptor.name.get(LittleEndian))
             .map_err(words)?;
         let library = String::from_utf8_lossy(name).into_owned();
+        let mut slot = descriptor.first_thunk.get(LittleEndian);
         let mut thunks = table
             .thunks(descriptor.original_first_thunk.get(LittleEndian))
             .map_err(words)?;
@@ -70,10 +75,33 @@ pub fn of(pe: &PeFile64<'_>) -> Result<Vec<(String, String)>, String> {
                 Import::Ordinal(number) => format!("#{number}"),
                 Import::Name(_, name) => String::from_utf8_lossy(name).into_owned(),
             };
-            imports.push((library.clone(), name));
+            entries.push(Entry {
+                library: library.clone(),
+                name,
+                slot,
+            });
+            slot = slot.wrapping_add(8);
         }
     }
-    Ok(imports)
+    Ok(entries)
+}
+
+/// The names that an image imports, with the images it has them from.
+///
+/// # Errors
+/// Where its import table cannot be read, in words.
+pub fn of(pe: &PeFile64<'_>) -> Result<Vec<(String, String)>, String> {
+    let entries = entries(pe)?.into_iter();
+    Ok(entries.map(|entry| (entry.library, entry.name)).collect())
+}
+
+/// Where the loader puts the routines' addresses, relative to the image, and their names.
+///
+/// # Errors
+/// As [`of`].
+pub fn slots(pe: &PeFile64<'_>) -> Result<Vec<(u32, String)>, String> {
+    let entries = entries(pe)?.into_iter();
+    Ok(entries.map(|entry| (entry.slot, entry.name)).collect())
 }
 
 /// What is wrong with an image's imports.

@@ -16,7 +16,7 @@ use eduwdm_package::inf::driver_version::Version;
 use eduwdm_package::inf::facts::Facts;
 use eduwdm_package::sign::certificate::{CertificateError, Signer};
 use eduwdm_package::sign::{authenticode, catalog, oid, test_certificate};
-use image::{GOOD, GUID, Plan};
+use image::{GOOD, GUARDED, GUID, Plan};
 use tempfile::TempDir;
 
 const DAY: Duration = Duration::from_hours(24);
@@ -39,7 +39,7 @@ impl Bench {
         let bench = Self {
             folder: tempfile::tempdir().unwrap(),
         };
-        bench.driver(&GOOD);
+        bench.driver(&GUARDED);
         fs::write(bench.path("eduwdm.pdb"), image::pdb(GUID)).unwrap();
         fs::write(bench.path("script.ps1"), "exit 0\r\n").unwrap();
         let inf = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../inf/eduwdm.inf");
