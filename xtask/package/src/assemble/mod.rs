@@ -107,7 +107,7 @@ struct Inf {
 fn inf(request: &Request) -> Result<Inf, PackageError> {
     let path = || request.inf.clone();
     let bytes = read(&request.inf)?;
-    let text = encoding::decode(&bytes).map_err(|error| PackageError::Encoding {
+    let (text, encoding) = encoding::decode(&bytes).map_err(|error| PackageError::Encoding {
         path: path(),
         error,
     })?;
@@ -145,14 +145,7 @@ fn inf(request: &Request) -> Result<Inf, PackageError> {
     } else {
         text.replace('\n', "\r\n")
     };
-    let bytes = if bytes.starts_with(&[0xff, 0xfe]) {
-        std::iter::once(0xfeff)
-            .chain(text.encode_utf16())
-            .flat_map(u16::to_le_bytes)
-            .collect()
-    } else {
-        text.into_bytes()
-    };
+    let bytes = encoding::encode(&text, encoding);
     Ok(Inf {
         bytes,
         facts,

@@ -1,10 +1,23 @@
-//! From bytes to text: an INF file is ANSI or UTF-16 LE with a byte-order mark.
+//! From bytes to text and back: an INF file is ANSI or UTF-16 LE with a byte-order mark.
 //!
 //! Source: "General guidelines for INF files", "Editing INF files and file encodings". Which
-//! ANSI code page counts depends on the machine, so only ASCII is the same everywhere; a file
-//! with other characters must be UTF-16 LE.
+//! letters the bytes above 0x7f of an ANSI file stand for depends on the machine's code page. What
+//! the grammar knows is ASCII, so they are kept as they are: where they are UTF-8, as they are in
+//! many a file that nobody meant to write so, as its characters (a no-break space is white space
+//! then), and elsewhere each as a character of its own.
 
 use thiserror::Error;
+
+/// How a file is encoded.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Encoding {
+    /// In the code page of the machine.
+    Ansi,
+    /// The same, with bytes that are UTF-8.
+    AnsiUtf8,
+    /// UTF-16 LE with its mark.
+    Utf16,
+}
 
 /// A file that is not encoded as an INF file may be.
 #[derive(Clone, Debug, Error, PartialEq, Eq)]
@@ -18,21 +31,13 @@ pub enum EncodingError {
     /// UTF-16 LE that ends in half a character, or has half a surrogate pair.
     #[error("UTF-16 LE that is malformed")]
     Utf16,
-    /// A byte whose meaning depends on the code page.
-    #[error("byte 0x{byte:02x} on line {line}, which only UTF-16 LE can hold safely")]
-    NotAscii {
-        /// The byte.
-        byte: u8,
-        /// Its line, from 1.
-        line: u32,
-    },
 }
 
 /// Decodes a file.
 ///
 /// # Errors
-/// Where the encoding is none that the installer reads in the same way everywhere.
-pub fn decode(bytes: &[u8]) -> Result<String, EncodingError> {
+/// Where the encoding is none that the installer reads.
+pub fn decode(bytes: &[u8]) -> Result<(String, Encoding), EncodingError> {
     match bytes {
         [0xef, 0xbb, 0xbf, ..] => Err(EncodingError::Utf8Mark),
         [0xfe, 0xff, ..] => Err(EncodingError::Utf16Be),
@@ -46,18 +51,33 @@ pub fn decode(bytes: &[u8]) -> Result<String, EncodingError> {
                 .iter()
                 .map(|&pair| u16::from_le_bytes(pair))
                 .collect();
-            String::from_utf16(&units).map_err(|_| EncodingError::Utf16)
+            let text = String::from_utf16(&units).map_err(|_| EncodingError::Utf16)?;
+            Ok((text, Encoding::Utf16))
         }
-        _ => {
-            let mut line = 1;
-            for &byte in bytes {
-                if !byte.is_ascii() {
-                    return Err(EncodingError::NotAscii { byte, line });
-                }
-                line += u32::from(byte == b'\n');
-            }
-            Ok(bytes.iter().map(|&byte| char::from(byte)).collect())
-        }
+        _ => Ok(std::str::from_utf8(bytes).map_or_else(
+            |_| {
+                let text = bytes.iter().map(|&byte| char::from(byte)).collect();
+                (text, Encoding::Ansi)
+            },
+            |text| (text.to_owned(), Encoding::AnsiUtf8),
+        )),
+    }
+}
+
+/// Encodes a text that was decoded.
+#[must_use]
+pub fn encode(text: &str, encoding: Encoding) -> Vec<u8> {
+    match encoding {
+        // Every character was a byte; what is added to a text is ASCII.
+        Encoding::Ansi => text
+            .chars()
+            .map(|c| u8::try_from(u32::from(c)).unwrap_or(b'?'))
+            .collect(),
+        Encoding::AnsiUtf8 => text.as_bytes().to_vec(),
+        Encoding::Utf16 => std::iter::once(0xfeff)
+            .chain(text.encode_utf16())
+            .flat_map(u16::to_le_bytes)
+            .collect(),
     }
 }
 
@@ -66,9 +86,20 @@ mod tests {
     use super::*;
 
     #[test]
-    fn ascii_and_utf16_le_are_read() {
-        assert_eq!(decode(b"[a]\r\n"), Ok("[a]\r\n".to_owned()));
-        assert_eq!(decode(&[0xff, 0xfe, b'a', 0, 0xe9, 0]), Ok("aé".to_owned()));
+    fn what_is_decoded_is_encoded_as_it_was() {
+        let every_byte: Vec<u8> = (0..=255).collect();
+        for (bytes, encoding) in [
+            (b"[a]\r\n".as_slice(), Encoding::AnsiUtf8),
+            (b"\xc2\xa0\r\n", Encoding::AnsiUtf8),
+            (&every_byte, Encoding::Ansi),
+            (b"; \xa9 Contoso\r\n", Encoding::Ansi),
+            (&[0xff, 0xfe, b'a', 0, 0xe9, 0], Encoding::Utf16),
+        ] {
+            let (text, found) = decode(bytes).unwrap();
+            assert_eq!(found, encoding);
+            assert_eq!(encode(&text, found), bytes);
+        }
+        assert_eq!(decode(&[0xff, 0xfe, 0xe9, 0]).unwrap().0, "é");
     }
 
     #[test]
@@ -76,12 +107,5 @@ mod tests {
         assert_eq!(decode(b"\xef\xbb\xbfa"), Err(EncodingError::Utf8Mark));
         assert_eq!(decode(b"\xfe\xff\0a"), Err(EncodingError::Utf16Be));
         assert_eq!(decode(b"\xff\xfea"), Err(EncodingError::Utf16));
-        assert_eq!(
-            decode(b"a\n\xe9"),
-            Err(EncodingError::NotAscii {
-                byte: 0xe9,
-                line: 2
-            })
-        );
     }
 }

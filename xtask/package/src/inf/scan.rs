@@ -22,7 +22,7 @@ struct Scanner<'t> {
 /// Reads the lines of a file. String tokens are left as they are.
 #[must_use]
 pub fn scan(text: &str) -> Document {
-    let lines: Vec<&str> = text.lines().collect();
+    let lines = lines(text);
     let mut scanner = Scanner {
         document: Document {
             lines: u32::try_from(lines.len()).unwrap_or(u32::MAX),
@@ -35,6 +35,13 @@ pub fn scan(text: &str) -> Document {
         scanner.line();
     }
     scanner.document
+}
+
+/// The lines of a text. CR LF, LF and CR alone end a line; a Ctrl-Z at the end is DOS's mark for
+/// the end of a text.
+fn lines(text: &str) -> Vec<&str> {
+    let text = text.strip_suffix('\u{1a}').unwrap_or(text);
+    text.lines().flat_map(|line| line.split('\r')).collect()
 }
 
 impl Scanner<'_> {
@@ -52,7 +59,7 @@ impl Scanner<'_> {
     fn line(&mut self) {
         let line = self.lines[self.next];
         let number = self.number();
-        if let Some(bad) = line.chars().find(|c| c.is_control() && *c != '\t') {
+        if let Some(bad) = line.chars().find(|c| c.is_ascii_control() && *c != '\t') {
             self.fault(
                 number,
                 format!("control character U+{:04X}", u32::from(bad)),
@@ -289,6 +296,7 @@ mod tests {
         assert_eq!(faults("[a] b\n"), [1], "text after a name");
         assert_eq!(faults("[a]\n\nb = \\\n"), [3], "continued into nothing");
         assert_eq!(faults("[a]\nb = \u{1}\n"), [2], "control character");
+        assert_eq!(faults("[a]\rb = c\r\r\nd = e\n\u{1a}"), [0; 0], "line ends");
         assert_eq!(
             faults(&format!("[{}]\n", "x".repeat(256))),
             [1],

@@ -54,7 +54,7 @@ const SERVICES: &[Directive] = &[
         "AddService",
         &[
             may("service name", Form::Text),
-            may("flags", Form::Flags(0x6_fdfb)),
+            may("flags", Form::Flags(0x7_fdfb)),
             may("service-install section", Form::Section(Kind::Service)),
             may("event-log-install section", Form::Section(Kind::EventLog)),
             may("event log type", Form::Text),

@@ -161,9 +161,5 @@ fn destinations(walk: &mut Walk<'_>) {
                 format!("{id} for {}", entry.key()),
             ),
         }
-        if !entry.is("DefaultDestDir") && walk.document.section(entry.key()).is_none() {
-            let detail = format!("[{}], named by [DestinationDirs]", entry.key());
-            walk.find(&super::generic::NOT_FOUND, entry.line, detail);
-        }
     }
 }

@@ -80,7 +80,8 @@ fn decorated(walk: &mut Walk<'_>, base: &str, text: &str, line: u32) -> Option<(
     if target.build.is_some() && (target.version < (10, 0) || target.build < Some(FIRST_BUILD)) {
         walk.find(&TARGET_BUILD, line, format!("{target} in \"{text}\""));
     }
-    if target.product.is_some() || target.suite.is_some() {
+    let isolated = target.lowest_build() >= super::enforced::ISOLATION;
+    if isolated && (target.product.is_some() || target.suite.is_some()) {
         walk.find(&PRODUCT, line, format!("\"{text}\""));
     }
     if target.architecture.is_none() {
@@ -116,7 +117,8 @@ fn section(walk: &mut Walk<'_>, name: &str, target: Target, from: &Entry) -> usi
             .filter(|id| !id.is_empty())
             .collect();
         devices += usize::from(!ids.is_empty());
-        for id in &ids {
+        // The hardware ID, by which the model is chosen; its compatible IDs may be another's.
+        for id in ids.iter().take(1) {
             match seen
                 .iter()
                 .find(|(other, _)| other.eq_ignore_ascii_case(id))
@@ -166,7 +168,9 @@ fn ids(walk: &mut Walk<'_>) {
             .collect()
     };
     for (line, key, id) in named(document.section("ControlFlags")) {
-        if id != "*" && !known.contains(&id.to_lowercase()) {
+        // An ID that no model has hides nothing, and does no harm.
+        let hides = key.to_lowercase().starts_with("excludefromselect");
+        if id != "*" && !hides && !known.contains(&id.to_lowercase()) {
             walk.find(&CONTROL_FLAGS, line, format!("{key}: {id}"));
         }
     }

@@ -8,6 +8,7 @@
 pub mod components;
 pub mod conflicts;
 pub mod elsewhere;
+pub mod enforced;
 pub mod events;
 pub mod extension;
 pub mod files;
@@ -151,7 +152,7 @@ pub fn all() -> impl Iterator<Item = &'static Rule> {
 #[must_use]
 pub fn lint_bytes(bytes: &[u8], options: &Options) -> Vec<Finding> {
     match crate::inf::encoding::decode(bytes) {
-        Ok(text) => lint(&Document::parse(&text), options),
+        Ok((text, _)) => lint(&Document::parse(&text), options),
         Err(error) => vec![Finding {
             rule: &syntax::ENCODING,
             line: 1,
@@ -190,6 +191,7 @@ pub fn lint(document: &Document, options: &Options) -> Vec<Finding> {
     wdf::check(&mut walk);
     legacy::check(&mut walk);
     conflicts::check(&mut walk);
+    enforced::retain(&mut walk);
     walk.unused();
     findings.append(&mut walk.findings);
     findings

@@ -106,12 +106,17 @@ pub fn check(walk: &mut Walk<'_>) {
         }
     }
     for default in &uninstalls {
-        let set = walk
-            .document
-            .section(&default.name)
-            .and_then(|section| section.value("LegacyUninstall"))
-            .and_then(number);
-        if set != Some(1) {
+        // In the section itself or in its services' section, where Microsoft's file system filters
+        // have it.
+        let services = format!("{}.Services", default.name);
+        let set = [&default.name, &services].into_iter().any(|name| {
+            walk.document
+                .section(name)
+                .and_then(|section| section.value("LegacyUninstall"))
+                .and_then(number)
+                == Some(1)
+        });
+        if !set {
             walk.find(&UNINSTALL, default.line, format!("[{}]", default.name));
         }
     }

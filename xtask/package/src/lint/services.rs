@@ -190,7 +190,9 @@ fn function_drivers(walk: &mut Walk<'_>) {
             .filter(|entry| entry.is("AddService") && is_function(entry))
             .collect();
         let inherits = services.entry("Needs").is_some();
-        if functions.is_empty() && !inherits && !extension && !install.ids.is_empty() {
+        // A modem's function driver is chosen by the class installer.
+        let chosen = inherits || extension || walk.is_of_class(&["Modem"]);
+        if functions.is_empty() && !chosen && !install.ids.is_empty() {
             let detail = format!("{}, in [{}]", install.ids[0], services.name);
             walk.find(&NO_SERVICE, install.line, detail);
         }

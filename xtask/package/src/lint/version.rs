@@ -137,7 +137,7 @@ pub fn check(walk: &mut Walk<'_>, options: &Options) {
     let Some(section) = walk.document.section("Version") else {
         return;
     };
-    let mut seen: Vec<String> = Vec::new();
+    let mut seen: Vec<(String, String)> = Vec::new();
     for entry in &section.entries {
         let key = entry.key();
         let catalog = key.to_lowercase().starts_with("catalogfile");
@@ -145,10 +145,15 @@ pub fn check(walk: &mut Walk<'_>, options: &Options) {
             let detail = format!("{key} in [Version]");
             walk.find(&super::generic::UNKNOWN, entry.line, detail);
         }
-        if seen.contains(&key.to_lowercase()) {
+        // The same again says nothing else; only another value leaves it open which one counts.
+        let (name, value) = (key.to_lowercase(), entry.value(0).to_lowercase());
+        if seen
+            .iter()
+            .any(|(other, before)| *other == name && *before != value)
+        {
             walk.find(&REPEATED, entry.line, format!("{key} in [Version]"));
         }
-        seen.push(key.to_lowercase());
+        seen.push((name, value));
         let most = if entry.is("DriverVer") { 2 } else { 1 };
         if let Some(extra) = entry.values.get(most).filter(|_| !entry.is("LayoutFile")) {
             walk.find(&EXTRA, entry.line, format!("{key}: \"{}\"", extra.text));
@@ -162,7 +167,7 @@ pub fn check(walk: &mut Walk<'_>, options: &Options) {
             walk.find(&REQUIRED, section.line, format!("{required} is missing"));
         }
     }
-    if !seen.iter().any(|key| key.starts_with("catalogfile")) {
+    if !seen.iter().any(|(key, _)| key.starts_with("catalogfile")) {
         walk.find(&NO_CATALOG, section.line, "there is no CatalogFile");
     }
     match section.entry("PnpLockdown") {

@@ -79,16 +79,32 @@ impl<'d> Walk<'d> {
         manufacturer::models(self);
         super::primitive::installs(self);
         for install in self.installs.clone() {
-            self.visit(install.section, Kind::Install);
-            for (suffix, kind) in SUFFIXES {
-                if let Some(section) = install.suffixed(self.document, suffix) {
-                    self.visit(section, *kind);
-                }
-            }
+            self.install(&install);
         }
         if let Some(section) = self.document.section("ClassInstall32") {
             self.visit(section, Kind::Install);
         }
+    }
+
+    /// Goes from an install section to all that belongs to it.
+    fn install(&mut self, install: &Install<'d>) {
+        self.visit(install.section, Kind::Install);
+        for (suffix, kind) in SUFFIXES {
+            if let Some(section) = install.suffixed(self.document, suffix) {
+                self.visit(section, *kind);
+            }
+        }
+    }
+
+    /// The sections that an install section leads to, itself among them.
+    #[must_use]
+    pub fn reach(&self, install: &Install<'d>) -> Vec<&'d Section> {
+        let mut way = Walk::new(self.document);
+        way.install(install);
+        way.visited
+            .into_iter()
+            .map(|(section, _)| section)
+            .collect()
     }
 
     /// Follows a reference to a section.

@@ -4,6 +4,7 @@
 //! where rule 1324 must be found; two rules are written `;!1262,1301`.
 
 mod cases;
+mod passing;
 
 use std::collections::BTreeSet;
 use std::fmt::Write;

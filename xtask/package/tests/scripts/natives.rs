@@ -4,6 +4,8 @@
 //! script, with everything that it has set up left as it is. So a program may be run only where
 //! 'Continue' holds, and where a program that cannot be run is still an error.
 
+use std::path::Path;
+
 use tree_sitter::Node;
 
 use crate::scripts;
@@ -11,8 +13,14 @@ use crate::tree::{around, at, below, child, command_name, of_kind, parse, text};
 
 /// Whether a command runs a program: by its name, or by a name that is computed.
 fn is_native(command: Node<'_>, script: &str) -> bool {
-    let name = command_name(command, script).to_lowercase();
-    if name.ends_with(".exe") || name.ends_with(".cmd") || name.ends_with(".com") {
+    let program = Path::new(command_name(command, script))
+        .extension()
+        .is_some_and(|end| {
+            ["exe", "cmd", "com"]
+                .iter()
+                .any(|known| end.eq_ignore_ascii_case(known))
+        });
+    if program {
         return true;
     }
     child(command, "command_invokation_operator").is_some()
