@@ -33,9 +33,12 @@ use crate::{
 };
 
 /// What a driver remembers for an IRP in a queue: at most three words.
-pub trait Request: Send + Sized {
+///
+/// It borrows nothing: an IRP may be in its queue, or its cancellation under way, for longer than
+/// whoever inserted it knows.
+pub trait Request: Send + Sized + 'static {
     /// What all requests of a queue share.
-    type Context: Send + Sync;
+    type Context: Send + Sync + 'static;
 
     /// The request was cancelled while it was queued. The I/O manager calls this on the thread
     /// that cancels, without any lock held. It completes the IRP, with STATUS_CANCELLED.
@@ -69,9 +72,9 @@ unsafe impl<R: Request> Sync for Inner<R> {}
 unsafe impl<R: Request> Send for Inner<R> {}
 
 /// An IRP that a closed queue did not take: it has been marked pending, and is to be completed
-/// with [`Self::status`].
+/// with [`Self::status`]. `D` is what the dispatch routine returns, if it was one that inserted.
 #[must_use = "the IRP must be completed"]
-pub struct Refused<R> {
+pub struct Refused<R, D = Dispatched> {
     /// The IRP.
     pub irp: Irp<Pending>,
     /// What was to be remembered for it.
@@ -79,7 +82,7 @@ pub struct Refused<R> {
     /// Why the queue is closed.
     pub status: Status,
     /// What the dispatch routine returns.
-    pub dispatched: Dispatched,
+    pub dispatched: D,
 }
 
 impl<R: Request> Drop for Csq<R> {
@@ -197,14 +200,14 @@ impl<R: Request> Csq<R> {
         irp: Irp<Pending>,
         request: R,
         _irql: &I,
-    ) -> core::result::Result<(), Refused<R>> {
+    ) -> core::result::Result<(), Refused<R, ()>> {
         // SAFETY: without a context there is none to keep.
         let inserted = unsafe { self.insert_raw(irp, request, core::ptr::null_mut()) };
         inserted.map_err(|(irp, request, status)| Refused {
             irp,
             request,
             status,
-            dispatched: Dispatched::PENDING,
+            dispatched: (),
         })
     }
 
@@ -241,20 +244,25 @@ impl<R: Request> Csq<R> {
     /// Removes the oldest request, if there is one.
     ///
     /// Source: nf-wdm-iocsqremovenextirp.
-    pub fn remove_next<I: AtOrBelowDispatch>(&self, irql: &I) -> Option<(Irp<Pending>, R)> {
-        self.remove_next_if(|_, _| true, irql)
+    pub fn remove_next<I: AtOrBelowDispatch>(&self, _irql: &I) -> Option<(Irp<Pending>, R)> {
+        self.remove(&mut |_, _| true)
     }
 
-    /// Removes the oldest request that `matches` says yes to. It runs under the queue's lock and
-    /// may only look.
+    /// Removes the oldest request that `matches` says yes to. It runs under the queue's lock, at
+    /// DISPATCH_LEVEL, and may only look: so `irql` cannot be borrowed by it.
     ///
     /// Source: nf-wdm-iocsqremovenextirp.
     pub fn remove_next_if<I: AtOrBelowDispatch>(
         &self,
         mut matches: impl FnMut(&R, FileObject) -> bool,
-        _irql: &I,
+        _irql: &mut I,
     ) -> Option<(Irp<Pending>, R)> {
-        let mut matches: &mut Matches<'_, R> = &mut matches;
+        self.remove(&mut matches)
+    }
+
+    /// The callers' tokens prove IRQL <= DISPATCH_LEVEL.
+    fn remove(&self, matches: &mut Matches<'_, R>) -> Option<(Irp<Pending>, R)> {
+        let mut matches = matches;
         let context: *mut &mut Matches<'_, R> = &raw mut matches;
         // SAFETY: initialised by `new`; the context is what `peek_next_irp` takes, and lives
         // until the call is over.

@@ -47,7 +47,9 @@ pub enum Io {
 /// All are called at PASSIVE_LEVEL: the devices of this crate are not in a paging path and are
 /// created with DO_POWER_PAGABLE. ("Dispatch Routines and IRQLs".) While a routine runs, the
 /// device's remove lock is held, whatever becomes of the IRP.
-pub trait Device: Sync + Sized + 'static {
+///
+/// It is `Send`, too: the thread that removes a device is not the one that added it.
+pub trait Device: Send + Sync + Sized + 'static {
     /// IRP_MJ_CREATE: a handle is being opened.
     fn create(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched;
     /// IRP_MJ_CLEANUP: the last handle of a file object was closed; its requests must end.

@@ -198,8 +198,8 @@ impl Direction {
     }
 }
 
-/// Gets memory that has been mapped.
-pub trait ListControl: Send + Sync + Sized {
+/// Gets memory that has been mapped. It borrows nothing: the adapter may call it much later.
+pub trait ListControl: Send + Sync + Sized + 'static {
     /// The `AdapterListControl` routine: the memory is mapped. It may be called before
     /// [`Channel::map`] returns, or later and on any processor.
     fn mapped(&self, mapped: Mapped<Self>, irql: &mut Dispatch);

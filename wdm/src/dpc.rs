@@ -21,8 +21,8 @@ use crate::{
     pool::{Shared, Tag},
 };
 
-/// What a DPC runs on, and what it does.
-pub trait DeferredRoutine: Send + Sync {
+/// What a DPC runs on, and what it does. It borrows nothing: a DPC that is forgotten may run still.
+pub trait DeferredRoutine: Send + Sync + 'static {
     /// The deferred routine.
     fn run(&self, irql: &mut Dispatch);
 }

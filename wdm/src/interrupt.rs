@@ -43,8 +43,9 @@ pub enum Claim {
     NotOurs,
 }
 
-/// What an ISR shares with the rest of the driver, and the ISR itself.
-pub trait InterruptService: Send {
+/// What an ISR shares with the rest of the driver, and the ISR itself. It borrows nothing: an
+/// interrupt that is forgotten stays connected.
+pub trait InterruptService: Send + 'static {
     /// The interrupt service routine: stops the device from interrupting, saves what only can be
     /// read now, queues a DPC for the rest.
     fn service(&mut self, irql: &mut Dirql) -> Claim;

@@ -53,15 +53,22 @@ pub struct Irp<S: State> {
     _state: PhantomData<S>,
 }
 
-// SAFETY: an IRP belongs to no thread; any processor may go on with it.
-unsafe impl<S: State> Send for Irp<S> {}
+// Not of a fresh one: it and the `Dispatched` that is made of it stay in the thread whose dispatch
+// routine was given it, so two routines cannot swap theirs.
+// SAFETY: a pending IRP belongs to no thread; any processor may go on with it.
+unsafe impl Send for Irp<Pending> {}
 
 /// The proof that a dispatch routine has dealt with its IRP: what it returns.
+///
+/// There is one for each IRP that a dispatch routine was given, and neither leaves the thread of
+/// that routine: so what a routine returns is what became of its own IRP.
 #[must_use = "return this from the dispatch routine"]
-pub struct Dispatched(NTSTATUS);
+pub struct Dispatched(NTSTATUS, PhantomData<*mut ()>);
 
 impl Dispatched {
-    pub(crate) const PENDING: Self = Self(wdk_sys::STATUS_PENDING);
+    const fn new(status: NTSTATUS) -> Self {
+        Self(status, PhantomData)
+    }
 
     pub(crate) const fn into_raw(self) -> NTSTATUS {
         self.0
@@ -349,7 +356,7 @@ impl Irp<Fresh> {
         _irql: &I,
     ) -> Dispatched {
         self.finish(status, information);
-        Dispatched(status.to_raw())
+        Dispatched::new(status.to_raw())
     }
 
     /// Completes the request with what the drivers below left in it.
@@ -371,7 +378,8 @@ impl Irp<Fresh> {
         let location = unsafe { &mut *location };
         location.Control |= SL_PENDING_RETURNED;
         // SAFETY: owned still, and marked pending now.
-        (unsafe { Irp::from_raw(irp) }, Dispatched::PENDING)
+        let irp = unsafe { Irp::from_raw(irp) };
+        (irp, Dispatched::new(wdk_sys::STATUS_PENDING))
     }
 
     /// Passes the IRP down with this driver's stack location, and is done with it.
@@ -386,7 +394,7 @@ impl Irp<Fresh> {
         // SAFETY: given up with this call; the device below is attached to.
         let status = unsafe { IofCallDriver(lower.as_ptr(), irp.as_ptr()) };
         lock.release(irp.as_ptr());
-        Dispatched(status)
+        Dispatched::new(status)
     }
 
     /// Marks the IRP pending, passes it down, and has `R` called when the drivers below have

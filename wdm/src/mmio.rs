@@ -6,8 +6,8 @@
 //! "Mapping Bus-Relative Addresses to Virtual Addresses".)
 //!
 //! [`registers!`](crate::registers) describes a BAR: its least size, and its registers in blocks.
-//! Offsets are checked against the size at compile time; when the BAR is mapped only the size
-//! is. Each block then is a value that exists once ([`Registers`]): whoever has it may use those
+//! Offsets are checked against the size at compile time, whoever wrote them; when the BAR is mapped
+//! only the size is. Each block then is a value that exists once ([`Registers`]): whoever has it may use those
 //! registers, and the mapping lasts until the last of them is dropped.
 
 use core::{marker::PhantomData, ptr::NonNull, sync::atomic};
@@ -70,7 +70,8 @@ macro_rules! raw_values {
 }
 raw_values!(u8, u16, u32, u64);
 
-/// A register.
+/// A register. One that lies outside of its BAR, or is not aligned to its width, does not compile
+/// where it is read or written.
 pub trait Register: 'static {
     /// The block that it is in.
     type Block: Block;
@@ -113,11 +114,13 @@ impl<B: Bar> Mapping<B> {
     ///
     /// # Errors
     ///
-    /// `STATUS_DEVICE_CONFIGURATION_ERROR` if the resource is smaller than the registers need;
+    /// `STATUS_DEVICE_CONFIGURATION_ERROR` if the resource is smaller than the registers need, or
+    /// begins where its widest registers would not be aligned;
     /// `STATUS_INSUFFICIENT_RESOURCES` if it cannot be mapped.
-    pub fn new(memory: Memory, _irql: &Passive) -> Result<Self> {
+    pub fn new(memory: Memory<'_>, _irql: &Passive) -> Result<Self> {
+        const WIDEST: u64 = 8;
         let length = usize::try_from(memory.length()).unwrap_or(usize::MAX);
-        if length < B::LENGTH {
+        if length < B::LENGTH || memory.start() % WIDEST != 0 {
             return Err(Status::DEVICE_CONFIGURATION_ERROR);
         }
         let start = PHYSICAL_ADDRESS {
@@ -165,7 +168,7 @@ impl<K: Block> Registers<K> {
     /// Reads a register. Reading may have effects on the device, but none on memory safety.
     pub fn read<R: Readable<Block = K>>(&self, _register: R) -> R::Value {
         let register = self.address::<R>();
-        // SAFETY: within the mapping, as `registers!` has checked, and aligned.
+        // SAFETY: within the mapping and aligned, as `address` has checked.
         let raw = unsafe { register.read_volatile() };
         // Whatever the program does next is not moved before the read by the compiler; loads
         // from uncached memory are not reordered by amd64 processors.
@@ -179,11 +182,24 @@ impl<K: Block> Registers<K> {
         // What the program did before, such as filling a buffer for DMA, is seen by the device
         // before the register is: on amd64, stores to uncached memory come after earlier stores.
         atomic::compiler_fence(atomic::Ordering::SeqCst);
-        // SAFETY: within the mapping, as `registers!` has checked, and aligned.
+        // SAFETY: within the mapping and aligned, as `address` has checked.
         unsafe { register.write_volatile(value.into_raw()) };
     }
 
     fn address<R: Register<Block = K>>(&self) -> *mut <R::Value as Value>::Raw {
+        // `Register` is a safe trait, which anybody may implement.
+        const {
+            let width = size_of::<<R::Value as Value>::Raw>();
+            let length = <K::Bar as Bar>::LENGTH;
+            assert!(
+                width <= length && R::OFFSET <= length - width,
+                "the register lies outside of its BAR"
+            );
+            assert!(
+                R::OFFSET % width == 0,
+                "the register is not aligned to its width"
+            );
+        }
         self.mapping.base.as_ptr().wrapping_add(R::OFFSET).cast()
     }
 }

@@ -4,6 +4,8 @@
 //! as the bus sees them and translated as the processor does; a driver uses the translated ones.
 //! ("Hardware Resources", IRP_MN_START_DEVICE.)
 
+use core::marker::PhantomData;
+
 use wdk_sys::{
     CM_PARTIAL_RESOURCE_DESCRIPTOR, CM_RESOURCE_INTERRUPT_MESSAGE, CM_RESOURCE_LIST,
     CM_RESOURCE_MEMORY_LARGE_40, CM_RESOURCE_MEMORY_LARGE_48, CM_RESOURCE_MEMORY_LARGE_64,
@@ -71,14 +73,16 @@ impl Minor {
 }
 
 /// A range of memory that the PnP manager has assigned. Nobody else can make one up, since it may
-/// be mapped.
+/// be mapped; and it is not to be had for longer than the IRP_MN_START_DEVICE that assigned it,
+/// since it may be another device's after a stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Memory {
+pub struct Memory<'a> {
     start: u64,
     length: u64,
+    _irp: PhantomData<&'a ()>,
 }
 
-impl Memory {
+impl Memory<'_> {
     /// Its first physical address.
     #[must_use]
     pub const fn start(self) -> u64 {
@@ -93,14 +97,15 @@ impl Memory {
 }
 
 /// A range of I/O ports that the PnP manager has assigned. Nobody else can make one up, since it
-/// may be written to.
+/// may be written to; and it is not to be had for longer than a [`Memory`] is.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct Ports {
+pub struct Ports<'a> {
     start: u64,
     length: u32,
+    _irp: PhantomData<&'a ()>,
 }
 
-impl Ports {
+impl Ports<'_> {
     /// The first port.
     #[must_use]
     pub const fn start(self) -> u64 {
@@ -131,11 +136,11 @@ pub struct InterruptResource {
 
 /// A hardware resource, as the processor sees it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Resource {
+pub enum Resource<'a> {
     /// Memory.
-    Memory(Memory),
+    Memory(Memory<'a>),
     /// I/O ports.
-    Ports(Ports),
+    Ports(Ports<'a>),
     /// An interrupt.
     Interrupt(InterruptResource),
     /// What drivers of PCI devices need not know, such as the device's private data.
@@ -181,12 +186,12 @@ impl<S: State> Irp<S> {
 
 impl<'a> Resources<'a> {
     /// All of them, in the order of the bus: for PCI, BARs come in theirs.
-    pub fn iter(self) -> impl Iterator<Item = Resource> + use<'a> {
+    pub fn iter(self) -> impl Iterator<Item = Resource<'a>> + use<'a> {
         self.descriptors.iter().map(translate)
     }
 
     /// The ranges of memory.
-    pub fn memory(self) -> impl Iterator<Item = Memory> + use<'a> {
+    pub fn memory(self) -> impl Iterator<Item = Memory<'a>> + use<'a> {
         self.iter().filter_map(|resource| match resource {
             Resource::Memory(memory) => Some(memory),
             _ => None,
@@ -194,7 +199,7 @@ impl<'a> Resources<'a> {
     }
 
     /// The ranges of ports.
-    pub fn ports(self) -> impl Iterator<Item = Ports> + use<'a> {
+    pub fn ports(self) -> impl Iterator<Item = Ports<'a>> + use<'a> {
         self.iter().filter_map(|resource| match resource {
             Resource::Ports(ports) => Some(ports),
             _ => None,
@@ -211,7 +216,7 @@ impl<'a> Resources<'a> {
 }
 
 /// Source: ns-wdm-_cm_partial_resource_descriptor.
-fn translate(descriptor: &CM_PARTIAL_RESOURCE_DESCRIPTOR) -> Resource {
+fn translate(descriptor: &CM_PARTIAL_RESOURCE_DESCRIPTOR) -> Resource<'_> {
     match descriptor.Type {
         RESOURCE_TYPE_MEMORY | RESOURCE_TYPE_MEMORY_LARGE => {
             // SAFETY: the active member for these types: a start and a length in units that the
@@ -233,6 +238,7 @@ fn translate(descriptor: &CM_PARTIAL_RESOURCE_DESCRIPTOR) -> Resource {
                 // SAFETY: every bit pattern of the union is a number.
                 start: unsafe { memory.Start.QuadPart }.cast_unsigned(),
                 length: u64::from(memory.Length) << shift,
+                _irp: PhantomData,
             })
         }
         RESOURCE_TYPE_PORT => {
@@ -242,6 +248,7 @@ fn translate(descriptor: &CM_PARTIAL_RESOURCE_DESCRIPTOR) -> Resource {
                 // SAFETY: every bit pattern of the union is a number.
                 start: unsafe { port.Start.QuadPart }.cast_unsigned(),
                 length: port.Length,
+                _irp: PhantomData,
             })
         }
         RESOURCE_TYPE_INTERRUPT => {

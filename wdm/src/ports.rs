@@ -19,7 +19,7 @@ impl PortRange {
     /// The resource is the PnP manager's word that the ports are this device's; it needs no
     /// mapping on amd64.
     #[must_use]
-    pub fn new(resource: pnp::Ports) -> Option<Self> {
+    pub fn new(resource: pnp::Ports<'_>) -> Option<Self> {
         let start = u16::try_from(resource.start()).ok()?;
         let length = u16::try_from(resource.length()).ok()?;
         start.checked_add(length.checked_sub(1)?)?;

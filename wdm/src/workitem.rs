@@ -26,8 +26,8 @@ use crate::{
     pool::{Shared, Tag},
 };
 
-/// What a work item does.
-pub trait WorkRoutine: Send + Sync {
+/// What a work item does. It borrows nothing: the call may come when the item has been dropped.
+pub trait WorkRoutine: Send + Sync + 'static {
     /// The routine, in a system thread. All that was asked for before the call began is its
     /// concern; what is asked for during the call brings another.
     fn work(&self, irql: &mut Passive);

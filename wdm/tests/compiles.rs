@@ -6,11 +6,14 @@ use wdm::{
     csq::{Csq, Request},
     device::LowerDevice,
     dma::{ListControl, Mapped, TransferMemory},
+    dpc::DeferredRoutine,
     event::Event,
+    interrupt::InterruptService,
     irp::{Dispatched, Fresh, Irp, Pending},
     irql::{Dirql, Dispatch, Passive, UpToDispatch, raise_to_dispatch},
     mutex::Mutex,
     spinlock::SpinLock,
+    workitem::WorkRoutine,
 };
 
 wdm::registers! {
@@ -89,4 +92,21 @@ pub fn use_registers(registers: &mut Bar0Registers, _irql: &mut Dirql) -> u32 {
 
 pub fn unmap<C: ListControl>(mapped: Mapped<C>, irql: &mut Dispatch) -> TransferMemory {
     mapped.unmap(irql).0
+}
+
+/// Nobody knows how much later the kernel calls these: so none of them borrows anything.
+pub fn what_the_kernel_calls_later_borrows_nothing<
+    W: WorkRoutine,
+    D: DeferredRoutine,
+    I: InterruptService,
+    L: ListControl,
+    R: Request,
+>() {
+    fn borrows_nothing<T: 'static>() {}
+    borrows_nothing::<W>();
+    borrows_nothing::<D>();
+    borrows_nothing::<I>();
+    borrows_nothing::<L>();
+    borrows_nothing::<R>();
+    borrows_nothing::<R::Context>();
 }

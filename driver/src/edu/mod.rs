@@ -167,7 +167,7 @@ trait AnyQueue {
     /// See [`Queue::end_all_waiting`].
     fn end_all_waiting(&self, status: Status, irql: &Passive);
     /// See [`Queue::cancel_of`].
-    fn cancel_of(&self, file_object: wdm::irp::FileObject, irql: &Passive);
+    fn cancel_of(&self, file_object: wdm::irp::FileObject, irql: &mut Passive);
 }
 
 impl<E: queue::Engine> AnyQueue for Queue<E> {
@@ -191,7 +191,7 @@ impl<E: queue::Engine> AnyQueue for Queue<E> {
         Self::end_all_waiting(self, status, irql);
     }
 
-    fn cancel_of(&self, file_object: wdm::irp::FileObject, irql: &Passive) {
+    fn cancel_of(&self, file_object: wdm::irp::FileObject, irql: &mut Passive) {
         Self::cancel_of(self, file_object, irql);
     }
 }

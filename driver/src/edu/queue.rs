@@ -339,7 +339,7 @@ impl<E: Engine> Queue<E> {
     }
 
     /// Cancels the waiting requests of a handle.
-    pub fn cancel_of(&self, file_object: FileObject, irql: &Passive) {
+    pub fn cancel_of(&self, file_object: FileObject, irql: &mut Passive) {
         while let Some((irp, request)) =
             self.waiting.remove_next_if(|_, of| of == file_object, irql)
         {

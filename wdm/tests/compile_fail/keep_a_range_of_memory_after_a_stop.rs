@@ -1,0 +1,23 @@
+//! What the PnP manager assigned is not to be had for longer than the request that assigned it.
+#![no_std]
+
+use wdm::{
+    irp::{Dispatched, Fresh, Irp},
+    irql::Passive,
+    mmio::{Bar, Mapping},
+    ports::PortRange,
+};
+
+pub fn wrong<B: Bar>(irp: Irp<Fresh>, irql: &mut Passive) -> Option<Dispatched> {
+    let memory = irp.resources()?.memory().next()?;
+    let dispatched = irp.complete_as_is(irql); //~ E0505
+    drop(Mapping::<B>::new(memory, irql));
+    Some(dispatched)
+}
+
+pub fn wrong_ports(irp: Irp<Fresh>, irql: &mut Passive) -> Option<Dispatched> {
+    let ports = irp.resources()?.ports().next()?;
+    let dispatched = irp.complete_as_is(irql); //~ E0505
+    PortRange::new(ports);
+    Some(dispatched)
+}
