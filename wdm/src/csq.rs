@@ -8,6 +8,10 @@
 //! [`Request`], kept in the IRP itself, so that queuing allocates nothing. What removes an IRP
 //! gets both back. What cancels it gives both to [`Request::canceled`].
 //!
+//! A cancellation finds its way to the queue by the IRP: it may be under way, with the IRP in its
+//! hands, while whoever owns the queue removes what is left and drops it. So each queued IRP owns a
+//! share of the queue, and whoever gets the IRP out of the queue gives the share back.
+//!
 //! The queue's own spin lock protects its list and nothing else; it is held for a few
 //! instructions, and no driver code runs under it but the test that `remove_next` is given.
 
@@ -23,7 +27,7 @@ use wdk_sys::{
 };
 
 use crate::{
-    Result, Status,
+    Result, Status, device,
     irp::{Dispatched, FileObject, Fresh, Irp, Pending},
     irql::{AtOrBelowDispatch, UpToDispatch},
     list,
@@ -47,15 +51,15 @@ pub trait Request: Send + Sized + 'static {
 
 /// A cancel-safe queue, first in, first out.
 pub struct Csq<R: Request> {
-    /// Shared with the timers of its requests.
+    /// Shared with each queued IRP, and with the timers of its requests.
     pub(crate) inner: Shared<Inner<R>>,
 }
 
 /// The queue's own state, in pool.
 #[repr(C)]
 pub struct Inner<R: Request> {
-    /// First, so that its address is that of the whole.
-    pub(crate) csq: KernelCell<IO_CSQ>,
+    /// First, so that its address is that of the whole; see [`csq`].
+    csq: KernelCell<IO_CSQ>,
     /// Protects `head`, the list behind it, and `closed`.
     lock: KernelCell<KSPIN_LOCK>,
     head: KernelCell<LIST_ENTRY>,
@@ -131,7 +135,7 @@ impl<R: Request> Csq<R> {
         // SAFETY: in pool likewise; the callbacks find the rest by the address of `csq`.
         let status = unsafe {
             IoCsqInitializeEx(
-                inner.csq.get(),
+                csq(&inner),
                 Some(insert_irp::<R>),
                 Some(remove_irp),
                 Some(peek_next_irp::<R>),
@@ -225,10 +229,12 @@ impl<R: Request> Csq<R> {
         let context = unsafe { raw::driver_context(raw_irp) }.cast::<R>();
         // SAFETY: the driver's words of an IRP that it owns, checked by `new` to hold an `R`.
         unsafe { context.write(request) };
+        // The IRP's share of the queue.
+        let _ = self.inner.clone().into_raw();
         // SAFETY: initialised by `new`; the IRP is owned and given up if this succeeds.
         let status = unsafe {
             IoCsqInsertIrpEx(
-                self.inner.csq.get(),
+                csq(&self.inner),
                 raw_irp.as_ptr(),
                 irp_context,
                 core::ptr::null_mut(),
@@ -236,7 +242,7 @@ impl<R: Request> Csq<R> {
         };
         Status::check(status).map_err(|status| {
             // SAFETY: not inserted: the IRP is still this driver's, with what was written.
-            let (irp, request) = unsafe { take(raw_irp) };
+            let (irp, request) = unsafe { take_from(&self.inner, raw_irp) };
             (irp, request, status)
         })
     }
@@ -266,10 +272,10 @@ impl<R: Request> Csq<R> {
         let context: *mut &mut Matches<'_, R> = &raw mut matches;
         // SAFETY: initialised by `new`; the context is what `peek_next_irp` takes, and lives
         // until the call is over.
-        let irp = unsafe { IoCsqRemoveNextIrp(self.inner.csq.get(), context.cast::<c_void>()) };
+        let irp = unsafe { IoCsqRemoveNextIrp(csq(&self.inner), context.cast::<c_void>()) };
         let irp = NonNull::new(irp)?;
         // SAFETY: removed, so it is this driver's again.
-        Some(unsafe { take(irp) })
+        Some(unsafe { take_from(&self.inner, irp) })
     }
 
     /// What all requests of the queue share.
@@ -299,12 +305,32 @@ impl<R: Request> Csq<R> {
 
 type Matches<'a, R> = dyn FnMut(&R, FileObject) -> bool + 'a;
 
+/// The `IO_CSQ` of a queue, by an address that is good for all of [`Inner`].
+pub(crate) const fn csq<R: Request>(inner: &Shared<Inner<R>>) -> PIO_CSQ {
+    inner.as_ptr().cast_mut().cast()
+}
+
+/// As [`take`], and gives back the IRP's share of the queue.
+///
+/// # Safety
+///
+/// The IRP has left this queue, and is this driver's.
+pub(crate) unsafe fn take_from<R: Request>(
+    inner: &Shared<Inner<R>>,
+    irp: NonNull<IRP>,
+) -> (Irp<Pending>, R) {
+    // SAFETY: given up when the IRP was inserted, and taken back once.
+    drop(unsafe { Shared::<Inner<R>>::from_raw(inner.as_raw()) });
+    // SAFETY: by contract.
+    unsafe { take(irp) }
+}
+
 /// Makes an IRP that has left the queue an owned one, and takes out what was remembered for it.
 ///
 /// # Safety
 ///
 /// The IRP has left a queue of `R`s, and is this driver's.
-pub(crate) unsafe fn take<R>(irp: NonNull<IRP>) -> (Irp<Pending>, R) {
+unsafe fn take<R>(irp: NonNull<IRP>) -> (Irp<Pending>, R) {
     // SAFETY: valid by contract.
     let context = unsafe { raw::driver_context(irp) }.cast::<R>();
     // SAFETY: written by `insert`, and not read again.
@@ -316,9 +342,9 @@ pub(crate) unsafe fn take<R>(irp: NonNull<IRP>) -> (Irp<Pending>, R) {
 
 /// # Safety
 ///
-/// `csq` is the one of an [`Inner<R>`].
+/// `csq` is from [`csq()`], and the queue outlives the reference.
 const unsafe fn inner<'a, R: Request>(csq: PIO_CSQ) -> &'a Inner<R> {
-    // SAFETY: `csq` is the first field (`repr(C)`); the queue outlives the calls made for it.
+    // SAFETY: `csq` is the first field (`repr(C)`); the rest by contract.
     unsafe { &*csq.cast() }
 }
 
@@ -398,14 +424,19 @@ unsafe extern "C" fn release_lock<R: Request>(csq: PIO_CSQ, irql: KIRQL) {
 
 /// `CsqCompleteCanceledIrp`, called without the lock, after the IRP was removed.
 unsafe extern "C" fn complete_canceled_irp<R: Request>(csq: PIO_CSQ, irp: PIRP) {
-    // SAFETY: the queue that this routine was given for, which its device keeps until the IRP is
-    // completed.
-    let inner = unsafe { inner::<R>(csq) };
+    // The IRP's share: the queue itself may have been dropped by now.
+    // SAFETY: the queue that this routine was given for; the share was given up when the IRP was
+    // inserted.
+    let queue = unsafe { Shared::from_value(csq.cast::<Inner<R>>()) };
     // SAFETY: the I/O manager passes the IRP that it removed.
     let irp = unsafe { NonNull::new_unchecked(irp) };
+    // SAFETY: this driver's until it is completed below.
+    let _callback = unsafe { device::callback_for(irp) };
     // SAFETY: removed, so it is this driver's again.
     let (irp, request) = unsafe { take::<R>(irp) };
     // SAFETY: called by whoever cancels, at IRQL <= DISPATCH_LEVEL.
     let irql = &mut unsafe { UpToDispatch::assume() };
-    request.canceled(irp, &inner.context, irql);
+    request.canceled(irp, &queue.context, irql);
+    // Before the device may go.
+    drop(queue);
 }

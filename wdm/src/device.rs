@@ -30,7 +30,7 @@ use crate::{
     irp::{Dispatched, Fresh, Irp, Pending},
     irql::{Dispatch, Passive},
     raw,
-    removelock::RemoveLock,
+    removelock::{Callback, RemoveLock},
 };
 
 /// How the I/O manager passes the buffers of reads and writes.
@@ -137,7 +137,10 @@ impl Drop for DeviceReference {
 /// What every device extension begins with.
 #[repr(C)]
 struct Header {
+    /// Held by each IRP and by each dispatch routine.
     remove_lock: RemoveLock,
+    /// Held by each other routine that was given an IRP.
+    callbacks: RemoveLock,
     /// For StartIo.
     waiting: Waiting,
     dispatch: unsafe fn(NonNull<DEVICE_OBJECT>, Irp<Fresh>) -> NTSTATUS,
@@ -228,6 +231,7 @@ impl<D: Device> Fdo<D> {
         let object = Created::new(driver, size_of::<Extension<D>>())?;
         let header = Header {
             remove_lock: RemoveLock::uninitialized(),
+            callbacks: RemoveLock::uninitialized(),
             waiting: Waiting::uninitialized(),
             dispatch: dispatch_to::<D>,
             start_io: device_queue::start_io::<D>,
@@ -242,6 +246,8 @@ impl<D: Device> Fdo<D> {
         let header = unsafe { &(*extension.as_ptr()).header };
         // SAFETY: in the device extension, where it stays.
         unsafe { header.remove_lock.initialize() };
+        // SAFETY: likewise.
+        unsafe { header.callbacks.initialize() };
         // SAFETY: likewise.
         unsafe { header.waiting.initialize() };
         if D::START_IO.is_some() {
@@ -357,15 +363,32 @@ unsafe fn header<'a>(object: NonNull<DEVICE_OBJECT>) -> &'a Header {
 /// released.
 #[must_use]
 pub unsafe fn remove_lock_of<'a>(irp: NonNull<IRP>) -> &'a RemoveLock {
-    // SAFETY: owned by contract.
-    let location = unsafe { raw::current_stack_location(irp) };
-    // SAFETY: valid while the driver owns the IRP.
-    let object = unsafe { (*location).DeviceObject };
-    // SAFETY: the I/O manager set it when it called this driver.
-    let object = unsafe { NonNull::new_unchecked(object) };
-    // SAFETY: one of this crate's, and kept by its remove lock.
-    let header = unsafe { header(object) };
+    // SAFETY: by contract.
+    let header = unsafe { header_of(irp) };
     &header.remove_lock
+}
+
+/// Keeps the IRP's device for as long as a routine runs that was given the IRP, and may complete
+/// it, without being a dispatch routine.
+///
+/// # Safety
+///
+/// As [`remove_lock_of`].
+pub unsafe fn callback_for<'a>(irp: NonNull<IRP>) -> Callback<'a> {
+    // SAFETY: by contract.
+    let header = unsafe { header_of(irp) };
+    // SAFETY: by contract.
+    unsafe { header.callbacks.callback(irp) }
+}
+
+/// # Safety
+///
+/// As [`remove_lock_of`].
+unsafe fn header_of<'a>(irp: NonNull<IRP>) -> &'a Header {
+    // SAFETY: by contract.
+    let object = unsafe { raw::device_object(irp) };
+    // SAFETY: one of this crate's, and kept by its remove lock.
+    unsafe { header(object) }
 }
 
 /// Enters [`dispatch`] for every major function that [`Device`] has a routine for; the others
@@ -486,6 +509,11 @@ unsafe fn remove<D: Device>(
         .header()
         .remove_lock
         .release_and_wait(irp.as_ptr(), irql);
+    // No IRP is left, so no routine begins any more that would take this one.
+    let callbacks = &device.header().callbacks;
+    if callbacks.acquire(object.as_ptr()).is_ok() {
+        callbacks.release_and_wait(object.as_ptr(), irql);
+    }
     // SAFETY: attached by `create`, detached once.
     unsafe { IoDetachDevice(lower.as_ptr()) };
     // SAFETY: made for this type by `create`.

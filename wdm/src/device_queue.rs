@@ -89,10 +89,14 @@ pub(crate) unsafe fn set_attributes(device: NonNull<DEVICE_OBJECT>) {
 }
 
 impl<D: Device> Fdo<D> {
-    /// Marks the IRP pending, and starts or queues it.
+    /// Marks the IRP pending, and starts or queues it. An IRP of another device is completed with
+    /// STATUS_INVALID_DEVICE_REQUEST.
     ///
     /// Source: nf-wdm-iostartpacket.
-    pub fn start_packet(&self, irp: Irp<Fresh>, _irql: &mut Passive) -> Dispatched {
+    pub fn start_packet(&self, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
+        if !irp.is_of(self.as_ptr()) {
+            return irp.complete(Status::INVALID_DEVICE_REQUEST, 0, irql);
+        }
         let (irp, dispatched) = irp.pend();
         let irp = irp.into_raw();
         {
@@ -216,6 +220,8 @@ pub(crate) unsafe fn start_io<D: Device>(object: NonNull<DEVICE_OBJECT>, irp: No
         // SAFETY: on the list since `start_packet`, and the lock is held.
         unsafe { list::remove(entry) };
     }
+    // It may complete the IRP and go on with the device: the I/O manager calls it inside of
+    // `IoStartPacket` or `IoStartNextPacket`, whose caller here has borrowed the device.
     // SAFETY: by contract.
     let device: &Fdo<D> = unsafe { object.cast().as_ref() };
     // SAFETY: given to StartIo, so it is this driver's; marked pending before.

@@ -145,6 +145,14 @@ impl<S: State> Irp<S> {
         unsafe { &*location }
     }
 
+    /// Whether this is a request of that device. The remove lock that it holds is the one of its
+    /// own device, and keeps no other.
+    pub(crate) fn is_of(&self, device: *mut DEVICE_OBJECT) -> bool {
+        // SAFETY: owned.
+        let own = unsafe { raw::device_object(self.irp) };
+        own.as_ptr() == device
+    }
+
     /// The major function code.
     #[must_use]
     pub fn major(&self) -> u8 {
@@ -398,14 +406,18 @@ impl Irp<Fresh> {
     }
 
     /// Marks the IRP pending, passes it down, and has `R` called when the drivers below have
-    /// completed it.
+    /// completed it. An IRP of another device is completed with STATUS_INVALID_DEVICE_REQUEST.
     ///
     /// Source: nf-wdm-iocopycurrentirpstacklocationtonext, nf-wdm-iosetcompletionroutine.
     pub fn forward_with_completion<D: Device, R: CompletionRoutine<D>>(
         self,
         device: &Fdo<D>,
-        _irql: &Passive,
+        irql: &Passive,
     ) -> Dispatched {
+        // The completion routine is given the IRP's own device, as one of this kind.
+        if !self.is_of(device.as_ptr()) {
+            return self.complete(Status::INVALID_DEVICE_REQUEST, 0, irql);
+        }
         let (irp, dispatched) = self.pend();
         let irp = irp.into_raw();
         // SAFETY: owned, with a stack location for each device below.
@@ -479,11 +491,14 @@ unsafe extern "C" fn completed<D: Device, R: CompletionRoutine<D>>(
     irp: *mut IRP,
     _context: PVOID,
 ) -> NTSTATUS {
-    // SAFETY: the I/O manager passes the device object whose driver set the routine, which the
-    // IRP's remove lock keeps there.
-    let device: &Fdo<D> = unsafe { &*device.cast() };
-    // SAFETY: and the IRP.
+    // SAFETY: the I/O manager passes the IRP.
     let irp = unsafe { NonNull::new_unchecked(irp) };
+    // The routine may complete the IRP and go on with the device.
+    // SAFETY: this driver's again, as for `from_raw` below.
+    let _callback = unsafe { device::callback_for(irp) };
+    // SAFETY: the I/O manager passes the device object whose driver set the routine, which is the
+    // IRP's and of this kind, as `forward_with_completion` has checked. It stays for the callback.
+    let device: &Fdo<D> = unsafe { &*device.cast() };
     // SAFETY: this driver's again, as it returns STATUS_MORE_PROCESSING_REQUIRED; it was marked
     // pending before it was passed down.
     let irp = unsafe { Irp::<Pending>::from_raw(irp) };

@@ -120,7 +120,7 @@ impl<B: Bar> Mapping<B> {
     pub fn new(memory: Memory<'_>, _irql: &Passive) -> Result<Self> {
         const WIDEST: u64 = 8;
         let length = usize::try_from(memory.length()).unwrap_or(usize::MAX);
-        if length < B::LENGTH || memory.start() % WIDEST != 0 {
+        if length < B::LENGTH || !memory.start().is_multiple_of(WIDEST) {
             return Err(Status::DEVICE_CONFIGURATION_ERROR);
         }
         let start = PHYSICAL_ADDRESS {

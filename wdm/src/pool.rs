@@ -241,6 +241,18 @@ impl<T> Shared<T> {
         this.inner.as_ptr().cast()
     }
 
+    /// What [`Self::into_raw`] would give, while this is an owner still.
+    pub(crate) const fn as_raw(&self) -> *mut core::ffi::c_void {
+        self.inner.as_ptr().cast()
+    }
+
+    /// The value's address, by which [`Self::from_value`] finds the owner again.
+    pub(crate) const fn as_ptr(&self) -> *const T {
+        // Not by a reference to the value, which would be good for the value alone.
+        // SAFETY: within what this owner keeps alive; only an address is formed.
+        unsafe { &raw const (*self.inner.as_ptr()).value }
+    }
+
     /// Takes back what [`Self::into_raw`] gave.
     ///
     /// # Safety
@@ -270,8 +282,8 @@ impl<T> Shared<T> {
     ///
     /// # Safety
     ///
-    /// The address is that of a shared value, one of whose owners was given up by `into_raw` and
-    /// is taken back by this.
+    /// The address is from [`Self::as_ptr`] of a shared value, one of whose owners was given up by
+    /// `into_raw` and is taken back by this.
     pub(crate) unsafe fn from_value(value: *const T) -> Self {
         let offset = core::mem::offset_of!(Inner<T>, value);
         let inner = value

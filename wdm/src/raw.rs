@@ -28,6 +28,20 @@ pub unsafe fn current_stack_location(irp: NonNull<IRP>) -> *mut IO_STACK_LOCATIO
     unsafe { location.read() }
 }
 
+/// The device object that the I/O manager has called the driver for.
+///
+/// # Safety
+///
+/// As [`current_stack_location`].
+pub unsafe fn device_object(irp: NonNull<IRP>) -> NonNull<DEVICE_OBJECT> {
+    // SAFETY: by contract.
+    let location = unsafe { current_stack_location(irp) };
+    // SAFETY: valid while the driver owns the IRP.
+    let object = unsafe { (*location).DeviceObject };
+    // SAFETY: the I/O manager set it when it called this driver.
+    unsafe { NonNull::new_unchecked(object) }
+}
+
 /// # Safety
 ///
 /// The IRP is valid.

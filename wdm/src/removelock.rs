@@ -8,11 +8,16 @@
 //! driver has completed the IRP or passed it down: a driver cannot forget either. It takes the
 //! lock once more for as long as a dispatch routine runs, since an IRP that was queued may be
 //! completed while the routine that queued it is still at work on the device.
+//!
+//! Other routines that are given an IRP, such as completion routines, cannot take that lock: it is
+//! refused once a removal has begun. They take a second one ([`Callback`]), which a removal waits
+//! for when it has waited for all IRPs, since who has an IRP may begin such a routine, and nobody
+//! else.
 
-use core::{cell::UnsafeCell, ffi::c_void};
+use core::{cell::UnsafeCell, ffi::c_void, ptr::NonNull};
 
 use wdk_sys::{
-    IO_REMOVE_LOCK,
+    IO_REMOVE_LOCK, IRP,
     ntddk::{
         IoAcquireRemoveLockEx, IoInitializeRemoveLockEx, IoReleaseRemoveLockAndWaitEx,
         IoReleaseRemoveLockEx,
@@ -72,6 +77,20 @@ impl RemoveLock {
         unsafe { IoReleaseRemoveLockEx(self.0.get(), tag.cast::<c_void>(), REMOVE_LOCK_SIZE) };
     }
 
+    /// Takes the lock for a routine that has an IRP of the device, for as long as it runs.
+    ///
+    /// # Safety
+    ///
+    /// The IRP is owned by this driver, and the lock is its device's second one.
+    pub(crate) unsafe fn callback(&self, irp: NonNull<IRP>) -> Callback<'_> {
+        // Never refused: a removal waits for this lock after all IRPs were completed. The tag may
+        // be that of two routines, if the IRP is completed and used again meanwhile.
+        Callback {
+            lock: self.acquire(irp.as_ptr()).is_ok().then_some(self),
+            tag: irp,
+        }
+    }
+
     /// Releases the lock for the IRP that removes the device, and waits until nobody has it.
     /// Nobody gets it any more.
     pub(crate) fn release_and_wait<T>(&self, tag: *mut T, _irql: &Passive) {
@@ -79,5 +98,22 @@ impl RemoveLock {
         unsafe {
             IoReleaseRemoveLockAndWaitEx(self.0.get(), tag.cast::<c_void>(), REMOVE_LOCK_SIZE);
         };
+    }
+}
+
+/// A routine of the driver that was given an IRP runs. The device stays until this is dropped,
+/// whatever becomes of the IRP.
+#[must_use = "the device may go when this is dropped"]
+pub struct Callback<'a> {
+    lock: Option<&'a RemoveLock>,
+    /// Not looked into.
+    tag: NonNull<IRP>,
+}
+
+impl Drop for Callback<'_> {
+    fn drop(&mut self) {
+        if let Some(lock) = self.lock {
+            lock.release(self.tag.as_ptr());
+        }
     }
 }

@@ -20,6 +20,7 @@ use wdk_sys::{
 use crate::{
     Result,
     csq::{self, Csq, Refused, Request},
+    device,
     irp::{Dispatched, Fresh, Irp, Pending},
     irql::{AtOrBelowDispatch, Dispatch},
     object::KernelCell,
@@ -79,13 +80,12 @@ impl<R: TimedRequest> Timeout<R> {
 
 impl<R: TimedRequest> State<R> {
     /// Drops the armed timer's share, if the timer has not expired yet.
-    fn cancel(&self) {
+    fn cancel(this: &Shared<Self>) {
         // SAFETY: initialised; callable at IRQL <= DISPATCH_LEVEL.
-        if unsafe { KeCancelTimer(self.timer.get()) } != 0 {
-            let armed: *const Self = self;
-            // SAFETY: taken by `arm`; the timer was in its queue, so its DPC will not run and
+        if unsafe { KeCancelTimer(this.timer.get()) } != 0 {
+            // SAFETY: given up by `arm`; the timer was in its queue, so its DPC will not run and
             // drop it.
-            drop(unsafe { Shared::<Self>::from_value(armed) });
+            drop(unsafe { Shared::<Self>::from_raw(this.as_raw()) });
         }
     }
 }
@@ -96,7 +96,7 @@ impl<R: TimedRequest> Drop for Timeout<R> {
         // Pairs with the fence of `arm`: either this finds the timer armed, or `arm` sees that
         // it is to be disarmed.
         fence(Ordering::SeqCst);
-        self.0.cancel();
+        State::cancel(&self.0);
     }
 }
 
@@ -114,7 +114,7 @@ impl<R: TimedRequest> Arm<R> {
         // Pairs with the fence of `drop`.
         fence(Ordering::SeqCst);
         if self.0.disarmed.load(Ordering::Relaxed) {
-            self.0.cancel();
+            State::cancel(&self.0);
         }
     }
 }
@@ -130,15 +130,19 @@ unsafe extern "C" fn expired<R: TimedRequest>(
     let state = unsafe { Shared::<State<R>>::from_raw(context) };
     // SAFETY: the IRP was inserted with this context. If it has left the queue since, this
     // returns nothing.
-    let irp = unsafe { IoCsqRemoveIrp(state.queue.csq.get(), state.context.get()) };
+    let irp = unsafe { IoCsqRemoveIrp(csq::csq(&state.queue), state.context.get()) };
     let Some(irp) = core::ptr::NonNull::new(irp) else {
         return;
     };
-    // SAFETY: removed from a queue of `R`s, so it is this driver's.
-    let (irp, request) = unsafe { csq::take::<R>(irp) };
+    // SAFETY: this driver's until it is completed below.
+    let _callback = unsafe { device::callback_for(irp) };
+    // SAFETY: removed from this queue, so it is this driver's.
+    let (irp, request) = unsafe { csq::take_from(&state.queue, irp) };
     // SAFETY: DPCs run at DISPATCH_LEVEL.
     let irql = &mut unsafe { Dispatch::assume() };
     request.timed_out(irp, &state.queue.context, irql);
+    // Before the device may go.
+    drop(state);
 }
 
 impl<R: TimedRequest> Csq<R> {

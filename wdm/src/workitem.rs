@@ -20,7 +20,7 @@ use wdk_sys::{
 
 use crate::{
     Result, Status,
-    device::{Device, DeviceReference, Fdo},
+    device::{self, Device, DeviceReference, Fdo},
     irp::{Irp, Pending},
     irql::{AtOrBelowDispatch, Passive},
     pool::{Shared, Tag},
@@ -130,7 +130,7 @@ struct IrpState<D: Device> {
     /// The IRP that the queued item is for.
     irp: AtomicPtr<IRP>,
     routine: IrpRoutine<D>,
-    _device: DeviceReference,
+    device: DeviceReference,
 }
 
 // SAFETY: the kernel synchronises access to the work item.
@@ -154,24 +154,26 @@ impl<D: Device> IrpWorkItem<D> {
             item: NonNull::new(item).ok_or(Status::INSUFFICIENT_RESOURCES)?,
             irp: AtomicPtr::new(core::ptr::null_mut()),
             routine,
-            _device: device,
+            device,
         };
         Shared::new(tag, state).map(Self)
     }
 
-    /// Has the routine called with the IRP, whose remove lock keeps the device until it is
-    /// completed.
+    /// Has the routine called with the IRP, whose remove lock keeps the device until then.
     ///
     /// Source: nf-wdm-ioqueueworkitem.
     ///
     /// # Errors
     ///
-    /// The IRP, if another one is waiting for its call.
+    /// The IRP, if another one is waiting for its call, or if it is another device's.
     pub fn queue<I: AtOrBelowDispatch>(
         &self,
         irp: Irp<Pending>,
         _irql: &I,
     ) -> core::result::Result<(), Irp<Pending>> {
+        if !irp.is_of(self.0.device.as_ptr()) {
+            return Err(irp);
+        }
         let raw = irp.into_raw();
         // AcqRel: the call sees the IRP as it is now; and the last call has begun.
         let free = self.0.irp.compare_exchange(
@@ -217,7 +219,11 @@ unsafe extern "C" fn irp_work_item<D: Device>(device: *mut DEVICE_OBJECT, contex
     let routine = state.routine;
     // From here on only the IRP keeps the device.
     drop(state);
-    // SAFETY: the I/O manager passes the device of the work item, which is of this kind.
+    // The routine may complete the IRP and go on with the device.
+    // SAFETY: given up by `queue`, so it is this driver's.
+    let _callback = unsafe { device::callback_for(irp) };
+    // SAFETY: the I/O manager passes the device of the work item, which is of this kind, and the
+    // IRP's, as `queue` has checked.
     let device: &Fdo<D> = unsafe { &*device.cast() };
     // SAFETY: given up by `queue`, taken once; it was marked pending before.
     let irp = unsafe { Irp::from_raw(irp) };

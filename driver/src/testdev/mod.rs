@@ -16,7 +16,7 @@ use wdm::{
     irp::{Dispatched, Fresh, Irp},
     irql::Passive,
     mmio::{Mapping, Registers},
-    pnp::Resources,
+    pnp::{Memory, Resources},
     ports::PortRange,
     spinlock::SpinLock,
 };
@@ -97,7 +97,7 @@ impl Bars {
             memory: all,
             memory_length: u32::try_from(bar0.length()).unwrap_or(u32::MAX),
             ports,
-            membar_length: bar2.map_or(0, |memory| memory.length()),
+            membar_length: bar2.map_or(0, Memory::length),
         })
     }
 }
