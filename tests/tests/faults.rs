@@ -6,8 +6,9 @@
 use eductl::{DeviceKind, device::Pending, io::Request, status::Status};
 use eduwdm_tests::{Booted, InFlight, boot, manifest, options};
 use nthost_protocol::{
-    Fault, FaultState, HostRequest, IrpEffect,
+    Fault, FaultState, HostRequest, IrpEffect, Manifest,
     host::{DeviceState, PnpOperation, Verifier},
+    manifest::{DriverImage, Role},
 };
 
 const SERVICE: &str = "eduwdm";
@@ -240,6 +241,43 @@ fn a_start_that_fails_below_the_driver_gives_everything_back() {
     machine.assert_as_before(&before, "the start failed below");
     machine.succeed(PnpOperation::Add, "afterwards");
     machine.end();
+}
+
+#[test]
+fn an_mdl_gets_fewer_pages_than_are_asked_for_when_that_is_wanted() {
+    let rules = DriverImage {
+        service: "rules".to_owned(),
+        image: "rules.sys".to_owned(),
+        role: Role::Function,
+        hardware_ids: Vec::new(),
+        service_values: Vec::new(),
+        device_values: Vec::new(),
+        security: None,
+    };
+    let manifest = Manifest {
+        drivers: vec![rules],
+        faults: vec![Fault::FewerPages {
+            service: "rules".to_owned(),
+            nth: 0,
+            count: 1,
+            pages: 3,
+        }],
+        ..Manifest::default()
+    };
+    let booted = boot("up", &options(manifest)).unwrap_or_else(|fault| panic!("{fault}"));
+    let FaultState { struck, last, .. } = booted.host.faults().unwrap().remove(0);
+    assert_eq!(struck, 1, "{}", booted.log());
+    assert!(
+        last.starts_with("MmAllocatePagesForMdlEx from rules.sys"),
+        "{last}"
+    );
+    // The first of its MDLs has three pages instead of five, and is one.
+    let log = booted.log();
+    assert!(
+        log.contains("rules: FAILED an MDL of pages describes them all"),
+        "{log}"
+    );
+    assert!(log.contains("hold, 1 failed"), "{log}");
 }
 
 #[test]

@@ -240,8 +240,8 @@ fn a_thread_that_is_attached_to_a_process_uses_its_addresses() {
     other.write_memory(at, &[5]).unwrap();
     ask(&there, Ask::KeepProcess, 0, 0);
     // The same address is another's memory in this process.
-    let own = eductl::io::IoSystem::allocate(&booted.host, 0x10000).unwrap();
-    let end = own.address() + 0x10000;
+    let own = eductl::io::IoSystem::allocate(&booted.host, 0x10_0000).unwrap();
+    let end = own.address() + 0x10_0000;
     assert!((own.address()..end).contains(&at), "both are low");
     booted.host.write_memory(at, &[6]).unwrap();
     let done = try_ask(&here, Ask::ReadThere, at, 0, 0).expect("an answer");

@@ -46,6 +46,21 @@ pub enum Fault {
         /// How many of 1000 matching calls fail.
         per_mille: u16,
     },
+    /// An MDL gets fewer pages than were asked for (`MmAllocatePagesForMdl` and its siblings), as
+    /// when memory is short.
+    FewerPages {
+        /// The service whose driver asks; empty for any.
+        #[serde(default)]
+        service: String,
+        /// Which of the matching calls is the first to get fewer, counted from 0.
+        #[serde(default)]
+        nth: u32,
+        /// How many of them do, from that one on.
+        #[serde(default = "once")]
+        count: u32,
+        /// How many pages there are at the most.
+        pages: u32,
+    },
     /// An IRP that a driver sends down from its device does not reach the lower driver, or not
     /// at once.
     Irp {
@@ -133,6 +148,7 @@ impl Fault {
         match self {
             Self::Call { service, .. }
             | Self::RandomCalls { service, .. }
+            | Self::FewerPages { service, .. }
             | Self::LateTimer { service, .. }
             | Self::LateDpc { service, .. } => service,
             Self::Irp { .. } => "",
@@ -194,6 +210,7 @@ impl Standing {
         self.matched += 1;
         let struck = match self.fault {
             Fault::Call { nth, count, .. }
+            | Fault::FewerPages { nth, count, .. }
             | Fault::Irp { nth, count, .. }
             | Fault::LateTimer { nth, count, .. }
             | Fault::LateDpc { nth, count, .. } => {

@@ -45,6 +45,9 @@ pub const fn is_present(feature: u32, leaves: &Leaves) -> bool {
 }
 
 #[cfg(target_os = "none")]
+pub use exported::has;
+
+#[cfg(target_os = "none")]
 mod exported {
     use core::arch::x86_64::__cpuid;
 
@@ -61,6 +64,12 @@ mod exported {
         }
     }
 
+    /// Whether this machine's processors have a feature.
+    #[must_use]
+    pub fn has(feature: u32) -> bool {
+        is_present(feature, &leaves())
+    }
+
     nt_export! {
         irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
         /// Whether the processors have a feature.
@@ -71,7 +80,7 @@ mod exported {
         ///
         /// None.
         pub unsafe fn ExIsProcessorFeaturePresent(feature: u32) -> u8 {
-            is_present(feature, &leaves()).into()
+            has(feature).into()
         }
     }
 }

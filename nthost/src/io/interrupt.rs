@@ -153,6 +153,8 @@ fn connect_line(
 
 /// `CONNECT_LINE_BASED`.
 fn line_based(parameters: &LINE_BASED, caller: usize) -> Result<(), NTSTATUS> {
+    // SAFETY: the caller's variable, which holds none on failure.
+    unsafe { parameters.InterruptObject.write(core::ptr::null_mut()) };
     let routine = parameters.ServiceRoutine.ok_or(STATUS_INVALID_PARAMETER)?;
     let (node, interrupts) = started(parameters.PhysicalDeviceObject, caller)?;
     let request = Request {
@@ -171,6 +173,8 @@ fn line_based(parameters: &LINE_BASED, caller: usize) -> Result<(), NTSTATUS> {
 
 /// `CONNECT_FULLY_SPECIFIED`: the vector must be one of the device's.
 fn fully_specified(parameters: &FULLY_SPECIFIED, caller: usize) -> Result<(), NTSTATUS> {
+    // SAFETY: the caller's variable, which holds none on failure.
+    unsafe { parameters.InterruptObject.write(core::ptr::null_mut()) };
     let routine = parameters.ServiceRoutine.ok_or(STATUS_INVALID_PARAMETER)?;
     let (node, interrupts) = started(parameters.PhysicalDeviceObject, caller)?;
     let vectors = match &interrupts {
@@ -449,6 +453,9 @@ nt_export! {
         affinity: usize,
         floating_save: u8,
     ) -> NTSTATUS {
+        // Whoever looks at it instead of the status sees that there is none.
+        // SAFETY: the caller's promise.
+        unsafe { object.write(core::ptr::null_mut()) };
         let Some(node) = node_of_vector(vector) else {
             return STATUS_INVALID_PARAMETER;
         };

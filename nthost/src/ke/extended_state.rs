@@ -7,15 +7,18 @@
 //! Sources: KeSaveExtendedProcessorState, KeRestoreExtendedProcessorState,
 //! KeSaveFloatingPointState, KeRestoreFloatingPointState, RtlGetEnabledExtendedFeatures.
 
-use core::arch::asm;
+use core::{
+    arch::asm,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, collections::BTreeMap};
 
 use nthost_nt::status::{
     NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
 };
 
-use super::{bugcheck, irql, thread};
+use super::{bugcheck, irql, lock::SpinLock, thread};
 
 /// `XSTATE_MASK_LEGACY`: x87 and SSE.
 const LEGACY: u64 = 3;
@@ -31,19 +34,35 @@ struct Saved {
     thread: *mut thread::Thread,
 }
 
-/// `XSTATE_SAVE` and `KFLOATING_SAVE` are opaque, and both larger than this.
+// SAFETY: the thread is only compared.
+unsafe impl Send for Saved {}
+
+/// `XSTATE_SAVE` is opaque, and larger than this.
 #[derive(Debug)]
 #[repr(C)]
 pub struct Save {
     saved: *mut Saved,
 }
 
-fn save(at: *mut Save) -> NTSTATUS {
+/// `KFLOATING_SAVE`: four bytes, which number what is kept elsewhere.
+#[derive(Debug)]
+#[repr(C)]
+pub struct FloatingSave {
+    number: u32,
+}
+
+/// What KeSaveFloatingPointState saved, by its number. A leaf.
+static FLOATING: SpinLock<BTreeMap<u32, Box<Saved>>> = SpinLock::new(BTreeMap::new());
+/// The last number.
+static NUMBER: AtomicU32 = AtomicU32::new(0);
+
+/// The state as it is; none if memory is short.
+fn save() -> Option<Box<Saved>> {
     let layout = core::alloc::Layout::new::<Saved>();
     // SAFETY: the layout has a size.
     let memory = unsafe { alloc::alloc::alloc(layout) }.cast::<Saved>();
     if memory.is_null() {
-        return STATUS_INSUFFICIENT_RESOURCES;
+        return None;
     }
     let saved = Saved {
         state: Legacy([0; 512]),
@@ -53,27 +72,19 @@ fn save(at: *mut Save) -> NTSTATUS {
     // SAFETY: memory for it, just allocated.
     unsafe { memory.write(saved) };
     // SAFETY: 512 bytes at a multiple of 16.
-    unsafe { asm!("fxsave64 [{}]", in(reg) memory, options(nostack, preserves_flags)) };
-    // SAFETY: the caller's structure.
-    unsafe { at.write(Save { saved: memory }) };
-    STATUS_SUCCESS
+    let state = unsafe { &raw mut (*memory).state };
+    // SAFETY: as above.
+    unsafe { asm!("fxsave64 [{}]", in(reg) state, options(nostack, preserves_flags)) };
+    // SAFETY: allocated with this layout, and written above.
+    Some(unsafe { Box::from_raw(memory) })
 }
 
-fn restore(at: *mut Save) {
-    // SAFETY: the caller's structure, which `save` filled.
-    let saved = unsafe { (*at).saved };
-    // SAFETY: it came from `save`, and is given back once.
-    let saved = unsafe { Box::from_raw(saved) };
+fn restore(saved: &Saved, at: u64) {
     // The rules of nesting: the same thread, at the same IRQL.
     if saved.level != irql::current() || saved.thread != thread::current() {
         bugcheck::bugcheck(
             bugcheck::code::IRQL_NOT_LESS_OR_EQUAL,
-            [
-                at as u64,
-                u64::from(irql::current()),
-                u64::from(saved.level),
-                0,
-            ],
+            [at, u64::from(irql::current()), u64::from(saved.level), 0],
         );
     }
     // SAFETY: what FXSAVE wrote.
@@ -93,7 +104,10 @@ nt_export! {
         if mask & !LEGACY != 0 {
             return STATUS_INVALID_PARAMETER;
         }
-        save(at)
+        let Some(saved) = save() else { return STATUS_INSUFFICIENT_RESOURCES };
+        // SAFETY: the caller's promise.
+        unsafe { at.write(Save { saved: Box::into_raw(saved) }) };
+        STATUS_SUCCESS
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -105,7 +119,11 @@ nt_export! {
     ///
     /// KeSaveExtendedProcessorState filled `at`.
     pub unsafe fn KeRestoreExtendedProcessorState(at: *mut Save) {
-        restore(at);
+        // SAFETY: the caller's promise.
+        let saved = unsafe { (*at).saved };
+        // SAFETY: it came from the other routine, and is given back once.
+        let saved = unsafe { Box::from_raw(saved) };
+        restore(&saved, at as u64);
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -115,9 +133,15 @@ nt_export! {
     ///
     /// # Safety
     ///
-    /// As KeSaveExtendedProcessorState.
-    pub unsafe fn KeSaveFloatingPointState(at: *mut Save) -> NTSTATUS {
-        save(at)
+    /// `at` can be written, and is given to KeRestoreFloatingPointState.
+    pub unsafe fn KeSaveFloatingPointState(at: *mut FloatingSave) -> NTSTATUS {
+        let Some(saved) = save() else { return STATUS_INSUFFICIENT_RESOURCES };
+        // Relaxed: only that they differ matters.
+        let number = NUMBER.fetch_add(1, Ordering::Relaxed);
+        FLOATING.lock().insert(number, saved);
+        // SAFETY: the caller's promise.
+        unsafe { at.write(FloatingSave { number }) };
+        STATUS_SUCCESS
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -128,8 +152,13 @@ nt_export! {
     /// # Safety
     ///
     /// KeSaveFloatingPointState filled `at`.
-    pub unsafe fn KeRestoreFloatingPointState(at: *mut Save) -> NTSTATUS {
-        restore(at);
+    pub unsafe fn KeRestoreFloatingPointState(at: *mut FloatingSave) -> NTSTATUS {
+        // SAFETY: the caller's promise.
+        let number = unsafe { (*at).number };
+        let Some(saved) = FLOATING.lock().remove(&number) else {
+            return STATUS_INVALID_PARAMETER;
+        };
+        restore(&saved, at as u64);
         STATUS_SUCCESS
     }
 

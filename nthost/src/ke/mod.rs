@@ -74,6 +74,8 @@ pub mod relationship;
 #[cfg(target_os = "none")]
 pub mod semaphore;
 #[cfg(target_os = "none")]
+pub mod shared_data;
+#[cfg(target_os = "none")]
 pub mod spinlock;
 #[cfg(target_os = "none")]
 pub mod stack;

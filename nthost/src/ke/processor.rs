@@ -59,6 +59,7 @@ nt_export_data!(KeNumberProcessors = NUMBER_PROCESSORS.as_ptr());
 /// Tells old drivers how many processors there are. Called once all run.
 pub fn publish_count() {
     NUMBER_PROCESSORS.store(of_group(0).count() as i8, Ordering::Relaxed);
+    super::time::publish_processors(pcr::count(), groups() as u8);
 }
 
 /// A processor-change callback.

@@ -5,6 +5,7 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
+use super::shared_data;
 use crate::{
     hal::{cmos, time as counter},
     mm::{
@@ -77,12 +78,21 @@ pub fn initialize() {
     let frame = phys::allocate(&Request::any(1)).expect("memory for the shared page");
     // SAFETY: the page was just allocated, and is in the physical map.
     unsafe { physical(frame).write_bytes(0, 4096) };
+    shared_data::fill(frame);
     // SAFETY: the address is reserved for this page.
     unsafe { paging::map(SHARED_DATA, frame, Access::empty()) }.expect("the page's own address");
     // Release: whoever writes to the page finds it cleared.
     PAGE.store(frame, Ordering::Release);
     write(TICK_COUNT_MULTIPLIER, 0x0fa0_0000);
     update();
+}
+
+/// Says in the page how many processors there are, in how many groups.
+pub fn publish_processors(processors: u32, groups: u8) {
+    let page = PAGE.load(Ordering::Acquire);
+    if page != 0 {
+        shared_data::set_processors(page, processors, groups);
+    }
 }
 
 fn write(offset: u64, value: u32) {

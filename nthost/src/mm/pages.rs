@@ -34,6 +34,11 @@ const LOCAL_NODE_ONLY: u32 = 2;
 const CONTIGUOUS_CHUNKS: u32 = 0x20;
 /// `MM_ANY_NODE_OK`.
 const ANY_NODE: u32 = 0x8000_0000;
+/// Pages that are left for the kernel itself, and for what describes those that are taken: the rest
+/// may all go into MDLs.
+const KEPT: u64 = 512;
+/// For so many pages taken, one more is kept: their numbers take eight bytes each, twice.
+const TAKEN_PER_KEPT: u64 = 128;
 /// Fills pages that are not zeroed, so that nobody relies on it.
 const GARBAGE: u8 = 0xa5;
 
@@ -65,9 +70,24 @@ impl Wanted {
             && !(self.skip.is_power_of_two() && self.bytes.is_multiple_of(self.skip))
     }
 
-    /// Takes pages until there are enough or no more; gives their addresses.
-    fn collect(&self) -> alloc::vec::Vec<u64> {
-        let count = self.bytes.div_ceil(PAGE_SIZE);
+    /// How many pages there can be of `count`, when memory is short or `fewer` are to be had: a
+    /// driver never gets the last of them.
+    fn within_reach(&self, count: u64, fewer: Option<u64>) -> u64 {
+        let kept = KEPT + count.min(phys::free_pages()) / TAKEN_PER_KEPT;
+        let free = phys::free_pages().saturating_sub(kept);
+        let reach = count.min(free).min(fewer.unwrap_or(u64::MAX));
+        match (self.flags & CONTIGUOUS_CHUNKS != 0, self.skip) {
+            (false, _) => reach,
+            // One block, or nothing.
+            (true, 0) if reach < count => 0,
+            (true, 0) => reach,
+            // Whole blocks.
+            (true, skip) => reach / (skip / PAGE_SIZE) * (skip / PAGE_SIZE),
+        }
+    }
+
+    /// Takes pages until there are `count` or no more; gives their addresses.
+    fn collect(&self, count: u64) -> alloc::vec::Vec<u64> {
         let mut frames = alloc::vec::Vec::with_capacity(count as usize);
         let nodes: &[Option<u16>] = match (self.node, self.any_node) {
             (Some(_), true) => &[self.node, None],
@@ -131,8 +151,9 @@ impl Wanted {
         {
             return core::ptr::null_mut();
         }
-        let frames = self.collect();
         let count = self.bytes.div_ceil(PAGE_SIZE);
+        let fewer = fault::fewer_pages(routine, caller).map(u64::from);
+        let frames = self.collect(self.within_reach(count, fewer));
         let got = frames.len() as u64;
         let enough = got == count || (self.flags & FULLY_REQUIRED == 0 && got != 0);
         let described = if enough {

@@ -56,6 +56,8 @@ pub struct FreePages<'a> {
     bitmap: &'a mut [u64],
     nodes: Vec<NodeRange>,
     free: u64,
+    /// No page from this one on is free: where single pages are looked for first.
+    top: u64,
 }
 
 impl<'a> FreePages<'a> {
@@ -66,6 +68,7 @@ impl<'a> FreePages<'a> {
             bitmap,
             nodes: Vec::new(),
             free: 0,
+            top: 0,
         }
     }
 
@@ -90,6 +93,7 @@ impl<'a> FreePages<'a> {
         if free {
             *word |= 1 << (page % 64);
             self.free += 1;
+            self.top = self.top.max(page + 1);
         } else {
             *word &= !(1 << (page % 64));
             self.free -= 1;
@@ -157,7 +161,10 @@ impl<'a> FreePages<'a> {
         let first = lowest.div_ceil(PAGE_SIZE);
         // The page behind the last that lies whole below the highest address.
         let end = (highest.saturating_add(1) / PAGE_SIZE).min(count);
+        let end = end.min(self.top);
         let step = (request.alignment / PAGE_SIZE).max(1);
+        // Whoever looks at each page from the top down finds that all above it are in use.
+        let whole = end == self.top && request.pages == 1 && step == 1;
         let mut page = end.checked_sub(request.pages)? / step * step;
         while page >= first {
             match (page..page + request.pages)
@@ -167,6 +174,9 @@ impl<'a> FreePages<'a> {
                 None if !request.crosses_boundary(page) => {
                     for page in page..page + request.pages {
                         self.set(page, false);
+                    }
+                    if whole {
+                        self.top = page;
                     }
                     return Some(page * PAGE_SIZE);
                 }
@@ -400,6 +410,23 @@ mod tests {
             pages.allocate(&Request::any(2)),
             Some(4 * MIB - 3 * PAGE_SIZE)
         );
+    }
+
+    #[test]
+    fn a_page_that_is_given_back_above_all_others_is_the_next() {
+        let mut bitmap = [0; 16];
+        let mut pages = pages(&mut bitmap);
+        let top = pages.allocate(&Request::any(1)).unwrap();
+        while pages.allocate(&Request::any(1)).is_some() {}
+        assert_eq!(
+            (pages.free_pages(), pages.allocate(&Request::any(2))),
+            (0, None)
+        );
+        pages.free(2 * MIB, 1);
+        pages.free(top, 1);
+        assert_eq!(pages.allocate(&Request::any(1)), Some(top));
+        assert_eq!(pages.allocate(&Request::any(1)), Some(2 * MIB));
+        assert_eq!(pages.allocate(&Request::any(1)), None);
     }
 
     #[test]

@@ -13,6 +13,9 @@ pub const LOWEST_USER_ADDRESS: u64 = 0x1_0000;
 /// The first address that is not a process's (`MmUserProbeAddress`).
 pub const USER_PROBE_ADDRESS: u64 = 0x7fff_ffff_0000;
 
+/// Regions begin at multiples of this (the allocation granularity).
+pub const GRANULARITY: u64 = 0x1_0000;
+
 /// A page that is reserved, and not committed.
 pub const RESERVED: u64 = 0;
 
@@ -84,10 +87,10 @@ impl Regions {
             let (&base, region) = self
                 .containing(self.next)
                 .or_else(|| self.map.range(self.next..).next())?;
-            self.next = base + region.length() + PAGE_SIZE;
+            self.next = (base + region.length() + PAGE_SIZE).next_multiple_of(GRANULARITY);
         }
         let address = self.next;
-        self.next += (pages + 1) * PAGE_SIZE;
+        self.next = (address + (pages + 1) * PAGE_SIZE).next_multiple_of(GRANULARITY);
         Some(address)
     }
 
@@ -95,11 +98,12 @@ impl Regions {
     #[must_use]
     pub fn choose_top(&self, pages: u64, limit: u64) -> Option<u64> {
         let length = pages.checked_mul(PAGE_SIZE)?;
-        let mut address = limit.min(USER_PROBE_ADDRESS).checked_sub(length)?;
+        let below = |end: u64| Some(end.checked_sub(length)? & !(GRANULARITY - 1));
+        let mut address = below(limit.min(USER_PROBE_ADDRESS))?;
         while !self.is_free(address, pages) {
             // Below the last region that is in the way.
             let (&base, _) = self.map.range(..address + length).next_back()?;
-            address = base.checked_sub(length + PAGE_SIZE)?;
+            address = below(base.checked_sub(PAGE_SIZE)?)?;
         }
         Some(address)
     }
@@ -176,8 +180,12 @@ mod tests {
         regions.insert(wish, region(2));
         assert_eq!(regions.choose(2), Some(LOWEST_USER_ADDRESS));
         regions.insert(LOWEST_USER_ADDRESS, region(2));
-        // Behind the second, with a gap.
-        assert_eq!(regions.choose(1), Some(wish + 3 * PAGE_SIZE));
+        // Behind the second.
+        let behind = LOWEST_USER_ADDRESS + GRANULARITY;
+        assert_eq!(regions.choose(16), Some(behind));
+        regions.insert(behind, region(16));
+        // With a gap.
+        assert_eq!(regions.choose(1), Some(behind + 2 * GRANULARITY));
         assert!(!regions.is_free(wish + PAGE_SIZE, 1));
         assert!(!regions.is_free(wish - PAGE_SIZE, 1));
         assert!(regions.is_free(wish + 2 * PAGE_SIZE, 1));
@@ -190,11 +198,16 @@ mod tests {
     #[test]
     fn the_highest_addresses_are_those_below_what_is_there() {
         let mut regions = Regions::default();
-        let top = USER_PROBE_ADDRESS - 2 * PAGE_SIZE;
+        let top = USER_PROBE_ADDRESS - GRANULARITY;
         assert_eq!(regions.choose_top(2, u64::MAX), Some(top));
         regions.insert(top, region(2));
-        assert_eq!(regions.choose_top(1, u64::MAX), Some(top - 2 * PAGE_SIZE));
-        assert_eq!(regions.choose_top(1, 0x2_0000), Some(0x2_0000 - PAGE_SIZE));
+        assert_eq!(regions.choose_top(15, u64::MAX), Some(top - GRANULARITY));
+        // With a gap.
+        assert_eq!(
+            regions.choose_top(16, u64::MAX),
+            Some(top - 2 * GRANULARITY)
+        );
+        assert_eq!(regions.choose_top(1, 0x2_0000), Some(0x1_0000));
         assert_eq!(regions.choose_top(1, LOWEST_USER_ADDRESS), None);
     }
 

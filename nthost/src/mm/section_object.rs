@@ -131,18 +131,21 @@ fn create(
             STATUS_SUCCESS,
         ));
     };
-    let added = if attributes.root == 0 {
-        insert_name(attributes.name, Named::Object(section.expose_provenance()))
-    } else {
-        // There are no handles to directories.
-        Err(STATUS_NOT_SUPPORTED)
-    };
-    if let Err(status) = added {
+    let named = attributes.path().and_then(|path| {
+        insert_name(&path, Named::Object(section.expose_provenance())).map_err(|status| {
+            if status == STATUS_OBJECT_NAME_COLLISION && flags & OBJ_OPENIF != 0 {
+                STATUS_OBJECT_NAME_EXISTS
+            } else {
+                status
+            }
+        })
+    });
+    if let Err(status) = named {
         object::dereference(section);
-        if status != STATUS_OBJECT_NAME_COLLISION || flags & OBJ_OPENIF == 0 {
+        if status != STATUS_OBJECT_NAME_EXISTS {
             return Err(status);
         }
-        let present = find(attributes.name)?;
+        let present = find(&attributes.path()?)?;
         let handle = attributes::table(flags).insert(present, access);
         return Ok((handle, STATUS_OBJECT_NAME_EXISTS));
     }
@@ -215,10 +218,7 @@ nt_export! {
             Ok(attributes) => attributes,
             Err(status) => return status,
         };
-        if attributes.root != 0 {
-            return STATUS_NOT_SUPPORTED;
-        }
-        match find(attributes.name) {
+        match attributes.path().and_then(|path| find(&path)) {
             Ok(section) => {
                 let opened = attributes::table(attributes.flags).insert(section, access);
                 // SAFETY: the caller's promise.

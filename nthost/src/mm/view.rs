@@ -8,17 +8,18 @@ use core::ffi::c_void;
 
 use nthost_nt::status::{
     NTSTATUS, STATUS_ACCESS_DENIED, STATUS_CONFLICTING_ADDRESSES, STATUS_INSUFFICIENT_RESOURCES,
-    STATUS_INVALID_PAGE_PROTECTION, STATUS_INVALID_PARAMETER_4, STATUS_INVALID_VIEW_SIZE,
-    STATUS_NOT_MAPPED_VIEW, STATUS_NOT_SUPPORTED, STATUS_OBJECT_TYPE_MISMATCH,
-    STATUS_SECTION_PROTECTION, STATUS_SUCCESS,
+    STATUS_INVALID_PAGE_PROTECTION, STATUS_INVALID_PARAMETER_3, STATUS_INVALID_PARAMETER_4,
+    STATUS_INVALID_VIEW_SIZE, STATUS_MAPPED_ALIGNMENT, STATUS_NOT_MAPPED_VIEW,
+    STATUS_NOT_SUPPORTED, STATUS_OBJECT_TYPE_MISMATCH, STATUS_SECTION_PROTECTION, STATUS_SUCCESS,
 };
 
 use super::{
     PAGE_SIZE,
-    address_space::{AddressSpace, RegionError},
+    address_space::{AddressSpace, RegionError, USER_PROBE_ADDRESS},
     cache::Cache,
     mapping,
     paging::{self, Access},
+    region::GRANULARITY,
     section_object::Section,
     virtual_memory::in_space,
 };
@@ -34,9 +35,6 @@ use crate::{
     },
 };
 
-/// Views begin at multiples of this in their section and, where an address is wished for, in
-/// the process.
-const GRANULARITY: u64 = 0x1_0000;
 /// `MEM_TOP_DOWN`.
 const TOP_DOWN: u32 = 0x10_0000;
 
@@ -101,7 +99,7 @@ impl Wanted {
         let pages = frames.len() as u64;
         let high = self.kind & TOP_DOWN != 0 || self.zero_bits != 0;
         let address = if self.base != 0 {
-            Some(self.base & !(GRANULARITY - 1))
+            Some(self.base)
         } else if high {
             let limit = u64::MAX >> self.zero_bits;
             let chosen = space.inner.lock().choose_top(pages, limit);
@@ -177,7 +175,9 @@ nt_export! {
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
     fails: STATUS_INSUFFICIENT_RESOURCES;
     /// Maps a part of a section, or all from an offset on, into a process: says where, and how
-    /// many bytes. STATUS_SECTION_PROTECTION if the section does not allow the protection,
+    /// many bytes. STATUS_MAPPED_ALIGNMENT for an address or an offset that is no multiple of 64
+    /// KiB: its page says that they are rounded, but Windows does not (ReactOS's tests of
+    /// ZwMapViewOfSection). STATUS_SECTION_PROTECTION if the section does not allow the protection,
     /// STATUS_INVALID_VIEW_SIZE if it ends before. STATUS_NOT_SUPPORTED for the system's process
     /// and for large pages.
     ///
@@ -205,9 +205,15 @@ nt_export! {
             return STATUS_NOT_SUPPORTED;
         }
         // SAFETY: the caller's promise.
-        let start = unsafe { offset.as_ref() }.copied().unwrap_or(0) & !(GRANULARITY - 1);
+        let start = unsafe { offset.as_ref() }.copied().unwrap_or(0);
         // SAFETY: the caller's promise.
         let (wish, bytes) = (unsafe { base.read() }, unsafe { size.read() });
+        if wish >= USER_PROBE_ADDRESS || bytes > USER_PROBE_ADDRESS - wish {
+            return STATUS_INVALID_PARAMETER_3;
+        }
+        if !wish.is_multiple_of(GRANULARITY) || !start.is_multiple_of(GRANULARITY) {
+            return STATUS_MAPPED_ALIGNMENT;
+        }
         let wanted = Wanted { base: wish, zero_bits, offset: start, size: bytes, kind, protection };
         let entry = match reference_handle(section, Some(Kind::Section), 0, 0) {
             Ok(entry) => entry,

@@ -22,7 +22,7 @@ use super::{
     locked, mapping,
     paging::{Access, physical},
     phys::{self, Request},
-    region::{RESERVED, Region},
+    region::{GRANULARITY, RESERVED, Region},
 };
 use crate::{
     ke::ipi,
@@ -78,6 +78,10 @@ fn pages_of(address: u64, length: u64) -> Option<(u64, u64)> {
 /// `STATUS_NO_MEMORY`.
 pub(super) fn zeroed_pages(count: usize) -> Result<Vec<u64>, NTSTATUS> {
     let mut frames = Vec::new();
+    // More than there is fails at once, and takes nothing from others meanwhile.
+    if count as u64 > phys::free_pages() {
+        return Err(STATUS_NO_MEMORY);
+    }
     frames
         .try_reserve_exact(count)
         .map_err(|_| STATUS_NO_MEMORY)?;
@@ -136,11 +140,21 @@ impl Wanted {
         let access = self.check()?;
         // Where nobody says where, nothing is reserved yet.
         let reserves = self.kind & kind::RESERVE != 0 || self.base == 0;
-        let (first, pages) = pages_of(self.base, self.length).ok_or(STATUS_INVALID_PARAMETER_4)?;
+        let (mut first, mut pages) =
+            pages_of(self.base, self.length).ok_or(STATUS_INVALID_PARAMETER_4)?;
+        if self.kind & kind::RESERVE != 0 {
+            // What is reserved begins at the allocation granularity, and ends where it was to.
+            let begin = first & !(GRANULARITY - 1);
+            pages += (first - begin) / PAGE_SIZE;
+            first = begin;
+        }
         if self.kind == kind::RESET {
             // What is in memory keeps its contents, and nothing is ever anywhere else.
             space.committed(first, pages)?;
             return Ok((first, pages * PAGE_SIZE));
+        }
+        if self.kind & kind::COMMIT != 0 && pages > phys::free_pages() {
+            return Err(STATUS_NO_MEMORY);
         }
         let base = if reserves {
             self.reserve(space, first, pages)?

@@ -7,7 +7,7 @@
 use alloc::{boxed::Box, vec::Vec};
 use core::{
     ffi::c_void,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU32, Ordering},
 };
 
 use nthost_nt::{
@@ -21,7 +21,7 @@ use nthost_nt::{
 use super::{
     attributes::{self, Attributes},
     insert_name,
-    namespace::{Named, fixed_directory},
+    namespace::{self, Named, fixed_directory},
     object::{self, Kind},
     reference_by_name,
 };
@@ -85,6 +85,13 @@ pub unsafe fn make_temporary(object: *mut c_void) {
     }
 }
 
+/// Where a directory is that has no name: at a path of its own, which is found by its handle alone.
+fn nowhere() -> Vec<u16> {
+    static NUMBER: AtomicU32 = AtomicU32::new(0);
+    // Relaxed: only that they differ matters.
+    namespace::nowhere(NUMBER.fetch_add(1, Ordering::Relaxed))
+}
+
 /// The directory of this name, with a reference for the caller.
 fn find(path: &[u16]) -> Result<*mut c_void, NTSTATUS> {
     if let Some(fixed) = fixed_directory(path)? {
@@ -124,7 +131,7 @@ fn create(path: &[u16], flags: u32) -> Result<(*mut c_void, NTSTATUS), NTSTATUS>
 nt_export! {
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
     fails: nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES;
-    /// Makes a directory; a handle to it. With OBJ_OPENIF one of that name is opened, and the
+    /// Makes a directory, which needs no name; a handle to it. With OBJ_OPENIF one of that name is opened, and the
     /// status is STATUS_OBJECT_NAME_EXISTS.
     ///
     /// Source: ZwCreateDirectoryObject.
@@ -142,7 +149,12 @@ nt_export! {
             Ok(attributes) => attributes,
             Err(status) => return status,
         };
-        let created = attributes.path().and_then(|path| create(&path, attributes.flags));
+        let created = if attributes.name.is_empty() {
+            let flags = attributes.flags & !(OBJ_OPENIF | OBJ_PERMANENT);
+            create(&nowhere(), flags)
+        } else {
+            attributes.path().and_then(|path| create(&path, attributes.flags))
+        };
         match created {
             Ok((object, status)) => {
                 let opened = attributes::table(attributes.flags).insert(object, access);

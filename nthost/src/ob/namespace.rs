@@ -207,6 +207,28 @@ pub fn fixed_directory(path: &[u16]) -> Result<Option<Vec<u16>>, NTSTATUS> {
     Ok(is_directory(&path).then_some(path))
 }
 
+/// The path of a directory that has no name: one that nobody writes, since no name begins with a
+/// NUL.
+#[must_use]
+pub fn nowhere(number: u32) -> Vec<u16> {
+    let text = alloc::format!("\\\0{number}");
+    text.encode_utf16().collect()
+}
+
+/// A path as it is told: nothing of a directory without a name, and dots in its place for what is
+/// in it.
+#[must_use]
+pub fn told(path: &[u16]) -> Vec<u16> {
+    if path.get(1) != Some(&0) {
+        return path.to_vec();
+    }
+    let below = path.iter().skip(1).position(|&unit| unit == SEPARATOR);
+    below.map_or_else(Vec::new, |below| {
+        let dots = [u16::from(b'.'); 3].into_iter();
+        dots.chain(path[1 + below..].iter().copied()).collect()
+    })
+}
+
 /// Whether it is one that is there from the start.
 fn is_directory(path: &[u16]) -> bool {
     let path = Name::from(path);
@@ -252,6 +274,19 @@ mod tests {
         ] {
             assert_eq!(resolve(&namespace, path), Ok((7, String::new())), "{path}");
         }
+    }
+
+    #[test]
+    fn what_is_in_a_directory_without_a_name_is_found_below_it_alone() {
+        let mut namespace = namespace();
+        let nowhere = nowhere(3);
+        let inside: Vec<u16> = nowhere.iter().copied().chain(units(r"\x")).collect();
+        namespace.insert(&nowhere, Named::Directory(1)).unwrap();
+        namespace.insert(&inside, Named::Object(2)).unwrap();
+        assert_eq!(namespace.resolve(&inside), Ok((&2, Vec::new())));
+        assert_eq!(told(&nowhere), []);
+        assert_eq!(told(&inside), units(r"...\x"));
+        assert_eq!(told(&units(r"\Device\x")), units(r"\Device\x"));
     }
 
     #[test]

@@ -15,6 +15,7 @@ use super::{
     directory,
     handle::KERNEL_HANDLES,
     name_of,
+    namespace::told,
     object::{self, Kind},
 };
 use crate::{registry, rtl::string};
@@ -28,7 +29,7 @@ fn name(object: *mut c_void) -> Vec<u16> {
         let name = name_of(object.addr()).unwrap_or_default();
         name.encode_utf16().collect::<Vec<_>>()
     };
-    match object::kind(object) {
+    let path = match object::kind(object) {
         Some(Kind::File) => {
             // SAFETY: a file object, which the caller keeps.
             let file = unsafe { &*object.cast::<FILE_OBJECT>() };
@@ -41,7 +42,8 @@ fn name(object: *mut c_void) -> Vec<u16> {
         Some(Kind::Directory) => unsafe { directory::path(object) }.to_vec(),
         Some(Kind::Key) => registry::key::path_of(object),
         _ => own(object),
-    }
+    };
+    told(&path)
 }
 
 nt_export! {

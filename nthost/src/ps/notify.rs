@@ -264,11 +264,7 @@ pub fn calling_into(image: &Range<u64>) -> Option<u64> {
 
 fn set_for_process(kind: ForProcess, routine: usize, remove: bool) -> NTSTATUS {
     if remove {
-        return if PROCESS.remove(routine, |other| other == kind) {
-            STATUS_SUCCESS
-        } else {
-            STATUS_INVALID_PARAMETER
-        };
+        return if_found(PROCESS.remove(routine, |other| other == kind));
     }
     let signed = module::find(routine as u64).is_some_and(|module| module.force_integrity);
     if kind != ForProcess::Plain && !signed {
@@ -298,7 +294,8 @@ const fn if_found(removed: bool) -> NTSTATUS {
 nt_export! {
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
     /// Registers a routine for processes that come and go, or removes it.
-    /// STATUS_INVALID_PARAMETER if it is registered already, or not, or there are too many.
+    /// STATUS_INVALID_PARAMETER if it is registered already, or there are too many;
+    /// STATUS_PROCEDURE_NOT_FOUND if it is to be removed and is not registered.
     ///
     /// Source: PsSetCreateProcessNotifyRoutine.
     ///

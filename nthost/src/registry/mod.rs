@@ -12,6 +12,7 @@ pub mod information;
 pub mod key;
 #[cfg(target_os = "none")]
 mod notification;
+pub mod roots;
 pub mod value;
 #[cfg(target_os = "none")]
 pub mod values;
@@ -21,14 +22,32 @@ pub use kernel::with;
 
 #[cfg(target_os = "none")]
 mod kernel {
-    use super::hive::Hive;
-    use crate::ke::lock::SpinLock;
+    use super::{
+        hive::Hive,
+        roots::{self, Version},
+    };
+    use crate::{ke::lock::SpinLock, ke::time, rtl::convert};
 
     /// The one hive. A leaf.
     static HIVE: SpinLock<Option<Hive>> = SpinLock::new(None);
 
     /// Works with the registry. IRQL up to DISPATCH_LEVEL.
     pub fn with<T>(work: impl FnOnce(&mut Hive) -> T) -> T {
-        work(HIVE.lock().get_or_insert_with(Hive::default))
+        work(HIVE.lock().get_or_insert_with(first))
+    }
+
+    /// The registry before anything is written to it.
+    fn first() -> Hive {
+        let mut hive = Hive::default();
+        let system = convert::system(0);
+        let version = Version {
+            major: system.dwMajorVersion,
+            minor: system.dwMinorVersion,
+            build: system.dwBuildNumber,
+        };
+        let now = i64::try_from(time::system_time()).unwrap_or(i64::MAX);
+        let made = roots::make(&mut hive, version, now);
+        debug_assert!(made.is_ok());
+        hive
     }
 }

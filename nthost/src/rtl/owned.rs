@@ -33,6 +33,8 @@ pub enum Terminator {
     Required,
     /// If there is room.
     Optional,
+    /// None is written, and a buffer of the string's own has no room for one.
+    None,
 }
 
 /// `UNICODE_STRING` or `STRING`: the same but for their units.
@@ -80,7 +82,7 @@ pub unsafe fn store<S: Kind>(to: *mut S, text: &[S::Unit], terminator: Terminato
     }
     // SAFETY: there is room; the text may be part of the same buffer.
     unsafe { core::ptr::copy(text.as_ptr(), to.buffer, text.len()) };
-    if text.len() < room {
+    if text.len() < room && terminator != Terminator::None {
         // SAFETY: as above.
         let end = unsafe { to.buffer.add(text.len()) };
         // SAFETY: as above.
@@ -104,13 +106,19 @@ pub unsafe fn give<S: Kind>(
     own_buffer: bool,
     (routine, caller): (&'static str, u64),
 ) -> NTSTATUS {
-    let bytes = size_of_val(text) + size_of::<S::Unit>();
+    let nul = if terminator == Terminator::None {
+        0
+    } else {
+        size_of::<S::Unit>()
+    };
+    let bytes = size_of_val(text) + nul;
     let Ok(maximum) = u16::try_from(bytes) else {
         return STATUS_INVALID_PARAMETER_2;
     };
     if own_buffer {
-        let Some(buffer) = pool::allocate_for(routine, flags::PAGED, bytes as u64, TAG, caller)
-        else {
+        // An empty string gets a buffer, too: whoever frees it may count on that.
+        let size = bytes.max(size_of::<S::Unit>()) as u64;
+        let Some(buffer) = pool::allocate_for(routine, flags::PAGED, size, TAG, caller) else {
             return STATUS_NO_MEMORY;
         };
         let value = Counted::<S::Unit> {
@@ -214,7 +222,7 @@ nt_export! {
         // SAFETY: the caller's promise.
         let text: Vec<u16> = unsafe { units(from) }.iter().copied().map(upcase).collect();
         // SAFETY: the caller's promise.
-        unsafe { give(to, &text, Terminator::Optional, own_buffer != 0, ("RtlUpcaseUnicodeString", caller)) }
+        unsafe { give(to, &text, Terminator::None, own_buffer != 0, ("RtlUpcaseUnicodeString", caller)) }
     }
 
     irql: PASSIVE_LEVEL..=APC_LEVEL;
@@ -234,6 +242,6 @@ nt_export! {
         // SAFETY: the caller's promise.
         let text: Vec<u16> = unsafe { units(from) }.iter().copied().map(downcase).collect();
         // SAFETY: the caller's promise.
-        unsafe { give(to, &text, Terminator::Optional, own_buffer != 0, ("RtlDowncaseUnicodeString", caller)) }
+        unsafe { give(to, &text, Terminator::None, own_buffer != 0, ("RtlDowncaseUnicodeString", caller)) }
     }
 }

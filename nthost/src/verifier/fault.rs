@@ -120,6 +120,19 @@ pub fn strikes(routine: &'static str, caller: u64) -> bool {
     struck.is_some()
 }
 
+/// How many pages at the most an MDL is to get for which a driver asks for pages. IRQL up to
+/// DISPATCH_LEVEL.
+#[must_use]
+pub fn fewer_pages(routine: &'static str, caller: u64) -> Option<u32> {
+    if caller == 0 || caller >= KERNEL_BASE {
+        return None;
+    }
+    ask(routine, caller, |fault| match fault {
+        Fault::FewerPages { pages, .. } => Some(*pages),
+        _ => None,
+    })
+}
+
 /// By how many milliseconds a timer that is being set is late. Any IRQL. `routine` is that of
 /// its DPC, zero if it has none.
 #[must_use]

@@ -111,7 +111,8 @@ static VOID watch(VOID)
     SET_EX2 *set_ex2 = (SET_EX2 *)find(L"PsSetCreateProcessNotifyRoutineEx2");
     SET_THREAD_EX *set_thread = (SET_THREAD_EX *)find(L"PsSetCreateThreadNotifyRoutineEx");
     SET_IMAGE_EX *set_image = (SET_IMAGE_EX *)find(L"PsSetLoadImageNotifyRoutineEx");
-    CHECK(PsSetCreateProcessNotifyRoutine(process_plain, TRUE) == STATUS_INVALID_PARAMETER);
+    CHECK(PsSetCreateProcessNotifyRoutine(process_plain, TRUE) == STATUS_PROCEDURE_NOT_FOUND);
+    CHECK(PsSetCreateProcessNotifyRoutineEx(process_extended, TRUE) == STATUS_PROCEDURE_NOT_FOUND);
     CHECK(!PsSetCreateProcessNotifyRoutine(process_plain, FALSE));
     CHECK(PsSetCreateProcessNotifyRoutine(process_plain, FALSE) == STATUS_INVALID_PARAMETER);
     CHECK(!PsSetCreateProcessNotifyRoutineEx(process_extended, FALSE));

@@ -299,6 +299,23 @@ static VOID work_items(PDEVICE_OBJECT device)
     IoFreeWorkItem(item);
 }
 
+static BOOLEAN NTAPI never(PKINTERRUPT object, PVOID context)
+{
+    UNREFERENCED_PARAMETER(object);
+    UNREFERENCED_PARAMETER(context);
+    return FALSE;
+}
+
+/* Whoever forgets the status disconnects what it takes for an interrupt. */
+static VOID no_interrupt(VOID)
+{
+    PKINTERRUPT connected = (PKINTERRUPT)&seen;
+    RULE("no interrupt is connected to a vector that is no device's, and none is given",
+         !NT_SUCCESS(IoConnectInterrupt(&connected, never, NULL, NULL, 0xfff, 5, 5, LevelSensitive,
+                                        TRUE, 1, FALSE)) &&
+             !connected);
+}
+
 static VOID extensions(PDRIVER_OBJECT driver)
 {
     PVOID extension, other;
@@ -331,6 +348,7 @@ VOID check_io(PDRIVER_OBJECT driver)
     remove_locks_in_pool();
     work_items(lower);
     extensions(driver);
+    no_interrupt();
     IoDetachDevice(lower);
     RULE("a detached device is attached to nothing", !lower->AttachedDevice);
     IoDeleteDevice(upper);

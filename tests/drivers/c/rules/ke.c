@@ -392,4 +392,5 @@ VOID check_ke(PDRIVER_OBJECT driver)
     processors();
     relationships();
     stacks();
+    check_floating_point();
 }

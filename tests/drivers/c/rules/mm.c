@@ -65,11 +65,11 @@ static VOID pages(VOID)
          mdl && MmGetMdlByteCount(mdl) == 5 * PAGE_SIZE && MmGetMdlByteOffset(mdl) == 0);
     if (!mdl)
         return;
-    for (i = 0; i < 5; i++)
+    for (i = 0; i < MmGetMdlByteCount(mdl) / PAGE_SIZE; i++)
         below &= MmGetMdlPfnArray(mdl)[i] <= 0xfffff;
     RULE("pages are below the address that was asked for", below);
     a = MmMapLockedPagesSpecifyCache(mdl, KernelMode, MmCached, NULL, FALSE, NormalPagePriority);
-    for (i = 0; i < 5 * PAGE_SIZE; i++)
+    for (i = 0; i < MmGetMdlByteCount(mdl); i++)
         sum += a[i];
     RULE("pages are zeroed", sum == 0);
     a[0] = 1;
@@ -82,6 +82,34 @@ static VOID pages(VOID)
     ExFreePool(mdl);
     RULE("there are no pages for no bytes",
          !MmAllocatePagesForMdlEx(low, high, low, 0, MmCached, 0));
+}
+
+/*
+ * MmAllocatePagesForMdlEx: "If the requested number of bytes is not available, the MDL describes as
+ * much physical memory as is available", unless all of it is required.
+ */
+static VOID all_pages(VOID)
+{
+    SIZE_T most = 0xf0000000;
+    PMDL mdl = MmAllocatePagesForMdlEx(low, high, low, most, MmCached, MM_DONT_ZERO_ALLOCATION);
+    PVOID pool;
+    RULE("an MDL describes as much memory as there is",
+         mdl && MmGetMdlByteCount(mdl) < most && MmGetMdlByteCount(mdl) > 16 * 1024 * 1024 &&
+             BYTE_OFFSET(MmGetMdlByteCount(mdl)) == 0);
+    if (!mdl)
+        return;
+    pool = ExAllocatePoolWithTag(NonPagedPoolNx, 100, TAG);
+    RULE("others still get a little", pool);
+    if (pool)
+        ExFreePoolWithTag(pool, TAG);
+    MmFreePagesFromMdl(mdl);
+    ExFreePool(mdl);
+    RULE("there is none of what is fully required",
+         !MmAllocatePagesForMdlEx(low, high, low, most, MmCached,
+                                  MM_DONT_ZERO_ALLOCATION | MM_ALLOCATE_FULLY_REQUIRED));
+    RULE("nor half a block",
+         !MmAllocatePagesForMdlEx(low, high, low, most, MmCached,
+                                  MM_DONT_ZERO_ALLOCATION | 0x20 /* contiguous chunks */));
 }
 
 static VOID contiguous(VOID)
@@ -122,6 +150,7 @@ VOID check_mm(PDRIVER_OBJECT driver)
     describe();
     lock();
     pages();
+    all_pages();
     contiguous();
     addresses();
     check_mappings();

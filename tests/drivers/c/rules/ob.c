@@ -180,6 +180,65 @@ static VOID directories(PDRIVER_OBJECT driver)
     ZwClose(devices);
 }
 
+/*
+ * ZwCreateDirectoryObject: a directory needs no name; what is in it is found by its handle. What is
+ * told of a name there begins with dots, as in Windows.
+ */
+static VOID nameless_directory(VOID)
+{
+    OBJECT_ATTRIBUTES attributes;
+    UCHAR bytes[128];
+    POBJECT_NAME_INFORMATION name = (POBJECT_NAME_INFORMATION)bytes;
+    HANDLE directory, other, event, again;
+    NTSTATUS status;
+    ULONG length;
+    PVOID object;
+    InitializeObjectAttributes(&attributes, NULL, OBJ_KERNEL_HANDLE, NULL, NULL);
+    RULE("a directory is made without a name",
+         ZwCreateDirectoryObject(&directory, DIRECTORY_ALL_ACCESS, &attributes) ==
+                 STATUS_SUCCESS &&
+             ZwCreateDirectoryObject(&other, DIRECTORY_ALL_ACCESS, &attributes) == STATUS_SUCCESS);
+    event = opened(L"Event", directory, 0, 3, &status);
+    RULE("an event is named in it", status == STATUS_SUCCESS);
+    opened(L"Event", directory, 0, 3, &status);
+    RULE("once", status == STATUS_OBJECT_NAME_COLLISION);
+    again = opened(L"Event", other, 0, 3, &status);
+    RULE("another such directory is another", status == STATUS_SUCCESS);
+    ObReferenceObjectByHandle(event, 0, NULL, KernelMode, &object, NULL);
+    RULE("dots are told in its place",
+         ObQueryNameString(object, name, sizeof(bytes), &length) == STATUS_SUCCESS &&
+             EQUAL_TEXT(&name->Name, L"...\\Event"));
+    ObDereferenceObject(object);
+    ObReferenceObjectByHandle(directory, 0, NULL, KernelMode, &object, NULL);
+    RULE("it has no name itself",
+         ObQueryNameString(object, name, sizeof(bytes), &length) == STATUS_SUCCESS &&
+             name->Name.Length == 0);
+    ObDereferenceObject(object);
+    ZwClose(event);
+    ZwClose(again);
+    ZwClose(directory);
+    ZwClose(other);
+}
+
+/* A section, too, is named below a directory's handle. */
+static VOID section_in_directory(VOID)
+{
+    UNICODE_STRING text = RTL_CONSTANT_STRING(L"Section");
+    LARGE_INTEGER size = {.QuadPart = PAGE_SIZE};
+    OBJECT_ATTRIBUTES attributes;
+    HANDLE directory, section, again;
+    NTSTATUS status;
+    directory = opened(L"\\Device\\RulesSections", NULL, 0, 0, &status);
+    InitializeObjectAttributes(&attributes, &text, OBJ_KERNEL_HANDLE, directory, NULL);
+    RULE("a section is named below a handle and opened there",
+         ZwCreateSection(&section, SECTION_ALL_ACCESS, &attributes, &size, PAGE_READWRITE,
+                         SEC_COMMIT, NULL) == STATUS_SUCCESS &&
+             ZwOpenSection(&again, SECTION_ALL_ACCESS, &attributes) == STATUS_SUCCESS);
+    ZwClose(again);
+    ZwClose(section);
+    ZwClose(directory);
+}
+
 /* A link that is left when the driver is unloaded ends the machine. */
 static VOID links(VOID)
 {
@@ -215,4 +274,6 @@ VOID check_ob(PDRIVER_OBJECT driver)
     names(driver);
     directories(driver);
     clients_handles();
+    nameless_directory();
+    section_in_directory();
 }

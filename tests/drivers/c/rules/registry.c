@@ -92,12 +92,54 @@ static VOID rights(void)
     ZwClose(key);
 }
 
+/*
+ * What every Windows has: what RtlWriteRegistryValue's page says that paths are relative to, and what
+ * DRIVER_OBJECT's HardwareDatabase names.
+ */
+static VOID roots(PDRIVER_OBJECT driver)
+{
+    static const PCWSTR paths[] = {
+        L"\\Registry\\Machine\\Software",
+        L"\\Registry\\Machine\\Software\\Microsoft\\Windows NT\\CurrentVersion",
+        L"\\Registry\\Machine\\System\\CurrentControlSet\\Control",
+        L"\\Registry\\Machine\\Hardware\\DeviceMap",
+        L"\\Registry\\User",
+        L"\\Registry\\User\\.Default",
+    };
+    static const ULONG places[] = {RTL_REGISTRY_SERVICES, RTL_REGISTRY_CONTROL,
+                                   RTL_REGISTRY_WINDOWS_NT, RTL_REGISTRY_DEVICEMAP,
+                                   RTL_REGISTRY_USER};
+    OBJECT_ATTRIBUTES attributes;
+    ULONG i, number = 5, disposition;
+    HANDLE key;
+    for (i = 0; i < RTL_NUMBER_OF(paths); i++) {
+        RULE("a key is there that every Windows has",
+             open(&key, NULL, paths[i], NULL) == STATUS_SUCCESS);
+        ZwClose(key);
+    }
+    for (i = 0; i < RTL_NUMBER_OF(places); i++)
+        RULE("a value is written where the page says and deleted",
+             RtlWriteRegistryValue(places[i], L"", L"Rules", REG_DWORD, &number,
+                                   sizeof(number)) == STATUS_SUCCESS &&
+                 RtlDeleteRegistryValue(places[i], L"", L"Rules") == STATUS_SUCCESS);
+    InitializeObjectAttributes(&attributes, driver->HardwareDatabase,
+                               OBJ_CASE_INSENSITIVE | OBJ_KERNEL_HANDLE, NULL, NULL);
+    RULE("the hardware's description is where the driver object says",
+         ZwOpenKey(&key, KEY_READ, &attributes) == STATUS_SUCCESS);
+    ZwClose(key);
+    RULE("a key of the hardware's is made anew at each boot",
+         open(&key, NULL, L"\\Registry\\Machine\\Hardware\\DeviceMap\\Rules",
+              &disposition) == STATUS_SUCCESS);
+    ZwDeleteKey(key);
+    ZwClose(key);
+}
+
 VOID check_registry(PDRIVER_OBJECT driver)
 {
     HANDLE key, child, again;
     ULONG disposition = 0, length;
     UCHAR buffer[128];
-    UNREFERENCED_PARAMETER(driver);
+    roots(driver);
     RULE("a key that is not there is not opened",
          open(&key, NULL, ROOT, NULL) == STATUS_OBJECT_NAME_NOT_FOUND);
     RULE("a key is made", open(&key, NULL, ROOT, &disposition) == STATUS_SUCCESS &&

@@ -7,6 +7,9 @@
 NTSYSAPI NTSTATUS NTAPI RtlUpcaseUnicodeToMultiByteN(PCHAR to, ULONG room, PULONG length,
                                                      PCWCH from, ULONG bytes);
 
+NTSYSAPI NTSTATUS NTAPI RtlDowncaseUnicodeString(PUNICODE_STRING to, PCUNICODE_STRING from,
+                                                 BOOLEAN own);
+
 static VOID upper_case(VOID)
 {
     CHAR bytes[4];
@@ -14,6 +17,48 @@ static VOID upper_case(VOID)
     RULE("upper case is made of as much as there is room for",
          RtlUpcaseUnicodeToMultiByteN(bytes, 3, &length, L"k\xe9rnel", 12) == STATUS_SUCCESS &&
              length == 3 && RtlCompareMemory(bytes, "K\xc9R", 3) == 3);
+}
+
+/*
+ * A string that RtlUpcaseUnicodeString allocates is as long as its source, and has no NUL; ReactOS's
+ * and Wine's tests of the routine compare its MaximumLength with the source's Length.
+ */
+static VOID own_upper_case(VOID)
+{
+    UNICODE_STRING from = RTL_CONSTANT_STRING(L"Kernel"), none = {0, 2, L""}, to, lower;
+    RULE("an upper case string of its own is as long as its source",
+         RtlUpcaseUnicodeString(&to, &from, TRUE) == STATUS_SUCCESS && EQUAL_TEXT(&to, L"KERNEL") &&
+             to.MaximumLength == from.Length);
+    RULE("so is one in lower case",
+         RtlDowncaseUnicodeString(&lower, &from, TRUE) == STATUS_SUCCESS &&
+             EQUAL_TEXT(&lower, L"kernel") && lower.MaximumLength == from.Length);
+    RtlFreeUnicodeString(&to);
+    RtlFreeUnicodeString(&lower);
+    RULE("nothing in upper case is nothing, and is freed",
+         RtlUpcaseUnicodeString(&to, &none, TRUE) == STATUS_SUCCESS && to.Length == 0);
+    RtlFreeUnicodeString(&to);
+}
+
+/* The page that is shared with user mode, which newer headers' inlines read. */
+static VOID shared_data(VOID)
+{
+    const volatile UCHAR *page = (PUCHAR)0xfffff78000000000;
+    RTL_OSVERSIONINFOEXW version = {.dwOSVersionInfoSize = sizeof(version)};
+    ULONG i;
+    BOOLEAN same = TRUE;
+    RtlGetVersion((PVOID)&version);
+    RULE("the version in the shared page is RtlGetVersion's",
+         *(const ULONG *)(page + 0x26c) == version.dwMajorVersion &&
+             *(const ULONG *)(page + 0x270) == version.dwMinorVersion &&
+             *(const ULONG *)(page + 0x260) == version.dwBuildNumber);
+    RULE("so is the product's type, and it is said to be valid",
+         *(const ULONG *)(page + 0x264) == version.wProductType && page[0x268] == 1);
+    for (i = 0; i < 64; i++)
+        same &= page[0x274 + i] == ExIsProcessorFeaturePresent(i);
+    RULE("the features in the shared page are ExIsProcessorFeaturePresent's", same);
+    RULE("the shared page counts the processors",
+         *(const ULONG *)(page + 0x3c0) ==
+             KeQueryActiveProcessorCountEx(ALL_PROCESSOR_GROUPS));
 }
 
 static VOID strings(VOID)
@@ -160,6 +205,8 @@ VOID check_rtl(PDRIVER_OBJECT driver)
     UNREFERENCED_PARAMETER(driver);
     strings();
     upper_case();
+    own_upper_case();
+    shared_data();
     memory();
     bitmaps();
     times();

@@ -21,6 +21,8 @@ VOID rule(PCSTR name, BOOLEAN holds, PCSTR file, int line);
 PVOID routine(PCWSTR name);
 
 VOID check_ke(PDRIVER_OBJECT driver);
+/* What check_ke also checks. */
+VOID check_floating_point(VOID);
 VOID check_ex(PDRIVER_OBJECT driver);
 VOID check_io(PDRIVER_OBJECT driver);
 VOID check_mm(PDRIVER_OBJECT driver);

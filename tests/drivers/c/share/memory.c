@@ -86,16 +86,40 @@ static int refusals(VOID)
     CHECK(ZwAllocateVirtualMemory((HANDLE)0x7770, &high, 0, &size, MEM_COMMIT, PAGE_READWRITE) ==
           STATUS_INVALID_HANDLE);
     CHECK(!base && !high);
+    /* What is reserved begins at a multiple of 64 KiB, and ends where it was asked to. */
     wish += 5;
-    CHECK(allocate(&wish, PAGE_SIZE - 5, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE) ==
-          STATUS_SUCCESS);
-    CHECK((ULONG_PTR)wish == 0x7654321000);
-    wish[0] = 1;
+    size = PAGE_SIZE - 5;
+    CHECK(ZwAllocateVirtualMemory(CURRENT, (PVOID *)&wish, 0, &size, MEM_RESERVE | MEM_COMMIT,
+                                  PAGE_READWRITE) == STATUS_SUCCESS);
+    CHECK((ULONG_PTR)wish == 0x7654320000 && size == 2 * PAGE_SIZE);
+    wish[2 * PAGE_SIZE - 1] = 1;
     CHECK(give(wish, 0, MEM_RELEASE) == STATUS_SUCCESS);
+    size = PAGE_SIZE;
+    /* More than there is fails, and leaves nothing reserved. */
+    base = (PUCHAR)0x7654320000;
+    CHECK(allocate(&base, 1ULL << 32, MEM_RESERVE | MEM_COMMIT, PAGE_READWRITE) ==
+          STATUS_NO_MEMORY);
+    CHECK(allocate(&base, 1ULL << 32, MEM_RESERVE, PAGE_READWRITE) == STATUS_SUCCESS);
+    CHECK(give(base, 0, MEM_RELEASE) == STATUS_SUCCESS);
     CHECK(ZwAllocateVirtualMemory(CURRENT, &high, 20, &size, MEM_COMMIT | MEM_TOP_DOWN,
                                   PAGE_READWRITE) == STATUS_SUCCESS);
     CHECK((ULONG_PTR)high < 1ULL << 44 && (ULONG_PTR)high > 1ULL << 43);
     CHECK(give(high, 0, MEM_RELEASE) == STATUS_SUCCESS);
+    return 0;
+}
+
+/* Nobody's address of choice: a multiple of 64 KiB all the same, from either end. */
+static int begins(VOID)
+{
+    volatile UCHAR *bases[4] = {NULL};
+    ULONG i;
+    for (i = 0; i < 4; i++) {
+        CHECK(allocate(&bases[i], PAGE_SIZE, MEM_COMMIT | (i & 1 ? MEM_TOP_DOWN : 0),
+                       PAGE_READWRITE) == STATUS_SUCCESS);
+        CHECK(((ULONG_PTR)bases[i] & 0xffff) == 0);
+    }
+    for (i = 0; i < 4; i++)
+        CHECK(give(bases[i], 0, MEM_RELEASE) == STATUS_SUCCESS);
     return 0;
 }
 
@@ -129,6 +153,8 @@ int check_memory(VOID)
     int line = commits();
     if (!line)
         line = refusals();
+    if (!line)
+        line = begins();
     return line ? line : secures();
 }
 

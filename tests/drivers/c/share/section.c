@@ -66,6 +66,15 @@ static int views(VOID)
     ZwClose(again);
     CHECK(view(section, &all, NULL, &size, PAGE_READWRITE) == STATUS_SUCCESS);
     CHECK(size == ALL && all[0] == 0 && all[ALL - 1] == 0);
+    /* ZwMapViewOfSection's page says that both are rounded; Windows does not round them, as
+     * ReactOS's tests of the routine assert. */
+    CHECK(view(section, &part, NULL, &some, PAGE_READONLY) == STATUS_MAPPED_ALIGNMENT);
+    part = (PUCHAR)0x7654320000;
+    CHECK(view(section, &part, &offset, &some, PAGE_READONLY) == STATUS_MAPPED_ALIGNMENT);
+    none = (PUCHAR)MmSystemRangeStart + 200;
+    CHECK(view(section, &none, NULL, &some, PAGE_READONLY) == STATUS_INVALID_PARAMETER_3);
+    none = NULL;
+    offset = 0x10000;
     CHECK(view(section, &part, &offset, &some, PAGE_READONLY) == STATUS_SUCCESS);
     CHECK((ULONG_PTR)part == 0x7654320000 && offset == 0x10000 && some == PAGE_SIZE);
     all[0x10003] = 7;

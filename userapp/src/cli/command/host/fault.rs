@@ -86,6 +86,22 @@ enum Kind {
         #[arg(long, value_parser = number32)]
         pend: Option<u32>,
     },
+    /// MDLs get fewer pages than a driver asks for, as when memory is short.
+    #[command(after_help = "Example: eductl host fault pages --service eduwdm --pages 1")]
+    Pages {
+        /// The service whose driver asks; any if nothing is said.
+        #[arg(long, default_value = "")]
+        service: String,
+        /// Which of these calls is the first to get fewer, counted from 0.
+        #[arg(long, default_value = "0", value_parser = number32)]
+        nth: u32,
+        /// How many of them do, from that one on.
+        #[arg(long, default_value = "1", value_parser = number32)]
+        count: u32,
+        /// How many pages there are at the most.
+        #[arg(long, value_parser = number32)]
+        pages: u32,
+    },
     /// Timers are later than they were set to be.
     #[command(after_help = "Example: eductl host fault timer --count 10 --late 50")]
     Timer(Late),
@@ -169,6 +185,17 @@ impl Arguments {
                         milliseconds: pend.unwrap_or(0),
                     },
                 },
+            },
+            Kind::Pages {
+                service,
+                nth,
+                count,
+                pages,
+            } => Fault::FewerPages {
+                service: service.clone(),
+                nth: *nth,
+                count: *count,
+                pages: *pages,
             },
             Kind::Timer(late) => Fault::LateTimer {
                 service: late.service.clone(),
