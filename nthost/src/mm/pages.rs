@@ -77,12 +77,11 @@ impl Wanted {
         let free = phys::free_pages().saturating_sub(kept);
         let reach = count.min(free).min(fewer.unwrap_or(u64::MAX));
         match (self.flags & CONTIGUOUS_CHUNKS != 0, self.skip) {
-            (false, _) => reach,
             // One block, or nothing.
             (true, 0) if reach < count => 0,
-            (true, 0) => reach,
             // Whole blocks.
-            (true, skip) => reach / (skip / PAGE_SIZE) * (skip / PAGE_SIZE),
+            (true, skip) if skip != 0 => reach / (skip / PAGE_SIZE) * (skip / PAGE_SIZE),
+            _ => reach,
         }
     }
 
