@@ -7,6 +7,7 @@ mod demo;
 #[cfg(unix)]
 mod figures;
 mod layout;
+mod miri;
 mod msrv;
 mod package;
 mod packages;

@@ -5,7 +5,7 @@ use std::process::Command;
 use anyhow::{Context, bail};
 use clap::Args;
 
-use crate::{build, layout, msrv, paths, progress, setup, toolchain::KERNEL};
+use crate::{build, layout, miri, msrv, paths, progress, setup, toolchain::KERNEL};
 
 /// What the tests can be told.
 #[derive(Args, Clone, Debug)]
@@ -68,6 +68,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             deny_warnings(&mut cargo)
         })?;
         progress::step("what Debian's compiler has", || msrv::run(toolchain))?;
+        progress::step("the safe layer, under Miri", miri::run)?;
     }
     let mut cargo = cargo("test");
     cargo.arg("--workspace").args(&options.filter);
