@@ -193,6 +193,8 @@ pub mod code {
     pub const DRIVER_IRQL_NOT_LESS_OR_EQUAL: u32 = 0xd1;
     /// Bytes beside an allocation were written.
     pub const SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION: u32 = 0xc1;
+    /// The header of a pool allocation is damaged.
+    pub const BAD_POOL_HEADER: u32 = 0x19;
     /// A bad call of a pool routine.
     pub const BAD_POOL_CALLER: u32 = 0xc2;
     /// A timer or DPC is in memory that is freed.
@@ -254,6 +256,7 @@ fn name(code: u32) -> &'static str {
         code::INTERNAL_POWER_ERROR => "INTERNAL_POWER_ERROR",
         code::DRIVER_IRQL_NOT_LESS_OR_EQUAL => "DRIVER_IRQL_NOT_LESS_OR_EQUAL",
         code::SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION => "SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION",
+        code::BAD_POOL_HEADER => "BAD_POOL_HEADER",
         code::BAD_POOL_CALLER => "BAD_POOL_CALLER",
         code::TIMER_OR_DPC_INVALID => "TIMER_OR_DPC_INVALID",
         code::DRIVER_VERIFIER_DETECTED_VIOLATION => "DRIVER_VERIFIER_DETECTED_VIOLATION",

@@ -48,6 +48,7 @@ pub mod section;
 pub mod section_object;
 #[cfg(target_os = "none")]
 pub mod secure;
+pub mod size_class;
 #[cfg(target_os = "none")]
 pub mod user_view;
 #[cfg(target_os = "none")]

@@ -20,6 +20,7 @@ mod lock;
 mod notify;
 mod object;
 mod once;
+mod pool;
 mod power;
 mod priority;
 mod property;
@@ -109,6 +110,7 @@ pub fn run(switches: Switches<'_>) -> ! {
         reserved::TESTS,
         reference::TESTS,
         power::TESTS,
+        pool::TESTS,
     ];
     let (mut passed, mut failed) = (0, 0);
     for &(name, test) in suites.into_iter().flatten() {

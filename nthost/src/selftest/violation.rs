@@ -67,6 +67,9 @@ const VIOLATIONS: &[Violation] = &[
     ("0xcd-under", write_before_pool),
     ("0xc1-over", overrun_found_later),
     ("0xc1-under", underrun_found_later),
+    ("0xc2-twice", freed_twice),
+    ("0xc2-tag", freed_with_another_tag),
+    ("0x19", header_written),
     ("0x7e", break_without_debugger),
     ("0x139", set_bits_beyond),
 ];
@@ -319,6 +322,31 @@ unsafe fn write_behind_pool() {
 
 unsafe fn write_before_pool() {
     write_at(pool(true), -1);
+}
+
+/// Ordinary pool of 48 bytes; and where it begins.
+fn ordinary_pool() -> *mut u8 {
+    options::set(&[]);
+    let address = pool::allocate(pool::flags::NON_PAGED, 48, 1, 0);
+    pool::pointer(address).cast()
+}
+
+unsafe fn freed_twice() {
+    let start = ordinary_pool();
+    pool::free(start as u64, None);
+    pool::free(start as u64, None);
+}
+
+unsafe fn freed_with_another_tag() {
+    pool::free(ordinary_pool() as u64, Some(2));
+}
+
+unsafe fn header_written() {
+    let start = ordinary_pool();
+    for offset in -16..0 {
+        write_at(start, offset);
+    }
+    pool::free(start as u64, None);
 }
 
 unsafe fn overrun_found_later() {

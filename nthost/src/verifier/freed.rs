@@ -4,7 +4,9 @@
 //! Source: "Miscellaneous Checks" of Driver Verifier; bug checks 0xC7 (TIMER_OR_DPC_INVALID),
 //! 0xE4 (WORKER_INVALID) and 0xC4, subcodes 0xCC and 0xD2.
 
-use super::{call, locks};
+use nthost_protocol::manifest::VerifierOption;
+
+use super::{call, is_on, locks};
 use crate::{
     ex::{lookaside, resource, workitem},
     io::{irp, remove_lock},
@@ -25,6 +27,9 @@ fn found(what: &str, object: u64) {
 
 /// Memory of these bytes is freed.
 pub fn check(address: u64, size: u64) {
+    if !is_on(VerifierOption::MiscellaneousChecks) {
+        return;
+    }
     if let Some(dpc) = dpc::queued_in(address, size) {
         found("queued DPC", dpc);
         // Parameter 1: 1 for a DPC. 2: the object. 3 and 4: where it was checked.

@@ -4,6 +4,8 @@ use core::sync::atomic::{AtomicU32, Ordering};
 
 use nthost_protocol::manifest::VerifierOption;
 
+use crate::mm::pool::{self, Special, special};
+
 const fn bit(option: VerifierOption) -> u32 {
     1 << option as u32
 }
@@ -25,6 +27,21 @@ pub fn set(options: &[VerifierOption]) {
     let bits = options.iter().fold(0, |bits, &option| bits | bit(option));
     // Relaxed: options are set before drivers are loaded.
     OPTIONS.store(bits, Ordering::Relaxed);
+    choose_pool();
+}
+
+/// Which pool is special by the options that are on.
+fn choose_pool() {
+    special::set_underrun(is_on(VerifierOption::SpecialPoolUnderrun));
+    pool::set_special(
+        if is_on(VerifierOption::SpecialPool) || is_on(VerifierOption::SpecialPoolUnderrun) {
+            Special::All
+        } else if is_on(VerifierOption::ForceIrqlChecking) {
+            Special::Paged
+        } else {
+            Special::None
+        },
+    );
 }
 
 /// Whether an option is on. Any IRQL.
