@@ -187,6 +187,6 @@ unsafe extern "C" {
 pub fn pml4_physical() -> u64 {
     // It lies in a section that is linked at its physical address.
     let address = &raw const boot_pml4 as u64;
-    debug_assert!(address < KERNEL_BASE);
+    assert!(address < KERNEL_BASE);
     address
 }

@@ -115,16 +115,17 @@ naked! {
         class: *const GUID,
         number: u16
     ) -> i32 {
+        frame!(begin),
         // The list begins behind the room for the first four arguments, which stay where they are.
         "lea rax, [rsp + 40]",
-        "push rbp",
-        "mov rbp, rsp",
+        frame!(push),
         "sub rsp, 48",
         "mov [rsp + 32], rax",
         "call {write}",
         "add rsp, 48",
-        "pop rbp",
+        frame!(pop),
         "ret",
+        frame!(end),
         write = sym write_list,
     }
 }

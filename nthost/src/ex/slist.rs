@@ -90,7 +90,7 @@ pub unsafe fn count(list: *const SLIST_HEADER) -> u16 {
     depth(unsafe { list.read() })
 }
 
-crate::raising_export! {
+nt_export! {
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;
     /// Makes an empty list; raises STATUS_DATATYPE_MISALIGNMENT for a header that is not
     /// aligned to 16 bytes.
@@ -101,10 +101,10 @@ crate::raising_export! {
     ///
     /// It is resident memory for a header.
     pub unsafe fn InitializeSListHead(
-        list: *mut SLIST_HEADER, _second: u64, _third: u64; caller
+        list: *mut SLIST_HEADER
     ) {
         if !(list as u64).is_multiple_of(ALIGNMENT) {
-            exception::raise_from(caller, STATUS_DATATYPE_MISALIGNMENT);
+            exception::raise(STATUS_DATATYPE_MISALIGNMENT);
         }
         // SAFETY: the caller's promise.
         unsafe { list.write(SLIST_HEADER { Alignment: 0, Region: 0 }) };
@@ -120,10 +120,10 @@ crate::raising_export! {
     ///
     /// It is an initialized list; the entry is resident and in none.
     pub unsafe fn ExpInterlockedPushEntrySList(
-        list: *mut SLIST_HEADER, entry: *mut SINGLE_LIST_ENTRY, _third: u64; caller
+        list: *mut SLIST_HEADER, entry: *mut SINGLE_LIST_ENTRY
     ) -> *mut SINGLE_LIST_ENTRY {
         if !(entry as u64).is_multiple_of(ALIGNMENT) {
-            exception::raise_from(caller, STATUS_DATATYPE_MISALIGNMENT);
+            exception::raise(STATUS_DATATYPE_MISALIGNMENT);
         }
         // SAFETY: the caller's promise.
         unsafe { push(list, entry) }

@@ -282,6 +282,6 @@ nt_export! {
 pub fn count_of(driver: *mut DRIVER_OBJECT) -> usize {
     let registrations = REGISTRATIONS.lock();
     let of_driver = registrations.iter().filter(|known| known.driver == driver);
-    debug_assert!(!driver.is_null());
+    assert!(!driver.is_null());
     of_driver.count()
 }

@@ -14,6 +14,7 @@ use super::{ipi, irql, thread, trap::TrapFrame};
 use crate::{
     hal::{exit, serial},
     mm::{pageable, paging},
+    pe::unwind::Registers,
 };
 
 /// The emulator's exit codes; its status is twice as much and one.
@@ -31,41 +32,7 @@ pub mod exit_code {
 /// Only the first bugcheck is reported.
 static RUNNING: AtomicBool = AtomicBool::new(false);
 
-/// Where a stack walk begins.
-#[derive(Clone, Copy, Debug)]
-pub struct Start {
-    rip: u64,
-    rsp: u64,
-    rbp: u64,
-}
-
-impl Start {
-    /// The place that a trap interrupted.
-    #[must_use]
-    pub const fn of(frame: &TrapFrame) -> Self {
-        Self {
-            rip: frame.rip,
-            rsp: frame.rsp,
-            rbp: frame.rbp,
-        }
-    }
-}
-
-fn here() -> Start {
-    let (rsp, rbp): (u64, u64);
-    // SAFETY: reads two registers.
-    unsafe {
-        core::arch::asm!("mov {}, rsp", "mov {}, rbp", out(reg) rsp, out(reg) rbp,
-            options(nomem, nostack, preserves_flags));
-    };
-    Start {
-        rip: here as fn() -> Start as usize as u64,
-        rsp,
-        rbp,
-    }
-}
-
-fn report(code: u32, parameters: [u64; 4], start: Start) {
+fn report(code: u32, parameters: [u64; 4], start: Registers) {
     // Relaxed would do: the first to come reports, the others stop.
     if RUNNING.swap(true, Ordering::SeqCst) {
         loop {
@@ -95,7 +62,7 @@ fn report(code: u32, parameters: [u64; 4], start: Start) {
             thread.id, thread.name
         );
     }
-    crate::verifier::call::walk_stack(start.rip, start.rsp, start.rbp, &mut |index, address| {
+    crate::verifier::call::walk_stack(start, &mut |index, address| {
         let (module, offset) = crate::verifier::call::module_of(address);
         let _ = writeln!(port, "frame {index} {module} +{offset:#x}");
     });
@@ -107,19 +74,19 @@ fn report(code: u32, parameters: [u64; 4], start: Start) {
 
 /// Ends the system with a stop code.
 pub fn bugcheck(code: u32, parameters: [u64; 4]) -> ! {
-    report(code, parameters, here());
+    report(code, parameters, Registers::here());
     exit::exit(exit_code::BUGCHECK)
 }
 
 /// Ends the system with a stop code; the stack begins at the place that a trap interrupted.
 pub fn bugcheck_at(code: u32, parameters: [u64; 4], frame: &TrapFrame) -> ! {
-    report(code, parameters, Start::of(frame));
+    report(code, parameters, frame.registers());
     exit::exit(exit_code::BUGCHECK)
 }
 
 /// Ends the system with a stop code; the stack begins at these registers.
-pub fn at_registers(code: u32, parameters: [u64; 4], rip: u64, rsp: u64, rbp: u64) -> ! {
-    report(code, parameters, Start { rip, rsp, rbp });
+pub fn at_registers(code: u32, parameters: [u64; 4], registers: &Registers) -> ! {
+    report(code, parameters, *registers);
     exit::exit(exit_code::BUGCHECK)
 }
 
@@ -128,7 +95,7 @@ pub fn internal() -> ! {
     report(
         code::KERNEL_SECURITY_CHECK_FAILURE,
         [u64::MAX, 0, 0, 0],
-        here(),
+        Registers::here(),
     );
     exit::exit(exit_code::INTERNAL)
 }

@@ -104,7 +104,7 @@ impl Guard {
     pub fn make_ready(&mut self, thread: *mut Thread, preempted: bool) {
         // SAFETY: the dispatcher lock is held; the thread exists, for it is to run.
         let state = unsafe { &mut *thread };
-        debug_assert!(state.state != State::Ready && state.state != State::Running);
+        assert!(state.state != State::Ready && state.state != State::Running);
         state.state = State::Ready;
         let priority = state.priority;
         let affinity = state.affinity;

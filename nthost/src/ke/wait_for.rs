@@ -121,6 +121,7 @@ nt_export! {
         check_place(wait_mode, object as u64);
         // Found now: other objects may be gone when the wait is over.
         let mutex = mutex::of(object.cast());
+        mutex.into_iter().for_each(mutex::check_limit);
         if due.is_none() {
             mutex.into_iter().for_each(mutex::wanted);
         }
@@ -186,6 +187,7 @@ nt_export! {
         check_irql(due, "KeWaitForMultipleObjects", &words);
         for &object in objects {
             check_place(wait_mode, object as u64);
+            mutex::of(object).into_iter().for_each(mutex::check_limit);
         }
         // As above.
         #[expect(clippy::needless_collect, reason = "objects may be gone after the wait")]

@@ -40,7 +40,7 @@ use crate::{
     },
     verifier::{
         account::{self, Kind},
-        fault,
+        call, fault,
     },
 };
 
@@ -183,7 +183,7 @@ fn protect(mdl: *mut MDL, access: Option<Access>) -> NTSTATUS {
             // It had no access; its place is still reserved, and its tables exist.
             // SAFETY: the page is the MDL's, at the address that was reserved for it.
             let mapped = unsafe { paging::map(at, page * PAGE_SIZE, access) };
-            debug_assert!(mapped.is_ok(), "the tables of a mapping stay");
+            assert!(mapped.is_ok(), "the tables of a mapping stay");
         }
     }
     ipi::flush_tlb();
@@ -249,7 +249,7 @@ fn map_for_kernel(mdl: *mut MDL, access: Access, bug_check: bool, caller: u64) -
     map(mdl, access, caller).unwrap_or(core::ptr::null_mut())
 }
 
-crate::raising_export! {
+nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// Maps an MDL's pages. In kernel mode: into system space, NULL if there is no room; to ask
     /// for a bug check instead is one of the verifier's faults. In user mode: into the current
@@ -262,17 +262,13 @@ crate::raising_export! {
     ///
     /// The MDL's pages are locked or its own; for user mode they may also be nonpaged pool.
     pub unsafe fn MmMapLockedPagesSpecifyCache(
-        mdl: *mut MDL, mode: i8, cache: i32, address: *mut c_void
-        => bug_check_on_failure: u32, priority: u32; caller
+        mdl: *mut MDL, mode: i8, cache: i32, address: *mut c_void,
+        bug_check_on_failure: u32, priority: u32
     ) -> *mut c_void {
         /// `MdlMappingNoWrite`, `MdlMappingNoExecute`.
-        const NO_WRITE: u64 = 0x8000_0000;
-        const NO_EXECUTE: u64 = 0x4000_0000;
-        // SAFETY: the routine has six arguments.
-        let bug_check = unsafe { caller.stack_argument(4) };
-        // SAFETY: as above.
-        let priority = unsafe { caller.stack_argument(5) };
-        let from = caller.return_address();
+        const NO_WRITE: u32 = 0x8000_0000;
+        const NO_EXECUTE: u32 = 0x4000_0000;
+        let from = call::caller();
         let mut access = Access::empty();
         access.set(Access::WRITE, priority & NO_WRITE == 0);
         let known = Cache::of_type(cache);
@@ -282,15 +278,14 @@ crate::raising_export! {
                 return core::ptr::null_mut();
             }
             access.set(Access::EXECUTE, priority & NO_EXECUTE == 0);
-            // It is a ULONG: the upper half is anything.
-            return map_for_kernel(mdl, access, bug_check & 0xffff_ffff != 0, from);
+            return map_for_kernel(mdl, access, bug_check_on_failure != 0, from);
         }
         let mapped = known.ok_or(STATUS_INVALID_PARAMETER_3).and_then(|_| {
             user_view::map(mdl, access, address as u64, from)
         });
         match mapped {
             Ok(base) => core::ptr::with_exposed_provenance_mut(base as usize),
-            Err(status) => exception::raise_from(caller, status),
+            Err(status) => exception::raise(status),
         }
     }
 }

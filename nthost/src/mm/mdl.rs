@@ -221,7 +221,7 @@ pub fn lock_user(mdl: *mut MDL, write: bool) -> Result<(), i32> {
     lock(mdl, true, i32::from(write), 0)
 }
 
-crate::raising_export! {
+nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// Makes the pages of an MDL's buffer resident, checks the access, and locks them. A buffer
     /// that cannot be accessed so raises STATUS_ACCESS_VIOLATION. For pageable and user
@@ -232,9 +232,9 @@ crate::raising_export! {
     /// # Safety
     ///
     /// It is an MDL of IoAllocateMdl, for addresses of the current process or the kernel.
-    pub unsafe fn MmProbeAndLockPages(mdl: *mut MDL, mode: i8, operation: i32; caller) {
-        if let Err(status) = lock(mdl, mode != 0, operation, caller.return_address()) {
-            exception::raise_from(caller, status);
+    pub unsafe fn MmProbeAndLockPages(mdl: *mut MDL, mode: i8, operation: i32) {
+        if let Err(status) = lock(mdl, mode != 0, operation, call::caller()) {
+            exception::raise(status);
         }
     }
 
@@ -247,9 +247,9 @@ crate::raising_export! {
     /// # Safety
     ///
     /// None.
-    pub unsafe fn ProbeForRead(address: u64, length: u64, alignment: u32; caller) {
+    pub unsafe fn ProbeForRead(address: u64, length: u64, alignment: u32) {
         if let Err(status) = probe(address, length, alignment) {
-            exception::raise_from(caller, status);
+            exception::raise(status);
         }
     }
 
@@ -261,7 +261,7 @@ crate::raising_export! {
     /// # Safety
     ///
     /// None.
-    pub unsafe fn ProbeForWrite(address: u64, length: u64, alignment: u32; caller) {
+    pub unsafe fn ProbeForWrite(address: u64, length: u64, alignment: u32) {
         let mut result = probe(address, length, alignment);
         if result.is_ok() && length != 0 {
             let mut page = address & !(PAGE_SIZE - 1);
@@ -273,7 +273,7 @@ crate::raising_export! {
             }
         }
         if let Err(status) = result {
-            exception::raise_from(caller, status);
+            exception::raise(status);
         }
     }
 }

@@ -207,7 +207,7 @@ pub fn release(address: u64, pages: u64) {
     let mut space = SYSTEM_SPACE.lock();
     let index = space.partition_point(|&(start, _)| start < first);
     if let Some(&(next, free)) = space.get(index).filter(|&&(next, _)| next == first + count) {
-        debug_assert!(next > first);
+        assert!(next > first);
         count += free;
         space.remove(index);
     }

@@ -12,10 +12,7 @@ use super::{
     pool::{self, Placement, allocate_for, flags, free, from_pool_type, pointer, violation},
 };
 use crate::{
-    ke::{
-        exception::{self, CallerFrame},
-        irql,
-    },
+    ke::{exception, irql},
     verifier::{call, fault},
 };
 
@@ -95,7 +92,7 @@ unsafe fn placement_of(
     Some(placement)
 }
 
-crate::raising_export! {
+nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// Allocates pool, zeroed unless asked otherwise. NULL if memory is short, for flags that
     /// say nothing or too much of where, for no bytes, and for no tag; a raised status instead
@@ -106,17 +103,17 @@ crate::raising_export! {
     /// # Safety
     ///
     /// None.
-    pub unsafe fn ExAllocatePool2(pool: u64, size: u64, tag: u32; caller) -> *mut c_void {
+    pub unsafe fn ExAllocatePool2(pool: u64, size: u64, tag: u32) -> *mut c_void {
         let valid = is_valid(pool, size, tag);
         let address =
-            if valid { allocate_for("ExAllocatePool2", pool, size, tag, caller.return_address()) } else { None };
+            if valid { allocate_for("ExAllocatePool2", pool, size, tag, call::caller()) } else { None };
         if address.is_none() && pool & flags::RAISE_ON_FAILURE != 0 {
             let status = if valid {
                 STATUS_INSUFFICIENT_RESOURCES
             } else {
                 STATUS_INVALID_PARAMETER
             };
-            exception::raise_from(caller, status);
+            exception::raise(status);
         }
         pointer(address)
     }
@@ -132,16 +129,15 @@ crate::raising_export! {
     ///
     /// There are so many parameters.
     pub unsafe fn ExAllocatePool3(
-        pool: u64, size: u64, tag: u32, parameters: *const ExtendedParameter => count: u32; caller
+        pool: u64, size: u64, tag: u32, parameters: *const ExtendedParameter, count: u32
     ) -> *mut c_void {
-        // SAFETY: the routine has five arguments.
-        let count = unsafe { caller.stack_argument(4) } as u32;
+        let caller = call::caller();
         // SAFETY: the caller's promise.
         let placement = unsafe { placement_of(parameters, count, pool) };
         let placed = if is_valid(pool, size, tag) { placement } else { None };
-        let struck = || fault::strikes("ExAllocatePool3", caller.return_address());
+        let struck = || fault::strikes("ExAllocatePool3", caller);
         let address = placed.filter(|_| !struck()).and_then(|placement| {
-            pool::allocate_at(pool, size, tag, caller.return_address(), placement)
+            pool::allocate_at(pool, size, tag, caller, placement)
         });
         if address.is_none() && pool & flags::RAISE_ON_FAILURE != 0 {
             let status = if placed.is_some() {
@@ -149,7 +145,7 @@ crate::raising_export! {
             } else {
                 STATUS_INVALID_PARAMETER
             };
-            exception::raise_from(caller, status);
+            exception::raise(status);
         }
         pointer(address)
     }
@@ -163,8 +159,8 @@ crate::raising_export! {
     /// # Safety
     ///
     /// None.
-    pub unsafe fn ExAllocatePoolWithTag(kind: u32, size: u64, tag: u32; caller) -> *mut c_void {
-        older("ExAllocatePoolWithTag", kind, size, tag, kind & RAISE_IF_FAILURE != 0, caller)
+    pub unsafe fn ExAllocatePoolWithTag(kind: u32, size: u64, tag: u32) -> *mut c_void {
+        older("ExAllocatePoolWithTag", kind, size, tag, kind & RAISE_IF_FAILURE != 0, call::caller())
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -175,8 +171,8 @@ crate::raising_export! {
     /// # Safety
     ///
     /// None.
-    pub unsafe fn ExAllocatePool(kind: u32, size: u64, _third: u64; caller) -> *mut c_void {
-        older("ExAllocatePool", kind, size, NO_TAG, kind & RAISE_IF_FAILURE != 0, caller)
+    pub unsafe fn ExAllocatePool(kind: u32, size: u64) -> *mut c_void {
+        older("ExAllocatePool", kind, size, NO_TAG, kind & RAISE_IF_FAILURE != 0, call::caller())
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -190,9 +186,9 @@ crate::raising_export! {
     ///
     /// None.
     pub unsafe fn ExAllocatePoolWithQuotaTag(
-        kind: u32, size: u64, tag: u32; caller
+        kind: u32, size: u64, tag: u32
     ) -> *mut c_void {
-        older("ExAllocatePoolWithQuotaTag", kind, size, tag, kind & QUOTA_FAIL_INSTEAD_OF_RAISE == 0, caller)
+        older("ExAllocatePoolWithQuotaTag", kind, size, tag, kind & QUOTA_FAIL_INSTEAD_OF_RAISE == 0, call::caller())
     }
 }
 
@@ -203,21 +199,15 @@ fn older(
     size: u64,
     tag: u32,
     raise: bool,
-    caller: &CallerFrame,
+    caller: u64,
 ) -> *mut c_void {
     if size == 0 {
         violation([0, u64::from(irql::current()), u64::from(kind), 0]);
     }
-    let address = allocate_for(
-        routine,
-        from_pool_type(kind),
-        size,
-        tag,
-        caller.return_address(),
-    );
+    let address = allocate_for(routine, from_pool_type(kind), size, tag, caller);
     if address.is_none() && raise {
         let status = STATUS_INSUFFICIENT_RESOURCES;
-        exception::raise_from(caller, status);
+        exception::raise(status);
     }
     pointer(address)
 }

@@ -147,7 +147,7 @@ unsafe fn map(base: u64, tag: u32, mdl: *mut MDL, access: Access) -> Option<u64>
         let address = base + index as u64 * PAGE_SIZE;
         // SAFETY: the address is reserved for it, and the page is locked or the MDL's own.
         let mapped = unsafe { paging::map(address, page * PAGE_SIZE, access) };
-        debug_assert!(mapped.is_ok(), "the tables were made with the reservation");
+        assert!(mapped.is_ok(), "the tables were made with the reservation");
     }
     RESERVED.lock().insert(
         base,

@@ -35,7 +35,7 @@ fn name(object: *mut c_void) -> Vec<u16> {
             let file = unsafe { &*object.cast::<FILE_OBJECT>() };
             let mut name = own(file.DeviceObject.cast());
             // SAFETY: the file's own string.
-            name.extend_from_slice(unsafe { string::units(&raw const file.FileName) });
+            name.extend_from_slice(&unsafe { string::units(&raw const file.FileName) });
             name
         }
         // SAFETY: a directory, which the caller keeps.

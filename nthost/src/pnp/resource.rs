@@ -110,7 +110,7 @@ impl Resources {
         for word in [1, PCI_BUS.cast_unsigned(), bus.into(), 0x0001_0001, count] {
             bytes.extend_from_slice(&word.to_le_bytes());
         }
-        debug_assert_eq!(bytes.len(), head);
+        assert_eq!(bytes.len(), head);
         for descriptor in &descriptors {
             bytes.extend_from_slice(as_bytes(descriptor));
         }

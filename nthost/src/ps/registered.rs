@@ -107,7 +107,7 @@ impl<K: Copy + PartialEq> Registered<K> {
                 }
                 return true;
             };
-            debug_assert!(entries.list[place].removed);
+            assert!(entries.list[place].removed);
             drop(entries);
             dispatcher::yield_now();
         }

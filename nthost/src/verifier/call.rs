@@ -11,6 +11,7 @@ use crate::{
     hal::serial::Port,
     ke::{irql, noise, stack, trap::TrapFrame},
     mm::{pageable, paging::KERNEL_BASE},
+    pe::unwind::Registers,
 };
 
 /// Calls checked.
@@ -134,8 +135,8 @@ pub fn module_of(address: u64) -> (&'static str, u64) {
 }
 
 /// Walks a stack.
-pub fn walk_stack(rip: u64, rsp: u64, rbp: u64, visit: &mut dyn FnMut(usize, u64)) {
-    crate::ke::exception::walk_stack(rip, rsp, rbp, visit);
+pub fn walk_stack(registers: Registers, visit: &mut dyn FnMut(usize, u64)) {
+    crate::ke::exception::walk_stack(registers, visit);
 }
 
 /// What else a bugcheck tells.

@@ -27,7 +27,7 @@ struct Elements {
 
 impl Elements {
     fn at(&self, index: usize) -> *mut u8 {
-        debug_assert!(index < self.count);
+        assert!(index < self.count);
         // SAFETY: within the array, as its owner promises.
         unsafe { self.start.add(index * self.size) }
     }
