@@ -183,6 +183,10 @@ unsafe extern "C" {
 }
 
 /// The physical address of the kernel's page tables.
+///
+/// # Panics
+///
+/// If the linker's script puts them elsewhere.
 #[must_use]
 pub fn pml4_physical() -> u64 {
     // It lies in a section that is linked at its physical address.

@@ -278,6 +278,10 @@ nt_export! {
 }
 
 /// No registration of a driver is left.
+///
+/// # Panics
+///
+/// If there is no driver.
 #[must_use]
 pub fn count_of(driver: *mut DRIVER_OBJECT) -> usize {
     let registrations = REGISTRATIONS.lock();

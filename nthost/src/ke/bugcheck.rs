@@ -32,7 +32,7 @@ pub mod exit_code {
 /// Only the first bugcheck is reported.
 static RUNNING: AtomicBool = AtomicBool::new(false);
 
-fn report(code: u32, parameters: [u64; 4], start: Registers) {
+fn report(code: u32, parameters: [u64; 4], start: &Registers) {
     // Relaxed would do: the first to come reports, the others stop.
     if RUNNING.swap(true, Ordering::SeqCst) {
         loop {
@@ -62,7 +62,7 @@ fn report(code: u32, parameters: [u64; 4], start: Registers) {
             thread.id, thread.name
         );
     }
-    crate::verifier::call::walk_stack(start, &mut |index, address| {
+    crate::verifier::call::walk_stack(*start, &mut |index, address| {
         let (module, offset) = crate::verifier::call::module_of(address);
         let _ = writeln!(port, "frame {index} {module} +{offset:#x}");
     });
@@ -74,19 +74,19 @@ fn report(code: u32, parameters: [u64; 4], start: Registers) {
 
 /// Ends the system with a stop code.
 pub fn bugcheck(code: u32, parameters: [u64; 4]) -> ! {
-    report(code, parameters, Registers::here());
+    report(code, parameters, &Registers::here());
     exit::exit(exit_code::BUGCHECK)
 }
 
 /// Ends the system with a stop code; the stack begins at the place that a trap interrupted.
 pub fn bugcheck_at(code: u32, parameters: [u64; 4], frame: &TrapFrame) -> ! {
-    report(code, parameters, frame.registers());
+    report(code, parameters, &frame.registers());
     exit::exit(exit_code::BUGCHECK)
 }
 
 /// Ends the system with a stop code; the stack begins at these registers.
 pub fn at_registers(code: u32, parameters: [u64; 4], registers: &Registers) -> ! {
-    report(code, parameters, *registers);
+    report(code, parameters, registers);
     exit::exit(exit_code::BUGCHECK)
 }
 
@@ -95,7 +95,7 @@ pub fn internal() -> ! {
     report(
         code::KERNEL_SECURITY_CHECK_FAILURE,
         [u64::MAX, 0, 0, 0],
-        Registers::here(),
+        &Registers::here(),
     );
     exit::exit(exit_code::INTERNAL)
 }
@@ -162,6 +162,8 @@ pub mod code {
     pub const SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION: u32 = 0xc1;
     /// The header of a pool allocation is damaged.
     pub const BAD_POOL_HEADER: u32 = 0x19;
+    /// An MDL has no room for the pages of a range.
+    pub const TARGET_MDL_TOO_SMALL: u32 = 0x40;
     /// A bad call of a pool routine.
     pub const BAD_POOL_CALLER: u32 = 0xc2;
     /// A timer or DPC is in memory that is freed.
@@ -224,6 +226,7 @@ fn name(code: u32) -> &'static str {
         code::DRIVER_IRQL_NOT_LESS_OR_EQUAL => "DRIVER_IRQL_NOT_LESS_OR_EQUAL",
         code::SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION => "SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION",
         code::BAD_POOL_HEADER => "BAD_POOL_HEADER",
+        code::TARGET_MDL_TOO_SMALL => "TARGET_MDL_TOO_SMALL",
         code::BAD_POOL_CALLER => "BAD_POOL_CALLER",
         code::TIMER_OR_DPC_INVALID => "TIMER_OR_DPC_INVALID",
         code::DRIVER_VERIFIER_DETECTED_VIOLATION => "DRIVER_VERIFIER_DETECTED_VIOLATION",

@@ -363,13 +363,18 @@ nt_export! {
         length: u32,
     ) {
         // SAFETY: the caller's promise.
-        let from = unsafe { &*source };
+        let from = unsafe { source.read_unaligned() };
         // SAFETY: the caller's promise.
-        let to = unsafe { &mut *target };
-        let start = from.StartVa as u64 + u64::from(from.ByteOffset);
-        let offset = (address as u64 - start) as u32;
-        let length = if length == 0 { from.ByteCount - offset } else { length };
-        let first = (address as u64 - from.StartVa as u64) / PAGE_SIZE;
+        let mut to = unsafe { target.read_unaligned() };
+        let before = (address as u64).wrapping_sub(from.StartVa as u64);
+        let offset = before.wrapping_sub(from.ByteOffset.into()) as u32;
+        let length = if length == 0 { from.ByteCount.wrapping_sub(offset) } else { length };
+        let first = before / PAGE_SIZE;
+        let count = span(address as u64 % PAGE_SIZE, length.into());
+        let room = (i64::from(to.Size) - size_of::<MDL>() as i64) / 8;
+        if i64::try_from(count).is_ok_and(|count| count > room) {
+            bugcheck::bugcheck(code::TARGET_MDL_TOO_SMALL, [0; 4]);
+        }
         to.StartVa =
             core::ptr::with_exposed_provenance_mut((address as u64 & !(PAGE_SIZE - 1)) as usize);
         to.ByteOffset = (address as u64 % PAGE_SIZE) as u32;
@@ -383,9 +388,12 @@ nt_export! {
             to.MappedSystemVa = core::ptr::with_exposed_provenance_mut(mapped as usize);
         }
         // SAFETY: the caller's promise.
-        let (to, from) = (unsafe { pages(target) }, unsafe { pages(source) });
-        let count = to.len();
-        to.copy_from_slice(&from[first as usize..first as usize + count]);
+        unsafe { target.write_unaligned(to) };
+        // The page numbers follow the structures. Whether the source has those is the caller's
+        // business, as it is on NT.
+        let from = source.wrapping_add(1).cast::<u8>().wrapping_add(8 * first as usize);
+        // SAFETY: the caller's promise; the target has room, as was seen.
+        unsafe { target.wrapping_add(1).cast::<u8>().copy_from(from, 8 * count as usize) };
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;

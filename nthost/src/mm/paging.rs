@@ -202,6 +202,10 @@ pub fn reserve(pages: u64) -> Option<u64> {
 }
 
 /// Gives a range of addresses back that [`reserve`] gave; nothing is mapped there any more.
+///
+/// # Panics
+///
+/// If it was given back before.
 pub fn release(address: u64, pages: u64) {
     let (mut first, mut count) = (address / PAGE_SIZE - 1, pages + 2);
     let mut space = SYSTEM_SPACE.lock();

@@ -99,6 +99,10 @@ impl Resources {
     }
 
     /// A `CM_RESOURCE_LIST` with them, as bytes.
+    ///
+    /// # Panics
+    ///
+    /// If the structures are not laid out as this is written.
     #[must_use]
     pub fn list(&self, view: View, bus: u8) -> Vec<u8> {
         let descriptors = self.descriptors(view);

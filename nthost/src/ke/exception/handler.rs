@@ -82,13 +82,13 @@ impl Visited<'_> {
 /// Goes on to the caller of a frame of nthost's, unless that frame is of the dispatcher, which
 /// works for an exception that came before. A call of what is no code has left nothing but its
 /// return address.
-fn pass_own_frame(registers: &mut Registers, called: bool, outer: *const Dispatch) -> bool {
-    if !called && registers.rip < KERNEL_BASE {
+fn pass_own_frame(registers: &mut Registers, returned_to: bool, outer: *const Dispatch) -> bool {
+    if !returned_to && registers.rip < KERNEL_BASE {
         return own_frame::leave_leaf(registers);
     }
     let mut caller = *registers;
     let bottom = registers.general[RSP];
-    match own_frame::unwind(&mut caller, called) {
+    match own_frame::unwind(&mut caller, returned_to) {
         Some(top) if !(bottom..top).contains(&(outer as u64)) => {
             *registers = caller;
             true
@@ -108,17 +108,17 @@ pub(super) fn walk<T>(
 ) -> Option<T> {
     let mut scope_index = 0;
     // The first place is one that has been reached; the others are where calls return to.
-    let mut called = false;
+    let mut returned_to = false;
     for _ in 0..MAXIMUM_FRAMES {
         let Some(module) = module::find(registers.rip) else {
-            if pass_own_frame(&mut registers, called, outer) {
-                called = true;
+            if pass_own_frame(&mut registers, returned_to, outer) {
+                returned_to = true;
                 continue;
             }
             if outer.is_null() {
                 return None;
             }
-            called = false;
+            returned_to = false;
             // SAFETY: it lies on this thread's stack, further up.
             let before = unsafe { &*outer };
             outer = before.outer;
@@ -144,7 +144,7 @@ pub(super) fn walk<T>(
             return Some(result);
         }
         scope_index = 0;
-        called = true;
+        returned_to = true;
     }
     None
 }

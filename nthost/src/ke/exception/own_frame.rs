@@ -112,11 +112,11 @@ fn evaluate(registers: &Registers, place: u64) -> Option<(Registers, u64)> {
     Some((caller, top))
 }
 
-/// Goes from a frame of nthost's to its caller's, and gives the frame's top. With `called`, the
-/// place is one that a call returns to, which may lie behind the function's last instruction.
+/// Goes from a frame of nthost's to its caller's, and gives the frame's top. With
+/// `returned_to`, the place is one that a call returns to, which may lie behind the function's last instruction.
 /// `None`, and nothing is changed, if the table does not describe the place.
-pub(super) fn unwind(registers: &mut Registers, called: bool) -> Option<u64> {
-    let place = registers.rip.checked_sub(u64::from(called))?;
+pub(super) fn unwind(registers: &mut Registers, returned_to: bool) -> Option<u64> {
+    let place = registers.rip.checked_sub(u64::from(returned_to))?;
     let (caller, top) = evaluate(registers, place)?;
     (caller.rip != 0).then(|| {
         *registers = caller;
