@@ -219,6 +219,9 @@ fn a_misdeed_with_pool_ends_in_its_bug_check() {
         &[
             ("write_beyond_end", Done, 0xd6, &[(2, 1)]),
             ("read_beyond_end", Done, 0xd6, &[(2, 0)]),
+            ("copy_beyond_end", Done, 0xcd, &[(2, 1)]),
+            ("fill_beyond_end", Done, 0xcd, &[(2, 1)]),
+            ("measure_beyond_end", Done, 0xcd, &[(2, 0)]),
             ("write_in_padding", Done, 0xc1, &[(4, 0x24)]),
             ("write_before_start", Done, 0xc1, &[(4, 0x23)]),
             ("write_before_page", Done, 0xd6, &[(2, 1)]),

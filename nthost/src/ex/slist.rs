@@ -85,9 +85,15 @@ pub unsafe fn push(
 /// It is an initialized list.
 #[must_use]
 pub unsafe fn count(list: *const SLIST_HEADER) -> u16 {
-    let _guard = LISTS.lock();
-    // SAFETY: the caller's promise; the lock is held.
-    depth(unsafe { list.read() })
+    // The depth is in one word, which is read whole.
+    // SAFETY: the caller's promise.
+    let word = unsafe { &raw const (*list).Alignment };
+    let header = SLIST_HEADER {
+        // SAFETY: as above.
+        Alignment: unsafe { word.read_volatile() },
+        Region: 0,
+    };
+    depth(header)
 }
 
 nt_export! {

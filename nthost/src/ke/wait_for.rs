@@ -32,7 +32,7 @@ pub(super) unsafe fn due(timeout: *const i64) -> Option<u64> {
         return None;
     }
     // SAFETY: the caller's promise.
-    Some(due_at(unsafe { timeout.read() }))
+    Some(due_at(unsafe { timeout.read_unaligned() }))
 }
 
 /// See [`due`].
@@ -211,8 +211,9 @@ nt_export! {
         alertable: u8,
         interval: *const i64,
     ) -> NTSTATUS {
+        // Unlike a time-out, it has to be there.
         // SAFETY: the caller's promise.
-        let due = unsafe { due(interval) };
+        let due = Some(due_at(unsafe { interval.read_unaligned() }));
         if due == Some(0) {
             // A delay of no time lets others run.
             dispatcher::yield_now();

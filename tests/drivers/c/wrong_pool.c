@@ -32,6 +32,33 @@ static VOID read_beyond_end(PDRIVER_OBJECT driver)
     seen = pool[4096];
 }
 
+/* More than the compiler writes out by itself. */
+static volatile SIZE_T too_many = 200;
+
+static VOID copy_beyond_end(PDRIVER_OBJECT driver)
+{
+    static UCHAR from[200];
+    volatile UCHAR *pool = allocate(160);
+    UNREFERENCED_PARAMETER(driver);
+    RtlCopyMemory((PVOID)pool, from, too_many);
+}
+
+static VOID fill_beyond_end(PDRIVER_OBJECT driver)
+{
+    volatile UCHAR *pool = allocate(160);
+    UNREFERENCED_PARAMETER(driver);
+    RtlFillMemory((PVOID)pool, too_many, 1);
+}
+
+/* A text without an end. */
+static VOID measure_beyond_end(PDRIVER_OBJECT driver)
+{
+    volatile UCHAR *pool = allocate(4096);
+    UNREFERENCED_PARAMETER(driver);
+    RtlFillMemory((PVOID)pool, 4096, 'x');
+    seen = (UCHAR)strlen((const char *)pool);
+}
+
 /* Sizes are rounded up for alignment: this byte is nobody's, but in the same page. */
 static VOID write_in_padding(PDRIVER_OBJECT driver)
 {
@@ -249,6 +276,9 @@ static VOID dereference_null(PDRIVER_OBJECT driver)
 const MISDEED misdeeds[] = {
     MISDEED(write_beyond_end),
     MISDEED(read_beyond_end),
+    MISDEED(copy_beyond_end),
+    MISDEED(fill_beyond_end),
+    MISDEED(measure_beyond_end),
     MISDEED(write_in_padding),
     MISDEED(write_before_start),
     MISDEED(write_before_page),
