@@ -47,10 +47,13 @@ pub const IO_SPACE: i16 = 0x0800;
 /// The tag of MDLs in pool.
 const TAG: u32 = u32::from_le_bytes(*b"Mdl ");
 
-/// The pages that a buffer spans.
+/// The pages that a buffer spans; of one that is longer than all memory, what is left of their
+/// number, as NT reckons it.
 #[must_use]
 pub const fn span(address: u64, length: u64) -> u64 {
-    (address % PAGE_SIZE + length).div_ceil(PAGE_SIZE)
+    (address % PAGE_SIZE)
+        .wrapping_add(length)
+        .div_ceil(PAGE_SIZE)
 }
 
 /// The page numbers behind an MDL.
