@@ -15,11 +15,12 @@ use crate::{
     io::{driver, interrupt, leak},
     ke::{lock::SpinLock, pcr, spinlock, thread::describe, time},
     mm::{PAGE_SIZE, phys, pool},
+    pe::module::module_of,
     pnp, po, system, transport,
     verifier::{
         self,
         account::{self, Kind},
-        call,
+        binding, gate,
     },
 };
 
@@ -66,6 +67,7 @@ pub fn answer(request: HostRequest) -> HostAnswer {
         HostRequest::SystemPower { state } => HostAnswer::Status(po::host::system_power(state)),
         HostRequest::Fault(fault) => {
             verifier::fault::add(fault);
+            binding::renew();
             HostAnswer::Status(STATUS_SUCCESS)
         }
         HostRequest::Breakpoint(BreakpointRequest::List) => {
@@ -84,6 +86,7 @@ pub fn answer(request: HostRequest) -> HostAnswer {
         HostRequest::ListThreads => HostAnswer::Threads(describe::all()),
         HostRequest::ClearFaults => {
             verifier::fault::clear();
+            binding::renew();
             HostAnswer::Status(STATUS_SUCCESS)
         }
         HostRequest::ListFaults => HostAnswer::Faults(verifier::fault::states()),
@@ -147,11 +150,11 @@ fn drivers() -> Vec<Driver> {
 /// counts: the caller's address tells.
 fn report() -> Verifier {
     let mut report = Verifier {
-        checks: call::count(),
+        checks: gate::count(),
         ..Verifier::default()
     };
     pool::for_each(|address, allocation| {
-        let (module, offset) = call::module_of(allocation.caller);
+        let (module, offset) = module_of(allocation.caller);
         if module == "nthost" || allocation.caller == 0 {
             return;
         }
@@ -177,7 +180,7 @@ fn report() -> Verifier {
         (Kind::MappingAddress, "mapping address"),
     ] {
         for (address, held) in account::all(kind) {
-            let (module, offset) = call::module_of(held.caller);
+            let (module, offset) = module_of(held.caller);
             if module == "nthost" || held.caller == 0 {
                 continue;
             }
@@ -195,7 +198,7 @@ fn report() -> Verifier {
     report.map_registers = crate::hal::dma::adapter::registers_in_use();
     for (caller, instance) in interrupt::connected() {
         report.interrupts += 1;
-        let (module, offset) = call::module_of(caller as u64);
+        let (module, offset) = module_of(caller as u64);
         let line = format!("interrupt of {instance}, connected at {module}+{offset:#x}");
         report.details.push(line);
     }

@@ -32,6 +32,7 @@ pub mod boot;
 pub mod etw;
 pub mod ex;
 pub mod hal;
+pub mod hook;
 #[cfg(target_os = "none")]
 pub mod host;
 pub mod io;

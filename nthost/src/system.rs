@@ -17,7 +17,7 @@ use crate::{
     manifest::Archive,
     mm::paging::physical,
     ob, pnp, ps, se, transport,
-    verifier::{self, trace},
+    verifier::{self, binding, trace},
 };
 
 /// Microseconds from the machine's reset to the first driver's entry.
@@ -62,7 +62,7 @@ pub fn main(info: &BootInfo) {
 /// Loads the drivers of the manifest, in its order, and starts the devices that have one.
 fn load(archive: &Archive<'_>, switches: Switches<'_>) {
     host::set_manifest(archive.manifest.clone());
-    verifier::options::set(archive.manifest.verifier_options());
+    verifier::options::read(&archive.manifest);
     if let Some(seed) = switches.noise().or(archive.manifest.noise) {
         log!("system", "scheduling noise from seed {seed:#x}");
         ke::noise::start(seed);
@@ -73,7 +73,9 @@ fn load(archive: &Archive<'_>, switches: Switches<'_>) {
     if archive.manifest.breakpoints {
         verifier::breakpoint::enable();
     }
-    if archive.manifest.exercise.is_some() {
+    if let Some(exercise) = &archive.manifest.exercise
+        && exercise.rounds != 0
+    {
         trace::start();
     }
     pnp::manager::initialize();
@@ -87,7 +89,8 @@ fn load(archive: &Archive<'_>, switches: Switches<'_>) {
         {
             log!("system", "the key of {}: {status:#010x}", image.service);
         }
-        let _: Arc<driver::Driver> = driver::load(image, bytes);
+        let _: Arc<driver::Driver> =
+            driver::load(image, bytes, binding::load_options(&image.image));
     }
     pnp::manager::enumerate_root();
     if !archive.manifest.hold_devices {

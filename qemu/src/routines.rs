@@ -33,8 +33,9 @@ const SOURCES: [&str; 8] = [
 const IMAGES: [&str; 3] = ["hal.dll", "ntdll.dll", "ntoskrnl.exe"];
 /// The release of `windows-sys` that is meant, of all that crates may depend on.
 const VERSION: &str = "0.61.";
-/// Bytes of an entry in nthost's table of exports: a name's address and length, and an address.
-const ENTRY: usize = 24;
+/// Bytes of an entry in nthost's table of exports: a name's address and length, and the addresses
+/// of the two entries.
+const ENTRY: usize = 32;
 
 /// What went wrong.
 #[derive(Debug, Error)]
@@ -164,7 +165,7 @@ pub fn exported(kernel: &[u8]) -> Result<BTreeSet<String>, Fault> {
     }
     let mut names = BTreeSet::new();
     for entry in entries {
-        let [name, length, _] = words(entry);
+        let [name, length] = words(entry);
         let name = at(name, length)?;
         let name = String::from_utf8(name.to_vec()).map_err(|error| wrong(&error))?;
         if !names.insert(name.clone()) {
@@ -174,10 +175,10 @@ pub fn exported(kernel: &[u8]) -> Result<BTreeSet<String>, Fault> {
     Ok(names)
 }
 
-/// The three numbers of an entry.
-fn words(entry: &[u8; ENTRY]) -> [u64; 3] {
+/// The first two numbers of an entry.
+fn words(entry: &[u8; ENTRY]) -> [u64; 2] {
     let (words, _) = entry.as_chunks::<8>();
-    [0, 1, 2].map(|index| u64::from_le_bytes(words[index]))
+    [0, 1].map(|index| u64::from_le_bytes(words[index]))
 }
 
 /// Declared and exported routines, compared.

@@ -22,9 +22,10 @@ use super::{
     tracelogging::{self, Fault},
 };
 use crate::{
+    export,
     hal::time,
     ke::{bugcheck, lock::HighLock, pcr},
-    verifier::{self, call},
+    verifier,
 };
 
 /// How many events are kept.
@@ -334,7 +335,7 @@ nt_export! {
         context: *mut c_void,
         handle: *mut u64,
     ) -> NTSTATUS {
-        let caller = call::caller();
+        let caller = export::caller();
         // SAFETY: the caller's promise.
         let Some(id) = (unsafe { id.as_ref() }).copied().filter(|_| !handle.is_null()) else {
             return STATUS_INVALID_PARAMETER;

@@ -20,6 +20,7 @@ use nthost_nt::{
 
 use super::event;
 use crate::{
+    export,
     ke::{
         bugcheck::{self, code},
         dispatcher,
@@ -28,7 +29,6 @@ use crate::{
         noise, pcr, time, wait, wait_for, watchdog,
     },
     mm::pool::{self, flags},
-    verifier::call,
 };
 
 /// `EX_TIMER_HIGH_RESOLUTION`, `EX_TIMER_NO_WAKE`, `EX_TIMER_NOTIFICATION`.
@@ -227,7 +227,7 @@ nt_export! {
         context: *mut c_void,
         attributes: u32,
     ) -> *mut KTIMER {
-        let caller = call::caller();
+        let caller = export::caller();
         if attributes & HIGH_RESOLUTION != 0 && attributes & NO_WAKE != 0 {
             invalid("high resolution and no wake exclude each other", 0);
         }

@@ -29,7 +29,7 @@ use crate::{
         namespace::Named,
         object::{self, Kind},
     },
-    pe::module::{self, Module},
+    pe::module::{self, LoadOptions, Module},
     ps::notify,
 };
 
@@ -221,8 +221,8 @@ pub fn create_builtin(service: &str, routines: &[(u8, DRIVER_DISPATCH)]) -> *mut
 
 /// Loads a driver of the manifest and has it initialize itself. PASSIVE_LEVEL. What came of it
 /// is in the list, whether it succeeded or not.
-pub fn load(image: &DriverImage, bytes: &[u8]) -> Arc<Driver> {
-    let driver = Arc::new(try_load(image, bytes));
+pub fn load(image: &DriverImage, bytes: &[u8], options: LoadOptions) -> Arc<Driver> {
+    let driver = Arc::new(try_load(image, bytes, options));
     let (service, status) = (&driver.image.service, driver.status);
     if !driver.fault.is_empty() {
         log!(
@@ -244,7 +244,7 @@ pub fn load(image: &DriverImage, bytes: &[u8]) -> Arc<Driver> {
     driver
 }
 
-fn try_load(image: &DriverImage, bytes: &[u8]) -> Driver {
+fn try_load(image: &DriverImage, bytes: &[u8], options: LoadOptions) -> Driver {
     let failed = |status, fault| Driver {
         image: image.clone(),
         object: null_mut(),
@@ -252,7 +252,7 @@ fn try_load(image: &DriverImage, bytes: &[u8]) -> Driver {
         status,
         fault,
     };
-    let module = match module::load(&image.image, bytes) {
+    let module = match module::load(&image.image, bytes, options) {
         Ok(module) => module,
         Err(fault) => return failed(fault.status(), fault.to_string()),
     };

@@ -8,7 +8,7 @@ use super::{device, driver, irp};
 use crate::{
     ke::bugcheck,
     ob::{self, object},
-    pe::module::Module,
+    pe::module::{Module, module_of},
 };
 
 /// DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS.
@@ -26,7 +26,7 @@ pub fn irps() -> Vec<String> {
             .holders()
             .map(|device| format!("{device:#x}"))
             .collect();
-        let (module, offset) = crate::verifier::call::module_of(record.caller as u64);
+        let (module, offset) = module_of(record.caller as u64);
         lines.push(format!(
             "irp {irp:#x} ({:?}) made at {module}+{offset:#x}, with devices [{}]",
             record.origin,

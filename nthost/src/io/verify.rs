@@ -122,7 +122,7 @@ pub const TOO_MUCH_INFORMATION: usize = 0x312;
 )]
 #[must_use]
 pub fn caller() -> usize {
-    crate::verifier::call::caller() as usize
+    crate::export::caller() as usize
 }
 
 /// Whether drivers' use of IRPs is watched.

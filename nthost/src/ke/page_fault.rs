@@ -20,7 +20,7 @@ use crate::{
         pageable,
         pool::{self, Misuse},
     },
-    verifier::call::module_of,
+    pe::module::module_of,
 };
 
 /// Bits of the error code.

@@ -15,10 +15,11 @@ use super::{
     user_view,
 };
 use crate::{
+    export,
     ke::bugcheck::{self, code},
     verifier::{
         account::{self, Kind},
-        call, fault,
+        fault,
     },
 };
 
@@ -78,7 +79,7 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn MmAllocateContiguousMemory(bytes: u64, highest: u64) -> *mut c_void {
-        let caller = call::caller();
+        let caller = export::caller();
         let pages = bytes.div_ceil(PAGE_SIZE);
         contiguous("MmAllocateContiguousMemory", Request { highest, ..Request::any(pages) }, Access::WRITE, caller)
     }
@@ -99,7 +100,7 @@ nt_export! {
         boundary: u64,
         cache: i32,
     ) -> *mut c_void {
-        let caller = call::caller();
+        let caller = export::caller();
         let pages = bytes.div_ceil(PAGE_SIZE);
         let request = Request { lowest, highest, boundary, ..Request::any(pages) };
         contiguous_of("MmAllocateContiguousMemorySpecifyCache", request, cache, caller)
@@ -121,7 +122,7 @@ nt_export! {
         cache: i32,
         node: u32,
     ) -> *mut c_void {
-        let caller = call::caller();
+        let caller = export::caller();
         let pages = bytes.div_ceil(PAGE_SIZE);
         let node = u16::try_from(node).ok();
         let request = Request { lowest, highest, boundary, node, ..Request::any(pages) };
@@ -149,7 +150,7 @@ nt_export! {
         protection: u32,
         node: u32,
     ) -> *mut c_void {
-        let caller = call::caller();
+        let caller = export::caller();
         let mut access = match protection & 0xff {
             0x04 => Access::WRITE,
             0x40 => Access::WRITE | Access::EXECUTE,

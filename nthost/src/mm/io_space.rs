@@ -10,10 +10,11 @@ use super::{
     paging::{self, Access},
 };
 use crate::{
+    export,
     ke::bugcheck::{self, code},
     verifier::{
         account::{self, Kind},
-        call, fault,
+        fault,
     },
 };
 
@@ -72,7 +73,7 @@ nt_export! {
     ///
     /// The range is a device's that the driver was given.
     pub unsafe fn MmMapIoSpace(physical: u64, length: u64, cache: i32) -> *mut c_void {
-        let caller = call::caller();
+        let caller = export::caller();
         let Some(cache) = Cache::of_type(cache) else { return core::ptr::null_mut() };
         map("MmMapIoSpace", physical, length, cache.applied(Access::WRITE), caller)
     }
@@ -87,7 +88,7 @@ nt_export! {
     ///
     /// As MmMapIoSpace.
     pub unsafe fn MmMapIoSpaceEx(physical: u64, length: u64, protection: u32) -> *mut c_void {
-        let caller = call::caller();
+        let caller = export::caller();
         let mut access = match protection & 0xff {
             READ_ONLY => Access::empty(),
             READ_WRITE => Access::WRITE,

@@ -16,13 +16,14 @@ use super::{
     user_view,
 };
 use crate::{
+    export,
     ke::{
         bugcheck::{self, code},
         exception, irql,
     },
     verifier::{
         account::{self, Kind},
-        call, fault,
+        fault,
     },
 };
 
@@ -309,7 +310,7 @@ nt_export! {
         _charge_quota: u8,
         irp: *mut IRP,
     ) -> *mut MDL {
-        let caller = call::caller();
+        let caller = export::caller();
         let Some(mdl) = allocate(address as u64, u64::from(length), caller) else {
             return core::ptr::null_mut();
         };
@@ -410,7 +411,7 @@ nt_export! {
             let Some((physical, _)) = paging::translate(address) else {
                 bugcheck::bugcheck(
                     code::PAGE_FAULT_IN_NONPAGED_AREA,
-                    [address, 0, call::caller(), 0],
+                    [address, 0, export::caller(), 0],
                 );
             };
             *page = physical / PAGE_SIZE;

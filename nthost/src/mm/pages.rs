@@ -14,13 +14,14 @@ use super::{
     user_view,
 };
 use crate::{
+    export,
     ke::{
         bugcheck::{self, code},
         pcr,
     },
     verifier::{
         account::{self, Kind},
-        call, fault,
+        fault,
     },
 };
 
@@ -206,7 +207,7 @@ nt_export! {
         skip: u64,
         bytes: u64,
     ) -> *mut MDL {
-        let caller = call::caller();
+        let caller = export::caller();
         Wanted { lowest, highest, skip, bytes, node: None, any_node: true, flags: 0, cache: None }
             .allocate("MmAllocatePagesForMdl", caller)
     }
@@ -227,7 +228,7 @@ nt_export! {
         cache: i32,
         flags: u32,
     ) -> *mut MDL {
-        let caller = call::caller();
+        let caller = export::caller();
         let Some(cache) = Cache::of_type(cache) else { return core::ptr::null_mut() };
         let any_node = flags & LOCAL_NODE_ONLY == 0;
         Wanted { lowest, highest, skip, bytes, node: Some(here()), any_node, flags, cache: Some(cache) }
@@ -251,7 +252,7 @@ nt_export! {
         node: u32,
         flags: u32,
     ) -> *mut MDL {
-        let caller = call::caller();
+        let caller = export::caller();
         let node = u16::try_from(node).ok().filter(|&node| usize::from(node) < phys::node_count());
         if node.is_none() {
             return core::ptr::null_mut();

@@ -12,11 +12,12 @@ use super::{
     pool::{self, Placement, allocate_for, flags, free, from_pool_type, pointer, violation},
 };
 use crate::{
+    export,
     ke::{
         exception::{self, CallerFrame},
         irql,
     },
-    verifier::{call, fault},
+    verifier::fault,
 };
 
 /// `POOL_RAISE_IF_ALLOCATION_FAILURE`.
@@ -238,7 +239,7 @@ nt_export! {
         tag: u32,
         _priority: i32,
     ) -> *mut c_void {
-        let caller = call::caller();
+        let caller = export::caller();
         if size == 0 {
             violation([0, u64::from(irql::current()), u64::from(kind), 0]);
         }

@@ -9,7 +9,7 @@ use core::ops::Range;
 
 use crate::{
     ke::{bugcheck, dispatcher, irql, lock::SpinLock, thread},
-    verifier::call,
+    pe::module::module_of,
 };
 
 /// How many routines there can be of each kind.
@@ -155,7 +155,7 @@ fn in_critical_region(routine: usize, call: impl FnOnce()) {
     let nesting = *before;
     let level = irql::current();
     call();
-    let (module, offset) = call::module_of(routine as u64);
+    let (module, offset) = module_of(routine as u64);
     let now = irql::current();
     if now != level {
         log!("verifier", "{module}+{offset:#x} returned at IRQL {now}");

@@ -33,7 +33,7 @@ use crate::{
         object::{self, Kind},
         reference_handle,
     },
-    verifier::call,
+    pe::module::module_of,
 };
 
 /// The drivers and devices of the threads that were made for one, by the thread. A leaf.
@@ -118,7 +118,7 @@ fn create(process: *mut c_void, start: Start) -> Result<*mut Thread, NTSTATUS> {
         object::dereference(process);
         return Err(STATUS_PROCESS_IS_TERMINATING);
     }
-    let (driver, _) = call::module_of(start.routine as usize as u64);
+    let (driver, _) = module_of(start.routine as usize as u64);
     let mut attributes = Attributes {
         driver_routine: start.routine as usize as u64,
         ..Attributes::default()

@@ -21,6 +21,7 @@ use crate::{
         pcr,
         thread::{self, Affinity},
     },
+    pe::module::module_of,
 };
 
 /// How many breakpoints there may be at a time, and how many stopped processors.
@@ -227,7 +228,7 @@ pub fn request(request: &BreakpointRequest) -> NTSTATUS {
 pub fn stops() -> Vec<Stop> {
     let stopped = TABLE.lock().stopped;
     let describe = |stopped: &Stopped| {
-        let (module, offset) = super::call::module_of(stopped.caller);
+        let (module, offset) = module_of(stopped.caller);
         Stop {
             id: stopped.id,
             processor: stopped.processor,

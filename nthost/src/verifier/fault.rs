@@ -10,8 +10,11 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use nthost_protocol::{Fault, FaultState, IrpEffect, fault::Standing};
 
-use super::call;
-use crate::{ke::lock::HighLock, mm::paging::KERNEL_BASE, pe::module};
+use crate::{
+    ke::lock::HighLock,
+    mm::paging::KERNEL_BASE,
+    pe::module::{self, module_of},
+};
 
 /// A fault, and where it struck last.
 struct Entry {
@@ -61,7 +64,7 @@ pub fn states() -> Vec<FaultState> {
             let (standing, last) = (entry.standing.clone(), entry.last);
             drop(faults);
             let last = last.map_or_else(String::new, |(what, caller)| {
-                let (module, offset) = call::module_of(caller);
+                let (module, offset) = module_of(caller);
                 format!("{what} from {module}+{offset:#x}")
             });
             Some(standing.state(last))
@@ -104,7 +107,7 @@ pub fn strikes(routine: &'static str, caller: u64) -> bool {
             offset,
             ..
         } => {
-            let here = || call::module_of(caller).1;
+            let here = || module_of(caller).1;
             let named = wanted.is_empty() || wanted.eq_ignore_ascii_case(routine);
             (named && offset.is_none_or(|offset| offset == here())).then_some(())
         }
@@ -114,7 +117,7 @@ pub fn strikes(routine: &'static str, caller: u64) -> bool {
         _ => None,
     });
     if struck.is_some() {
-        let (module, offset) = call::module_of(caller);
+        let (module, offset) = module_of(caller);
         log!("fault", "{routine} fails for {module}+{offset:#x}");
     }
     struck.is_some()

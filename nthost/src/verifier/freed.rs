@@ -6,7 +6,7 @@
 
 use nthost_protocol::manifest::VerifierOption;
 
-use super::{call, is_on, locks};
+use super::{is_on, locks};
 use crate::{
     ex::{lookaside, resource, workitem},
     io::{irp, remove_lock},
@@ -14,11 +14,12 @@ use crate::{
         bugcheck::{self, code},
         dpc,
     },
+    pe::module::module_of,
 };
 
 /// Says what was found, and where if that is in a driver's image.
 fn found(what: &str, object: u64) {
-    let (module, offset) = call::module_of(object);
+    let (module, offset) = module_of(object);
     log!(
         "verifier",
         "{what} {object:#x} is in memory that is freed, {module}+{offset:#x}"

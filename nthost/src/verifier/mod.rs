@@ -5,13 +5,15 @@ pub mod lock_order;
 #[cfg(target_os = "none")]
 pub mod account;
 #[cfg(target_os = "none")]
-pub mod breakpoint;
+pub mod binding;
 #[cfg(target_os = "none")]
-pub mod call;
+pub mod breakpoint;
 #[cfg(target_os = "none")]
 pub mod fault;
 #[cfg(target_os = "none")]
 pub mod freed;
+#[cfg(target_os = "none")]
+pub mod gate;
 #[cfg(target_os = "none")]
 pub mod history;
 #[cfg(target_os = "none")]

@@ -7,10 +7,13 @@ use nthost_protocol::manifest::VerifierOption;
 
 use x86_64::instructions::interrupts;
 
-use super::{call, is_on};
-use crate::ke::{
-    bugcheck::{self, code},
-    irql, thread,
+use super::is_on;
+use crate::{
+    ke::{
+        bugcheck::{self, code},
+        irql, thread,
+    },
+    pe::module::module_of,
 };
 
 /// How things are before a driver's routine is called.
@@ -77,7 +80,7 @@ impl Before {
 
     /// The routine has returned, so that no stack names it.
     fn blame(&self, what: &str) {
-        let (module, offset) = call::module_of(self.routine);
+        let (module, offset) = module_of(self.routine);
         log!(
             "verifier",
             "the routine at {module}+{offset:#x} changed {what}"

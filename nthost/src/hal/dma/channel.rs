@@ -26,8 +26,8 @@ use super::{
     list, violation,
 };
 use crate::{
-    export::DISPATCH_LEVEL,
-    verifier::{call, fault},
+    export::{self, DISPATCH_LEVEL},
+    verifier::fault,
 };
 
 /// Map registers by the number: what the driver gets for them is no address.
@@ -125,7 +125,7 @@ pub unsafe extern "win64" fn allocate(
     routine: Option<DRIVER_CONTROL>,
     context: *mut c_void,
 ) -> NTSTATUS {
-    let caller = call::caller();
+    let caller = export::caller();
     violation::at_dispatch();
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
@@ -170,7 +170,7 @@ pub unsafe extern "win64" fn allocate_ex(
     context: *mut c_void,
     tell: *mut *mut c_void,
 ) -> NTSTATUS {
-    let caller = call::caller();
+    let caller = export::caller();
     violation::at_dispatch();
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };

@@ -13,14 +13,14 @@ use nthost_nt::io::dma::DMA_ADAPTER;
 
 use super::{adapter, violation};
 use crate::{
-    export::PASSIVE_LEVEL,
+    export::{self, PASSIVE_LEVEL},
     hal::iommu::{domain::Window, table::Rights},
     mm::{
         PAGE_SIZE,
         paging::{self, Access, physical},
         phys::{self, Request},
     },
-    verifier::{call, fault},
+    verifier::fault,
 };
 
 /// What lies beside a buffer.
@@ -171,7 +171,7 @@ pub unsafe extern "win64" fn allocate_common_buffer(
     logical: *mut i64,
     _cached: u8,
 ) -> *mut c_void {
-    let caller = call::caller();
+    let caller = export::caller();
     violation::up_to(PASSIVE_LEVEL);
     let wanted = Wanted {
         lowest: 0,
@@ -199,7 +199,7 @@ pub unsafe extern "win64" fn allocate_common_buffer_ex(
     _cached: u8,
     node: u32,
 ) -> *mut c_void {
-    let caller = call::caller();
+    let caller = export::caller();
     violation::up_to(PASSIVE_LEVEL);
     // SAFETY: null, or the driver's address.
     let maximum = unsafe { maximum.as_ref() };
@@ -231,7 +231,7 @@ pub unsafe extern "win64" fn allocate_common_buffer_with_bounds(
     node: u32,
     logical: *mut i64,
 ) -> *mut c_void {
-    let caller = call::caller();
+    let caller = export::caller();
     violation::up_to(PASSIVE_LEVEL);
     // SAFETY: null, or the driver's address.
     let minimum = unsafe { minimum.as_ref() };

@@ -29,8 +29,8 @@ use super::{
     plan, violation,
 };
 use crate::{
-    export::DISPATCH_LEVEL,
-    verifier::{call, fault},
+    export::{self, DISPATCH_LEVEL},
+    verifier::fault,
 };
 
 /// Bytes of a list with so many elements.
@@ -248,7 +248,7 @@ pub unsafe extern "win64" fn get(
     context: *mut c_void,
     write: u8,
 ) -> NTSTATUS {
-    let caller = call::caller();
+    let caller = export::caller();
     violation::at_dispatch();
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
@@ -281,7 +281,7 @@ pub unsafe extern "win64" fn build(
     buffer: *mut c_void,
     room: u32,
 ) -> NTSTATUS {
-    let caller = call::caller();
+    let caller = export::caller();
     violation::at_dispatch();
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
@@ -328,7 +328,7 @@ pub unsafe extern "win64" fn get_ex(
     _completion_context: *mut c_void,
     tell: *mut *mut SCATTER_GATHER_LIST,
 ) -> NTSTATUS {
-    let caller = call::caller();
+    let caller = export::caller();
     violation::up_to(DISPATCH_LEVEL);
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
@@ -372,7 +372,7 @@ pub unsafe extern "win64" fn build_ex(
     _completion_context: *mut c_void,
     tell: *mut *mut SCATTER_GATHER_LIST,
 ) -> NTSTATUS {
-    let caller = call::caller();
+    let caller = export::caller();
     violation::at_dispatch();
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };

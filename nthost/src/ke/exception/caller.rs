@@ -110,24 +110,13 @@ macro_rules! raising_export {
                 $($fourth: $fourth_type,)?
                 $caller: &$crate::ke::exception::CallerFrame,
             ) $(-> $return)? {
-                static ROUTINE: $crate::export::Routine = $crate::export::Routine {
-                    name: stringify!($name),
-                    lowest: $crate::export::$lowest,
-                    highest: $crate::export::$highest,
-                };
-                if !$crate::verifier::call::enter(&ROUTINE) {
-                    let arguments = [
-                        $crate::export::word(&$first),
-                        $crate::export::word(&$second),
-                        $crate::export::word(&$third),
-                    ];
-                    $crate::verifier::irql::refused(&ROUTINE, &arguments);
-                }
                 $body
             }
         }
 
-        $crate::nt_export_data!($name = $name);
+        $crate::nt_export_routine! {
+            $name, $lowest..=$highest, [$first $second $third $($fourth)? $($($more)+)?], [], []
+        }
     )* };
     // Which register has the body's last argument, or holds it until the stack does.
     (@caller) => { "mov r9, rsp" };

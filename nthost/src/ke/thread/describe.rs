@@ -19,7 +19,7 @@ use crate::{
         client_id,
         object::{self, Kind},
     },
-    verifier::call,
+    pe::module::module_of,
 };
 
 /// The most places of a stack that are told.
@@ -175,7 +175,7 @@ fn walk(seen: &Snapshot) -> Vec<Frame> {
         [rip, behind + 8, rbp],
         &mut |index, address| {
             if index < MOST_FRAMES {
-                let (module, offset) = call::module_of(address);
+                let (module, offset) = module_of(address);
                 frames.push(Frame {
                     module: module.to_string(),
                     offset,
