@@ -86,10 +86,12 @@ pub static GATE: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
 #[must_use]
 pub fn caller() -> u64 {
     let address: u64;
+    // The register is one that a routine must keep, so what keeps it comes before this, and with it
+    // what sets the frame pointer: the compiler may put both behind what needs neither.
     // SAFETY: reads the return address that the frame pointer leads to; nthost is built with
     // frame pointers.
     unsafe {
-        core::arch::asm!("mov {}, [rbp + 8]", out(reg) address,
+        core::arch::asm!("mov r15, [rbp + 8]", out("r15") address,
             options(nostack, readonly, preserves_flags));
     };
     address
