@@ -60,4 +60,106 @@ hooks! {
     fn bugcheck_report(port: &mut dyn fmt::Write, processor: u32) {
         let _ = (port, processor);
     }
+
+    /// A device's interrupt of this vector has come, and no routine of it has run yet. The IRQL is
+    /// the vector's class.
+    fn interrupt(vector: u8) {
+        let _ = vector;
+    }
+
+    /// This thread is about to run on this processor. The dispatcher lock is held.
+    fn thread_runs(thread: u64) {
+        let _ = thread;
+    }
+
+    /// By how much a timer is late that is being set, in units of 100 ns. The dispatcher lock may
+    /// be held.
+    fn timer_delay() -> u64 {
+        0
+    }
+
+    /// As [`timer_delay`], for a timer whose DPC has this routine; zero if it has none.
+    fn kernel_timer_delay(routine: u64) -> u64 {
+        let _ = routine;
+        0
+    }
+
+    /// Which of the processors is looked at first for a thread that is ready. The dispatcher lock
+    /// is held.
+    fn first_processor() -> u32 {
+        0
+    }
+
+    /// Whether this processor leaves its DPCs for later, and is interrupted for them then.
+    /// DISPATCH_LEVEL.
+    fn postpones_dpcs() -> bool {
+        false
+    }
+
+    /// A spin lock is about to be taken by this processor, at DISPATCH_LEVEL or above.
+    fn spin_lock_taking(lock: u64) {
+        let _ = lock;
+    }
+
+    /// A spin lock that only one can have is about to be waited for.
+    fn spin_lock_waiting() {}
+
+    /// A spin lock was taken by this processor.
+    fn spin_lock_taken(lock: u64) {
+        let _ = lock;
+    }
+
+    /// A spin lock is about to be released by this processor.
+    fn spin_lock_releasing(lock: u64) {
+        let _ = lock;
+    }
+
+    /// A mutex, fast or not, is about to be taken by this thread, which may wait for it.
+    fn mutex_taking(mutex: u64) {
+        let _ = mutex;
+    }
+
+    /// A fast mutex was taken by this thread.
+    fn mutex_taken(mutex: u64) {
+        let _ = mutex;
+    }
+
+    /// A fast mutex is about to be released by this thread.
+    fn mutex_releasing(mutex: u64) {
+        let _ = mutex;
+    }
+
+    /// A mutex that its owner may take again was taken by this thread.
+    fn recursive_mutex_taken(mutex: u64) {
+        let _ = mutex;
+    }
+
+    /// A mutex that its owner may take again is free now.
+    fn recursive_mutex_free(mutex: u64) {
+        let _ = mutex;
+    }
+
+    /// Pool, or the memory of an IRP or device object, is about to be freed. IRQL up to
+    /// DISPATCH_LEVEL.
+    fn memory_freed(address: u64, size: u64) {
+        let _ = (address, size);
+    }
+
+    /// Pool is being freed: what the I/O manager knows of what lies in it is to be forgotten. IRQL
+    /// up to DISPATCH_LEVEL.
+    fn pool_freed(start: usize, bytes: usize) {
+        let _ = (start, bytes);
+    }
+
+    /// Whether this call, of a routine that may fail for lack of resources after it has seen its
+    /// arguments, is to fail. `caller` is where the driver called it. Any IRQL.
+    fn call_fails(routine: &'static str, caller: u64) -> bool {
+        let _ = (routine, caller);
+        false
+    }
+
+    /// Whether each device's interrupts are to stay on one processor, apart from all else.
+    fn fixes_interrupts() -> bool {
+        false
+    }
 }

@@ -14,14 +14,14 @@ use crate::{
     hal::exit,
     io::{driver, interrupt, leak},
     ke::{lock::SpinLock, pcr, spinlock, thread::describe, time},
-    mm::{PAGE_SIZE, phys, pool},
+    mm::{
+        PAGE_SIZE,
+        account::{self, Kind},
+        phys, pool,
+    },
     pe::module::module_of,
     pnp, po, system, transport,
-    verifier::{
-        self,
-        account::{self, Kind},
-        binding, gate,
-    },
+    verifier::{self, binding, gate},
 };
 
 /// The manifest that the machine was started with.

@@ -29,6 +29,8 @@ pub mod log;
 mod naked;
 
 pub mod boot;
+#[cfg(target_os = "none")]
+pub mod driver_routine;
 pub mod etw;
 pub mod ex;
 pub mod hal;

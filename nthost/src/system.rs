@@ -11,7 +11,7 @@ use crate::{
         worker::{self, Queue},
     },
     hal::{exit, time},
-    host,
+    hook, host,
     io::{self, driver},
     ke::{self, bugcheck::exit_code, once::Once},
     manifest::Archive,
@@ -38,8 +38,10 @@ pub fn main(info: &BootInfo) {
     worker::initialize();
     callback::initialize();
     io::fault::initialize();
+    hook::register::pool_freed(io::leak::forget_memory);
     let switches = Switches::new(&info.command_line);
     if switches.has("selftest") {
+        binding::open();
         crate::selftest::run(switches);
     }
     let archive = physical(info.archive.start).cast_const();
@@ -65,7 +67,7 @@ fn load(archive: &Archive<'_>, switches: Switches<'_>) {
     verifier::options::read(&archive.manifest);
     if let Some(seed) = switches.noise().or(archive.manifest.noise) {
         log!("system", "scheduling noise from seed {seed:#x}");
-        ke::noise::start(seed);
+        verifier::noise::start(seed);
     }
     for fault in &archive.manifest.faults {
         verifier::fault::add(fault.clone());
@@ -78,6 +80,7 @@ fn load(archive: &Archive<'_>, switches: Switches<'_>) {
     {
         trace::start();
     }
+    binding::open();
     pnp::manager::initialize();
     BOOT_US.set(time::microseconds_since_reset());
     for image in &archive.manifest.drivers {
@@ -97,7 +100,7 @@ fn load(archive: &Archive<'_>, switches: Switches<'_>) {
         pnp::manager::start_all();
     }
     if let Some(exercise) = &archive.manifest.exercise {
-        pnp::exercise::run(exercise, ke::noise::seed().unwrap_or(0));
+        pnp::exercise::run(exercise, verifier::noise::seed().unwrap_or(0));
         let ([calls, interrupts, switches, dpcs], hash) = trace::end();
         let now = time::counter();
         log!(

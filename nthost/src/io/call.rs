@@ -32,12 +32,12 @@ use super::{
     verify::{self, io_violation},
 };
 use crate::{
+    driver_routine::{self, Kind},
     export::{DISPATCH_LEVEL, PASSIVE_LEVEL},
     ke::{
         bugcheck::{self, code},
         irql,
     },
-    verifier::routine::Before,
 };
 
 /// NO_MORE_IRP_STACK_LOCATIONS.
@@ -142,21 +142,11 @@ pub unsafe fn dispatch(
         io_violation(verify::NOT_AN_IRP_SENT, irp.addr(), 0, 0);
         return STATUS_NOT_SUPPORTED;
     };
-    let before = irql::current();
-    let checked = Before::calling(routine as usize as u64);
     let turn = record.map_or(0, |record| record.lock().turn(index));
-    // SAFETY: the driver's own routine, with what it is for.
-    let status = unsafe { routine(device, irp) };
-    checked.after_dispatch();
-    let after = irql::current();
-    if before != after {
-        io_violation(
-            verify::DISPATCH_CHANGED_IRQL,
-            device.addr(),
-            before.into(),
-            after.into(),
-        );
-    }
+    let status = driver_routine::call(Kind::Dispatch, routine as usize, device.addr(), || {
+        // SAFETY: the driver's own routine, with what it is for.
+        unsafe { routine(device, irp) }
+    });
     if let Some(record) = record {
         check_return(routine as usize, irp, (index, turn), record, status);
     }

@@ -25,7 +25,7 @@ use nthost_nt::{
     status::{NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS},
 };
 
-use super::{guarded, startio, timer, unload, verify};
+use super::{guarded, leak, startio, timer, unload, verify};
 use crate::{
     ke::{event::KeInitializeEvent, lock::SpinLock},
     ob::{
@@ -34,7 +34,6 @@ use crate::{
         object::{self, Kind},
     },
     po,
-    verifier::freed::forget_memory,
 };
 
 /// Protects the lists of drivers' devices, attachments, and counts of handles. Nothing else is
@@ -307,7 +306,7 @@ fn delete_object(device: *mut c_void) {
     // SAFETY: it exists until the end of this routine.
     let fields = unsafe { &*device };
     let driver = fields.DriverObject;
-    forget_memory(device.addr(), fields.Size.into());
+    leak::forget_memory(device.addr(), fields.Size.into());
     po::forget(device);
     // SAFETY: made by `create`, and this is the device's end.
     drop(unsafe { Box::from_raw(fields.DeviceObjectExtension) });

@@ -20,13 +20,12 @@ use nthost_protocol::host::DeviceState;
 
 use super::{device, notify};
 use crate::{
-    export,
+    export, hook,
     ke::{lock::SpinLock, stack},
     mm::pool::{self, flags},
     ob::{self, name::Name, namespace::Named},
     pnp::{keys, node},
     registry::key,
-    verifier::fault,
 };
 
 /// An interface that was registered.
@@ -306,7 +305,7 @@ nt_export! {
     /// `link` is a string.
     pub unsafe fn IoSetDeviceInterfaceState(link: *const UNICODE_STRING, enable: u8) -> NTSTATUS {
         // An interface can always be disabled.
-        if enable != 0 && fault::strikes("IoSetDeviceInterfaceState", export::caller()) {
+        if enable != 0 && hook::call_fails("IoSetDeviceInterfaceState", export::caller()) {
             return STATUS_INSUFFICIENT_RESOURCES;
         }
         // SAFETY: the caller's promise.

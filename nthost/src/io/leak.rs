@@ -4,7 +4,7 @@ use alloc::{format, string::String, vec::Vec};
 
 use nthost_nt::io::{device::DEVICE_OBJECT, driver::DRIVER_OBJECT};
 
-use super::{device, driver, irp};
+use super::{device, driver, irp, remove_lock};
 use crate::{
     ke::bugcheck,
     ob::{self, object},
@@ -86,4 +86,11 @@ pub fn check_unloaded(image: &str, driver: *mut DRIVER_OBJECT, module: &Module) 
         PENDING_OPERATIONS,
         [module.base, u64::from(module.size), 0, 0],
     );
+}
+
+/// Memory of a driver's is gone: what was known of the IRPs and remove locks in it says nothing of
+/// those that are made there next.
+pub fn forget_memory(start: usize, bytes: usize) {
+    irp::forget_memory(start, bytes);
+    remove_lock::forget_memory(start, bytes);
 }

@@ -56,7 +56,6 @@ pub mod nmi;
 #[cfg(target_os = "none")]
 pub mod node;
 #[cfg(target_os = "none")]
-pub mod noise;
 #[cfg(target_os = "none")]
 pub mod once;
 #[cfg(target_os = "none")]

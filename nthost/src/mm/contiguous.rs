@@ -15,16 +15,13 @@ use super::{
     user_view,
 };
 use crate::{
-    export,
+    export, hook,
     ke::bugcheck::{self, code},
-    verifier::{
-        account::{self, Kind},
-        fault,
-    },
+    mm::account::{self, Kind},
 };
 
 fn contiguous(routine: &'static str, request: Request, access: Access, caller: u64) -> *mut c_void {
-    if request.pages == 0 || fault::strikes(routine, caller) {
+    if request.pages == 0 || hook::call_fails(routine, caller) {
         return core::ptr::null_mut();
     }
     let Some(first) = phys::allocate(&request) else {

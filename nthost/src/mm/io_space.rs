@@ -10,12 +10,9 @@ use super::{
     paging::{self, Access},
 };
 use crate::{
-    export,
+    export, hook,
     ke::bugcheck::{self, code},
-    verifier::{
-        account::{self, Kind},
-        fault,
-    },
+    mm::account::{self, Kind},
 };
 
 /// `PAGE_READONLY`, `PAGE_READWRITE`: one of them is required.
@@ -32,7 +29,7 @@ fn map(
     access: Access,
     caller: u64,
 ) -> *mut c_void {
-    if length == 0 || fault::strikes(routine, caller) {
+    if length == 0 || hook::call_fails(routine, caller) {
         return core::ptr::null_mut();
     }
     let first = physical / PAGE_SIZE;

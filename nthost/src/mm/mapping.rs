@@ -33,15 +33,13 @@ use super::{
     user_view,
 };
 use crate::{
+    hook,
     ke::{
         bugcheck::{self, code},
         exception, ipi,
         lock::HighLock,
     },
-    verifier::{
-        account::{self, Kind},
-        fault,
-    },
+    mm::account::{self, Kind},
 };
 
 #[derive(Clone, Copy)]
@@ -243,7 +241,7 @@ fn map_for_kernel(mdl: *mut MDL, access: Access, bug_check: bool, caller: u64) -
         // SAFETY: the caller's MDL.
         violation([0x82, mdl as u64, bits(unsafe { (*mdl).MdlFlags }), 0]);
     }
-    if fault::strikes("MmMapLockedPagesSpecifyCache", caller) {
+    if hook::call_fails("MmMapLockedPagesSpecifyCache", caller) {
         return core::ptr::null_mut();
     }
     map(mdl, access, caller).unwrap_or(core::ptr::null_mut())

@@ -16,15 +16,12 @@ use super::{
     user_view,
 };
 use crate::{
-    export,
+    export, hook,
     ke::{
         bugcheck::{self, code},
         exception, irql,
     },
-    verifier::{
-        account::{self, Kind},
-        fault,
-    },
+    mm::account::{self, Kind},
 };
 
 /// `MDL_MAPPED_TO_SYSTEM_VA`.
@@ -181,7 +178,7 @@ pub fn lock(mdl: *mut MDL, user: bool, operation: i32, caller: u64) -> Result<()
     if user && end.is_none_or(|end| end > USER_PROBE_ADDRESS) {
         return Err(STATUS_ACCESS_VIOLATION);
     }
-    if fault::strikes("MmProbeAndLockPages", caller) {
+    if hook::call_fails("MmProbeAndLockPages", caller) {
         return Err(nthost_nt::status::STATUS_WORKING_SET_QUOTA);
     }
     // SAFETY: the caller's MDL.

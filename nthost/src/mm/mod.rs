@@ -1,6 +1,8 @@
 //! Memory: physical pages by node, the kernel's address space, user address spaces, pool, MDLs.
 
 #[cfg(target_os = "none")]
+pub mod account;
+#[cfg(target_os = "none")]
 pub mod address_space;
 #[cfg(target_os = "none")]
 pub mod cache;

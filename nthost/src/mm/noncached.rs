@@ -15,7 +15,7 @@ use super::{
 use crate::{
     export,
     ke::bugcheck::{self, code},
-    verifier::account::{self, Kind},
+    mm::account::{self, Kind},
 };
 
 /// Bytes of pages that nobody has written yet, so that nobody relies on zeroes.

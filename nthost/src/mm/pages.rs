@@ -14,15 +14,12 @@ use super::{
     user_view,
 };
 use crate::{
-    export,
+    export, hook,
     ke::{
         bugcheck::{self, code},
         pcr,
     },
-    verifier::{
-        account::{self, Kind},
-        fault,
-    },
+    mm::account::{self, Kind},
 };
 
 /// `MM_DONT_ZERO_ALLOCATION`.
@@ -147,7 +144,7 @@ impl Wanted {
             || self.bytes >= u64::from(u32::MAX) - PAGE_SIZE
             || !self.skip.is_multiple_of(PAGE_SIZE)
             || self.has_broken_chunks()
-            || fault::strikes(routine, caller)
+            || hook::call_fails(routine, caller)
         {
             return core::ptr::null_mut();
         }

@@ -12,12 +12,11 @@ use super::{
     pool::{self, Placement, allocate_for, flags, free, from_pool_type, pointer, violation},
 };
 use crate::{
-    export,
+    export, hook,
     ke::{
         exception::{self, CallerFrame},
         irql,
     },
-    verifier::fault,
 };
 
 /// `POOL_RAISE_IF_ALLOCATION_FAILURE`.
@@ -140,7 +139,7 @@ crate::raising_export! {
         // SAFETY: the caller's promise.
         let placement = unsafe { placement_of(parameters, count, pool) };
         let placed = if is_valid(pool, size, tag) { placement } else { None };
-        let struck = || fault::strikes("ExAllocatePool3", caller.return_address());
+        let struck = || hook::call_fails("ExAllocatePool3", caller.return_address());
         let address = placed.filter(|_| !struck()).and_then(|placement| {
             pool::allocate_at(pool, size, tag, caller.return_address(), placement)
         });

@@ -26,7 +26,7 @@ use crate::{
         ipi,
         lock::HighLock,
     },
-    verifier::account::{self, Kind},
+    mm::account::{self, Kind},
 };
 
 /// The violations of bug check 0xDA.

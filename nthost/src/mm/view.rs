@@ -26,11 +26,11 @@ use super::{
 use crate::{
     export,
     ke::lock::HighLock,
+    mm::account::{self, Kind as Held},
     ob::{
         object::{self, Kind},
         reference_handle,
     },
-    verifier::account::{self, Kind as Held},
 };
 
 /// `MEM_TOP_DOWN`.

@@ -8,6 +8,7 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::{
+    driver_routine::{self, Kind},
     ke::{bugcheck, dispatcher, irql, lock::SpinLock, thread},
     pe::module::module_of,
 };
@@ -118,7 +119,11 @@ impl<K: Copy + PartialEq> Registered<K> {
     pub fn call(&self, suits: impl Fn(K) -> bool, mut call: impl FnMut(usize, K)) {
         let mut from = 0;
         while let Some(entry) = self.begin(from, &suits) {
-            in_critical_region(entry.routine, || call(entry.routine, entry.kind));
+            in_critical_region(entry.routine, || {
+                driver_routine::call(Kind::Callback, entry.routine, 0, || {
+                    call(entry.routine, entry.kind);
+                });
+            });
             let mut entries = self.0.lock();
             let mut list = entries.list.iter_mut();
             if let Some(entry) = list.find(|other| other.number == entry.number) {

@@ -21,6 +21,7 @@ use super::{
     process::Process,
 };
 use crate::{
+    driver_routine,
     io::event::Event,
     ke::{
         bugcheck::{self, code},
@@ -58,8 +59,15 @@ unsafe impl Send for Start {}
 
 impl Start {
     fn run(self) {
-        // SAFETY: the driver's routine, with what was given for it.
-        unsafe { (self.routine)(self.context) };
+        driver_routine::call(
+            driver_routine::Kind::Thread,
+            self.routine as usize,
+            0,
+            || {
+                // SAFETY: the driver's routine, with what was given for it.
+                unsafe { (self.routine)(self.context) };
+            },
+        );
     }
 }
 

@@ -1,4 +1,4 @@
-//! Which drivers' calls pass the gate down.
+//! Which drivers' calls pass the gate down, and whether anything is looked at besides.
 //!
 //! As Driver Verifier does, nthost replaces the imports of the drivers that are verified. What is
 //! made to happen at calls (faults, noise, breakpoints, the trace of a run) needs the calls of all
@@ -6,9 +6,13 @@
 
 use nthost_protocol::manifest::VerifierOption;
 
-use super::{breakpoint, fault, is_on, options, trace};
+use super::{
+    breakpoint, fault, freed, is_on, late_dpc, locks, noise, options, routine,
+    trace::{self, Event},
+};
 use crate::{
-    ke::noise,
+    driver_routine,
+    hook::register,
     pe::module::{self, LoadOptions},
 };
 
@@ -26,8 +30,41 @@ pub fn load_options(image: &str) -> LoadOptions {
     }
 }
 
+/// Opens the gate up, and has the kernel tell of what the gates do not see, if anything is on that
+/// looks at it. Once open, they stay open. PASSIVE_LEVEL.
+pub fn open() {
+    if !is_for_all() && !options::is_any_on() {
+        return;
+    }
+    driver_routine::watch(&routine::GATE);
+    register::interrupt(|vector| {
+        trace::record(Event::Interrupt, vector.into(), 0);
+        noise::at_interrupt();
+    });
+    register::thread_runs(|thread| trace::record(Event::Thread, thread, 0));
+    register::timer_delay(noise::timer_delay);
+    register::kernel_timer_delay(|routine| {
+        noise::timer_delay().saturating_add(u64::from(fault::late_timer(routine)) * 10_000)
+    });
+    register::first_processor(noise::first_processor);
+    register::postpones_dpcs(|| noise::postpones_dpcs() || late_dpc::waits());
+    register::spin_lock_taking(locks::taking);
+    register::spin_lock_waiting(noise::before_lock);
+    register::spin_lock_taken(locks::taken);
+    register::spin_lock_releasing(locks::releasing);
+    register::mutex_taking(locks::taking_mutex);
+    register::mutex_taken(locks::taken_mutex);
+    register::mutex_releasing(locks::releasing_mutex);
+    register::recursive_mutex_taken(locks::taken_recursive_mutex);
+    register::recursive_mutex_free(locks::released_recursive_mutex);
+    register::memory_freed(freed::check);
+    register::call_fails(fault::strikes);
+    register::fixes_interrupts(breakpoint::are_enabled);
+}
+
 /// What passes the gate may have changed: drivers in memory are bound anew. PASSIVE_LEVEL.
 pub fn renew() {
+    open();
     let for_all = is_for_all();
     module::bind_all(|module| for_all || options::is_any_on_for(&module.name));
 }

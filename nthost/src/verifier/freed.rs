@@ -9,7 +9,6 @@ use nthost_protocol::manifest::VerifierOption;
 use super::{is_on, locks};
 use crate::{
     ex::{lookaside, resource, workitem},
-    io::{irp, remove_lock},
     ke::{
         bugcheck::{self, code},
         dpc,
@@ -59,13 +58,6 @@ pub fn check(address: u64, size: u64) {
     if let Some(resource) = resource::within(address, size) {
         violation([0xd2, resource, address, size]);
     }
-}
-
-/// Memory of a driver's is gone: what was known of the IRPs and remove locks in it says nothing of
-/// those that are made there next.
-pub fn forget_memory(start: usize, bytes: usize) {
-    irp::forget_memory(start, bytes);
-    remove_lock::forget_memory(start, bytes);
 }
 
 fn violation(parameters: [u64; 4]) -> ! {

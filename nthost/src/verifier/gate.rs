@@ -11,11 +11,11 @@ use core::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use super::{breakpoint, fault, history, irql as irql_rule, options, trace};
+use super::{breakpoint, fault, history, irql as irql_rule, noise, options, trace};
 use crate::{
     export::{DISPATCH_LEVEL, GATE, Routine},
     hook,
-    ke::{irql, noise, stack},
+    ke::{irql, stack},
     mm::{pageable, paging::KERNEL_BASE},
 };
 

@@ -3,8 +3,6 @@
 pub mod lock_order;
 
 #[cfg(target_os = "none")]
-pub mod account;
-#[cfg(target_os = "none")]
 pub mod binding;
 #[cfg(target_os = "none")]
 pub mod breakpoint;
@@ -19,7 +17,11 @@ pub mod history;
 #[cfg(target_os = "none")]
 pub mod irql;
 #[cfg(target_os = "none")]
+pub mod late_dpc;
+#[cfg(target_os = "none")]
 pub mod locks;
+#[cfg(target_os = "none")]
+pub mod noise;
 #[cfg(target_os = "none")]
 pub mod options;
 #[cfg(target_os = "none")]

@@ -13,10 +13,7 @@ use core::ops::Range;
 
 use nthost_protocol::manifest::VerifierOption;
 
-use super::{
-    account::{self, Kind},
-    freed, is_on,
-};
+use super::{freed, is_on};
 use crate::{
     etw::provider,
     ex::{callback, lookaside, resource, timer},
@@ -27,7 +24,10 @@ use crate::{
         bugcheck_callback, nmi,
         thread::Thread,
     },
-    mm::{pool, user_view},
+    mm::{
+        account::{self, Kind},
+        pool, user_view,
+    },
     ob::{self, client_id, handle, object},
     pe::module::{Module, module_of},
     po::{fx, power_request, setting},

@@ -15,12 +15,12 @@ use super::{adapter, violation};
 use crate::{
     export::{self, PASSIVE_LEVEL},
     hal::iommu::{domain::Window, table::Rights},
+    hook,
     mm::{
         PAGE_SIZE,
         paging::{self, Access, physical},
         phys::{self, Request},
     },
-    verifier::fault,
 };
 
 /// What lies beside a buffer.
@@ -103,7 +103,7 @@ unsafe fn allocate(
 ) -> *mut c_void {
     // SAFETY: the caller's promise.
     let adapter = unsafe { adapter::of(adapter) };
-    if length == 0 || fault::strikes(routine, caller) {
+    if length == 0 || hook::call_fails(routine, caller) {
         return null_mut();
     }
     let mut buffer = CommonBuffer {

@@ -29,8 +29,9 @@ use super::{
     plan, violation,
 };
 use crate::{
+    driver_routine::{self, Kind},
     export::{self, DISPATCH_LEVEL},
-    verifier::fault,
+    hook,
 };
 
 /// Bytes of a list with so many elements.
@@ -127,7 +128,7 @@ impl Transfer {
         {
             return Err(STATUS_BUFFER_TOO_SMALL);
         }
-        if fault::strikes(routine, caller) {
+        if hook::call_fails(routine, caller) {
             return Err(STATUS_INSUFFICIENT_RESOURCES);
         }
         adapter.acquire(self.waiting(pieces.len() as u32, wait), wait)
@@ -207,8 +208,11 @@ impl Transfer {
         if let Some(routine) = self.routine {
             // SAFETY: the driver's device.
             let irp = unsafe { (*self.device).CurrentIrp };
-            // SAFETY: the driver's own routine, with its context.
-            unsafe { routine(self.device, irp, list, self.context) };
+            let address = routine as usize;
+            driver_routine::call(Kind::Callback, address, self.device.addr(), || {
+                // SAFETY: the driver's own routine, with its context.
+                unsafe { routine(self.device, irp, list, self.context) };
+            });
             adapter.release(0, true);
         }
         Ok(Outcome::Done)

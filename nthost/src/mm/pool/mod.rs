@@ -24,14 +24,7 @@ use super::{
     PAGE_SIZE,
     phys::{self, Request},
 };
-use crate::{
-    export::{APC_LEVEL, DISPATCH_LEVEL},
-    ke::{
-        bugcheck::{self, code},
-        irql,
-    },
-    verifier::fault,
-};
+use crate::{export::{APC_LEVEL, DISPATCH_LEVEL}, hook, ke::{bugcheck::{code, self}, irql}};
 
 pub use special::{Misuse, misuse};
 
@@ -123,7 +116,7 @@ pub fn allocate_for(
     tag: u32,
     caller: u64,
 ) -> Option<u64> {
-    if fault::strikes(routine, caller) {
+    if hook::call_fails(routine, caller) {
         return None;
     }
     allocate(pool, size, tag, caller)
@@ -272,8 +265,8 @@ fn check_free(address: u64, allocation: &Allocation, tag: Option<u32>) {
         let parameters = [0xa, address, u64::from(allocation.tag), u64::from(tag)];
         bugcheck::bugcheck(code::BAD_POOL_CALLER, parameters);
     }
-    crate::verifier::freed::check(address, allocation.size);
-    crate::verifier::freed::forget_memory(address as usize, allocation.size as usize);
+    hook::memory_freed(address, allocation.size);
+    hook::pool_freed(address as usize, allocation.size as usize);
 }
 
 pub(super) fn violation(parameters: [u64; 4]) -> ! {
