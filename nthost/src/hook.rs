@@ -9,6 +9,8 @@ use core::{
     sync::atomic::{AtomicPtr, Ordering},
 };
 
+use nthost_protocol::{IrpEffect, manifest::VerifierOption};
+
 /// Defines hooks: for each a function that calls what is registered, and one of the same name
 /// in [`register`] that registers it.
 macro_rules! hooks {
@@ -156,6 +158,47 @@ hooks! {
     fn call_fails(routine: &'static str, caller: u64) -> bool {
         let _ = (routine, caller);
         false
+    }
+
+    /// The kernel has seen a driver do what this option reports, and goes on if nobody stops it:
+    /// the bug check that it is reported by, with its parameters. Any IRQL.
+    fn violation(option: VerifierOption, code: u32, parameters: [u64; 4]) {
+        let _ = (option, code, parameters);
+    }
+
+    /// A routine was called at an IRQL that its documentation allows for other arguments alone.
+    /// Any IRQL.
+    fn wrong_irql(routine: &'static str, arguments: &[u64]) {
+        let _ = (routine, arguments);
+    }
+
+    /// Whether each page of a transfer goes through a map register of its own, and guards lie
+    /// around common buffers. Any IRQL.
+    fn guards_transfers() -> bool {
+        false
+    }
+
+    /// Whether pageable memory is taken away while the IRQL is raised.
+    fn takes_pageable_away() -> bool {
+        false
+    }
+
+    /// A handle that grants some rights is used for others. PASSIVE_LEVEL.
+    fn handle_used(handle: u64, wanted: u32, granted: u32) {
+        let _ = (handle, wanted, granted);
+    }
+
+    /// The image at this base is about to go: its driver's unload routine has returned, or its
+    /// initialization failed. PASSIVE_LEVEL.
+    fn image_unloading(base: u64) {
+        let _ = base;
+    }
+
+    /// What becomes of an IRP that a driver sends to this device, in place of the lower driver's
+    /// getting it. `caller` is where it was sent. IRQL up to DISPATCH_LEVEL.
+    fn irp_sent(device: usize, major: u8, minor: u8, caller: u64) -> Option<IrpEffect> {
+        let _ = (device, major, minor, caller);
+        None
     }
 
     /// Whether each device's interrupts are to stay on one processor, apart from all else.

@@ -24,8 +24,8 @@ use super::{
 use crate::{
     export,
     hal::time,
-    ke::{bugcheck, lock::HighLock, pcr},
-    verifier,
+    hook,
+    ke::{bugcheck::code, lock::HighLock, pcr},
 };
 
 /// How many events are kept.
@@ -369,9 +369,9 @@ nt_export! {
         if with(|session| session.providers.remove(&handle)).is_some() {
             return STATUS_SUCCESS;
         }
-        if verifier::is_on(VerifierOption::MiscellaneousChecks) {
-            bugcheck::bugcheck(0xc4, [0xdc, handle, 0, 0]);
-        }
+        let code = code::DRIVER_VERIFIER_DETECTED_VIOLATION;
+        let parameters = [0xdc, handle, 0, 0];
+        hook::violation(VerifierOption::MiscellaneousChecks, code, parameters);
         STATUS_INVALID_HANDLE
     }
 

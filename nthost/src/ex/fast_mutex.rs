@@ -26,7 +26,6 @@ use crate::{
         irql,
         thread::{self, Thread},
     },
-    verifier::irql as irql_rule,
 };
 
 /// The count of a free mutex.
@@ -120,7 +119,7 @@ fn check_apcs(name: &'static str, mutex: *mut FAST_MUTEX) {
     // SAFETY: the thread that runs exists.
     let held_back = unsafe { (*thread::current()).holds_apcs_back() };
     if irql::current() < APC_LEVEL && !held_back {
-        irql_rule::violated(name, &[mutex as u64]);
+        hook::wrong_irql(name, &[mutex as u64]);
     }
 }
 

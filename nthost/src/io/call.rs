@@ -21,6 +21,8 @@ use nthost_nt::{
     status::{NTSTATUS, STATUS_NOT_SUPPORTED, STATUS_PENDING, nt_success},
 };
 
+use nthost_protocol::manifest::VerifierOption;
+
 use x86_64::instructions::interrupts;
 
 use super::{
@@ -34,6 +36,7 @@ use super::{
 use crate::{
     driver_routine::{self, Kind},
     export::{DISPATCH_LEVEL, PASSIVE_LEVEL},
+    hook,
     ke::{
         bugcheck::{self, code},
         irql,
@@ -207,10 +210,11 @@ unsafe fn is_marked(irp: *mut IRP, index: usize) -> bool {
 }
 
 fn check_arguments(device: *mut DEVICE_OBJECT, irp: *mut IRP, caller: usize) {
-    if !interrupts::are_enabled() && verify::is_on() {
+    if !interrupts::are_enabled() {
         // Subcode 0xC0: interrupts are disabled.
         let parameters = [0xc0, irp.addr() as u64, 0, 0];
-        bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
+        let code = code::DRIVER_VERIFIER_DETECTED_VIOLATION;
+        hook::violation(VerifierOption::IoVerification, code, parameters);
     }
     let level = irql::current();
     if level > DISPATCH_LEVEL {

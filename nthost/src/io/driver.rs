@@ -23,6 +23,7 @@ use nthost_protocol::manifest::{DriverImage, Role};
 use super::{complete, device, driver_extension, export_driver, reinitialize};
 use crate::{
     export::PASSIVE_LEVEL,
+    hook,
     ke::{bugcheck, irql, lock::SpinLock},
     ob::{
         self,
@@ -75,7 +76,7 @@ impl Driver {
     /// Its unload routine has returned: its image goes, and with it the export drivers that
     /// nobody else imports from.
     pub(super) fn finish_unload(&self, module: &'static Module) {
-        crate::verifier::unload::check(module);
+        hook::image_unloading(module.base);
         crate::pnp::detect::forget(&self.image.service);
         let libraries = export_driver::libraries(module);
         *self.module.lock() = None;
@@ -294,7 +295,7 @@ fn try_load(image: &DriverImage, bytes: &[u8], options: LoadOptions) -> Driver {
     super::leak::check_unloaded(&image.image, object, module);
     ob::remove_name_of(object.addr());
     object::dereference(object.cast());
-    crate::verifier::unload::check(module);
+    hook::image_unloading(module.base);
     let libraries = export_driver::libraries(module);
     // SAFETY: the driver has said that it does not run.
     unsafe { module.unload() };

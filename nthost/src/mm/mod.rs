@@ -54,8 +54,6 @@ pub mod size_class;
 #[cfg(target_os = "none")]
 pub mod user_view;
 #[cfg(target_os = "none")]
-pub mod verifying;
-#[cfg(target_os = "none")]
 pub mod view;
 #[cfg(target_os = "none")]
 pub mod virtual_memory;

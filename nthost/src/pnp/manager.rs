@@ -15,7 +15,6 @@ use nthost_protocol::host::{Device, DeviceState, PnpOperation};
 use super::{
     add, detect, eject,
     node::{self, Node},
-    numa,
     pci::{
         self,
         config::{COMMAND, COMMAND_NO_INTX, Config},
@@ -25,6 +24,7 @@ use super::{
 };
 use crate::{
     ex::worker::{self, Queue},
+    hal::numa,
     io::{event::Event, interface, unload},
     ke::once::Once,
     transport::console,

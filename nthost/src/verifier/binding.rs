@@ -7,12 +7,14 @@
 use nthost_protocol::manifest::VerifierOption;
 
 use super::{
-    breakpoint, fault, freed, is_on, late_dpc, locks, noise, options, routine,
+    breakpoint, fault, freed, irql, is_on, late_dpc, locks, noise, options, rights, routine,
     trace::{self, Event},
+    unload,
 };
 use crate::{
     driver_routine,
     hook::register,
+    ke::bugcheck,
     pe::module::{self, LoadOptions},
 };
 
@@ -59,6 +61,25 @@ pub fn open() {
     register::recursive_mutex_free(locks::released_recursive_mutex);
     register::memory_freed(freed::check);
     register::call_fails(fault::strikes);
+    register::violation(|option, code, parameters| {
+        if is_on(option) {
+            bugcheck::bugcheck(code, parameters);
+        }
+    });
+    register::wrong_irql(|routine, arguments| {
+        if options::is_any_on() {
+            irql::violated(routine, arguments);
+        }
+    });
+    register::guards_transfers(|| is_on(VerifierOption::DmaChecking));
+    register::takes_pageable_away(|| is_on(VerifierOption::ForceIrqlChecking));
+    register::handle_used(rights::check);
+    register::image_unloading(|base| {
+        if let Some(module) = module::find(base) {
+            unload::check(module);
+        }
+    });
+    register::irp_sent(fault::irp);
     register::fixes_interrupts(breakpoint::are_enabled);
 }
 

@@ -17,7 +17,7 @@ use crate::{
     export::{self, CLOCK_LEVEL, DISPATCH_LEVEL},
     ke::{
         dispatcher, irql,
-        lock::HighLock,
+        lock::{self, HighLock},
         pcr,
         thread::{self, Affinity},
     },
@@ -157,6 +157,7 @@ pub fn enable() {
         return;
     }
     ENABLED.store(true, Ordering::Relaxed);
+    lock::hold_above_devices();
     pcr::of(0).reserve();
     let last = pcr::of(pcr::count() - 1);
     last.reserve();

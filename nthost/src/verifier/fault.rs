@@ -11,9 +11,11 @@ use core::sync::atomic::{AtomicBool, Ordering};
 use nthost_protocol::{Fault, FaultState, IrpEffect, fault::Standing};
 
 use crate::{
+    io::device,
     ke::lock::HighLock,
     mm::paging::KERNEL_BASE,
     pe::module::{self, module_of},
+    pnp,
 };
 
 /// A fault, and where it struck last.
@@ -157,12 +159,14 @@ pub fn late_dpc(routine: u64) -> u32 {
     late.unwrap_or(0)
 }
 
-/// What happens to an IRP that a driver sends down from a device. IRQL up to DISPATCH_LEVEL.
+/// What happens to an IRP that a driver sends to a device. IRQL up to DISPATCH_LEVEL.
 #[must_use]
-pub fn irp(instance: &str, major: u8, minor: u8, caller: u64) -> Option<IrpEffect> {
-    if caller >= KERNEL_BASE {
+pub fn irp(device: usize, major: u8, minor: u8, caller: u64) -> Option<IrpEffect> {
+    if caller >= KERNEL_BASE || !any() {
         return None;
     }
+    let device = core::ptr::with_exposed_provenance_mut(device);
+    let instance = pnp::instance_of(device::lowest(device))?;
     let effect = ask("IRP", caller, |fault| match fault {
         Fault::Irp {
             device,
@@ -170,7 +174,7 @@ pub fn irp(instance: &str, major: u8, minor: u8, caller: u64) -> Option<IrpEffec
             minor: wanted_minor,
             effect,
             ..
-        } => (device.eq_ignore_ascii_case(instance)
+        } => (device.eq_ignore_ascii_case(&instance)
             && *wanted == major
             && wanted_minor.is_none_or(|wanted| wanted == minor))
         .then_some(*effect),

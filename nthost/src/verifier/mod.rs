@@ -32,6 +32,8 @@ pub mod routine;
 pub mod trace;
 #[cfg(target_os = "none")]
 pub mod unload;
+#[cfg(target_os = "none")]
+pub mod verifying;
 
 #[cfg(target_os = "none")]
 pub use options::is_on;

@@ -110,7 +110,7 @@ unsafe fn allocate(
         window: None,
         logical: 0,
         length,
-        guards: u64::from(violation::is_on()),
+        guards: u64::from(hook::guards_transfers()),
     };
     let (guards, count) = (buffer.guards, buffer.pages());
     let mut request = Request {
