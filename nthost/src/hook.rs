@@ -160,6 +160,13 @@ hooks! {
         false
     }
 
+    /// To how many pages this call, of a routine that may give fewer than asked for, is held.
+    /// `caller` is where the driver called it. Any IRQL.
+    fn fewer_pages(routine: &'static str, caller: u64) -> Option<u32> {
+        let _ = (routine, caller);
+        None
+    }
+
     /// The kernel has seen a driver do what this option reports, and goes on if nobody stops it:
     /// the bug check that it is reported by, with its parameters. Any IRQL.
     fn violation(option: VerifierOption, code: u32, parameters: [u64; 4]) {

@@ -149,7 +149,7 @@ impl Wanted {
             return core::ptr::null_mut();
         }
         let count = self.bytes.div_ceil(PAGE_SIZE);
-        let fewer = fault::fewer_pages(routine, caller).map(u64::from);
+        let fewer = hook::fewer_pages(routine, caller).map(u64::from);
         let frames = self.collect(self.within_reach(count, fewer));
         let got = frames.len() as u64;
         let enough = got == count || (self.flags & FULLY_REQUIRED == 0 && got != 0);

@@ -61,6 +61,7 @@ pub fn open() {
     register::recursive_mutex_free(locks::released_recursive_mutex);
     register::memory_freed(freed::check);
     register::call_fails(fault::strikes);
+    register::fewer_pages(fault::fewer_pages);
     register::violation(|option, code, parameters| {
         if is_on(option) {
             bugcheck::bugcheck(code, parameters);
