@@ -153,6 +153,30 @@ hooks! {
         let _ = (start, bytes);
     }
 
+    /// The thread that runs ends: what it asked drivers for is to end before. PASSIVE_LEVEL.
+    fn thread_ends() {}
+
+    /// An object is about to be deleted. IRQL up to DISPATCH_LEVEL.
+    fn object_deleted(object: usize) {
+        let _ = object;
+    }
+
+    /// A device object is marked for deletion. IRQL up to APC_LEVEL.
+    fn device_deleting(device: usize) {
+        let _ = device;
+    }
+
+    /// The memory of a device object is about to be freed.
+    fn device_deleted(device: usize) {
+        let _ = device;
+    }
+
+    /// Whether there is an IRP at this address, which is no pool. IRQL up to DISPATCH_LEVEL.
+    fn is_irp(address: usize) -> bool {
+        let _ = address;
+        false
+    }
+
     /// Whether this call, of a routine that may fail for lack of resources after it has seen its
     /// arguments, is to fail. `caller` is where the driver called it. Any IRQL.
     fn call_fails(routine: &'static str, caller: u64) -> bool {

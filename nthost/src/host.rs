@@ -1,47 +1,37 @@
 //! What is done to the machine, and the questions that the host has for the kernel.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{format, vec::Vec};
 use core::sync::atomic::{AtomicU16, Ordering};
 
 use nthost_nt::status::STATUS_SUCCESS;
 use nthost_protocol::{
-    BreakpointRequest, HostAnswer, HostRequest, Manifest,
+    BreakpointRequest, HostAnswer, HostRequest,
     host::{Driver, Machine, Node, Processor, Verifier},
 };
 
 use crate::{
     etw, export,
-    hal::exit,
+    hal::{self, exit},
     io::{driver, interrupt, leak},
-    ke::{lock::SpinLock, pcr, spinlock, thread::describe, time},
+    ke::{once::Once, pcr, spinlock, thread::describe, time},
     mm::{
         PAGE_SIZE,
         account::{self, Kind},
         phys, pool,
     },
     pe::module::module_of,
-    pnp, po, system, transport,
+    pnp, po, transport,
     verifier::{self, binding, gate},
 };
 
-/// The manifest that the machine was started with.
-static MANIFEST: SpinLock<Option<Manifest>> = SpinLock::new(None);
+/// Microseconds from the machine's reset to the first driver's entry.
+static BOOT_US: Once<u64> = Once::new();
 /// The exit code that was asked for, and one more; zero as long as none was.
 static EXIT: AtomicU16 = AtomicU16::new(0);
 
-/// States the manifest.
-pub fn set_manifest(manifest: Manifest) {
-    *MANIFEST.lock() = Some(manifest);
-}
-
-/// The file name of a service's image, if the manifest has the service.
-#[must_use]
-pub fn image_of(service: &str) -> Option<String> {
-    let manifest = MANIFEST.lock();
-    let mut drivers = manifest.as_ref()?.drivers.iter();
-    drivers
-        .find(|driver| driver.service.eq_ignore_ascii_case(service))
-        .map(|driver| driver.image.clone())
+/// The first driver is about to be entered.
+pub fn enters_drivers() {
+    BOOT_US.set(hal::time::microseconds_since_reset());
 }
 
 /// Does or answers what the host asks. PASSIVE_LEVEL, in a worker thread.
@@ -123,7 +113,7 @@ fn machine() -> Machine {
                 memory: phys::node_bytes(number),
             })
             .collect(),
-        boot_us: system::boot_us(),
+        boot_us: BOOT_US.get().copied().unwrap_or(0),
         exports: export::all().len() as u32,
         free: phys::free_pages() * PAGE_SIZE,
     }

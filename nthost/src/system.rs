@@ -11,23 +11,15 @@ use crate::{
         worker::{self, Queue},
     },
     hal::{exit, time},
-    hook, host,
+    hook::register,
+    host,
     io::{self, driver},
-    ke::{self, bugcheck::exit_code, once::Once},
+    ke::{self, bugcheck::exit_code},
     manifest::Archive,
     mm::paging::physical,
-    ob, pnp, ps, se, transport,
+    ob, pnp, po, ps, se, transport,
     verifier::{self, binding, trace},
 };
-
-/// Microseconds from the machine's reset to the first driver's entry.
-static BOOT_US: Once<u64> = Once::new();
-
-/// Microseconds from the machine's reset to the first driver's entry; zero before.
-#[must_use]
-pub fn boot_us() -> u64 {
-    BOOT_US.get().copied().unwrap_or(0)
-}
 
 /// What the system does once the kernel runs.
 pub fn main(info: &BootInfo) {
@@ -38,7 +30,7 @@ pub fn main(info: &BootInfo) {
     worker::initialize();
     callback::initialize();
     io::fault::initialize();
-    hook::register::pool_freed(io::leak::forget_memory);
+    register_hooks();
     let switches = Switches::new(&info.command_line);
     if switches.has("selftest") {
         binding::open();
@@ -61,9 +53,21 @@ pub fn main(info: &BootInfo) {
     }
 }
 
+/// Puts the components behind the hooks by which those below call them. The verifier's own come
+/// when it is known whether it is on.
+fn register_hooks() {
+    use core::ptr::with_exposed_provenance_mut as pointer;
+
+    register::pool_freed(io::leak::forget_memory);
+    register::thread_ends(io::thread_end::end_requests);
+    register::is_irp(|address| io::irp::record(pointer(address)).is_some());
+    register::object_deleted(se::object::forget);
+    register::device_deleting(|device| po::idle::forget(pointer(device)));
+    register::device_deleted(|device| po::forget(pointer(device)));
+}
+
 /// Loads the drivers of the manifest, in its order, and starts the devices that have one.
 fn load(archive: &Archive<'_>, switches: Switches<'_>) {
-    host::set_manifest(archive.manifest.clone());
     verifier::options::read(&archive.manifest);
     if let Some(seed) = switches.noise().or(archive.manifest.noise) {
         log!("system", "scheduling noise from seed {seed:#x}");
@@ -82,7 +86,7 @@ fn load(archive: &Archive<'_>, switches: Switches<'_>) {
     }
     binding::open();
     pnp::manager::initialize();
-    BOOT_US.set(time::microseconds_since_reset());
+    host::enters_drivers();
     for image in &archive.manifest.drivers {
         // The archive was checked: it holds every image that its manifest names.
         let bytes = archive.file(&image.image).unwrap_or_default();

@@ -14,10 +14,10 @@ use nthost_nt::{
     ke::KDEVICE_QUEUE,
 };
 
-use super::guarded;
 use crate::{
     driver_routine::{self, Kind},
     ke::device_queue::{self, KeInsertDeviceQueue, KeRemoveDeviceQueue},
+    mm::guarded,
 };
 
 /// `IO_TYPE_CONTROLLER`.

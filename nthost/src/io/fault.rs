@@ -9,10 +9,10 @@ use nthost_nt::{
 };
 use nthost_protocol::IrpEffect;
 
-use super::{call, event::Event};
+use super::call;
 use crate::{
     hook,
-    ke::{lock::SpinLock, once::Once, thread, time},
+    ke::{lock::SpinLock, once::Once, owned_event::Event, thread, time},
 };
 
 /// What happens to an IRP.

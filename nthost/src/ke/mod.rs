@@ -59,6 +59,8 @@ pub mod node;
 #[cfg(target_os = "none")]
 pub mod once;
 #[cfg(target_os = "none")]
+pub mod owned_event;
+#[cfg(target_os = "none")]
 pub mod page_fault;
 #[cfg(target_os = "none")]
 pub mod pcr;

@@ -14,10 +14,9 @@ use super::{
 };
 use crate::{
     export::DISPATCH_LEVEL,
-    io::guarded,
     mm::{
         address_space::USER_PROBE_ADDRESS,
-        pageable,
+        guarded, pageable,
         pool::{self, Misuse},
     },
     pe::module::module_of,

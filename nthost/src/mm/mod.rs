@@ -9,6 +9,8 @@ pub mod cache;
 #[cfg(target_os = "none")]
 pub mod contiguous;
 #[cfg(target_os = "none")]
+pub mod guarded;
+#[cfg(target_os = "none")]
 pub mod heap;
 #[cfg(target_os = "none")]
 pub mod io_mdl;

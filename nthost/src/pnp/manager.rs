@@ -25,8 +25,8 @@ use super::{
 use crate::{
     ex::worker::{self, Queue},
     hal::numa,
-    io::{event::Event, interface, unload},
-    ke::once::Once,
+    io::{interface, unload},
+    ke::{once::Once, owned_event::Event},
     transport::console,
 };
 

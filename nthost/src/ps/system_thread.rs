@@ -22,11 +22,11 @@ use super::{
 };
 use crate::{
     driver_routine,
-    io::event::Event,
     ke::{
         bugcheck::{self, code},
         irql,
         lock::SpinLock,
+        owned_event::Event,
         thread::{self, Attributes, Thread},
     },
     ob::{

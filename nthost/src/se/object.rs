@@ -59,8 +59,8 @@ fn change(object: *mut c_void, with: impl FnOnce(&Parts<'_>) -> Vec<u8>) {
 }
 
 /// The object is gone.
-pub fn forget(object: *mut c_void) {
-    let before = DESCRIPTORS.lock().remove(&object.addr());
+pub fn forget(object: usize) {
+    let before = DESCRIPTORS.lock().remove(&object);
     drop(before);
 }
 

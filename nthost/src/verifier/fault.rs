@@ -10,6 +10,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use nthost_protocol::{Fault, FaultState, IrpEffect, fault::Standing};
 
+use super::options;
 use crate::{
     io::device,
     ke::lock::HighLock,
@@ -37,7 +38,7 @@ pub fn add(fault: Fault) {
     let service = fault.service().to_ascii_lowercase();
     // The service's driver may have yet to be loaded: its image's name follows from the
     // manifest, and until it is known the service's own name stands for it.
-    let image = crate::host::image_of(&service).unwrap_or(service);
+    let image = options::image_of(&service).unwrap_or(service);
     let entry = Entry {
         standing: Standing::new(fault),
         image: image.to_ascii_lowercase(),

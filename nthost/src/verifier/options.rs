@@ -28,8 +28,23 @@ const fn standard() -> u32 {
     bits
 }
 
+/// Services and the file names of their images.
+static SERVICES: Once<Vec<(String, String)>> = Once::new();
+
+/// The file name of a service's image, if the manifest has the service.
+#[must_use]
+pub fn image_of(service: &str) -> Option<String> {
+    let mut services = SERVICES.get()?.iter();
+    services
+        .find(|(name, _)| name.eq_ignore_ascii_case(service))
+        .map(|(_, image)| image.clone())
+}
+
 /// Verifies what the manifest says. To be called once.
 pub fn read(manifest: &Manifest) {
+    let services = manifest.drivers.iter();
+    let services = services.map(|driver| (driver.service.clone(), driver.image.clone()));
+    SERVICES.set(services.collect());
     set(manifest.verifier_options());
     if let Some(services) = &manifest.verified {
         let drivers = manifest.drivers.iter();

@@ -233,8 +233,7 @@ pub fn free(address: u64, tag: Option<u32>) {
 
 /// What is freed is not, or no longer, allocated.
 fn free_of_nothing(address: u64, tag: Option<u32>) -> ! {
-    let pointer = core::ptr::with_exposed_provenance_mut(address as usize);
-    if crate::io::irp::record(pointer).is_some() {
+    if hook::is_irp(address as usize) {
         // Bug check 0xC4, 0x105: an IRP, which IoFreeIrp frees.
         violation([0x105, address, 0, 0]);
     }

@@ -7,15 +7,15 @@
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
+use super::{
+    PAGE_SIZE,
+    paging::{self, Access},
+    phys::{self, Request},
+    pool::Misuse,
+};
 use crate::{
     hook,
     ke::{ipi, lock::SpinLock},
-    mm::{
-        PAGE_SIZE,
-        paging::{self, Access},
-        phys::{self, Request},
-        pool::Misuse,
-    },
 };
 
 /// How many freed ranges wait until the processors are told.
