@@ -24,7 +24,14 @@ use super::{
     PAGE_SIZE,
     phys::{self, Request},
 };
-use crate::{export::{APC_LEVEL, DISPATCH_LEVEL}, hook, ke::{bugcheck::{code, self}, irql}};
+use crate::{
+    export::{APC_LEVEL, DISPATCH_LEVEL},
+    hook,
+    ke::{
+        bugcheck::{self, code},
+        irql,
+    },
+};
 
 pub use special::{Misuse, misuse};
 
