@@ -224,10 +224,9 @@ unsafe fn set_event_above() {
 
 unsafe fn push_lock_with_apcs() {
     let mut lock = 0_usize;
+    let acquire = checked(ExAcquirePushLockExclusiveEx as unsafe extern "win64" fn(_, u32));
     // SAFETY: the wrong of this test.
-    unsafe {
-        checked(ExAcquirePushLockExclusiveEx as unsafe extern "win64" fn(_, u32))(&raw mut lock, 0)
-    };
+    unsafe { acquire(&raw mut lock, 0) };
 }
 
 unsafe fn release_free_push_lock() {

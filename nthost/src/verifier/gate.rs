@@ -39,7 +39,8 @@ pub fn open() {
 #[derive(Debug)]
 #[repr(C)]
 struct Frame {
-    frame_pointer: u64,
+    /// The frame pointer of the caller.
+    _caller_frame: u64,
     /// Where the call returns to.
     caller: u64,
     /// The home space of the first four arguments, which [`down`] filled; the others lie behind.

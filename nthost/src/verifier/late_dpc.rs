@@ -25,6 +25,7 @@ static LATE: [Late; MAXIMUM_PROCESSORS] = [const {
 
 /// Whether this processor does not come to the first of its DPCs yet. It is interrupted when it
 /// does. DISPATCH_LEVEL.
+#[must_use]
 pub fn waits() -> bool {
     let pcr = pcr::current();
     let Some((dpc, routine)) = dpc::first(pcr) else {
