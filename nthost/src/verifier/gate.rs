@@ -40,7 +40,7 @@ pub fn open() {
 #[repr(C)]
 struct Frame {
     /// The frame pointer of the caller.
-    _caller_frame: u64,
+    _saved: u64,
     /// Where the call returns to.
     caller: u64,
     /// The home space of the first four arguments, which [`down`] filled; the others lie behind.
