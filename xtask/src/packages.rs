@@ -69,6 +69,11 @@ const PACKAGES: &[Package] = &[
         "keeps a Windows image as it is, behind an overlay",
     ),
     package("ovmf", None, "starts Windows images by UEFI"),
+    package(
+        "xorriso",
+        Some("xorriso"),
+        "makes a medium that stands in for Windows' own in a test",
+    ),
 ];
 
 /// What Debian has in place of rustup's targets, where rustup can download none.
