@@ -13,6 +13,8 @@ mod package;
 mod packages;
 mod paths;
 mod progress;
+#[cfg(all(test, unix))]
+mod published;
 #[cfg(unix)]
 mod replay;
 #[cfg(unix)]
@@ -26,6 +28,7 @@ mod threads;
 mod toolchain;
 #[cfg(unix)]
 mod vm;
+mod workflow;
 
 use std::process::ExitCode;
 

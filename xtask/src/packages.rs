@@ -91,6 +91,12 @@ const RUST: &[Package] = &[
     ),
 ];
 
+/// What lints the workflow.
+const NPM: &[Package] = &[
+    package("nodejs", Some("node"), "runs the workflow's linter"),
+    package("npm", None, "fetches the workflow's linter"),
+];
+
 /// Installs what is missing for build and tests.
 ///
 /// # Errors
@@ -107,6 +113,22 @@ pub fn install() -> anyhow::Result<()> {
 /// As [`install`].
 pub fn install_rust() -> anyhow::Result<()> {
     ensure(RUST)
+}
+
+/// Installs npm, unless there is one: it also comes from elsewhere than Debian.
+///
+/// # Errors
+///
+/// As [`install`].
+pub fn install_npm() -> anyhow::Result<()> {
+    let works = |tool| Command::new(tool).arg("--version").output().is_ok();
+    if works("node") && works("npm") {
+        return Ok(());
+    }
+    if !has_dpkg() {
+        bail!("node and npm are not found: they run the workflow's linter");
+    }
+    ensure(NPM)
 }
 
 fn has_dpkg() -> bool {
