@@ -133,7 +133,7 @@ pub fn add_device<F: Function>(
         Ok(FunctionDevice {
             function: make(irql)?,
             interface: DeviceInterface::register(physical, &class, irql)?,
-            state: Mutex::new(tags::PNP, PnpState::default())?,
+            state: Mutex::new(tags::PNP, PnpState::default(), irql)?,
             power: power::PowerState::new(),
         })
     };

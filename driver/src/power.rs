@@ -56,7 +56,7 @@ impl<F: Function> PowerState<F> {
     /// `STATUS_INSUFFICIENT_RESOURCES`.
     pub fn prepare(&self, device: &Fdo<FunctionDevice<F>>, irql: &mut Passive) -> Result<()> {
         if self.power_up.acquire(irql).is_none() {
-            let item = IrpWorkItem::new(tags::WORK, device, power_up::<F>)?;
+            let item = IrpWorkItem::new(tags::WORK, device, power_up::<F>, irql)?;
             *self.power_up.acquire(irql) = Some(item);
         }
         Ok(())

@@ -126,7 +126,7 @@ impl Statistics {
             0 | 1 => None,
             count => {
                 let count = count as usize - 1;
-                Some(PoolBox::try_slice(tags::STATISTICS, count, make)?)
+                Some(PoolBox::try_slice(tags::STATISTICS, count, make, irql)?)
             }
         };
         Ok(Self {

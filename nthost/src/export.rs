@@ -1,9 +1,11 @@
 //! What drivers can import: every routine puts itself into one table.
 //!
 //! `nt_export!` stands around a routine's definition. It gives it the calling convention of
-//! drivers, states at which IRQLs the documentation allows the call, and puts name and address
-//! into the section that the image loader resolves imports from. A routine that is not defined
-//! so does not exist: a driver that imports it is refused.
+//! drivers, states at which IRQLs the documentation allows the call, and puts its name and its
+//! two entries into the section that the image loader resolves imports from. A routine that is
+//! not defined so does not exist: a driver that imports it is refused.
+
+use core::sync::atomic::AtomicPtr;
 
 /// Passive level: threads run, everything may be waited for and paged in.
 pub const PASSIVE_LEVEL: u8 = 0;
@@ -30,12 +32,27 @@ pub struct Export {
     pub name: &'static str,
     /// Where it is.
     pub address: *const (),
+    /// Where a driver's calls arrive that are checked first; null for what is never checked, such
+    /// as a variable. From there it goes on to `address`.
+    pub checked: *const (),
 }
 
-// SAFETY: both fields are read only, and the address is only handed out.
+// SAFETY: the fields are read only, and the addresses are only handed out.
 unsafe impl Sync for Export {}
 
-/// The rule that a routine's documentation states for its callers.
+impl Export {
+    /// What a driver's import of it is bound to.
+    #[must_use]
+    pub fn entry(&self, checked: bool) -> *const () {
+        if checked && !self.checked.is_null() {
+            self.checked
+        } else {
+            self.address
+        }
+    }
+}
+
+/// A routine as the gate knows it that its checked entry leads to.
 #[derive(Debug)]
 pub struct Routine {
     /// The routine's name.
@@ -44,21 +61,40 @@ pub struct Routine {
     pub lowest: u8,
     /// The highest.
     pub highest: u8,
+    /// How many arguments it has.
+    pub arguments: usize,
+    /// Where it is.
+    pub address: *const (),
+    /// What returns what the routine does for lack of resources; null if it never fails so.
+    pub failure: *const (),
 }
 
-/// An argument as a bug check shows it: its first eight bytes.
-pub const fn word<T>(argument: &T) -> u64 {
-    let mut bytes = [0; 8];
-    let count = if size_of::<T>() < 8 {
-        size_of::<T>()
-    } else {
-        8
+// SAFETY: the fields are read only, and the addresses are only called.
+unsafe impl Sync for Routine {}
+
+/// Where all checked entries jump to, with the address of their [`Routine`] in `rax` and all else
+/// as the driver left it. Whoever checks calls states it before the first driver is bound to a
+/// checked entry; until then nothing is.
+pub static GATE: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());
+
+/// Where the exported routine that calls this one returns to: the driver that called it.
+///
+/// To be called by an exported routine itself, not by what it calls.
+#[cfg(target_os = "none")]
+#[inline(always)]
+#[expect(clippy::inline_always, reason = "the frame read is the caller's own")]
+#[must_use]
+pub fn caller() -> u64 {
+    let address: u64;
+    // The register is one that a routine must keep, so what keeps it comes before this, and with it
+    // what sets the frame pointer: the compiler may put both behind what needs neither.
+    // SAFETY: reads the return address that the frame pointer leads to; nthost is built with
+    // frame pointers.
+    unsafe {
+        core::arch::asm!("mov r15, [rbp + 8]", out("r15") address,
+            options(nostack, readonly, preserves_flags));
     };
-    let from = core::ptr::from_ref(argument).cast::<u8>();
-    let to = bytes.as_mut_ptr();
-    // SAFETY: both have so many bytes; arguments have no padding among their first eight.
-    unsafe { core::ptr::copy_nonoverlapping(from, to, count) };
-    u64::from_le_bytes(bytes)
+    address
 }
 
 /// Defines routines that drivers can import; see the [module](self).
@@ -75,10 +111,13 @@ pub const fn word<T>(argument: &T) -> u64 {
 /// }
 /// ```
 ///
+/// There are two ways in: the routine itself, which checks nothing but what it needs to know, and
+/// its checked entry, which leads through the [gate](GATE) to the routine. The loader binds a
+/// driver's imports to the one or the other.
+///
 /// A routine that may fail for lack of resources, as its documentation says, and has done
 /// nothing else before, also states what it then returns, behind its IRQLs:
-/// `fails: STATUS_INSUFFICIENT_RESOURCES;`. It can be made to fail so
-/// ([`fault`](crate::verifier::fault)).
+/// `fails: STATUS_INSUFFICIENT_RESOURCES;`. It can be made to fail so at the gate.
 #[macro_export]
 macro_rules! nt_export {
     ($(
@@ -89,36 +128,69 @@ macro_rules! nt_export {
     )*) => { $(
         $(#[$meta])*
         #[expect(non_snake_case, reason = "the kernel's own name")]
-        pub unsafe extern "win64" fn $name($($argument: $type),*) $(-> $return)? {
+        pub unsafe extern "win64" fn $name($($argument: $type),*) $(-> $return)? $body
+
+        $crate::nt_export_routine! {
+            $name, $lowest..=$highest, [$($argument)*], [$($failure)?], [$($return)?]
+        }
+    )* };
+}
+
+/// Lets drivers import a routine under its name, with a checked entry.
+#[macro_export]
+macro_rules! nt_export_routine {
+    (
+        $name:ident, $lowest:ident..=$highest:ident,
+        [$($argument:ident)*], [$($failure:expr)?], [$($return:ty)?]
+    ) => {
+        const _: () = {
             static ROUTINE: $crate::export::Routine = $crate::export::Routine {
                 name: stringify!($name),
                 lowest: $crate::export::$lowest,
                 highest: $crate::export::$highest,
+                arguments: <[&str]>::len(&[$(stringify!($argument)),*]),
+                address: $name as *const (),
+                failure: $crate::nt_export_routine!(@failure [$($failure)?] [$($return)?]),
             };
+
             #[cfg(target_os = "none")]
-            if !$crate::verifier::call::enter(&ROUTINE) {
-                $crate::verifier::irql::refused(&ROUTINE, &[$($crate::export::word(&$argument)),*]);
-            }
-            #[cfg(not(target_os = "none"))]
-            let _ = &ROUTINE;
-            $(
-                #[cfg(target_os = "none")]
-                if $crate::verifier::fault::strikes(
-                    ROUTINE.name,
-                    $crate::verifier::call::caller(),
-                ) {
-                    return $failure;
+            naked! {
+                unsafe extern "C" fn checked() {
+                    "lea rax, [rip + {routine}]",
+                    "jmp qword ptr [rip + {gate}]",
+                    routine = sym ROUTINE,
+                    gate = sym $crate::export::GATE,
                 }
-                #[cfg(not(target_os = "none"))]
-                let _ = $failure;
-            )?
-            $body
+            }
+
+            #[cfg(target_os = "none")]
+            const CHECKED: *const () = checked as *const ();
+            #[cfg(not(target_os = "none"))]
+            const CHECKED: *const () = {
+                let _ = &ROUTINE;
+                core::ptr::null()
+            };
+
+            #[used]
+            #[cfg_attr(target_os = "none", unsafe(link_section = ".nt_exports"))]
+            static EXPORT: $crate::export::Export = $crate::export::Export {
+                name: stringify!($name),
+                address: $name as *const (),
+                checked: CHECKED,
+            };
+        };
+    };
+    (@failure [] [$($return:ty)?]) => { core::ptr::null() };
+    (@failure [$failure:expr] [$return:ty]) => {{
+        unsafe extern "win64" fn failure() -> $return {
+            $failure
         }
-        $crate::nt_export_data!($name = $name);
-    )* };
+        failure as *const ()
+    }};
 }
 
-/// Lets drivers import a variable, or a routine defined by other means, under this name.
+/// Lets drivers import a variable, or a routine defined by other means, under this name. Calls
+/// of it are not checked.
 #[macro_export]
 macro_rules! nt_export_data {
     ($name:ident = $item:expr) => {
@@ -128,6 +200,7 @@ macro_rules! nt_export_data {
             static EXPORT: $crate::export::Export = $crate::export::Export {
                 name: stringify!($name),
                 address: $item as *const (),
+                checked: core::ptr::null(),
             };
         };
     };

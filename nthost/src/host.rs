@@ -1,46 +1,37 @@
 //! What is done to the machine, and the questions that the host has for the kernel.
 
-use alloc::{format, string::String, vec::Vec};
+use alloc::{format, vec::Vec};
 use core::sync::atomic::{AtomicU16, Ordering};
 
 use nthost_nt::status::STATUS_SUCCESS;
 use nthost_protocol::{
-    BreakpointRequest, HostAnswer, HostRequest, Manifest,
+    BreakpointRequest, HostAnswer, HostRequest,
     host::{Driver, Machine, Node, Processor, Verifier},
 };
 
 use crate::{
     etw, export,
-    hal::exit,
+    hal::{self, exit},
     io::{driver, interrupt, leak},
-    ke::{lock::SpinLock, pcr, spinlock, thread::describe, time},
-    mm::{PAGE_SIZE, phys, pool},
-    pnp, po, system, transport,
-    verifier::{
-        self,
+    ke::{once::Once, pcr, spinlock, thread::describe, time},
+    mm::{
+        PAGE_SIZE,
         account::{self, Kind},
-        call,
+        phys, pool,
     },
+    pe::module::module_of,
+    pnp, po, transport,
+    verifier::{self, binding, gate},
 };
 
-/// The manifest that the machine was started with.
-static MANIFEST: SpinLock<Option<Manifest>> = SpinLock::new(None);
+/// Microseconds from the machine's reset to the first driver's entry.
+static BOOT_US: Once<u64> = Once::new();
 /// The exit code that was asked for, and one more; zero as long as none was.
 static EXIT: AtomicU16 = AtomicU16::new(0);
 
-/// States the manifest.
-pub fn set_manifest(manifest: Manifest) {
-    *MANIFEST.lock() = Some(manifest);
-}
-
-/// The file name of a service's image, if the manifest has the service.
-#[must_use]
-pub fn image_of(service: &str) -> Option<String> {
-    let manifest = MANIFEST.lock();
-    let mut drivers = manifest.as_ref()?.drivers.iter();
-    drivers
-        .find(|driver| driver.service.eq_ignore_ascii_case(service))
-        .map(|driver| driver.image.clone())
+/// The first driver is about to be entered.
+pub fn enters_drivers() {
+    BOOT_US.set(hal::time::microseconds_since_reset());
 }
 
 /// Does or answers what the host asks. PASSIVE_LEVEL, in a worker thread.
@@ -66,6 +57,7 @@ pub fn answer(request: HostRequest) -> HostAnswer {
         HostRequest::SystemPower { state } => HostAnswer::Status(po::host::system_power(state)),
         HostRequest::Fault(fault) => {
             verifier::fault::add(fault);
+            binding::renew();
             HostAnswer::Status(STATUS_SUCCESS)
         }
         HostRequest::Breakpoint(BreakpointRequest::List) => {
@@ -84,6 +76,7 @@ pub fn answer(request: HostRequest) -> HostAnswer {
         HostRequest::ListThreads => HostAnswer::Threads(describe::all()),
         HostRequest::ClearFaults => {
             verifier::fault::clear();
+            binding::renew();
             HostAnswer::Status(STATUS_SUCCESS)
         }
         HostRequest::ListFaults => HostAnswer::Faults(verifier::fault::states()),
@@ -120,7 +113,7 @@ fn machine() -> Machine {
                 memory: phys::node_bytes(number),
             })
             .collect(),
-        boot_us: system::boot_us(),
+        boot_us: BOOT_US.get().copied().unwrap_or(0),
         exports: export::all().len() as u32,
         free: phys::free_pages() * PAGE_SIZE,
     }
@@ -147,11 +140,11 @@ fn drivers() -> Vec<Driver> {
 /// counts: the caller's address tells.
 fn report() -> Verifier {
     let mut report = Verifier {
-        checks: call::count(),
+        checks: gate::count(),
         ..Verifier::default()
     };
     pool::for_each(|address, allocation| {
-        let (module, offset) = call::module_of(allocation.caller);
+        let (module, offset) = module_of(allocation.caller);
         if module == "nthost" || allocation.caller == 0 {
             return;
         }
@@ -177,7 +170,7 @@ fn report() -> Verifier {
         (Kind::MappingAddress, "mapping address"),
     ] {
         for (address, held) in account::all(kind) {
-            let (module, offset) = call::module_of(held.caller);
+            let (module, offset) = module_of(held.caller);
             if module == "nthost" || held.caller == 0 {
                 continue;
             }
@@ -195,7 +188,7 @@ fn report() -> Verifier {
     report.map_registers = crate::hal::dma::adapter::registers_in_use();
     for (caller, instance) in interrupt::connected() {
         report.interrupts += 1;
-        let (module, offset) = call::module_of(caller as u64);
+        let (module, offset) = module_of(caller as u64);
         let line = format!("interrupt of {instance}, connected at {module}+{offset:#x}");
         report.details.push(line);
     }

@@ -29,9 +29,12 @@ pub mod log;
 mod naked;
 
 pub mod boot;
+#[cfg(target_os = "none")]
+pub mod driver_routine;
 pub mod etw;
 pub mod ex;
 pub mod hal;
+pub mod hook;
 #[cfg(target_os = "none")]
 pub mod host;
 pub mod io;

@@ -11,23 +11,15 @@ use crate::{
         worker::{self, Queue},
     },
     hal::{exit, time},
+    hook::register,
     host,
     io::{self, driver},
-    ke::{self, bugcheck::exit_code, once::Once},
+    ke::{self, bugcheck::exit_code},
     manifest::Archive,
     mm::paging::physical,
-    ob, pnp, ps, se, transport,
-    verifier::{self, trace},
+    ob, pnp, po, ps, se, transport,
+    verifier::{self, binding, trace},
 };
-
-/// Microseconds from the machine's reset to the first driver's entry.
-static BOOT_US: Once<u64> = Once::new();
-
-/// Microseconds from the machine's reset to the first driver's entry; zero before.
-#[must_use]
-pub fn boot_us() -> u64 {
-    BOOT_US.get().copied().unwrap_or(0)
-}
 
 /// What the system does once the kernel runs.
 pub fn main(info: &BootInfo) {
@@ -38,8 +30,10 @@ pub fn main(info: &BootInfo) {
     worker::initialize();
     callback::initialize();
     io::fault::initialize();
+    register_hooks();
     let switches = Switches::new(&info.command_line);
     if switches.has("selftest") {
+        binding::open();
         crate::selftest::run(switches);
     }
     let archive = physical(info.archive.start).cast_const();
@@ -59,13 +53,25 @@ pub fn main(info: &BootInfo) {
     }
 }
 
+/// Puts the components behind the hooks by which those below call them. The verifier's own come
+/// when it is known whether it is on.
+fn register_hooks() {
+    use core::ptr::with_exposed_provenance_mut as pointer;
+
+    register::pool_freed(io::leak::forget_memory);
+    register::thread_ends(io::thread_end::end_requests);
+    register::is_irp(|address| io::irp::record(pointer(address)).is_some());
+    register::object_deleted(se::object::forget);
+    register::device_deleting(|device| po::idle::forget(pointer(device)));
+    register::device_deleted(|device| po::forget(pointer(device)));
+}
+
 /// Loads the drivers of the manifest, in its order, and starts the devices that have one.
 fn load(archive: &Archive<'_>, switches: Switches<'_>) {
-    host::set_manifest(archive.manifest.clone());
-    verifier::options::set(archive.manifest.verifier_options());
+    verifier::options::read(&archive.manifest);
     if let Some(seed) = switches.noise().or(archive.manifest.noise) {
         log!("system", "scheduling noise from seed {seed:#x}");
-        ke::noise::start(seed);
+        verifier::noise::start(seed);
     }
     for fault in &archive.manifest.faults {
         verifier::fault::add(fault.clone());
@@ -73,11 +79,14 @@ fn load(archive: &Archive<'_>, switches: Switches<'_>) {
     if archive.manifest.breakpoints {
         verifier::breakpoint::enable();
     }
-    if archive.manifest.exercise.is_some() {
+    if let Some(exercise) = &archive.manifest.exercise
+        && exercise.rounds != 0
+    {
         trace::start();
     }
+    binding::open();
     pnp::manager::initialize();
-    BOOT_US.set(time::microseconds_since_reset());
+    host::enters_drivers();
     for image in &archive.manifest.drivers {
         // The archive was checked: it holds every image that its manifest names.
         let bytes = archive.file(&image.image).unwrap_or_default();
@@ -87,14 +96,15 @@ fn load(archive: &Archive<'_>, switches: Switches<'_>) {
         {
             log!("system", "the key of {}: {status:#010x}", image.service);
         }
-        let _: Arc<driver::Driver> = driver::load(image, bytes);
+        let _: Arc<driver::Driver> =
+            driver::load(image, bytes, binding::load_options(&image.image));
     }
     pnp::manager::enumerate_root();
     if !archive.manifest.hold_devices {
         pnp::manager::start_all();
     }
     if let Some(exercise) = &archive.manifest.exercise {
-        pnp::exercise::run(exercise, ke::noise::seed().unwrap_or(0));
+        pnp::exercise::run(exercise, verifier::noise::seed().unwrap_or(0));
         let ([calls, interrupts, switches, dpcs], hash) = trace::end();
         let now = time::counter();
         log!(

@@ -276,6 +276,7 @@ impl Machine {
     }
 
     /// The machine on which an accelerator is tried: enough for what may go wrong.
+    #[cfg(unix)]
     pub(crate) fn trial() -> Self {
         Self {
             name: "trial".to_owned(),

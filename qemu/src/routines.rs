@@ -33,8 +33,9 @@ const SOURCES: [&str; 8] = [
 const IMAGES: [&str; 3] = ["hal.dll", "ntdll.dll", "ntoskrnl.exe"];
 /// The release of `windows-sys` that is meant, of all that crates may depend on.
 const VERSION: &str = "0.61.";
-/// Bytes of an entry in nthost's table of exports: a name's address and length, and an address.
-const ENTRY: usize = 24;
+/// Bytes of an entry in nthost's table of exports: a name's address and length, and the addresses
+/// of the two entries.
+const ENTRY: usize = 32;
 
 /// What went wrong.
 #[derive(Debug, Error)]
@@ -199,7 +200,7 @@ fn table(kernel: &[u8]) -> Result<BTreeMap<String, u64>, Fault> {
     Ok(names)
 }
 
-/// The three numbers of an entry.
+/// The first three numbers of an entry.
 fn words(entry: &[u8; ENTRY]) -> [u64; 3] {
     let (words, _) = entry.as_chunks::<8>();
     [0, 1, 2].map(|index| u64::from_le_bytes(words[index]))

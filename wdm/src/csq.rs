@@ -110,7 +110,7 @@ impl<R: Request> Csq<R> {
     /// # Errors
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`.
-    pub fn new(tag: Tag, context: R::Context) -> Result<Self> {
+    pub fn new<I: AtOrBelowDispatch>(tag: Tag, context: R::Context, irql: &I) -> Result<Self> {
         const {
             assert!(
                 size_of::<R>() <= size_of::<[PVOID; 3]>() && align_of::<R>() <= align_of::<PVOID>(),
@@ -127,6 +127,7 @@ impl<R: Request> Csq<R> {
                 context,
                 _requests: PhantomData::<R>,
             },
+            irql,
         )?;
         // SAFETY: the address of a field is not null.
         let head = unsafe { NonNull::new_unchecked(inner.head.get()) };

@@ -20,7 +20,7 @@ use crate::{
     Result, Status,
     device::{DeviceReference, PhysicalDevice},
     irp::{Irp, Pending},
-    irql::{self, Dispatch, Passive, UpToDispatch},
+    irql::{self, AtOrBelowDispatch, Dispatch, Passive, UpToDispatch},
     mdl::{Pages, UserPages},
     pool::{PoolBox, Shared, Tag},
 };
@@ -237,11 +237,12 @@ impl<C: ListControl> Channel<C> {
     /// # Errors
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`.
-    pub fn new(
+    pub fn new<I: AtOrBelowDispatch>(
         tag: Tag,
         adapter: Shared<Adapter>,
         device: DeviceReference,
         context: Shared<C>,
+        irql: &I,
     ) -> Result<Self> {
         PoolBox::new(
             tag,
@@ -253,6 +254,7 @@ impl<C: ListControl> Channel<C> {
                 direction: Direction::ToDevice,
                 memory: None,
             },
+            irql,
         )
         .map(Self)
     }
@@ -390,11 +392,11 @@ impl Drop for List {
         let direction = self.direction.write_to_device();
         // SAFETY: what is mapped is only used and dropped at IRQL <= DISPATCH_LEVEL.
         let mut irql = unsafe { UpToDispatch::assume() };
-        let raised = irql::raise_to_dispatch(&mut irql);
-        // SAFETY: from this adapter, given back once, at DISPATCH_LEVEL. The device is done with
-        // the memory: that is the contract of `Mapped`.
-        unsafe { put(adapter, list, direction) };
-        drop(raised);
+        irql::raise_to_dispatch(&mut irql, |_| {
+            // SAFETY: from this adapter, given back once, at DISPATCH_LEVEL. The device is done
+            // with the memory: that is the contract of `Mapped`.
+            unsafe { put(adapter, list, direction) };
+        });
     }
 }
 

@@ -15,7 +15,7 @@ use wdk_sys::{
 
 use crate::{
     Result, Status,
-    irql::{Dispatch, Irql, Passive},
+    irql::{self, AtOrBelowDispatch, Dispatch, Irql, Limit, Passive},
     numa::Processor,
     object::KernelObject,
     pool::{Shared, Tag},
@@ -27,7 +27,8 @@ pub trait DeferredRoutine: Send + Sync + 'static {
     fn run(&self, irql: &mut Dispatch);
 }
 
-/// A DPC. Dropped at PASSIVE_LEVEL, it is neither queued nor running any more.
+/// A DPC. It ends at PASSIVE_LEVEL ([`Self::close`], or dropped): then it is neither queued nor
+/// running any more. Dropped above, it stops the system.
 pub struct Dpc<C: DeferredRoutine> {
     dpc: KernelObject<KDPC>,
     /// Kept alive for the deferred routine.
@@ -42,8 +43,8 @@ impl<C: DeferredRoutine> Dpc<C> {
     /// # Errors
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`.
-    pub fn new(tag: Tag, context: Shared<C>) -> Result<Self> {
-        let dpc = KernelObject::<KDPC>::new(tag)?;
+    pub fn new<I: AtOrBelowDispatch>(tag: Tag, context: Shared<C>, irql: &I) -> Result<Self> {
+        let dpc = KernelObject::<KDPC>::new(tag, irql)?;
         let raw_context = context.clone().into_raw();
         // SAFETY: just taken; counted as an owner once more by `_context`, which outlives every
         // call of the deferred routine.
@@ -79,6 +80,9 @@ impl<C: DeferredRoutine> Dpc<C> {
         Ok(())
     }
 
+    /// Waits until it is neither queued nor running, and gives it back.
+    pub fn close(self, _irql: &mut Passive) {}
+
     /// Queues the DPC, unless it is queued already: then this returns false, and the call that is
     /// coming does for both.
     ///
@@ -94,10 +98,11 @@ impl<C: DeferredRoutine> Dpc<C> {
 
 impl<C: DeferredRoutine> Drop for Dpc<C> {
     fn drop(&mut self) {
+        irql::expect_at_most(Limit::Passive, self.dpc.get());
         // SAFETY: initialised.
         unsafe { KeRemoveQueueDpc(self.dpc.get()) };
         // It may be running still, on any processor.
-        // SAFETY: dropped at PASSIVE_LEVEL by contract.
+        // SAFETY: at PASSIVE_LEVEL, as checked.
         unsafe { KeFlushQueuedDpcs() };
     }
 }

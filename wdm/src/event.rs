@@ -13,7 +13,7 @@ use wdk_sys::{
 use crate::{
     Result,
     constants::KERNEL_MODE,
-    irql::{AtOrBelowApc, AtOrBelowDispatch},
+    irql::{self, AtOrBelowApc, AtOrBelowDispatch, Limit},
     object::KernelObject,
     pool::Tag,
 };
@@ -31,8 +31,8 @@ impl Event {
     /// # Errors
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`.
-    pub fn new(tag: Tag, set: bool) -> Result<Self> {
-        let event = KernelObject::<KEVENT>::new(tag)?;
+    pub fn new<I: AtOrBelowDispatch>(tag: Tag, set: bool, irql: &I) -> Result<Self> {
+        let event = KernelObject::<KEVENT>::new(tag, irql)?;
         // SAFETY: in pool, where it stays until it is dropped.
         unsafe { KeInitializeEvent(event.get(), NotificationEvent, set.into()) };
         Ok(Self { event })
@@ -58,6 +58,7 @@ impl Event {
     ///
     /// Source: nf-wdm-kewaitforsingleobject.
     pub fn wait<I: AtOrBelowApc>(&self, _irql: &mut I) {
+        irql::expect_at_most(Limit::Apc, self.event.get());
         // SAFETY: initialised; at IRQL <= APC_LEVEL. Without a time-out, in kernel mode and not
         // alertable, the wait ends by the event alone, with STATUS_SUCCESS.
         let _ = unsafe {
@@ -77,6 +78,7 @@ impl Event {
     #[must_use]
     pub fn wait_for<I: AtOrBelowApc>(&self, milliseconds: u32, _irql: &mut I) -> bool {
         const UNITS_PER_MS: i64 = 10_000;
+        irql::expect_at_most(Limit::Apc, self.event.get());
         // Negative: from now on.
         let mut limit = LARGE_INTEGER {
             QuadPart: -i64::from(milliseconds) * UNITS_PER_MS,

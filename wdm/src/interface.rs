@@ -8,9 +8,15 @@ use wdk_sys::{
     ntddk::{IoRegisterDeviceInterface, IoSetDeviceInterfaceState, RtlFreeUnicodeString},
 };
 
-use crate::{Result, Status, device::PhysicalDevice, guid::Guid, irql::Passive};
+use crate::{
+    Result, Status,
+    device::PhysicalDevice,
+    guid::Guid,
+    irql::{self, AtOrBelowApc, Limit, Passive},
+};
 
-/// A registered instance of a device interface class. Its name is freed on drop.
+/// A registered instance of a device interface class. Its name is freed at IRQL <= APC_LEVEL
+/// ([`Self::close`], or dropped). Dropped above, it stops the system.
 pub struct DeviceInterface {
     symbolic_link: UNICODE_STRING,
 }
@@ -47,6 +53,9 @@ impl DeviceInterface {
         Ok(Self { symbolic_link })
     }
 
+    /// Frees its name.
+    pub fn close<I: AtOrBelowApc>(self, _irql: &mut I) {}
+
     /// Lets clients find the device, or no longer. Open handles are not touched.
     ///
     /// Source: nf-wdm-iosetdeviceinterfacestate.
@@ -65,8 +74,8 @@ impl DeviceInterface {
 
 impl Drop for DeviceInterface {
     fn drop(&mut self) {
-        // SAFETY: allocated by `IoRegisterDeviceInterface`; dropped at PASSIVE_LEVEL, as devices
-        // are removed there.
+        irql::expect_at_most(Limit::Apc, self.symbolic_link.Buffer);
+        // SAFETY: allocated by `IoRegisterDeviceInterface`; at IRQL <= APC_LEVEL, as checked.
         unsafe { RtlFreeUnicodeString(&raw mut self.symbolic_link) };
     }
 }

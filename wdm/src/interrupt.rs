@@ -29,7 +29,7 @@ use wdk_sys::{
 use crate::{
     Result, Status,
     device::PhysicalDevice,
-    irql::{AtOrBelowDispatch, Dirql, Passive},
+    irql::{self, AtOrBelowDispatch, Dirql, Limit, Passive},
     object::KernelCell,
     pool::{PoolBox, Tag},
 };
@@ -63,8 +63,8 @@ pub enum Kind {
     },
 }
 
-/// A connected interrupt. Dropped at PASSIVE_LEVEL, it is disconnected: its ISR has returned, on
-/// every processor, and does not run again.
+/// A connected interrupt. It ends at PASSIVE_LEVEL ([`Self::close`], or dropped): then its ISR has
+/// returned, on every processor, and does not run again. Dropped above, it stops the system.
 pub struct Interrupt<S: InterruptService> {
     connection: Connection,
     shared: PoolBox<SharedWithIsr<S>>,
@@ -101,7 +101,7 @@ impl<S: InterruptService> Interrupt<S> {
         physical: PhysicalDevice<'_>,
         tag: Tag,
         service: S,
-        _irql: &mut Passive,
+        irql: &mut Passive,
     ) -> Result<Self> {
         let shared = PoolBox::new(
             tag,
@@ -110,6 +110,7 @@ impl<S: InterruptService> Interrupt<S> {
                 // What `KeInitializeSpinLock` stores, which is inline in the headers for amd64.
                 lock: KernelCell::new(0),
             },
+            irql,
         )?;
         let mut context: PVOID = core::ptr::null_mut();
         let mut parameters = IO_CONNECT_INTERRUPT_PARAMETERS {
@@ -140,6 +141,9 @@ impl<S: InterruptService> Interrupt<S> {
             shared,
         })
     }
+
+    /// Disconnects it, and drops what it shares with its ISR.
+    pub fn close(self, _irql: &mut Passive) {}
 
     /// How the device interrupts.
     #[must_use]
@@ -210,6 +214,7 @@ impl<S: InterruptService> Interrupt<S> {
 
 impl<S: InterruptService> Drop for Interrupt<S> {
     fn drop(&mut self) {
+        irql::expect_at_most(Limit::Passive, self.shared.as_ptr());
         let mut parameters = IO_DISCONNECT_INTERRUPT_PARAMETERS::default();
         match self.connection {
             Connection::Line(object) => {
@@ -221,7 +226,7 @@ impl<S: InterruptService> Drop for Interrupt<S> {
                 parameters.ConnectionContext.InterruptMessageTable = table.as_ptr();
             }
         }
-        // SAFETY: connected once, disconnected once; dropped at PASSIVE_LEVEL by contract.
+        // SAFETY: connected once, disconnected once; at PASSIVE_LEVEL, as checked.
         unsafe { IoDisconnectInterruptEx(&raw mut parameters) };
     }
 }

@@ -23,7 +23,7 @@ use crate::{
     Status,
     constants::{IO_NO_INCREMENT, SL_PENDING_RETURNED},
     device::{self, Device, Fdo, LowerDevice},
-    irql::{AtOrBelowDispatch, Passive, UpToDispatch},
+    irql::{self, AtOrBelowDispatch, Limit, Passive, UpToDispatch},
     raw,
 };
 
@@ -433,6 +433,7 @@ impl Irp<Fresh> {
     ///
     /// Source: nf-wdm-ioforwardirpsynchronously.
     pub fn forward_synchronously(self, lower: LowerDevice<'_>, _irql: &Passive) -> Self {
+        irql::expect_at_most(Limit::Passive, self.irp.as_ptr());
         let irp = self.into_raw();
         // SAFETY: owned, at PASSIVE_LEVEL; the device below is attached to.
         let sent = unsafe { IoForwardIrpSynchronously(lower.as_ptr(), irp.as_ptr()) };

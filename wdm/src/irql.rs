@@ -7,7 +7,11 @@
 //! A token cannot be copied, sent to another thread or made up by safe code: it is handed to a
 //! driver's routine by the trampoline that the kernel called, whose IRQL is documented. What
 //! raises IRQL takes `&mut` the token of the old level and gives out one of the new: until IRQL
-//! is lowered again the old token is borrowed, so nothing that demands it can be called.
+//! is lowered again the old token is borrowed, so nothing that demands it can be called. What
+//! raises IRQL for itself alone, and calls nobody meanwhile, shares the token (`&`).
+//!
+//! A guard that is forgotten (`mem::forget`) leaves IRQL raised and gives the old token back: no
+//! type can refuse that. What waits looks at IRQL itself, and stops the system.
 //!
 //! ```compile_fail
 //! fn wrong(lock: &SpinLock<u32>, event: &Event, irql: &mut Passive) {
@@ -19,7 +23,7 @@
 
 use core::marker::PhantomData;
 
-use wdk_sys::KIRQL;
+use wdk_sys::{KIRQL, ntddk::KeBugCheckEx};
 
 mod sealed {
     pub trait Sealed {}
@@ -100,39 +104,79 @@ unsafe extern "C" {
     fn KeLowerIrql(new_irql: KIRQL);
 }
 
-/// IRQL raised to DISPATCH_LEVEL until this is dropped.
-#[must_use = "IRQL is lowered again when this is dropped"]
-pub struct RaisedIrql<'a> {
-    dispatch: Dispatch,
-    old: KIRQL,
-    _below: PhantomData<&'a mut ()>,
-}
-
-/// Raises IRQL to DISPATCH_LEVEL. Where it is that already, nothing changes.
+/// Runs `act` with IRQL raised to DISPATCH_LEVEL. Where it is that already, nothing changes.
 ///
 /// Source: nf-wdm-keraiseirqltodpclevel.
-pub fn raise_to_dispatch<I: AtOrBelowDispatch>(_irql: &mut I) -> RaisedIrql<'_> {
+pub fn raise_to_dispatch<I: AtOrBelowDispatch, T>(
+    _irql: &mut I,
+    act: impl FnOnce(&mut Dispatch) -> T,
+) -> T {
     // SAFETY: the caller's token proves that IRQL is not above DISPATCH_LEVEL.
     let old = unsafe { KeRaiseIrqlToDpcLevel() };
-    RaisedIrql {
-        // SAFETY: just raised, and `RaisedIrql` borrows the caller's token until it lowers.
-        dispatch: unsafe { Dispatch::assume() },
-        old,
-        _below: PhantomData,
+    // SAFETY: just raised, and the caller's token is borrowed until it is lowered.
+    let mut dispatch = unsafe { Dispatch::assume() };
+    let done = act(&mut dispatch);
+    // SAFETY: the level from before. Whatever `act` raised or locked has borrowed its token, and is
+    // gone or was forgotten.
+    unsafe { KeLowerIrql(old) };
+    done
+}
+
+/// The most that IRQL may be for something that no token can be demanded for: what a `Drop` does,
+/// or what a guard that was forgotten may have left behind.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Limit {
+    /// PASSIVE_LEVEL.
+    Passive = 0,
+    /// APC_LEVEL.
+    Apc = 1,
+}
+
+/// Stops the system with bug check IRQL_UNEXPECTED_VALUE if IRQL is higher. The first parameter
+/// holds the level that it is and the one that was expected, the second is the object that this is
+/// about.
+///
+/// It costs the read of a register, and is for what is seldom done.
+///
+/// Source: "Bug Check 0xC8: IRQL_UNEXPECTED_VALUE".
+pub(crate) fn expect_at_most<T>(limit: Limit, object: *const T) {
+    const IRQL_UNEXPECTED_VALUE: u32 = 0xc8;
+    // Not one of those that the kernel tells its own places by.
+    const PLACE: u64 = 0x57;
+    let current = current();
+    let limit = limit as u64;
+    if current > limit {
+        let object = object.addr() as u64;
+        // SAFETY: callable at any IRQL; it does not return.
+        unsafe {
+            KeBugCheckEx(
+                IRQL_UNEXPECTED_VALUE,
+                current << 16 | limit << 8 | PLACE,
+                object,
+                0,
+                0,
+            )
+        };
     }
 }
 
-impl RaisedIrql<'_> {
-    /// The proof of DISPATCH_LEVEL.
-    pub fn irql(&mut self) -> &mut Dispatch {
-        &mut self.dispatch
+/// `KeGetCurrentIrql`, which is inline in the headers for amd64: the task priority.
+#[cfg(not(miri))]
+fn current() -> u64 {
+    let level: u64;
+    // SAFETY: reads a register that the kernel keeps IRQL in.
+    unsafe {
+        core::arch::asm!("mov {}, cr8", out(reg) level, options(nomem, nostack, preserves_flags));
     }
+    level
 }
 
-impl Drop for RaisedIrql<'_> {
-    fn drop(&mut self) {
-        // SAFETY: the level that `raise_to_dispatch` found; whatever was raised or locked since
-        // has borrowed `self` and is gone.
-        unsafe { KeLowerIrql(self.old) }
+/// As an interpreter of tests has it.
+#[cfg(miri)]
+fn current() -> u64 {
+    unsafe extern "C" {
+        fn KeGetCurrentIrql() -> KIRQL;
     }
+    // SAFETY: callable at any IRQL.
+    unsafe { KeGetCurrentIrql() }.into()
 }

@@ -242,9 +242,9 @@ impl<K: Whole> Registers<K> {
 pub fn share<B: Bar, I: AtOrBelowDispatch>(
     mapping: Mapping<B>,
     tag: Tag,
-    _irql: &I,
+    irql: &I,
 ) -> Result<Shared<Mapping<B>>> {
-    Shared::new(tag, mapping)
+    Shared::new(tag, mapping, irql)
 }
 
 /// Describes a BAR with memory: its registers, in blocks, each block a value with one owner.

@@ -15,7 +15,13 @@ use wdk_sys::{
     ntddk::{KeBugCheckEx, KeInitializeMutex, KeReleaseMutex, KeWaitForSingleObject},
 };
 
-use crate::{Result, constants::KERNEL_MODE, irql::Passive, object::KernelObject, pool::Tag};
+use crate::{
+    Result,
+    constants::KERNEL_MODE,
+    irql::{self, Limit, Passive},
+    object::KernelObject,
+    pool::Tag,
+};
 
 /// A thread acquired a mutex that it has.
 const MUTEX_ALREADY_OWNED: u32 = 0xbf;
@@ -46,8 +52,8 @@ impl<T> Mutex<T> {
     /// # Errors
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`.
-    pub fn new(tag: Tag, data: T) -> Result<Self> {
-        let mutex = KernelObject::<KMUTEX>::new(tag)?;
+    pub fn new(tag: Tag, data: T, irql: &Passive) -> Result<Self> {
+        let mutex = KernelObject::<KMUTEX>::new(tag, irql)?;
         // SAFETY: in pool, where it stays until it is dropped. The level is not used any more.
         unsafe { KeInitializeMutex(mutex.get(), 0) };
         Ok(Self {
@@ -63,6 +69,7 @@ impl<T> Mutex<T> {
     ///
     /// Source: nf-wdm-kewaitforsingleobject, "Bug Check 0xBF: MUTEX_ALREADY_OWNED".
     pub fn acquire<'a>(&'a self, irql: &'a mut Passive) -> MutexGuard<'a, T> {
+        irql::expect_at_most(Limit::Passive, self.object.get());
         // SAFETY: initialised; at PASSIVE_LEVEL. Without a time-out, in kernel mode and not
         // alertable, the wait ends with the mutex acquired.
         let _ = unsafe {

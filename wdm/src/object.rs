@@ -8,6 +8,7 @@ use core::cell::UnsafeCell;
 
 use crate::{
     Result,
+    irql::AtOrBelowDispatch,
     pool::{PoolBox, Tag},
 };
 
@@ -45,8 +46,8 @@ impl<T: Default> KernelObject<T> {
     /// # Errors
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`.
-    pub fn new(tag: Tag) -> Result<Self> {
-        PoolBox::new(tag, KernelCell::new(T::default())).map(Self)
+    pub fn new<I: AtOrBelowDispatch>(tag: Tag, irql: &I) -> Result<Self> {
+        PoolBox::new(tag, KernelCell::new(T::default()), irql).map(Self)
     }
 
     /// The address, for the kernel's routines.

@@ -286,11 +286,11 @@ impl HardwareIds {
     /// # Errors
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`, and those of `IoGetDeviceProperty`.
-    pub fn of(physical: PhysicalDevice<'_>, tag: Tag, _irql: &mut Passive) -> Result<Self> {
+    pub fn of(physical: PhysicalDevice<'_>, tag: Tag, irql: &mut Passive) -> Result<Self> {
         // A PCI function has half a dozen ids of at most 50 characters each.
         const CAPACITY: usize = 1024;
         const BYTES: u32 = 2 * 1024;
-        let mut characters = PoolBox::slice(tag, CAPACITY, |_| 0_u16)?;
+        let mut characters = PoolBox::slice(tag, CAPACITY, |_| 0_u16, irql)?;
         let mut length = 0;
         // SAFETY: a PDO, at PASSIVE_LEVEL; the buffer has the length that is said.
         let status = unsafe {

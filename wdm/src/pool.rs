@@ -15,7 +15,7 @@ use wdk_sys::{
     ntddk::{ExAllocatePool2, ExFreePoolWithTag},
 };
 
-use crate::{Result, Status};
+use crate::{Result, Status, irql::AtOrBelowDispatch};
 
 /// Up to four ASCII characters that a pool allocation is marked with, as `!poolused` and
 /// Driver Verifier show it.
@@ -59,7 +59,7 @@ unsafe impl<T: ?Sized + Send> Send for PoolBox<T> {}
 // SAFETY: it gives out shared references to its value and nothing else.
 unsafe impl<T: ?Sized + Sync> Sync for PoolBox<T> {}
 
-fn allocate<T>(count: usize, tag: Tag) -> Result<NonNull<T>> {
+fn allocate<T, I: AtOrBelowDispatch>(count: usize, tag: Tag, _irql: &I) -> Result<NonNull<T>> {
     const {
         assert!(
             align_of::<T>() <= CACHE_LINE,
@@ -75,8 +75,7 @@ fn allocate<T>(count: usize, tag: Tag) -> Result<NonNull<T>> {
     if align_of::<T>() > POOL_ALIGNMENT {
         flags |= POOL_FLAG_CACHE_ALIGNED;
     }
-    // SAFETY: callable at IRQL <= DISPATCH_LEVEL for non-paged pool. No token is asked for: every
-    // way here is a constructor, which takes one where its object needs it.
+    // SAFETY: at IRQL <= DISPATCH_LEVEL, as it must be for non-paged pool.
     let memory = unsafe { ExAllocatePool2(flags, bytes as u64, tag.0) };
     NonNull::new(memory.cast()).ok_or(Status::INSUFFICIENT_RESOURCES)
 }
@@ -87,8 +86,8 @@ impl<T> PoolBox<T> {
     /// # Errors
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`; the value is dropped.
-    pub fn new(tag: Tag, value: T) -> Result<Self> {
-        let memory = allocate::<T>(1, tag)?;
+    pub fn new<I: AtOrBelowDispatch>(tag: Tag, value: T, irql: &I) -> Result<Self> {
+        let memory = allocate::<T, _>(1, tag, irql)?;
         // SAFETY: freshly allocated for a `T`.
         unsafe { memory.write(value) }
         Ok(Self { value: memory, tag })
@@ -140,8 +139,13 @@ impl<T> PoolBox<[T]> {
     /// # Errors
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`, also for a length of zero.
-    pub fn slice(tag: Tag, length: usize, mut make: impl FnMut(usize) -> T) -> Result<Self> {
-        Self::try_slice(tag, length, |index| Ok(make(index)))
+    pub fn slice<I: AtOrBelowDispatch>(
+        tag: Tag,
+        length: usize,
+        mut make: impl FnMut(usize) -> T,
+        irql: &I,
+    ) -> Result<Self> {
+        Self::try_slice(tag, length, |index| Ok(make(index)), irql)
     }
 
     /// A slice whose elements `make` gives, by their index.
@@ -149,12 +153,13 @@ impl<T> PoolBox<[T]> {
     /// # Errors
     ///
     /// The first of `make`, after the elements so far were dropped; and as for [`Self::slice`].
-    pub fn try_slice(
+    pub fn try_slice<I: AtOrBelowDispatch>(
         tag: Tag,
         length: usize,
         mut make: impl FnMut(usize) -> Result<T>,
+        irql: &I,
     ) -> Result<Self> {
-        let memory = allocate::<T>(length, tag)?;
+        let memory = allocate::<T, _>(length, tag, irql)?;
         // Owns the elements that are there, and the memory: an empty slice at first.
         let mut slice = Self {
             value: NonNull::slice_from_raw_parts(memory, 0),
@@ -222,8 +227,8 @@ impl<T> Shared<T> {
     /// # Errors
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`; the value is dropped.
-    pub fn new(tag: Tag, value: T) -> Result<Self> {
-        let inner = allocate::<Inner<T>>(1, tag)?;
+    pub fn new<I: AtOrBelowDispatch>(tag: Tag, value: T, irql: &I) -> Result<Self> {
+        let inner = allocate::<Inner<T>, _>(1, tag, irql)?;
         let first = Inner {
             owners: AtomicUsize::new(1),
             tag,

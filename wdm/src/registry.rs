@@ -10,9 +10,14 @@ use wdk_sys::{
     ntddk::{ZwClose, ZwOpenKey, ZwQueryValueKey},
 };
 
-use crate::{Result, Status, irql::Passive, unicode::UnicodeString};
+use crate::{
+    Result, Status,
+    irql::{self, Limit, Passive},
+    unicode::UnicodeString,
+};
 
-/// An open key. Closed on drop.
+/// An open key. It is closed at PASSIVE_LEVEL ([`Self::close`], or dropped). Dropped above, it stops
+/// the system.
 pub struct Key(HANDLE);
 
 impl Key {
@@ -33,6 +38,9 @@ impl Key {
     pub fn open_subkey(&self, name: UnicodeString<'_>, _irql: &Passive) -> Result<Self> {
         Self::open_below(self.0, name)
     }
+
+    /// Closes it.
+    pub fn close(self, _irql: &mut Passive) {}
 
     fn open_below(root: HANDLE, name: UnicodeString<'_>) -> Result<Self> {
         let mut attributes = OBJECT_ATTRIBUTES {
@@ -97,7 +105,8 @@ impl Key {
 
 impl Drop for Key {
     fn drop(&mut self) {
-        // SAFETY: opened by this type, closed once; dropped at PASSIVE_LEVEL, where it was made.
+        irql::expect_at_most(Limit::Passive, self.0);
+        // SAFETY: opened by this type, closed once; at PASSIVE_LEVEL, as checked.
         let _ = unsafe { ZwClose(self.0) };
     }
 }

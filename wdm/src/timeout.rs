@@ -56,7 +56,7 @@ impl<R: TimedRequest> Timeout<R> {
     /// # Errors
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`.
-    pub fn new(tag: Tag, queue: &Csq<R>) -> Result<(Self, Arm<R>)> {
+    pub fn new<I: AtOrBelowDispatch>(tag: Tag, queue: &Csq<R>, irql: &I) -> Result<(Self, Arm<R>)> {
         let state = Shared::new(
             tag,
             State {
@@ -66,6 +66,7 @@ impl<R: TimedRequest> Timeout<R> {
                 queue: queue.inner.clone(),
                 disarmed: AtomicBool::new(false),
             },
+            irql,
         )?;
         // SAFETY: in pool, where it stays until its last owner is gone.
         unsafe { KeInitializeTimer(state.timer.get()) };

@@ -57,7 +57,12 @@ impl<C: WorkRoutine> WorkItem<C> {
     /// # Errors
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`.
-    pub fn new(tag: Tag, device: DeviceReference, context: C) -> Result<Self> {
+    pub fn new<I: AtOrBelowDispatch>(
+        tag: Tag,
+        device: DeviceReference,
+        context: C,
+        irql: &I,
+    ) -> Result<Self> {
         // SAFETY: a device object of this driver.
         let item = unsafe { IoAllocateWorkItem(device.as_ptr()) };
         let item = NonNull::new(item).ok_or(Status::INSUFFICIENT_RESOURCES)?;
@@ -68,7 +73,7 @@ impl<C: WorkRoutine> WorkItem<C> {
             _device: device,
         };
         // If this fails the state is dropped, which frees the item.
-        Shared::new(tag, state).map(Self)
+        Shared::new(tag, state, irql).map(Self)
     }
 
     /// What it works on.
@@ -146,7 +151,12 @@ impl<D: Device> IrpWorkItem<D> {
     /// # Errors
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`.
-    pub fn new(tag: Tag, device: &Fdo<D>, routine: IrpRoutine<D>) -> Result<Self> {
+    pub fn new<I: AtOrBelowDispatch>(
+        tag: Tag,
+        device: &Fdo<D>,
+        routine: IrpRoutine<D>,
+        irql: &I,
+    ) -> Result<Self> {
         let device = device.reference();
         // SAFETY: a device object of this driver.
         let item = unsafe { IoAllocateWorkItem(device.as_ptr()) };
@@ -156,7 +166,7 @@ impl<D: Device> IrpWorkItem<D> {
             routine,
             device,
         };
-        Shared::new(tag, state).map(Self)
+        Shared::new(tag, state, irql).map(Self)
     }
 
     /// Has the routine called with the IRP, whose remove lock keeps the device until then.

@@ -82,7 +82,7 @@ pub fn complete_after_the_drivers_below(
 }
 
 pub fn raise_and_lower(irp: Irp<Pending>, irql: &mut Passive) {
-    irp.complete(Status::SUCCESS, 0, raise_to_dispatch(irql).irql());
+    raise_to_dispatch(irql, |irql| irp.complete(Status::SUCCESS, 0, irql));
 }
 
 pub fn use_registers(registers: &mut Bar0Registers, _irql: &mut Dirql) -> u32 {

@@ -2,6 +2,7 @@
 //! for Windows, collected in `target/out` under the names they are used by.
 
 use std::{
+    ffi::{OsStr, OsString},
     fs,
     path::{Path, PathBuf},
     process::{Command, Stdio},
@@ -14,40 +15,48 @@ use crate::{
     toolchain::{self, DRIVER, KERNEL, Toolchain, WINDOWS},
 };
 
-/// Builds everything. Gives the compiler that did.
+/// The symbols of `eductl.exe`: what its linker makes, or what they are taken out of it as.
+pub const EDUCTL_SYMBOLS: &str = if cfg!(windows) {
+    "eductl.pdb"
+} else {
+    "eductl.debug"
+};
+
+/// Builds everything. Gives the compiler that did. On Windows this is what goes into the package:
+/// nthost and its tests are for hosts that have QEMU.
 ///
 /// # Errors
 ///
 /// If something does not build.
 pub fn run(options: &setup::Options) -> anyhow::Result<Toolchain> {
+    if cfg!(windows) {
+        return shipped(options);
+    }
     let toolchain = setup::run(options)?;
     fs::create_dir_all(paths::out())?;
     progress::step("building the drivers", || drivers(toolchain))?;
+    check::image("eduwdm")?;
     progress::step("building nthost", || kernel(toolchain))?;
     progress::step("building eductl", eductl)?;
+    // The machines here need none of what follows.
     progress::step("building eductl.exe", || eductl_for_windows(toolchain))?;
     progress::step("building its Win32 test", || win32_test(toolchain))?;
-    check::image("eduwdm")?;
     Ok(toolchain)
 }
 
-/// Builds what goes into the package alone: the drivers, and eductl for Windows.
+/// Builds what goes into the package alone: the drivers, and eductl for Windows. Gives the
+/// compiler that did.
 ///
 /// # Errors
 ///
 /// If something does not build.
-pub fn shipped(options: &setup::Options) -> anyhow::Result<()> {
+pub fn shipped(options: &setup::Options) -> anyhow::Result<Toolchain> {
     let toolchain = setup::run(options)?;
     fs::create_dir_all(paths::out())?;
     progress::step("building the drivers", || drivers(toolchain))?;
-    progress::step("building eductl.exe", || {
-        if cfg!(windows) {
-            eductl()
-        } else {
-            eductl_for_windows(toolchain)
-        }
-    })?;
-    check::image("eduwdm").map(drop)
+    progress::step("building eductl.exe", || eductl_for_windows(toolchain))?;
+    check::image("eduwdm")?;
+    Ok(toolchain)
 }
 
 /// cargo in the driver workspace. On Windows it is plain cargo with the published crates.
@@ -57,19 +66,27 @@ pub fn shipped(options: &setup::Options) -> anyhow::Result<()> {
 /// If the linker is not there.
 pub fn driver_cargo(toolchain: Toolchain, command: &str) -> anyhow::Result<Command> {
     let mut cargo = toolchain.cargo(command, DRIVER);
+    let target = paths::driver_target();
     cargo
-        .args(["--manifest-path", "driver/Cargo.toml"])
+        .current_dir(paths::driver())
         .arg("--target-dir")
-        .arg(paths::driver_target());
-    let mut flags = "-Ctarget-feature=+crt-static -Ccontrol-flow-guard=checks".to_owned();
-    if cfg!(not(windows)) {
-        flags.push_str(" -Clinker-flavor=lld-link");
-        cargo.args(["--config", "cross/config.toml"]).env(
-            "CARGO_TARGET_X86_64_PC_WINDOWS_MSVC_LINKER",
-            toolchain::rust_lld()?,
-        );
+        .arg(&target);
+    if cfg!(windows) {
+        // Where build scripts write, too, if that has been set to be elsewhere.
+        cargo.env("CARGO_BUILD_BUILD_DIR", &target);
+    } else {
+        // The flags are those of driver/.cargo/config.toml, and this.
+        cargo
+            .args(["--config", "../cross/config.toml"])
+            .env(
+                "CARGO_TARGET_X86_64_PC_WINDOWS_MSVC_LINKER",
+                toolchain::rust_lld()?,
+            )
+            .env(
+                "CARGO_TARGET_X86_64_PC_WINDOWS_MSVC_RUSTFLAGS",
+                "-Clinker-flavor=lld-link",
+            );
     }
-    cargo.env("CARGO_TARGET_X86_64_PC_WINDOWS_MSVC_RUSTFLAGS", flags);
     Ok(cargo)
 }
 
@@ -77,6 +94,10 @@ fn drivers(toolchain: Toolchain) -> anyhow::Result<()> {
     let mut cargo = driver_cargo(toolchain, "build")?;
     // What serves the build scripts is built for this machine, as they are.
     cargo.args(["--release", "--workspace", "--exclude", "version-resource"]);
+    if cfg!(windows) {
+        // It is about headers that are not Microsoft's.
+        cargo.args(["--exclude", "wdk-layout"]);
+    }
     for library in built(&mut cargo, "cdylib", "dll")? {
         let name = library
             .file_stem()
@@ -152,28 +173,74 @@ fn eductl() -> anyhow::Result<()> {
     Ok(())
 }
 
+/// The program as it is shipped: optimised, with its symbols in a file beside it.
 fn eductl_for_windows(toolchain: Toolchain) -> anyhow::Result<()> {
-    if cfg!(windows) {
-        return Ok(());
-    }
-    let mut cargo = toolchain.cargo("build", WINDOWS);
-    cargo.args(["--package", "eductl"]);
+    let mut cargo = toolchain.cargo("build", if cfg!(windows) { DRIVER } else { WINDOWS });
+    cargo.args(["--release", "--package", "eductl"]);
+    // A Windows that was installed just now lacks the compiler's run-time library
+    // (VCRUNTIME140.dll). The package refuses a program that needs it.
+    cargo.env(
+        "CARGO_TARGET_X86_64_PC_WINDOWS_MSVC_RUSTFLAGS",
+        "-Ctarget-feature=+crt-static",
+    );
     for program in built(&mut cargo, "bin", "exe")? {
-        copy(
-            &program,
-            &paths::out().join(program.file_name().context("a program has a name")?),
-        )?;
+        let to = paths::out().join(program.file_name().context("a program has a name")?);
+        if cfg!(windows) {
+            copy(&program, &to)?;
+            let symbols = to.with_file_name(EDUCTL_SYMBOLS);
+            copy(&program.with_extension("pdb"), &symbols)?;
+        } else {
+            split_symbols(&program, &to)?;
+        }
+    }
+    Ok(())
+}
+
+/// Copies a program without its symbols, and these beside it, where GDB finds them by name.
+fn split_symbols(program: &Path, to: &Path) -> anyhow::Result<()> {
+    let symbols = to.with_file_name(EDUCTL_SYMBOLS);
+    // In a folder of its own: what is linked to is looked for by the name alone.
+    let folder = tempfile::tempdir()?;
+    let new = folder.path().join(symbols.file_name().context("a name")?);
+    objcopy(&[
+        OsStr::new("--only-keep-debug"),
+        program.as_os_str(),
+        new.as_os_str(),
+    ])?;
+    let mut link = OsString::from("--add-gnu-debuglink=");
+    link.push(&new);
+    let stripped = folder.path().join("stripped.exe");
+    objcopy(&[
+        OsStr::new("--strip-all"),
+        &link,
+        program.as_os_str(),
+        stripped.as_os_str(),
+    ])?;
+    copy(&new, &symbols)?;
+    copy(&stripped, to)
+}
+
+fn objcopy(arguments: &[&OsStr]) -> anyhow::Result<()> {
+    let mut command = Command::new("x86_64-w64-mingw32-objcopy");
+    let output = command.args(arguments).output().context("objcopy")?;
+    if !output.status.success() {
+        bail!("{command:?}: {}", String::from_utf8_lossy(&output.stderr));
     }
     Ok(())
 }
 
 /// The test of eductl's Win32 side, which Wine can run.
 fn win32_test(toolchain: Toolchain) -> anyhow::Result<()> {
-    if cfg!(windows) {
-        return Ok(());
-    }
     let mut cargo = toolchain.cargo("test", WINDOWS);
-    cargo.args(["--package", "eductl", "--test", "win32", "--no-run"]);
+    // As the program is built, so that what both stand on is built once.
+    cargo.args([
+        "--release",
+        "--package",
+        "eductl",
+        "--test",
+        "win32",
+        "--no-run",
+    ]);
     for test in built(&mut cargo, "test", "exe")? {
         copy(&test, &paths::out().join("win32-test.exe"))?;
     }

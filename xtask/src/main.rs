@@ -13,6 +13,8 @@ mod package;
 mod packages;
 mod paths;
 mod progress;
+#[cfg(all(test, unix))]
+mod published;
 #[cfg(unix)]
 mod replay;
 #[cfg(unix)]
@@ -26,6 +28,7 @@ mod threads;
 mod toolchain;
 #[cfg(unix)]
 mod vm;
+mod workflow;
 
 use std::process::ExitCode;
 
@@ -69,7 +72,7 @@ enum Command {
     Test(test::Options),
     /// Makes the driver package for a Windows test machine: signed, with its catalog and scripts
     Package(package::Options),
-    /// Boots your own Windows image in QEMU, with the driver package on a disk of its own
+    /// Installs a Windows in QEMU, boots one with the driver package, or verifies the driver on it
     #[cfg(unix)]
     Vm(eduwdm_vm::Arguments),
 }
@@ -82,6 +85,10 @@ fn main() -> ExitCode {
             #[cfg(unix)]
             if let Some(failed) = error.downcast_ref::<demo::Failed>() {
                 return ExitCode::from(failed.0.exit_code());
+            }
+            #[cfg(unix)]
+            if let Some(failed) = error.downcast_ref::<vm::Failed>() {
+                return ExitCode::from(failed.0);
             }
             ExitCode::FAILURE
         }

@@ -26,6 +26,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         driver: out.join("eduwdm.sys"),
         pdb: Some(out.join("eduwdm.pdb")),
         programs: vec![out.join("eductl.exe")],
+        symbols: vec![out.join(build::EDUCTL_SYMBOLS)],
     };
     let version = env!("CARGO_PKG_VERSION");
     command::run(&options.package, &built, &paths::root(), version)?;

@@ -69,6 +69,11 @@ const PACKAGES: &[Package] = &[
         "keeps a Windows image as it is, behind an overlay",
     ),
     package("ovmf", None, "starts Windows images by UEFI"),
+    package(
+        "xorriso",
+        Some("xorriso"),
+        "makes a medium that stands in for Windows' own in a test",
+    ),
 ];
 
 /// What Debian has in place of rustup's targets, where rustup can download none.
@@ -84,6 +89,12 @@ const RUST: &[Package] = &[
         None,
         "the sources that the libraries of other targets are built of",
     ),
+];
+
+/// What lints the workflow.
+const NPM: &[Package] = &[
+    package("nodejs", Some("node"), "runs the workflow's linter"),
+    package("npm", None, "fetches the workflow's linter"),
 ];
 
 /// Installs what is missing for build and tests.
@@ -102,6 +113,22 @@ pub fn install() -> anyhow::Result<()> {
 /// As [`install`].
 pub fn install_rust() -> anyhow::Result<()> {
     ensure(RUST)
+}
+
+/// Installs npm, unless there is one: it also comes from elsewhere than Debian.
+///
+/// # Errors
+///
+/// As [`install`].
+pub fn install_npm() -> anyhow::Result<()> {
+    let works = |tool| Command::new(tool).arg("--version").output().is_ok();
+    if works("node") && works("npm") {
+        return Ok(());
+    }
+    if !has_dpkg() {
+        bail!("node and npm are not found: they run the workflow's linter");
+    }
+    ensure(NPM)
 }
 
 fn has_dpkg() -> bool {

@@ -20,7 +20,19 @@ pub fn out() -> PathBuf {
     target().join("out")
 }
 
+/// The driver workspace: cargo, when it is run there, takes the flags from its configuration.
+pub fn driver() -> PathBuf {
+    root().join("driver")
+}
+
 /// Where the driver workspace is built: its lock file and its profiles are its own.
 pub fn driver_target() -> PathBuf {
-    target().join("driver")
+    // The published wdk-build takes the first folder above its own output that has a Cargo.lock
+    // for the driver's workspace, and reads the driver's model from the manifest there. (Its
+    // `find_top_level_cargo_manifest`.)
+    if cfg!(windows) {
+        driver().join("target")
+    } else {
+        target().join("driver")
+    }
 }

@@ -5,7 +5,11 @@ use std::process::Command;
 use anyhow::{Context, bail};
 use clap::Args;
 
-use crate::{build, layout, miri, msrv, paths, progress, setup, toolchain::KERNEL};
+use crate::{
+    build, layout, miri, msrv, paths, progress, setup,
+    toolchain::{DRIVER, KERNEL, Toolchain, WINDOWS},
+    workflow,
+};
 
 /// What the tests can be told.
 #[derive(Args, Clone, Debug)]
@@ -49,6 +53,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     }
     if options.filter.is_none() {
         progress::step("checking the format", format)?;
+        progress::step("linting the workflow", workflow::run)?;
         progress::step("comparing the kernel's structures", || {
             layout::run(toolchain)
         })?;
@@ -69,6 +74,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         })?;
         progress::step("what Debian's compiler has", || msrv::run(toolchain))?;
         progress::step("the safe layer, under Miri", miri::run)?;
+        progress::step("checking the host's crates for Windows", || {
+            for_windows(toolchain)
+        })?;
     }
     let mut cargo = cargo("test");
     cargo.arg("--workspace").args(&options.filter);
@@ -77,6 +85,32 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         cargo.env(eduwdm_qemu::replay::SEED_VARIABLE, seed.to_string());
     }
     status(&mut cargo)
+}
+
+/// All that runs on the build machine is to run on Windows too, with either of its compilers, or to
+/// say that it is for others. Without a linker it can be checked, not built.
+fn for_windows(toolchain: Toolchain) -> anyhow::Result<()> {
+    for target in [WINDOWS, DRIVER] {
+        if toolchain == Toolchain::Debian && target == DRIVER {
+            // It builds no std for this one.
+            continue;
+        }
+        let mut cargo = toolchain.cargo("check", target);
+        cargo.args([
+            "--quiet",
+            "--workspace",
+            "--exclude",
+            "nthost",
+            "--all-targets",
+        ]);
+        let output = cargo.output()?;
+        let said = String::from_utf8_lossy(&output.stderr);
+        // What is used on other hosts only is to be there on those only.
+        if !output.status.success() || said.contains("warning: ") {
+            bail!("{cargo:?}:\n{said}");
+        }
+    }
+    Ok(())
 }
 
 fn cargo(command: &str) -> Command {

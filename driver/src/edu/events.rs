@@ -37,11 +37,16 @@ pub struct WaitRequest {
 
 impl WaitRequest {
     /// A wait that arrives now, with what arms its time-out, if it has one.
-    fn new(mask: u32, timeout_ms: u32, queue: &Csq<Self>) -> Result<(Self, Option<Arm<Self>>)> {
+    fn new(
+        mask: u32,
+        timeout_ms: u32,
+        queue: &Csq<Self>,
+        irql: &Passive,
+    ) -> Result<(Self, Option<Arm<Self>>)> {
         let (timeout, arm) = if timeout_ms == WAIT_INFINITE {
             (None, None)
         } else {
-            let (timeout, arm) = Timeout::new(tags::TIMEOUT, queue)?;
+            let (timeout, arm) = Timeout::new(tags::TIMEOUT, queue, irql)?;
             (Some(timeout), Some(arm))
         };
         let request = Self {
@@ -123,7 +128,7 @@ impl Edu {
             return irp.complete(Status::IO_TIMEOUT, 0, irql);
         }
         let waiting = self.events.waiting();
-        let (request, arm) = match WaitRequest::new(input.mask, input.timeout_ms, waiting) {
+        let (request, arm) = match WaitRequest::new(input.mask, input.timeout_ms, waiting, irql) {
             Ok(made) => made,
             Err(status) => return irp.complete(status, 0, irql),
         };

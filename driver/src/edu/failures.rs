@@ -42,13 +42,13 @@ impl Failures {
     /// # Errors
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`.
-    pub fn new(device: &Fdo<FunctionDevice<EduFunction>>) -> Result<Self> {
+    pub fn new(device: &Fdo<FunctionDevice<EduFunction>>, irql: &Passive) -> Result<Self> {
         let untold = Untold {
             device: device.reference(),
             count: AtomicU32::new(0),
             status: AtomicI32::new(0),
         };
-        WorkItem::new(tags::WORK, device.reference(), untold).map(Self)
+        WorkItem::new(tags::WORK, device.reference(), untold, irql).map(Self)
     }
 
     /// A transfer has ended with this status. Those that are the client's doing, or the device's

@@ -108,7 +108,7 @@ pub fn add_device(
     let make = |irql: &mut Passive| {
         let edu = Edu::new(buffer_length, irql)?;
         Ok(EduFunction {
-            edu: Shared::new(tags::DEVICE, edu)?,
+            edu: Shared::new(tags::DEVICE, edu, irql)?,
         })
     };
     function::add_device(driver, physical, make, irql)
@@ -116,17 +116,17 @@ pub fn add_device(
 
 impl Edu {
     fn new(buffer_length: u32, irql: &Passive) -> Result<Self> {
-        let statistics = Shared::new(tags::STATISTICS, Statistics::new(irql)?)?;
+        let statistics = Shared::new(tags::STATISTICS, Statistics::new(irql)?, irql)?;
         let of = || statistics.clone();
         let (write, read) = (QueueKind::Write, QueueKind::Read);
         Ok(Self {
             interrupt_bits: InterruptBits::new(),
             factorial_interrupt: InterruptBits::new(),
             raised: InterruptBits::new(),
-            compute: Queue::new(Compute::new(), QueueKind::Compute, of())?,
-            write: Queue::new(Transfer::new(write), write, of())?,
-            read: Queue::new(Transfer::new(read), read, of())?,
-            events: Queue::new(Events::new(), QueueKind::Events, of())?,
+            compute: Queue::new(Compute::new(), QueueKind::Compute, of(), irql)?,
+            write: Queue::new(Transfer::new(write), write, of(), irql)?,
+            read: Queue::new(Transfer::new(read), read, of(), irql)?,
+            events: Queue::new(Events::new(), QueueKind::Events, of(), irql)?,
             dma: DmaSlot::new(),
             identification: SpinLock::new(None),
             raise: SpinLock::new(None),

@@ -166,16 +166,21 @@ impl<E: Engine> Queue<E> {
     /// # Errors
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`.
-    pub fn new(engine: E, kind: QueueKind, statistics: Shared<Statistics>) -> Result<Self> {
+    pub fn new(
+        engine: E,
+        kind: QueueKind,
+        statistics: Shared<Statistics>,
+        irql: &Passive,
+    ) -> Result<Self> {
         Ok(Self {
-            waiting: Csq::new(tags::QUEUE, Counted { kind, statistics })?,
+            waiting: Csq::new(tags::QUEUE, Counted { kind, statistics }, irql)?,
             work: Work::new(),
             active: SpinLock::new(Active {
                 engine,
                 registers: None,
                 open: false,
             }),
-            quiet: Event::new(tags::QUEUE, true)?,
+            quiet: Event::new(tags::QUEUE, true, irql)?,
         })
     }
 
@@ -315,13 +320,14 @@ impl<E: Engine> Queue<E> {
             active.engine.abandon(status, &mut ended)
         };
         self.complete(ended, irql);
-        let mut raised = irql::raise_to_dispatch(irql);
-        if let Some(after) = after
-            && E::after(self, edu, after, raised.irql())
-        {
-            E::freed(self, edu, raised.irql());
-        }
-        self.post(edu, LOOK, raised.irql());
+        irql::raise_to_dispatch(irql, |irql| {
+            if let Some(after) = after
+                && E::after(self, edu, after, irql)
+            {
+                E::freed(self, edu, irql);
+            }
+            self.post(edu, LOOK, irql);
+        });
     }
 
     /// Ends all waiting requests, and those that may still come, with this status.
@@ -362,8 +368,7 @@ impl<E: Engine> Queue<E> {
 
     /// Posts that there may be something to start, and visits.
     fn look(&self, edu: &Edu, irql: &mut Passive) {
-        let mut raised = irql::raise_to_dispatch(irql);
-        self.post(edu, LOOK, raised.irql());
+        irql::raise_to_dispatch(irql, |irql| self.post(edu, LOOK, irql));
     }
 
     /// Does what is left to do, unless somebody else has the lock, who will. Says whether

@@ -80,26 +80,27 @@ impl Hardware {
             address_width: eduwdm_logic::transfer::DMA_ADDRESS_WIDTH,
             maximum_length: MAXIMUM_LENGTH,
         };
-        let adapter = Shared::new(tags::DMA, Adapter::get(physical, description, irql)?)?;
+        let adapter = Shared::new(tags::DMA, Adapter::get(physical, description, irql)?, irql)?;
         let pages = |irql: &Passive| {
             let length = MAXIMUM_LENGTH as usize;
             Shared::new(
                 tags::DMA,
                 Pages::allocate(length, HIGHEST_ADDRESS, node, irql)?,
+                irql,
             )
         };
         let write_pages = pages(irql)?;
         let read_pages = pages(irql)?;
         let page = Contiguous::<DescriptorPage>::new(HIGHEST_ADDRESS, node, irql)?;
-        let failures = Failures::new(device)?;
-        let channel = Channel::new(tags::DMA, adapter, device.reference(), edu.clone())?;
+        let failures = Failures::new(device, irql)?;
+        let channel = Channel::new(tags::DMA, adapter, device.reference(), edu.clone(), irql)?;
 
-        let mut dpc = Dpc::new(tags::INTERRUPT, edu.clone())?;
+        let mut dpc = Dpc::new(tags::INTERRUPT, edu.clone(), irql)?;
         let dpc_processor = dpc_processor(&interrupt_resource, node);
         if let Some(processor) = dpc_processor {
             dpc.set_target(processor, irql)?;
         }
-        let dpc = Shared::new(tags::INTERRUPT, dpc)?;
+        let dpc = Shared::new(tags::INTERRUPT, dpc, irql)?;
         let isr = Isr::new(registers.interrupt, edu.clone(), dpc.clone());
         let interrupt = Interrupt::connect(physical, tags::INTERRUPT, isr, irql)?;
 

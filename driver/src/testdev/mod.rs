@@ -70,10 +70,10 @@ pub fn add_device(
     physical: PhysicalDevice<'_>,
     irql: &mut Passive,
 ) -> Result<()> {
-    let make = |_irql: &mut Passive| {
+    let make = |irql: &mut Passive| {
         Ok(Testdev {
             active: SpinLock::new(Active::default()),
-            parked: Csq::new(tags::QUEUE, ())?,
+            parked: Csq::new(tags::QUEUE, (), irql)?,
         })
     };
     function::add_device(driver, physical, make, irql)

@@ -101,13 +101,13 @@ pub fn open(device: &Device, irql: &mut Passive) {
         active.open = true;
         active.refused = None;
     }
-    unpark(device, irql::raise_to_dispatch(irql).irql());
+    irql::raise_to_dispatch(irql, |irql| unpark(device, irql));
 }
 
 /// Ends the waiting requests, and those that may still come.
 pub fn refuse(device: &Device, status: Status, irql: &mut Passive) {
     device.function.active.acquire(irql).refused = Some(status);
-    unpark(device, irql::raise_to_dispatch(irql).irql());
+    irql::raise_to_dispatch(irql, |irql| unpark(device, irql));
     device.cancel_waiting(None, status, irql);
 }
 

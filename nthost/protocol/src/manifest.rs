@@ -23,6 +23,8 @@ pub struct Manifest {
     pub drivers: Vec<DriverImage>,
     /// What the verifier watches; everything of [`VerifierOption::STANDARD`] if none is given.
     pub verifier: Option<Vec<VerifierOption>>,
+    /// The services whose drivers the verifier watches; all drivers if none is given.
+    pub verified: Option<Vec<String>>,
     /// The seed of the scheduling noise; no noise without one.
     pub noise: Option<u64>,
     /// What goes wrong from the beginning; the host can add more.
@@ -248,6 +250,7 @@ mod tests {
                 },
             ],
             verifier: None,
+            verified: None,
             noise: Some(7),
             faults: vec![Fault::Call {
                 routine: "ExAllocatePool2".to_owned(),

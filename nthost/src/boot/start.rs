@@ -35,7 +35,7 @@ unsafe extern "C" fn boot_main(start_info: u64) -> ! {
     hal::ioapic::initialize();
     hal::pci::initialize();
     hal::iommu::unit::initialize();
-    verifier::call::initialize(&info.command_line);
+    verifier::gate::open();
     ke::thread::initialize_boot_processor();
     ke::time::initialize();
     processors::start_all();

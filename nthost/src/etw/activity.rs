@@ -13,8 +13,8 @@ use crate::{
     ex::uuid,
     export::DISPATCH_LEVEL,
     hal::time as counter,
+    hook,
     ke::{irql, thread, time},
-    verifier,
 };
 
 /// The codes of EtwActivityIdControl.
@@ -59,7 +59,7 @@ nt_export! {
     /// The identifier can be read and written.
     pub unsafe fn EtwActivityIdControl(code: u32, id: *mut GUID) -> NTSTATUS {
         if code != CREATE && irql::current() >= DISPATCH_LEVEL {
-            verifier::irql::violated("EtwActivityIdControl", &[code.into(), id as u64]);
+            hook::wrong_irql("EtwActivityIdControl", &[code.into(), id as u64]);
         }
         let result = match code {
             GET => Some(current()),

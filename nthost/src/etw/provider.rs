@@ -22,9 +22,10 @@ use super::{
     tracelogging::{self, Fault},
 };
 use crate::{
+    export,
     hal::time,
-    ke::{bugcheck, lock::HighLock, pcr},
-    verifier::{self, call},
+    hook,
+    ke::{bugcheck::code, lock::HighLock, pcr},
 };
 
 /// How many events are kept.
@@ -334,7 +335,7 @@ nt_export! {
         context: *mut c_void,
         handle: *mut u64,
     ) -> NTSTATUS {
-        let caller = call::caller();
+        let caller = export::caller();
         // SAFETY: the caller's promise.
         let Some(id) = (unsafe { id.as_ref() }).copied().filter(|_| !handle.is_null()) else {
             return STATUS_INVALID_PARAMETER;
@@ -368,9 +369,9 @@ nt_export! {
         if with(|session| session.providers.remove(&handle)).is_some() {
             return STATUS_SUCCESS;
         }
-        if verifier::is_on(VerifierOption::MiscellaneousChecks) {
-            bugcheck::bugcheck(0xc4, [0xdc, handle, 0, 0]);
-        }
+        let code = code::DRIVER_VERIFIER_DETECTED_VIOLATION;
+        let parameters = [0xdc, handle, 0, 0];
+        hook::violation(VerifierOption::MiscellaneousChecks, code, parameters);
         STATUS_INVALID_HANDLE
     }
 

@@ -11,8 +11,8 @@ use nthost_nt::ex::EX_RUNDOWN_REF;
 
 use super::rundown::{acquire, reinitialize, release, run_down, wait};
 use crate::{
+    export,
     mm::pool::{self, flags},
-    verifier::call,
 };
 
 /// A cache line.
@@ -61,7 +61,7 @@ nt_export! {
         kind: u32,
         tag: u32,
     ) -> *mut EX_RUNDOWN_REF {
-        let caller = call::caller();
+        let caller = export::caller();
         let pool = pool::from_pool_type(kind) | flags::CACHE_ALIGNED;
         let address = pool::allocate(pool, SIZE as u64, tag, caller);
         let reference: *mut EX_RUNDOWN_REF = pool::pointer(address).cast();

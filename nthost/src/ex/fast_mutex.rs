@@ -19,13 +19,13 @@ use nthost_nt::ex::FAST_MUTEX;
 use super::event;
 use crate::{
     export::APC_LEVEL,
+    hook,
     ke::{
         apc,
         bugcheck::{self, code},
         irql,
         thread::{self, Thread},
     },
-    verifier::{irql as irql_rule, locks},
 };
 
 /// The count of a free mutex.
@@ -48,7 +48,7 @@ fn own(mutex: *mut FAST_MUTEX, before: u8) {
     unsafe { (*mutex).Owner = thread::current().cast() };
     // SAFETY: as above.
     unsafe { (*mutex).OldIrql = u32::from(before) };
-    locks::taken_mutex(mutex as u64);
+    hook::mutex_taken(mutex as u64);
 }
 
 /// Takes a mutex, waiting for it. The caller has APCs held back.
@@ -60,7 +60,7 @@ fn acquire(mutex: *mut FAST_MUTEX, before: u8) {
     if owner == thread::current().cast() {
         violation([0x1000, mutex as u64, 0, 0]);
     }
-    locks::taking_mutex(mutex as u64);
+    hook::mutex_taking(mutex as u64);
     // Acquire: what the last owner wrote is seen. After a wait, the dispatcher lock sees to it.
     if count(mutex).fetch_sub(1, Ordering::Acquire) != FREE {
         // SAFETY: the caller's mutex.
@@ -99,7 +99,7 @@ fn release(mutex: *mut FAST_MUTEX) -> u8 {
     if owner != current.cast() {
         violation([0x1004, mutex as u64, owner as u64, current as u64]);
     }
-    locks::releasing_mutex(mutex as u64);
+    hook::mutex_releasing(mutex as u64);
     // SAFETY: the thread owns the mutex.
     let before = unsafe { (*mutex).OldIrql } as u8;
     // SAFETY: as above.
@@ -119,7 +119,7 @@ fn check_apcs(name: &'static str, mutex: *mut FAST_MUTEX) {
     // SAFETY: the thread that runs exists.
     let held_back = unsafe { (*thread::current()).holds_apcs_back() };
     if irql::current() < APC_LEVEL && !held_back {
-        irql_rule::violated(name, &[mutex as u64]);
+        hook::wrong_irql(name, &[mutex as u64]);
     }
 }
 

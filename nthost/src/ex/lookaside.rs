@@ -19,12 +19,12 @@ use nthost_nt::{
 
 use super::slist;
 use crate::{
+    export,
     ke::{
         bugcheck::{self, code},
         lock::HighLock,
     },
     mm::pool,
-    verifier::call,
 };
 
 /// `LOOKASIDE_MINIMUM_BLOCK_SIZE`: an entry holds at least its link.
@@ -119,7 +119,7 @@ unsafe extern "win64" fn default_allocate(
     tag: u32,
     _list: *mut c_void,
 ) -> *mut c_void {
-    let caller = call::caller();
+    let caller = export::caller();
     let kind = kind.cast_unsigned();
     let address = pool::allocate_for(
         "ExAllocateFromLookasideListEx",
@@ -195,7 +195,7 @@ nt_export! {
         tag: u32,
         _depth: u16,
     ) {
-        let caller = call::caller();
+        let caller = export::caller();
         let kind = flags & (NON_PAGED_POOL_NX | RAISE_ON_FAILURE);
         // SAFETY: the caller's promise.
         unsafe { Wanted { allocate, free, kind, size, tag }.make(list, caller) };
@@ -218,7 +218,7 @@ nt_export! {
         tag: u32,
         _depth: u16,
     ) {
-        let caller = call::caller();
+        let caller = export::caller();
         let kind = PAGED_POOL | flags & RAISE_ON_FAILURE;
         // SAFETY: the caller's promise.
         unsafe { Wanted { allocate, free, kind, size, tag }.make(list, caller) };
@@ -243,7 +243,7 @@ nt_export! {
         tag: u32,
         _depth: u16,
     ) -> NTSTATUS {
-        let caller = call::caller();
+        let caller = export::caller();
         // NonPagedPool, PagedPool, their cache-aligned forms, each perhaps not executable.
         if !matches!(kind & !NON_PAGED_POOL_NX, 0 | 1 | 4 | 5) {
             return STATUS_INVALID_PARAMETER_4;

@@ -23,14 +23,13 @@ use nthost_nt::{
 
 use super::event;
 use crate::{
-    export::APC_LEVEL,
+    export::{self, APC_LEVEL},
     ke::{
         bugcheck::{self, code},
         irql,
         lock::HighLock,
         thread,
     },
-    verifier::call,
 };
 
 /// A thread that waits; the record is on its stack.
@@ -285,7 +284,7 @@ nt_export! {
     ///
     /// It is nonpaged memory for a resource.
     pub unsafe fn ExInitializeResourceLite(resource: *mut ERESOURCE) -> NTSTATUS {
-        let caller = call::caller();
+        let caller = export::caller();
         let address = resource as u64;
         if !address.is_multiple_of(8) {
             violation([0x3d, 0, 0, address]);

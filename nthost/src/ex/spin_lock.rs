@@ -15,8 +15,8 @@ use nthost_nt::ke::KIRQL;
 
 use crate::{
     export::DISPATCH_LEVEL,
+    hook,
     ke::{bugcheck, irql, pcr, spinlock},
-    verifier::locks,
 };
 
 /// A writer has it.
@@ -42,7 +42,7 @@ fn check_recursion(lock: *mut u32, value: u32) {
 
 /// Takes a lock for a writer, with the IRQL raised already.
 fn acquire_exclusive(lock: *mut u32) {
-    locks::taking(lock as u64);
+    hook::spin_lock_taking(lock as u64);
     let word = word(lock);
     loop {
         let value = word.load(Ordering::Relaxed);
@@ -68,7 +68,7 @@ fn acquire_exclusive(lock: *mut u32) {
         core::hint::spin_loop();
     }
     spinlock::count_acquired();
-    locks::taken(lock as u64);
+    hook::spin_lock_taken(lock as u64);
 }
 
 fn release_exclusive(lock: *mut u32) {
@@ -78,14 +78,14 @@ fn release_exclusive(lock: *mut u32) {
         bugcheck::spin_lock_not_owned(lock as u64);
     }
     spinlock::count_released();
-    locks::releasing(lock as u64);
+    hook::spin_lock_releasing(lock as u64);
     // Release: whoever is next sees what was written. Who waits is not forgotten.
     word.fetch_and(WAITED_FOR, Ordering::Release);
 }
 
 /// Takes a lock for a reader, with the IRQL raised already.
 fn acquire_shared(lock: *mut u32) {
-    locks::taking(lock as u64);
+    hook::spin_lock_taking(lock as u64);
     let word = word(lock);
     loop {
         let value = word.load(Ordering::Relaxed);
@@ -101,7 +101,7 @@ fn acquire_shared(lock: *mut u32) {
         core::hint::spin_loop();
     }
     spinlock::count_acquired();
-    locks::taken(lock as u64);
+    hook::spin_lock_taken(lock as u64);
 }
 
 fn release_shared(lock: *mut u32) {
@@ -111,7 +111,7 @@ fn release_shared(lock: *mut u32) {
         bugcheck::spin_lock_not_owned(lock as u64);
     }
     spinlock::count_released();
-    locks::releasing(lock as u64);
+    hook::spin_lock_releasing(lock as u64);
     // Release: the next writer comes after what was read.
     word.fetch_sub(1, Ordering::Release);
 }

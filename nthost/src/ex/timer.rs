@@ -20,15 +20,16 @@ use nthost_nt::{
 
 use super::event;
 use crate::{
+    driver_routine::{self, Kind},
+    export, hook,
     ke::{
         bugcheck::{self, code},
         dispatcher,
         ktimer::KeInitializeTimerEx,
         lock::SpinLock,
-        noise, pcr, time, wait, wait_for, watchdog,
+        pcr, time, wait, wait_for, watchdog,
     },
     mm::pool::{self, flags},
-    verifier::call,
 };
 
 /// `EX_TIMER_HIGH_RESOLUTION`, `EX_TIMER_NO_WAKE`, `EX_TIMER_NOTIFICATION`.
@@ -89,7 +90,7 @@ pub fn calling_into(image: &core::ops::Range<u64>) -> Option<u64> {
 
 impl Timer {
     fn arm(&mut self, address: usize) {
-        let due = self.due.saturating_add(noise::timer_delay());
+        let due = self.due.saturating_add(hook::timer_delay());
         let mut guard = dispatcher::lock();
         self.key = Some(guard.dispatcher().timers.set_call(due, expire, address));
         self.outstanding += 1;
@@ -137,8 +138,10 @@ fn expire(address: usize) {
         // Relaxed: only this processor looks, and at this IRQL it does nothing else.
         pcr.in_dpc.store(true, Ordering::Relaxed);
         let running = watchdog::Routine::begin();
-        // SAFETY: the driver's own routine, with what it gave for it.
-        unsafe { callback(pointer, context) };
+        driver_routine::call(Kind::Timer, callback as usize, address, || {
+            // SAFETY: the driver's own routine, with what it gave for it.
+            unsafe { callback(pointer, context) };
+        });
         drop(running);
         pcr.in_dpc.store(false, Ordering::Relaxed);
     }
@@ -227,7 +230,7 @@ nt_export! {
         context: *mut c_void,
         attributes: u32,
     ) -> *mut KTIMER {
-        let caller = call::caller();
+        let caller = export::caller();
         if attributes & HIGH_RESOLUTION != 0 && attributes & NO_WAKE != 0 {
             invalid("high resolution and no wake exclude each other", 0);
         }

@@ -5,10 +5,7 @@
 
 use alloc::{boxed::Box, collections::VecDeque, format};
 
-use crate::{
-    io::event::Event,
-    ke::{lock::SpinLock, once::Once, pcr, thread},
-};
+use crate::ke::{lock::SpinLock, once::Once, owned_event::Event, pcr, thread};
 
 /// The kinds of work (`WORK_QUEUE_TYPE`).
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -10,6 +10,7 @@ use nthost_nt::{ex::WORK_QUEUE_ITEM, ke::LIST_ENTRY};
 
 use super::worker::{self, Queue};
 use crate::{
+    driver_routine::{self, Kind},
     ke::{
         bugcheck::{self, code},
         lock::HighLock,
@@ -58,8 +59,10 @@ impl Queued {
         // not been seen by this call.
         link(self.0).store(core::ptr::null_mut(), Ordering::Release);
         if let Some(routine) = routine {
-            // SAFETY: the driver's own routine, with its parameter.
-            unsafe { routine(parameter) };
+            driver_routine::call(Kind::WorkItem, routine as usize, self.0.addr(), || {
+                // SAFETY: the driver's own routine, with its parameter.
+                unsafe { routine(parameter) };
+            });
         }
     }
 }

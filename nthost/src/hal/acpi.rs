@@ -252,7 +252,7 @@ mod machine {
         pub fn bus_domains(&self) -> Vec<(u8, u32)> {
             let blocks = self.definition_blocks.iter();
             blocks
-                .flat_map(|block| crate::pnp::numa::domains(block))
+                .flat_map(|block| crate::hal::numa::domains(block))
                 .collect()
         }
     }

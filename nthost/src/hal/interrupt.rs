@@ -14,10 +14,10 @@ use core::{
 
 use super::{apic, ioapic};
 use crate::{
+    driver_routine::{self, Kind},
     export::{DIRQL_MAX, DIRQL_MIN},
-    ke::{irql, lock::HighLock, noise, once::Once, pcr, spinlock, watchdog},
-    mm::pageable,
-    verifier::{routine::Before, trace},
+    hook,
+    ke::{irql, lock::HighLock, once::Once, pcr, spinlock, watchdog},
 };
 
 /// The routine of a line (nc-wdm-kservice_routine).
@@ -180,22 +180,19 @@ pub unsafe fn call(interrupt: *mut Interrupt) -> bool {
     irql::set(object.synchronize_irql.max(before));
     // SAFETY: the lock that the object was connected with.
     unsafe { spinlock::acquire(object.lock) };
-    pageable::trim();
     let running = watchdog::Routine::begin();
     let claimed = match object.service {
         Service::Line(routine) => {
-            let before = Before::calling(routine as usize as u64);
-            // SAFETY: the driver's routine, with what it was registered with.
-            let claimed = unsafe { routine(interrupt.cast(), object.context) };
-            before.after_interrupt();
-            claimed
+            driver_routine::call(Kind::Interrupt, routine as usize, interrupt.addr(), || {
+                // SAFETY: the driver's routine, with what it was registered with.
+                unsafe { routine(interrupt.cast(), object.context) }
+            })
         }
         Service::Message(routine, message) => {
-            let before = Before::calling(routine as usize as u64);
-            // SAFETY: the driver's routine, with what it was registered with.
-            let claimed = unsafe { routine(interrupt.cast(), object.context, message) };
-            before.after_interrupt();
-            claimed
+            driver_routine::call(Kind::Interrupt, routine as usize, interrupt.addr(), || {
+                // SAFETY: the driver's routine, with what it was registered with.
+                unsafe { routine(interrupt.cast(), object.context, message) }
+            })
         }
     };
     drop(running);
@@ -215,8 +212,7 @@ pub fn dispatch(vector: u8) {
     }
     let index = usize::from(vector);
     let mut claimed = false;
-    trace::record(trace::Event::Interrupt, vector.into(), 0);
-    noise::at_interrupt();
+    hook::interrupt(vector);
     // The count keeps `disconnect` waiting; the list itself may change between two routines.
     SERVING[index].fetch_add(1, Ordering::AcqRel);
     let mut position = 0;

@@ -14,6 +14,7 @@ pub mod interrupt;
 #[cfg(target_os = "none")]
 pub mod ioapic;
 pub mod iommu;
+pub mod numa;
 #[cfg(target_os = "none")]
 pub mod pci;
 #[cfg(target_os = "none")]

@@ -21,6 +21,8 @@ use nthost_nt::{
     status::{NTSTATUS, STATUS_NOT_SUPPORTED, STATUS_PENDING, nt_success},
 };
 
+use nthost_protocol::manifest::VerifierOption;
+
 use x86_64::instructions::interrupts;
 
 use super::{
@@ -32,12 +34,13 @@ use super::{
     verify::{self, io_violation},
 };
 use crate::{
+    driver_routine::{self, Kind},
     export::{DISPATCH_LEVEL, PASSIVE_LEVEL},
+    hook,
     ke::{
         bugcheck::{self, code},
         irql,
     },
-    verifier::routine::Before,
 };
 
 /// NO_MORE_IRP_STACK_LOCATIONS.
@@ -142,21 +145,11 @@ pub unsafe fn dispatch(
         io_violation(verify::NOT_AN_IRP_SENT, irp.addr(), 0, 0);
         return STATUS_NOT_SUPPORTED;
     };
-    let before = irql::current();
-    let checked = Before::calling(routine as usize as u64);
     let turn = record.map_or(0, |record| record.lock().turn(index));
-    // SAFETY: the driver's own routine, with what it is for.
-    let status = unsafe { routine(device, irp) };
-    checked.after_dispatch();
-    let after = irql::current();
-    if before != after {
-        io_violation(
-            verify::DISPATCH_CHANGED_IRQL,
-            device.addr(),
-            before.into(),
-            after.into(),
-        );
-    }
+    let status = driver_routine::call(Kind::Dispatch, routine as usize, device.addr(), || {
+        // SAFETY: the driver's own routine, with what it is for.
+        unsafe { routine(device, irp) }
+    });
     if let Some(record) = record {
         check_return(routine as usize, irp, (index, turn), record, status);
     }
@@ -217,10 +210,11 @@ unsafe fn is_marked(irp: *mut IRP, index: usize) -> bool {
 }
 
 fn check_arguments(device: *mut DEVICE_OBJECT, irp: *mut IRP, caller: usize) {
-    if !interrupts::are_enabled() && verify::is_on() {
+    if !interrupts::are_enabled() {
         // Subcode 0xC0: interrupts are disabled.
         let parameters = [0xc0, irp.addr() as u64, 0, 0];
-        bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
+        let code = code::DRIVER_VERIFIER_DETECTED_VIOLATION;
+        hook::violation(VerifierOption::IoVerification, code, parameters);
     }
     let level = irql::current();
     if level > DISPATCH_LEVEL {

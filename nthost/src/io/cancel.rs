@@ -12,6 +12,7 @@ use nthost_nt::{
 
 use super::{irp, verify};
 use crate::{
+    driver_routine::{self, Kind},
     export::DISPATCH_LEVEL,
     ke::{bugcheck, irql, spinlock},
 };
@@ -104,8 +105,10 @@ pub unsafe fn cancel(irp: *mut IRP) -> bool {
     packet.CancelIrql = before;
     // SAFETY: an IRP with a cancel routine has been sent.
     let device = unsafe { irp::current(irp) }.DeviceObject;
-    // SAFETY: the driver's own routine; it releases the cancel spin lock.
-    unsafe { routine(device, irp) };
+    driver_routine::call(Kind::Cancel, routine as usize, irp.addr(), || {
+        // SAFETY: the driver's own routine; it releases the cancel spin lock.
+        unsafe { routine(device, irp) };
+    });
     let after = irql::current();
     if after != before {
         verify::io_violation(

@@ -23,9 +23,9 @@ use super::{
     verify::{self, io_violation},
 };
 use crate::{
+    driver_routine::{self, Kind},
     export::DISPATCH_LEVEL,
     ke::{bugcheck, irql},
-    verifier::routine::Before,
 };
 
 /// MULTIPLE_IRP_COMPLETE_REQUESTS.
@@ -207,10 +207,10 @@ unsafe fn call_routine(
         record.lock().leave_last_holder(at_top);
     }
     let pending = left.Control & SL_PENDING_RETURNED != 0;
-    let before = Before::calling(routine as usize as u64);
-    // SAFETY: the driver's own routine, with the context that it asked for.
-    let status = unsafe { routine(device, irp, left.Context) };
-    before.after_completion();
+    let status = driver_routine::call(Kind::Completion, routine as usize, irp.addr(), || {
+        // SAFETY: the driver's own routine, with the context that it asked for.
+        unsafe { routine(device, irp, left.Context) }
+    });
     if status == STATUS_MORE_PROCESSING_REQUIRED {
         return true;
     }

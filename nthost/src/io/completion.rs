@@ -17,9 +17,9 @@ use nthost_nt::{
 
 use super::irp;
 use crate::{
+    export,
     mm::pool::{self, flags},
     ob::object,
-    verifier::call,
 };
 
 /// The tag of what is remembered until the routine runs.
@@ -72,7 +72,7 @@ nt_export! {
         on_error: u8,
         on_cancel: u8,
     ) -> NTSTATUS {
-        let caller = call::caller();
+        let caller = export::caller();
         let size = size_of::<Held>() as u64;
         let Some(memory) = pool::allocate(flags::NON_PAGED, size, TAG, caller) else {
             return STATUS_INSUFFICIENT_RESOURCES;

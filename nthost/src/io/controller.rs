@@ -14,8 +14,11 @@ use nthost_nt::{
     ke::KDEVICE_QUEUE,
 };
 
-use super::guarded;
-use crate::ke::device_queue::{self, KeInsertDeviceQueue, KeRemoveDeviceQueue};
+use crate::{
+    driver_routine::{self, Kind},
+    ke::device_queue::{self, KeInsertDeviceQueue, KeRemoveDeviceQueue},
+    mm::guarded,
+};
 
 /// `IO_TYPE_CONTROLLER`.
 const IO_TYPE_CONTROLLER: i16 = 2;
@@ -61,9 +64,11 @@ unsafe fn control(block: *mut WAIT_CONTEXT_BLOCK) -> bool {
     let block = unsafe { block.read() };
     // SAFETY: as above: a driver's routine.
     let routine = unsafe { core::mem::transmute::<*mut c_void, Control>(block.DeviceRoutine) };
-    let device = block.DeviceObject.cast();
-    // SAFETY: the driver's own routine, with its device, request and context.
-    let action = unsafe { routine(device, block.CurrentIrp, null_mut(), block.DeviceContext) };
+    let device: *mut DEVICE_OBJECT = block.DeviceObject.cast();
+    let action = driver_routine::call(Kind::Callback, routine as usize, device.addr(), || {
+        // SAFETY: the driver's own routine, with its device, request and context.
+        unsafe { routine(device, block.CurrentIrp, null_mut(), block.DeviceContext) }
+    });
     action != DEALLOCATE_OBJECT
 }
 

@@ -25,16 +25,16 @@ use nthost_nt::{
     status::{NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS},
 };
 
-use super::{guarded, startio, timer, unload, verify};
+use super::{leak, startio, timer, unload, verify};
 use crate::{
+    hook,
     ke::{event::KeInitializeEvent, lock::SpinLock},
+    mm::guarded,
     ob::{
         self,
         namespace::Named,
         object::{self, Kind},
     },
-    po,
-    verifier::freed::forget_memory,
 };
 
 /// Protects the lists of drivers' devices, attachments, and counts of handles. Nothing else is
@@ -307,8 +307,8 @@ fn delete_object(device: *mut c_void) {
     // SAFETY: it exists until the end of this routine.
     let fields = unsafe { &*device };
     let driver = fields.DriverObject;
-    forget_memory(device.addr(), fields.Size.into());
-    po::forget(device);
+    leak::forget_memory(device.addr(), fields.Size.into());
+    hook::device_deleted(device.addr());
     // SAFETY: made by `create`, and this is the device's end.
     drop(unsafe { Box::from_raw(fields.DeviceObjectExtension) });
     guarded::free(device.cast());
@@ -368,7 +368,7 @@ nt_export! {
             return verify::io_violation(verify::DELETED_TWICE, caller, device.addr(), 0);
         }
         timer::remove(device);
-        po::idle::forget(device);
+        hook::device_deleting(device.addr());
         let guard = DEVICES.lock();
         // SAFETY: it is a device object.
         let extension = unsafe { extension(device) };

@@ -23,13 +23,14 @@ use nthost_protocol::manifest::{DriverImage, Role};
 use super::{complete, device, driver_extension, export_driver, reinitialize};
 use crate::{
     export::PASSIVE_LEVEL,
+    hook,
     ke::{bugcheck, irql, lock::SpinLock},
     ob::{
         self,
         namespace::Named,
         object::{self, Kind},
     },
-    pe::module::{self, Module},
+    pe::module::{self, LoadOptions, Module},
     ps::notify,
 };
 
@@ -75,7 +76,7 @@ impl Driver {
     /// Its unload routine has returned: its image goes, and with it the export drivers that
     /// nobody else imports from.
     pub(super) fn finish_unload(&self, module: &'static Module) {
-        crate::verifier::unload::check(module);
+        hook::image_unloading(module.base);
         crate::pnp::detect::forget(&self.image.service);
         let libraries = export_driver::libraries(module);
         *self.module.lock() = None;
@@ -221,8 +222,8 @@ pub fn create_builtin(service: &str, routines: &[(u8, DRIVER_DISPATCH)]) -> *mut
 
 /// Loads a driver of the manifest and has it initialize itself. PASSIVE_LEVEL. What came of it
 /// is in the list, whether it succeeded or not.
-pub fn load(image: &DriverImage, bytes: &[u8]) -> Arc<Driver> {
-    let driver = Arc::new(try_load(image, bytes));
+pub fn load(image: &DriverImage, bytes: &[u8], options: LoadOptions) -> Arc<Driver> {
+    let driver = Arc::new(try_load(image, bytes, options));
     let (service, status) = (&driver.image.service, driver.status);
     if !driver.fault.is_empty() {
         log!(
@@ -244,7 +245,7 @@ pub fn load(image: &DriverImage, bytes: &[u8]) -> Arc<Driver> {
     driver
 }
 
-fn try_load(image: &DriverImage, bytes: &[u8]) -> Driver {
+fn try_load(image: &DriverImage, bytes: &[u8], options: LoadOptions) -> Driver {
     let failed = |status, fault| Driver {
         image: image.clone(),
         object: null_mut(),
@@ -252,7 +253,7 @@ fn try_load(image: &DriverImage, bytes: &[u8]) -> Driver {
         status,
         fault,
     };
-    let module = match module::load(&image.image, bytes) {
+    let module = match module::load(&image.image, bytes, options) {
         Ok(module) => module,
         Err(fault) => return failed(fault.status(), fault.to_string()),
     };
@@ -294,7 +295,7 @@ fn try_load(image: &DriverImage, bytes: &[u8]) -> Driver {
     super::leak::check_unloaded(&image.image, object, module);
     ob::remove_name_of(object.addr());
     object::dereference(object.cast());
-    crate::verifier::unload::check(module);
+    hook::image_unloading(module.base);
     let libraries = export_driver::libraries(module);
     // SAFETY: the driver has said that it does not run.
     unsafe { module.unload() };

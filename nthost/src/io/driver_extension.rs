@@ -12,8 +12,7 @@ use nthost_nt::{
     },
 };
 
-use super::guarded;
-use crate::ke::lock::SpinLock;
+use crate::{ke::lock::SpinLock, mm::guarded};
 
 /// By driver object and identification address: the extension. A leaf.
 static EXTENSIONS: SpinLock<BTreeMap<(usize, usize), usize>> = SpinLock::new(BTreeMap::new());

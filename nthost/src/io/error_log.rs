@@ -13,13 +13,13 @@ use super::{
     error_text::{self, MAXIMUM_SIZE, PACKET_SIZE},
 };
 use crate::{
+    export,
     ke::lock::SpinLock,
     mm::pool::{self, flags},
     ob::{
         self,
         object::{self, Kind},
     },
-    verifier::call,
 };
 
 /// The tag of entries.
@@ -77,7 +77,7 @@ nt_export! {
     ///
     /// The object exists.
     pub unsafe fn IoAllocateErrorLogEntry(object: *mut c_void, size: u8) -> *mut c_void {
-        let caller = call::caller();
+        let caller = export::caller();
         let size = usize::from(size);
         let known = matches!(object::kind(object), Some(Kind::Device | Kind::Driver));
         if !known || !(PACKET_SIZE..=MAXIMUM_SIZE).contains(&size) {

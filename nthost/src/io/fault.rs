@@ -9,11 +9,10 @@ use nthost_nt::{
 };
 use nthost_protocol::IrpEffect;
 
-use super::{call, device, event::Event};
+use super::call;
 use crate::{
-    ke::{lock::SpinLock, once::Once, thread, time},
-    pnp,
-    verifier::fault,
+    hook,
+    ke::{lock::SpinLock, once::Once, owned_event::Event, thread, time},
 };
 
 /// What happens to an IRP.
@@ -76,12 +75,8 @@ pub fn before_send(
     location: &IO_STACK_LOCATION,
     caller: usize,
 ) -> Option<Effect> {
-    if !fault::any() {
-        return None;
-    }
-    let instance = pnp::instance_of(device::lowest(device))?;
     let (major, minor) = (location.MajorFunction, location.MinorFunction);
-    let effect = fault::irp(&instance, major, minor, caller as u64)?;
+    let effect = hook::irp_sent(device.addr(), major, minor, caller as u64)?;
     Some(match effect {
         IrpEffect::Fail(status) => Effect::Fail(status),
         IrpEffect::Pend { milliseconds } => {

@@ -27,9 +27,10 @@ use nthost_nt::{
     },
 };
 
-use super::{device, guarded, request, security};
+use super::{device, request, security};
 use crate::{
     ke::event::KeInitializeEvent,
+    mm::guarded,
     ob::{
         self,
         object::{self, Kind},

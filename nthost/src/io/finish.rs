@@ -23,14 +23,14 @@ use nthost_nt::{
 };
 
 use super::{
-    complete, guarded,
+    complete,
     irp::{self, free},
     record::Origin,
     verify,
 };
 use crate::{
     ke::{apc, event::KeSetEvent, thread::Thread},
-    mm::{mdl, pool},
+    mm::{guarded, mdl, pool},
     ob::object,
 };
 

@@ -4,7 +4,9 @@
 
 use nthost_nt::io::{device::DEVICE_OBJECT, irp::IRP, stack::IO_STACK_LOCATION};
 
-use super::{call, event::Event, irp, request, verify};
+use super::{call, irp, request, verify};
+
+use crate::ke::owned_event::Event;
 
 nt_export! {
     irql: PASSIVE_LEVEL..=APC_LEVEL;

@@ -20,12 +20,12 @@ use nthost_protocol::host::DeviceState;
 
 use super::{device, notify};
 use crate::{
-    ke::lock::SpinLock,
+    export, hook,
+    ke::{lock::SpinLock, stack},
     mm::pool::{self, flags},
     ob::{self, name::Name, namespace::Named},
     pnp::{keys, node},
     registry::key,
-    verifier::{call, fault},
 };
 
 /// An interface that was registered.
@@ -58,7 +58,7 @@ fn link_name(instance: &str, class: &GUID, reference: &str) -> String {
 pub(super) fn in_pool(text: &str) -> Result<UNICODE_STRING, NTSTATUS> {
     let units: Vec<u16> = text.encode_utf16().chain([0]).collect();
     let bytes = units.len() * 2;
-    let address = pool::allocate(flags::PAGED, bytes as u64, TAG, call::driver())
+    let address = pool::allocate(flags::PAGED, bytes as u64, TAG, stack::driver())
         .ok_or(STATUS_INSUFFICIENT_RESOURCES)?;
     let buffer: *mut u16 = core::ptr::with_exposed_provenance_mut(address as usize);
     // SAFETY: just allocated, and as large.
@@ -305,7 +305,7 @@ nt_export! {
     /// `link` is a string.
     pub unsafe fn IoSetDeviceInterfaceState(link: *const UNICODE_STRING, enable: u8) -> NTSTATUS {
         // An interface can always be disabled.
-        if enable != 0 && fault::strikes("IoSetDeviceInterfaceState", call::caller()) {
+        if enable != 0 && hook::call_fails("IoSetDeviceInterfaceState", export::caller()) {
             return STATUS_INSUFFICIENT_RESOURCES;
         }
         // SAFETY: the caller's promise.

@@ -15,12 +15,11 @@ use nthost_nt::{
 };
 
 use super::{
-    guarded,
     record::{Origin, Record},
     records::Records,
     verify,
 };
-use crate::ke::lock::SpinLock;
+use crate::{ke::lock::SpinLock, mm::guarded};
 
 /// The record of one IRP.
 pub type RecordLock = SpinLock<Record>;

@@ -4,11 +4,11 @@ use alloc::{format, string::String, vec::Vec};
 
 use nthost_nt::io::{device::DEVICE_OBJECT, driver::DRIVER_OBJECT};
 
-use super::{device, driver, irp};
+use super::{device, driver, irp, remove_lock};
 use crate::{
     ke::bugcheck,
     ob::{self, object},
-    pe::module::Module,
+    pe::module::{Module, module_of},
 };
 
 /// DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS.
@@ -26,7 +26,7 @@ pub fn irps() -> Vec<String> {
             .holders()
             .map(|device| format!("{device:#x}"))
             .collect();
-        let (module, offset) = crate::verifier::call::module_of(record.caller as u64);
+        let (module, offset) = module_of(record.caller as u64);
         lines.push(format!(
             "irp {irp:#x} ({:?}) made at {module}+{offset:#x}, with devices [{}]",
             record.origin,
@@ -86,4 +86,11 @@ pub fn check_unloaded(image: &str, driver: *mut DRIVER_OBJECT, module: &Module) 
         PENDING_OPERATIONS,
         [module.base, u64::from(module.size), 0, 0],
     );
+}
+
+/// Memory of a driver's is gone: what was known of the IRPs and remove locks in it says nothing of
+/// those that are made there next.
+pub fn forget_memory(start: usize, bytes: usize) {
+    irp::forget_memory(start, bytes);
+    remove_lock::forget_memory(start, bytes);
 }

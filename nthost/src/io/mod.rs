@@ -42,8 +42,6 @@ pub mod driver_path;
 #[cfg(target_os = "none")]
 pub mod error_log;
 #[cfg(target_os = "none")]
-pub mod event;
-#[cfg(target_os = "none")]
 pub mod export_driver;
 #[cfg(target_os = "none")]
 pub mod fault;
@@ -53,8 +51,6 @@ pub mod file;
 pub mod finish;
 #[cfg(target_os = "none")]
 pub mod forward;
-#[cfg(target_os = "none")]
-pub mod guarded;
 #[cfg(target_os = "none")]
 mod hard_error;
 #[cfg(target_os = "none")]

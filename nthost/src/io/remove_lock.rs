@@ -17,12 +17,15 @@ use nthost_nt::{
     status::{NTSTATUS, STATUS_DELETE_PENDING, STATUS_SUCCESS},
 };
 
-use super::verify;
-use crate::ke::{
-    bugcheck,
-    event::{KeInitializeEvent, KeSetEvent},
-    lock::SpinLock,
-    wait_for::KeWaitForSingleObject,
+use nthost_protocol::manifest::VerifierOption;
+
+use crate::{
+    hook,
+    ke::{
+        event::{KeInitializeEvent, KeSetEvent},
+        lock::SpinLock,
+        wait_for::KeWaitForSingleObject,
+    },
 };
 
 /// DRIVER_VERIFIER_DETECTED_VIOLATION.
@@ -86,10 +89,12 @@ fn forget(lock: *mut IO_REMOVE_LOCK_COMMON_BLOCK, tag: *mut c_void, code: u64) {
         return;
     }
     drop(uses);
-    if verify::is_on() {
-        let parameters = [code, lock.addr() as u64, tag.addr() as u64, 0];
-        bugcheck::bugcheck(DETECTED_VIOLATION, parameters);
-    }
+    let parameters = [code, lock.addr() as u64, tag.addr() as u64, 0];
+    hook::violation(
+        VerifierOption::IoVerification,
+        DETECTED_VIOLATION,
+        parameters,
+    );
 }
 
 /// # Safety
@@ -148,9 +153,9 @@ nt_export! {
             size_of::<IO_REMOVE_LOCK_COMMON_BLOCK>()
         };
         let before = USES.lock().insert(lock.addr(), Use::default());
-        if before.is_some_and(|before| before.removed) && verify::is_on() {
+        if before.is_some_and(|before| before.removed) {
             let parameters = [INITIALIZED_AFTER_REMOVE, lock.addr() as u64, lock.addr() as u64, 0];
-            bugcheck::bugcheck(DETECTED_VIOLATION, parameters);
+            hook::violation(VerifierOption::IoVerification, DETECTED_VIOLATION, parameters);
         }
         // SAFETY: the caller's promise.
         unsafe { lock.cast::<u8>().write_bytes(0, bytes) };

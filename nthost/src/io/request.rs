@@ -11,8 +11,8 @@ use nthost_nt::{
     status::{NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_MORE_PROCESSING_REQUIRED},
 };
 
-use super::{call, event::Event, irp, record::Origin};
-use crate::ke::thread;
+use super::{call, irp, record::Origin};
+use crate::ke::{owned_event::Event, thread};
 
 /// Completion routine flags: called however the IRP ends.
 const ALWAYS: u8 = SL_INVOKE_ON_CANCEL | SL_INVOKE_ON_ERROR | SL_INVOKE_ON_SUCCESS;

@@ -21,6 +21,7 @@ use nthost_nt::{
 
 use super::{cancel, device::extension};
 use crate::{
+    driver_routine::{self, Kind},
     export::DISPATCH_LEVEL,
     ke::{
         device_queue,
@@ -94,8 +95,10 @@ unsafe fn start(device: *mut DEVICE_OBJECT, irp: *mut IRP) {
         let driver = unsafe { (*device).DriverObject };
         // SAFETY: as its driver object.
         if let Some(routine) = unsafe { (*driver).DriverStartIo } {
-            // SAFETY: the driver's own routine.
-            unsafe { routine(device, irp) };
+            driver_routine::call(Kind::StartIo, routine as usize, device.addr(), || {
+                // SAFETY: the driver's own routine.
+                unsafe { routine(device, irp) };
+            });
         }
         let Some(request) = finished(device) else {
             return;
@@ -232,8 +235,10 @@ unsafe fn start_packet(
         // SAFETY: as above. The level that the routine goes back to.
         unsafe { (*irp).CancelIrql = before };
         core::mem::forget(lock);
-        // SAFETY: the driver's own routine.
-        unsafe { routine(device, irp) };
+        driver_routine::call(Kind::Cancel, routine as usize, irp.addr(), || {
+            // SAFETY: the driver's own routine.
+            unsafe { routine(device, irp) };
+        });
     } else {
         drop(lock);
     }

@@ -8,8 +8,8 @@ use alloc::vec::Vec;
 
 use nthost_nt::io::irp::IRP;
 
-use super::{cancel, event::Event, finish, irp};
-use crate::ke::{thread, time};
+use super::{cancel, finish, irp};
+use crate::ke::{owned_event::Event, thread, time};
 
 /// How long it is before one looks again, in units of 100 ns.
 const PAUSE: u64 = 10_000;

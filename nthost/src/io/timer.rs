@@ -14,7 +14,10 @@ use nthost_nt::{
 };
 
 use super::verify;
-use crate::ke::{dispatcher, lock::SpinLock, time};
+use crate::{
+    driver_routine::{self, Kind},
+    ke::{dispatcher, lock::SpinLock, time},
+};
 
 /// A timer's routine (nc-wdm-io_timer_routine).
 #[expect(non_camel_case_types, reason = "the reference's own name")]
@@ -63,8 +66,10 @@ fn expire(device: usize) {
     drop(timers);
     let object = core::ptr::with_exposed_provenance_mut(device);
     let context = core::ptr::with_exposed_provenance_mut(context);
-    // SAFETY: the driver's own routine, with what it registered; `remove` waits for it.
-    unsafe { routine(object, context) };
+    driver_routine::call(Kind::Timer, routine as usize, device, || {
+        // SAFETY: the driver's own routine, with what it registered; `remove` waits for it.
+        unsafe { routine(object, context) };
+    });
     // Release: what the routine did comes before the end of a `remove` that waits for it.
     RUNNING.store(0, Ordering::Release);
     if TIMERS.lock().contains_key(&device) {

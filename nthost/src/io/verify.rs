@@ -8,7 +8,7 @@ use nthost_nt::io::{
 use nthost_protocol::manifest::VerifierOption;
 
 use super::{irp, record::Origin};
-use crate::{ke::bugcheck, verifier};
+use crate::hook;
 
 /// DRIVER_VERIFIER_IOMANAGER_VIOLATION.
 const IOMANAGER_VIOLATION: u32 = 0xc9;
@@ -122,21 +122,17 @@ pub const TOO_MUCH_INFORMATION: usize = 0x312;
 )]
 #[must_use]
 pub fn caller() -> usize {
-    crate::verifier::call::caller() as usize
-}
-
-/// Whether drivers' use of IRPs is watched.
-#[must_use]
-pub fn is_on() -> bool {
-    verifier::is_on(VerifierOption::IoVerification)
+    crate::export::caller() as usize
 }
 
 /// Bug check 0xC9, unless I/O verification is off.
 pub fn io_violation(code: usize, second: usize, third: usize, fourth: usize) {
-    if is_on() {
-        let parameters = [code, second, third, fourth].map(|parameter| parameter as u64);
-        bugcheck::bugcheck(IOMANAGER_VIOLATION, parameters);
-    }
+    let parameters = [code, second, third, fourth].map(|parameter| parameter as u64);
+    hook::violation(
+        VerifierOption::IoVerification,
+        IOMANAGER_VIOLATION,
+        parameters,
+    );
 }
 
 /// The rules of `IoFreeIrp`.

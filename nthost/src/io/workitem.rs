@@ -14,6 +14,7 @@ use core::{
 };
 
 use crate::{
+    driver_routine::{self, Kind},
     ex::worker::{self, Queue},
     ke::{bugcheck, irql, lock::SpinLock},
     ob::object,
@@ -77,12 +78,15 @@ impl Call {
         unsafe { &*self.item }
             .queued
             .store(false, Ordering::Release);
-        match self.routine {
-            // SAFETY: the driver's own routine, with what it was queued with.
-            Routine::Plain(routine) => unsafe { routine(self.object, self.context) },
-            // SAFETY: as above.
-            Routine::Ex(routine) => unsafe { routine(self.object, self.context, self.item) },
-        }
+        let address = self.routine.address() as usize;
+        driver_routine::call(Kind::WorkItem, address, self.item.addr(), || {
+            match self.routine {
+                // SAFETY: the driver's own routine, with what it was queued with.
+                Routine::Plain(routine) => unsafe { routine(self.object, self.context) },
+                // SAFETY: as above.
+                Routine::Ex(routine) => unsafe { routine(self.object, self.context, self.item) },
+            }
+        });
         let level = irql::current();
         if level != crate::export::PASSIVE_LEVEL {
             // WORKER_THREAD_RETURNED_AT_BAD_IRQL.

@@ -28,15 +28,14 @@ use nthost_nt::{
 
 use super::{
     build::{self, Buffer, Built},
-    call, device,
-    event::Event,
-    irp,
+    call, device, irp,
     record::Origin,
     verify,
 };
 use crate::{
     ke::{
         event::{KeClearEvent, KeSetEvent},
+        owned_event::Event,
         wait_for::KeWaitForSingleObject,
     },
     ob::{

@@ -13,8 +13,9 @@ use core::{
 use super::{ipi, irql, thread, trap::TrapFrame};
 use crate::{
     hal::{exit, serial},
+    hook,
     mm::{pageable, paging},
-    pe::unwind::Registers,
+    pe::{module::module_of, unwind::Registers},
 };
 
 /// The emulator's exit codes; its status is twice as much and one.
@@ -62,12 +63,11 @@ fn report(code: u32, parameters: [u64; 4], start: &Registers) {
             thread.id, thread.name
         );
     }
-    crate::verifier::call::walk_stack(*start, &mut |index, address| {
-        let (module, offset) = crate::verifier::call::module_of(address);
+    super::exception::walk_stack(*start, &mut |index, address| {
+        let (module, offset) = module_of(address);
         let _ = writeln!(port, "frame {index} {module} +{offset:#x}");
     });
-    crate::verifier::history::report(&mut port, processor);
-    crate::verifier::call::report(&mut port);
+    hook::bugcheck_report(&mut port, processor);
     super::bugcheck_callback::run();
     let _ = writeln!(port, "*** end");
 }

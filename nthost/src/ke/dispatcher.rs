@@ -17,7 +17,6 @@ use core::{
 use super::{
     clock, dpc,
     irql::{self, Raised},
-    noise,
     pcr::{self, Pcr},
     ready::ReadyQueues,
     thread::{State, Thread},
@@ -26,7 +25,7 @@ use super::{
 use crate::{
     export::{DISPATCH_LEVEL, PASSIVE_LEVEL},
     hal::{apic, time as counter},
-    verifier::trace,
+    hook,
 };
 
 /// What the dispatcher lock protects.
@@ -116,7 +115,7 @@ impl Guard {
             .ready
             .insert(ThreadPointer(thread), priority, preempted);
         let mut target: Option<(&Pcr, usize)> = None;
-        let first = noise::first_processor();
+        let first = hook::first_processor();
         for processor in pcr::all_from(first) {
             if !processor.suits(affinity) || processor.stopped.load(Ordering::Relaxed) {
                 continue;
@@ -227,7 +226,7 @@ fn switch_to(pcr: &Pcr, old: *mut Thread, new: *mut Thread) {
     let left = unsafe { &mut *old };
     left.cycles += now.saturating_sub(left.running_since);
     // SAFETY: likewise.
-    trace::record(trace::Event::Thread, unsafe { (*new).id }, 0);
+    hook::thread_runs(unsafe { (*new).id });
     pcr.current_thread.store(new, Ordering::Relaxed);
     // SAFETY: a thread that is chosen exists.
     unsafe { (*new).enter_address_space() };

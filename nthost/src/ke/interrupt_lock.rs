@@ -7,7 +7,10 @@ use core::ffi::c_void;
 use nthost_nt::ke::KIRQL;
 
 use super::{irql, spinlock};
-use crate::hal::interrupt::Interrupt;
+use crate::{
+    driver_routine::{self, Kind},
+    hal::interrupt::Interrupt,
+};
 
 /// # Safety
 ///
@@ -79,8 +82,10 @@ nt_export! {
     ) -> u8 {
         // SAFETY: the caller's promise.
         let before = unsafe { acquire(interrupt) };
-        // SAFETY: the caller's promise.
-        let result = unsafe { routine(context) };
+        let result = driver_routine::call(Kind::Callback, routine as usize, interrupt.addr(), || {
+            // SAFETY: the caller's promise.
+            unsafe { routine(context) }
+        });
         // SAFETY: taken above.
         unsafe { release(interrupt, before) };
         result

@@ -12,11 +12,11 @@ use super::{
     dpc,
     event::initialize_header,
     lock::HighLock,
-    noise, time,
+    time,
     wait::{self, object},
     wait_for::due_at,
 };
-use crate::verifier::fault;
+use crate::hook;
 
 /// Timers that are set, by their address: their keys among what is due. Changed with the
 /// dispatcher lock held; the lock of its own lets it be read at any IRQL.
@@ -41,10 +41,8 @@ fn set(guard: &mut Guard, timer: *mut KTIMER, due: u64) {
     let dpc = unsafe { (*timer).Dpc };
     // SAFETY: the DPC of a timer that is set stays.
     let routine = unsafe { dpc.as_ref() }.and_then(|dpc| dpc.DeferredRoutine);
-    let late = fault::late_timer(routine.map_or(0, |routine| routine as usize as u64));
-    let due = due
-        .saturating_add(noise::timer_delay())
-        .saturating_add(u64::from(late) * 10_000);
+    let routine = routine.map_or(0, |routine| routine as usize as u64);
+    let due = due.saturating_add(hook::kernel_timer_delay(routine));
     let key = guard.dispatcher().timers.set_timer(due, timer);
     SET.lock().insert(timer as u64, key);
 }

@@ -8,25 +8,27 @@ use core::{
     cell::UnsafeCell,
     fmt,
     ops::{Deref, DerefMut},
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicBool, AtomicU8, Ordering},
 };
 
 use x86_64::instructions::interrupts;
 
 use super::irql::Raised;
-use crate::{
-    export::{CLOCK_LEVEL, DISPATCH_LEVEL},
-    verifier::breakpoint,
-};
+use crate::export::{CLOCK_LEVEL, DISPATCH_LEVEL};
+
+static LEVEL: AtomicU8 = AtomicU8::new(DISPATCH_LEVEL);
 
 /// The IRQL at which nthost's own spin locks are held.
 #[must_use]
 pub fn level() -> u8 {
-    if breakpoint::are_enabled() {
-        CLOCK_LEVEL - 1
-    } else {
-        DISPATCH_LEVEL
-    }
+    // Relaxed: it is raised once, while one processor runs what takes locks.
+    LEVEL.load(Ordering::Relaxed)
+}
+
+/// Has nthost's own spin locks held above all devices. To be called before the first driver is
+/// loaded.
+pub fn hold_above_devices() {
+    LEVEL.store(CLOCK_LEVEL - 1, Ordering::Relaxed);
 }
 
 #[derive(Debug)]

@@ -56,9 +56,10 @@ pub mod nmi;
 #[cfg(target_os = "none")]
 pub mod node;
 #[cfg(target_os = "none")]
-pub mod noise;
 #[cfg(target_os = "none")]
 pub mod once;
+#[cfg(target_os = "none")]
+pub mod owned_event;
 #[cfg(target_os = "none")]
 pub mod page_fault;
 #[cfg(target_os = "none")]

@@ -17,7 +17,7 @@ use super::{
     wait::{self, object},
     wait_for,
 };
-use crate::{export::DISPATCH_LEVEL, verifier::locks};
+use crate::{export::DISPATCH_LEVEL, hook};
 
 /// Signal state of a mutex that is free.
 const FREE: i32 = 1;
@@ -67,7 +67,7 @@ fn release(mutex: *mut KMUTANT, wait_next: bool) -> Option<i32> {
         unsafe { wait::remove(&raw mut fields.MutantListEntry) };
         // SAFETY: the thread that runs; the lock is held.
         unsafe { (*thread).kernel_apc_disable += i32::from(fields.ApcDisable) };
-        locks::released_recursive_mutex(mutex as u64);
+        hook::recursive_mutex_free(mutex as u64);
         wait::wake(&mut guard, mutex.cast(), 1);
     }
     Some(before)
@@ -107,14 +107,14 @@ pub(super) fn check_limit(mutex: *mut KMUTANT) {
 /// them is watched.
 pub(super) fn wanted(mutex: *mut KMUTANT) {
     if !is_mine(mutex) {
-        locks::taking_mutex(mutex as u64);
+        hook::mutex_taking(mutex as u64);
     }
 }
 
 /// A wait for a mutex is over, and may have given it to the thread.
 pub(super) fn got(mutex: *mut KMUTANT) {
     if is_mine(mutex) {
-        locks::taken_recursive_mutex(mutex as u64);
+        hook::recursive_mutex_taken(mutex as u64);
     }
 }
 

@@ -14,13 +14,12 @@ use super::{
 };
 use crate::{
     export::DISPATCH_LEVEL,
-    io::guarded,
     mm::{
         address_space::USER_PROBE_ADDRESS,
-        pageable,
+        guarded, pageable,
         pool::{self, Misuse},
     },
-    verifier::call::module_of,
+    pe::module::module_of,
 };
 
 /// Bits of the error code.

@@ -63,12 +63,6 @@ pub struct Pcr {
     pub threaded_dpcs: HighLock<DpcQueue>,
     /// The thread that runs those; null before there were any.
     pub dpc_thread: AtomicPtr<Thread>,
-    /// The state of this processor's scheduling noise.
-    pub noise: AtomicU64,
-    /// The DPC that a fault on demand has been asked about, the first of the queue; else zero.
-    pub late_dpc: AtomicU64,
-    /// Until when this processor does not come to that DPC.
-    pub late_until: AtomicU64,
     /// A DPC runs: the stack must not be left.
     pub in_dpc: AtomicBool,
     /// The dispatcher is to choose again.
@@ -137,9 +131,6 @@ impl Pcr {
             dpcs: HighLock::new(DpcQueue::new()),
             threaded_dpcs: HighLock::new(DpcQueue::new()),
             dpc_thread: AtomicPtr::new(null_mut()),
-            noise: AtomicU64::new(0),
-            late_dpc: AtomicU64::new(0),
-            late_until: AtomicU64::new(0),
             in_dpc: AtomicBool::new(false),
             reschedule: AtomicBool::new(false),
             reserved: AtomicBool::new(false),

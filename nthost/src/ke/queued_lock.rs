@@ -17,8 +17,8 @@ use nthost_nt::ke::{KLOCK_QUEUE_HANDLE, KSPIN_LOCK, KSPIN_LOCK_QUEUE};
 use super::{bugcheck, irql, spinlock};
 use crate::{
     export::{DISPATCH_LEVEL, PASSIVE_LEVEL},
+    hook,
     mm::pageable,
-    verifier::locks,
 };
 
 /// The bit of a place in the queue that is set as long as its owner waits.
@@ -63,7 +63,7 @@ unsafe fn acquire(lock: *mut KSPIN_LOCK, handle: *mut KLOCK_QUEUE_HANDLE, before
     // SAFETY: the caller's promise.
     let tail = unsafe { spinlock::word(lock) };
     let mut last = tail.load(Ordering::Relaxed);
-    locks::taking(lock as u64);
+    hook::spin_lock_taking(lock as u64);
     loop {
         if last & 1 != 0 {
             bugcheck::lock_mismatch(true, lock as u64);
@@ -89,7 +89,7 @@ unsafe fn acquire(lock: *mut KSPIN_LOCK, handle: *mut KLOCK_QUEUE_HANDLE, before
             core::hint::spin_loop();
         }
     }
-    locks::taken(lock as u64);
+    hook::spin_lock_taken(lock as u64);
     spinlock::count_acquired();
 }
 
@@ -112,7 +112,7 @@ unsafe fn release(handle: *mut KLOCK_QUEUE_HANDLE) {
     if now & 1 != 0 {
         bugcheck::lock_mismatch(false, lock as u64);
     }
-    locks::releasing(lock as u64);
+    hook::spin_lock_releasing(lock as u64);
     spinlock::count_released();
     // SAFETY: the caller's promise.
     let successor = unsafe { next(place) };

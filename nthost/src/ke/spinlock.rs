@@ -10,8 +10,8 @@ use core::sync::atomic::{AtomicUsize, Ordering};
 
 use nthost_nt::ke::{KIRQL, KSPIN_LOCK};
 
-use super::{irql, noise, pcr};
-use crate::{export::DISPATCH_LEVEL, mm::pageable, verifier::locks};
+use super::{irql, pcr};
+use crate::{export::DISPATCH_LEVEL, hook, mm::pageable};
 
 /// How many locks are held. Only a report reads it, when nothing else runs: relaxed will do.
 static HELD: AtomicUsize = AtomicUsize::new(0);
@@ -54,8 +54,8 @@ pub unsafe fn acquire(lock: *mut KSPIN_LOCK) {
     // SAFETY: the caller's promise.
     let word = unsafe { word(lock) };
     let holder = holder();
-    locks::taking(lock as u64);
-    noise::before_lock();
+    hook::spin_lock_taking(lock as u64);
+    hook::spin_lock_waiting();
     // Acquire: what the last holder wrote is seen.
     while word
         .compare_exchange_weak(0, holder, Ordering::Acquire, Ordering::Relaxed)
@@ -70,7 +70,7 @@ pub unsafe fn acquire(lock: *mut KSPIN_LOCK) {
         }
         core::hint::spin_loop();
     }
-    locks::taken(lock as u64);
+    hook::spin_lock_taken(lock as u64);
     count_acquired();
 }
 
@@ -89,7 +89,7 @@ pub unsafe fn release(lock: *mut KSPIN_LOCK) {
     if now != holder() {
         super::bugcheck::spin_lock_not_owned(lock as u64);
     }
-    locks::releasing(lock as u64);
+    hook::spin_lock_releasing(lock as u64);
     count_released();
     // Release: the next holder sees what was written.
     word.store(0, Ordering::Release);
@@ -179,7 +179,7 @@ nt_export! {
         // Acquire: what the last holder wrote is seen.
         let taken = word.compare_exchange(0, holder(), Ordering::Acquire, Ordering::Relaxed);
         if taken.is_ok() {
-            locks::taken(lock as u64);
+            hook::spin_lock_taken(lock as u64);
             count_acquired();
         }
         u8::from(taken.is_ok())

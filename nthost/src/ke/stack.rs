@@ -15,7 +15,14 @@ use super::{
     bugcheck::{self, code},
     exception, expand, irql, pcr, thread,
 };
-use crate::{export::DISPATCH_LEVEL, pe::unwind::Registers, verifier::call::module_of};
+use crate::{
+    export::DISPATCH_LEVEL,
+    mm::paging::KERNEL_BASE,
+    pe::{
+        module::{self, module_of},
+        unwind::Registers,
+    },
+};
 
 /// What NT grants on amd64.
 pub const GRANTED: u64 = 24 << 10;
@@ -103,6 +110,28 @@ pub fn left() -> u64 {
 #[must_use]
 pub fn contains(address: u64) -> bool {
     of(address).is_some()
+}
+
+/// Where the driver that nthost works for at this moment called it: the first place on the stack
+/// that is in a driver. Zero if there is none.
+#[inline(never)]
+#[must_use]
+pub fn driver() -> u64 {
+    let mut frame: u64;
+    // SAFETY: reads the frame pointer.
+    unsafe {
+        core::arch::asm!("mov {}, rbp", out(reg) frame, options(nomem, nostack, preserves_flags));
+    };
+    while frame.is_multiple_of(8) && contains(frame) && contains(frame + 8) {
+        // SAFETY: within the thread's stack.
+        let address = unsafe { *((frame + 8) as *const u64) };
+        if address < KERNEL_BASE {
+            return module::find(address).map_or(0, |_| address);
+        }
+        // SAFETY: as above.
+        frame = unsafe { *(frame as *const u64) };
+    }
+    0
 }
 
 nt_export! {

@@ -377,7 +377,7 @@ fn exception(frame: &mut TrapFrame) {
             Outcome::Fatal => page_fault::end(frame),
         }
     }
-    if crate::verifier::call::handle_exception(frame) {
+    if super::exception::handle_trap(frame) {
         return;
     }
     bugcheck::from_trap(frame)

@@ -14,7 +14,7 @@ use super::{
     irql, mutex, stack, thread, time,
     wait::{self, WaitMode, WaitType},
 };
-use crate::{export::DISPATCH_LEVEL, verifier::irql as irql_rule};
+use crate::{export::DISPATCH_LEVEL, hook};
 
 /// `UserMode`.
 const USER_MODE: i8 = 1;
@@ -77,7 +77,8 @@ pub(super) fn check_irql(due: Option<u64>, name: &'static str, arguments: &[u64]
     let announced = unsafe { (*thread::current()).wait_next };
     let level = announced.unwrap_or_else(irql::current);
     if level >= DISPATCH_LEVEL && due != Some(0) {
-        irql_rule::violated(name, arguments);
+        hook::wrong_irql(name, arguments);
+        bugcheck::wait_at_raised_irql(level);
     }
 }
 

@@ -15,15 +15,13 @@ use super::{
     user_view,
 };
 use crate::{
+    export, hook,
     ke::bugcheck::{self, code},
-    verifier::{
-        account::{self, Kind},
-        call, fault,
-    },
+    mm::account::{self, Kind},
 };
 
 fn contiguous(routine: &'static str, request: Request, access: Access, caller: u64) -> *mut c_void {
-    if request.pages == 0 || fault::strikes(routine, caller) {
+    if request.pages == 0 || hook::call_fails(routine, caller) {
         return core::ptr::null_mut();
     }
     let Some(first) = phys::allocate(&request) else {
@@ -78,7 +76,7 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn MmAllocateContiguousMemory(bytes: u64, highest: u64) -> *mut c_void {
-        let caller = call::caller();
+        let caller = export::caller();
         let pages = bytes.div_ceil(PAGE_SIZE);
         contiguous("MmAllocateContiguousMemory", Request { highest, ..Request::any(pages) }, Access::WRITE, caller)
     }
@@ -99,7 +97,7 @@ nt_export! {
         boundary: u64,
         cache: i32,
     ) -> *mut c_void {
-        let caller = call::caller();
+        let caller = export::caller();
         let pages = bytes.div_ceil(PAGE_SIZE);
         let request = Request { lowest, highest, boundary, ..Request::any(pages) };
         contiguous_of("MmAllocateContiguousMemorySpecifyCache", request, cache, caller)
@@ -121,7 +119,7 @@ nt_export! {
         cache: i32,
         node: u32,
     ) -> *mut c_void {
-        let caller = call::caller();
+        let caller = export::caller();
         let pages = bytes.div_ceil(PAGE_SIZE);
         let node = u16::try_from(node).ok();
         let request = Request { lowest, highest, boundary, node, ..Request::any(pages) };
@@ -149,7 +147,7 @@ nt_export! {
         protection: u32,
         node: u32,
     ) -> *mut c_void {
-        let caller = call::caller();
+        let caller = export::caller();
         let mut access = match protection & 0xff {
             0x04 => Access::WRITE,
             0x40 => Access::WRITE | Access::EXECUTE,

@@ -14,7 +14,7 @@ use super::{
     mdl::{self, IO_SPACE},
     phys,
 };
-use crate::verifier::call;
+use crate::export;
 
 /// `MM_PHYSICAL_ADDRESS_LIST`: a range of physical addresses.
 #[derive(Clone, Copy, Debug)]
@@ -55,7 +55,7 @@ nt_export! {
         entries: u64,
         new: *mut *mut MDL,
     ) -> NTSTATUS {
-        let caller = call::caller();
+        let caller = export::caller();
         // SAFETY: the caller's promise.
         unsafe { new.write(null_mut()) };
         // SAFETY: the caller's promise.

@@ -10,11 +10,9 @@ use super::{
     paging::{self, Access},
 };
 use crate::{
+    export, hook,
     ke::bugcheck::{self, code},
-    verifier::{
-        account::{self, Kind},
-        call, fault,
-    },
+    mm::account::{self, Kind},
 };
 
 /// `PAGE_READONLY`, `PAGE_READWRITE`: one of them is required.
@@ -31,7 +29,7 @@ fn map(
     access: Access,
     caller: u64,
 ) -> *mut c_void {
-    if length == 0 || fault::strikes(routine, caller) {
+    if length == 0 || hook::call_fails(routine, caller) {
         return core::ptr::null_mut();
     }
     let first = physical / PAGE_SIZE;
@@ -72,7 +70,7 @@ nt_export! {
     ///
     /// The range is a device's that the driver was given.
     pub unsafe fn MmMapIoSpace(physical: u64, length: u64, cache: i32) -> *mut c_void {
-        let caller = call::caller();
+        let caller = export::caller();
         let Some(cache) = Cache::of_type(cache) else { return core::ptr::null_mut() };
         map("MmMapIoSpace", physical, length, cache.applied(Access::WRITE), caller)
     }
@@ -87,7 +85,7 @@ nt_export! {
     ///
     /// As MmMapIoSpace.
     pub unsafe fn MmMapIoSpaceEx(physical: u64, length: u64, protection: u32) -> *mut c_void {
-        let caller = call::caller();
+        let caller = export::caller();
         let mut access = match protection & 0xff {
             READ_ONLY => Access::empty(),
             READ_WRITE => Access::WRITE,

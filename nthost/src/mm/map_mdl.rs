@@ -16,7 +16,7 @@ use super::{
     mapping,
     mdl::{MAPPED_TO_SYSTEM_VA, SOURCE_IS_NONPAGED_POOL},
 };
-use crate::verifier::call;
+use crate::export;
 
 /// `PAGE_NOCACHE` and `PAGE_WRITECOMBINE`.
 const UNCACHED: u32 = 0x600;
@@ -42,7 +42,7 @@ nt_export! {
         routine: Routine,
         context: *mut c_void,
     ) -> NTSTATUS {
-        let caller = call::caller();
+        let caller = export::caller();
         // SAFETY: the caller's MDL.
         let fields = unsafe { &*mdl };
         if fields.MdlFlags & (MAPPED_TO_SYSTEM_VA | SOURCE_IS_NONPAGED_POOL) != 0 {

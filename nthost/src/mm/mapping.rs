@@ -33,15 +33,13 @@ use super::{
     user_view,
 };
 use crate::{
+    export, hook,
     ke::{
         bugcheck::{self, code},
         exception, ipi,
         lock::HighLock,
     },
-    verifier::{
-        account::{self, Kind},
-        call, fault,
-    },
+    mm::account::{self, Kind},
 };
 
 #[derive(Clone, Copy)]
@@ -243,7 +241,7 @@ fn map_for_kernel(mdl: *mut MDL, access: Access, bug_check: bool, caller: u64) -
         // SAFETY: the caller's MDL.
         violation([0x82, mdl as u64, bits(unsafe { (*mdl).MdlFlags }), 0]);
     }
-    if fault::strikes("MmMapLockedPagesSpecifyCache", caller) {
+    if hook::call_fails("MmMapLockedPagesSpecifyCache", caller) {
         return core::ptr::null_mut();
     }
     map(mdl, access, caller).unwrap_or(core::ptr::null_mut())
@@ -268,7 +266,7 @@ nt_export! {
         /// `MdlMappingNoWrite`, `MdlMappingNoExecute`.
         const NO_WRITE: u32 = 0x8000_0000;
         const NO_EXECUTE: u32 = 0x4000_0000;
-        let from = call::caller();
+        let from = export::caller();
         let mut access = Access::empty();
         access.set(Access::WRITE, priority & NO_WRITE == 0);
         let known = Cache::of_type(cache);

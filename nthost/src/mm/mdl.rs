@@ -16,14 +16,12 @@ use super::{
     user_view,
 };
 use crate::{
+    export, hook,
     ke::{
         bugcheck::{self, code},
         exception, irql,
     },
-    verifier::{
-        account::{self, Kind},
-        call, fault,
-    },
+    mm::account::{self, Kind},
 };
 
 /// `MDL_MAPPED_TO_SYSTEM_VA`.
@@ -183,7 +181,7 @@ pub fn lock(mdl: *mut MDL, user: bool, operation: i32, caller: u64) -> Result<()
     if user && end.is_none_or(|end| end > USER_PROBE_ADDRESS) {
         return Err(STATUS_ACCESS_VIOLATION);
     }
-    if fault::strikes("MmProbeAndLockPages", caller) {
+    if hook::call_fails("MmProbeAndLockPages", caller) {
         return Err(nthost_nt::status::STATUS_WORKING_SET_QUOTA);
     }
     // SAFETY: the caller's MDL.
@@ -236,7 +234,7 @@ nt_export! {
     ///
     /// It is an MDL of IoAllocateMdl, for addresses of the current process or the kernel.
     pub unsafe fn MmProbeAndLockPages(mdl: *mut MDL, mode: i8, operation: i32) {
-        if let Err(status) = lock(mdl, mode != 0, operation, call::caller()) {
+        if let Err(status) = lock(mdl, mode != 0, operation, export::caller()) {
             exception::raise(status);
         }
     }
@@ -312,7 +310,7 @@ nt_export! {
         _charge_quota: u8,
         irp: *mut IRP,
     ) -> *mut MDL {
-        let caller = call::caller();
+        let caller = export::caller();
         let Some(mdl) = allocate(address as u64, u64::from(length), caller) else {
             return core::ptr::null_mut();
         };
@@ -421,7 +419,7 @@ nt_export! {
             let Some((physical, _)) = paging::translate(address) else {
                 bugcheck::bugcheck(
                     code::PAGE_FAULT_IN_NONPAGED_AREA,
-                    [address, 0, call::caller(), 0],
+                    [address, 0, export::caller(), 0],
                 );
             };
             *page = physical / PAGE_SIZE;

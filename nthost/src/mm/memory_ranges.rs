@@ -6,7 +6,7 @@
 use core::{ffi::c_void, ptr::null_mut};
 
 use super::{phys, pool};
-use crate::verifier::call;
+use crate::export;
 
 /// The tag of the blocks, which callers free.
 const TAG: u32 = u32::from_le_bytes(*b"MmPh");
@@ -50,7 +50,7 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn MmGetPhysicalMemoryRanges() -> *mut c_void {
-        block(call::caller())
+        block(export::caller())
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
@@ -62,7 +62,7 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn MmGetPhysicalMemoryRangesEx(partition: *mut c_void) -> *mut c_void {
-        if partition.is_null() { block(call::caller()) } else { null_mut() }
+        if partition.is_null() { block(export::caller()) } else { null_mut() }
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
@@ -76,7 +76,7 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn MmGetPhysicalMemoryRangesEx2(partition: *mut c_void, _flags: u32) -> *mut c_void {
-        if partition.is_null() { block(call::caller()) } else { null_mut() }
+        if partition.is_null() { block(export::caller()) } else { null_mut() }
     }
 
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;

@@ -1,11 +1,15 @@
 //! Memory: physical pages by node, the kernel's address space, user address spaces, pool, MDLs.
 
 #[cfg(target_os = "none")]
+pub mod account;
+#[cfg(target_os = "none")]
 pub mod address_space;
 #[cfg(target_os = "none")]
 pub mod cache;
 #[cfg(target_os = "none")]
 pub mod contiguous;
+#[cfg(target_os = "none")]
+pub mod guarded;
 #[cfg(target_os = "none")]
 pub mod heap;
 #[cfg(target_os = "none")]
@@ -51,8 +55,6 @@ pub mod secure;
 pub mod size_class;
 #[cfg(target_os = "none")]
 pub mod user_view;
-#[cfg(target_os = "none")]
-pub mod verifying;
 #[cfg(target_os = "none")]
 pub mod view;
 #[cfg(target_os = "none")]

@@ -13,11 +13,9 @@ use super::{
     user_view,
 };
 use crate::{
+    export,
     ke::bugcheck::{self, code},
-    verifier::{
-        account::{self, Kind},
-        call,
-    },
+    mm::account::{self, Kind},
 };
 
 /// Bytes of pages that nobody has written yet, so that nobody relies on zeroes.
@@ -93,7 +91,7 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn MmAllocateNonCachedMemory(bytes: u64) -> *mut c_void {
-        let base = allocate(bytes, call::caller()).unwrap_or(0);
+        let base = allocate(bytes, export::caller()).unwrap_or(0);
         core::ptr::with_exposed_provenance_mut(base as usize)
     }
 

@@ -9,13 +9,11 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 use core::sync::atomic::{AtomicBool, Ordering};
 
-use nthost_protocol::manifest::VerifierOption;
-
 use super::{
     PAGE_SIZE,
     paging::{self, Access},
 };
-use crate::{ke::lock::HighLock, verifier};
+use crate::{hook, ke::lock::HighLock};
 
 /// What is known of a page.
 #[derive(Clone, Copy, Debug)]
@@ -41,7 +39,7 @@ static RESIDENT: AtomicBool = AtomicBool::new(false);
 /// These pages are mapped at an address, and pageable from here on; `false` if they were before,
 /// or nobody looks.
 pub fn add(base: u64, frames: &[u64], access: Access) -> bool {
-    if !verifier::is_on(VerifierOption::ForceIrqlChecking) {
+    if !hook::takes_pageable_away() {
         return false;
     }
     let pages = frames.iter().map(|&frame| Page {

@@ -14,14 +14,12 @@ use super::{
     user_view,
 };
 use crate::{
+    export, hook,
     ke::{
         bugcheck::{self, code},
         pcr,
     },
-    verifier::{
-        account::{self, Kind},
-        call, fault,
-    },
+    mm::account::{self, Kind},
 };
 
 /// `MM_DONT_ZERO_ALLOCATION`.
@@ -146,12 +144,12 @@ impl Wanted {
             || self.bytes >= u64::from(u32::MAX) - PAGE_SIZE
             || !self.skip.is_multiple_of(PAGE_SIZE)
             || self.has_broken_chunks()
-            || fault::strikes(routine, caller)
+            || hook::call_fails(routine, caller)
         {
             return core::ptr::null_mut();
         }
         let count = self.bytes.div_ceil(PAGE_SIZE);
-        let fewer = fault::fewer_pages(routine, caller).map(u64::from);
+        let fewer = hook::fewer_pages(routine, caller).map(u64::from);
         let frames = self.collect(self.within_reach(count, fewer));
         let got = frames.len() as u64;
         let enough = got == count || (self.flags & FULLY_REQUIRED == 0 && got != 0);
@@ -206,7 +204,7 @@ nt_export! {
         skip: u64,
         bytes: u64,
     ) -> *mut MDL {
-        let caller = call::caller();
+        let caller = export::caller();
         Wanted { lowest, highest, skip, bytes, node: None, any_node: true, flags: 0, cache: None }
             .allocate("MmAllocatePagesForMdl", caller)
     }
@@ -227,7 +225,7 @@ nt_export! {
         cache: i32,
         flags: u32,
     ) -> *mut MDL {
-        let caller = call::caller();
+        let caller = export::caller();
         let Some(cache) = Cache::of_type(cache) else { return core::ptr::null_mut() };
         let any_node = flags & LOCAL_NODE_ONLY == 0;
         Wanted { lowest, highest, skip, bytes, node: Some(here()), any_node, flags, cache: Some(cache) }
@@ -251,7 +249,7 @@ nt_export! {
         node: u32,
         flags: u32,
     ) -> *mut MDL {
-        let caller = call::caller();
+        let caller = export::caller();
         let node = u16::try_from(node).ok().filter(|&node| usize::from(node) < phys::node_count());
         if node.is_none() {
             return core::ptr::null_mut();

@@ -12,8 +12,8 @@ use super::{
     pool::{self, Placement, allocate_for, flags, free, from_pool_type, pointer, violation},
 };
 use crate::{
+    export, hook,
     ke::{exception, irql},
-    verifier::{call, fault},
 };
 
 /// `POOL_RAISE_IF_ALLOCATION_FAILURE`.
@@ -106,7 +106,7 @@ nt_export! {
     pub unsafe fn ExAllocatePool2(pool: u64, size: u64, tag: u32) -> *mut c_void {
         let valid = is_valid(pool, size, tag);
         let address =
-            if valid { allocate_for("ExAllocatePool2", pool, size, tag, call::caller()) } else { None };
+            if valid { allocate_for("ExAllocatePool2", pool, size, tag, export::caller()) } else { None };
         if address.is_none() && pool & flags::RAISE_ON_FAILURE != 0 {
             let status = if valid {
                 STATUS_INSUFFICIENT_RESOURCES
@@ -131,11 +131,11 @@ nt_export! {
     pub unsafe fn ExAllocatePool3(
         pool: u64, size: u64, tag: u32, parameters: *const ExtendedParameter, count: u32
     ) -> *mut c_void {
-        let caller = call::caller();
+        let caller = export::caller();
         // SAFETY: the caller's promise.
         let placement = unsafe { placement_of(parameters, count, pool) };
         let placed = if is_valid(pool, size, tag) { placement } else { None };
-        let struck = || fault::strikes("ExAllocatePool3", caller);
+        let struck = || hook::call_fails("ExAllocatePool3", caller);
         let address = placed.filter(|_| !struck()).and_then(|placement| {
             pool::allocate_at(pool, size, tag, caller, placement)
         });
@@ -160,7 +160,7 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn ExAllocatePoolWithTag(kind: u32, size: u64, tag: u32) -> *mut c_void {
-        older("ExAllocatePoolWithTag", kind, size, tag, kind & RAISE_IF_FAILURE != 0, call::caller())
+        older("ExAllocatePoolWithTag", kind, size, tag, kind & RAISE_IF_FAILURE != 0, export::caller())
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -172,7 +172,7 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn ExAllocatePool(kind: u32, size: u64) -> *mut c_void {
-        older("ExAllocatePool", kind, size, NO_TAG, kind & RAISE_IF_FAILURE != 0, call::caller())
+        older("ExAllocatePool", kind, size, NO_TAG, kind & RAISE_IF_FAILURE != 0, export::caller())
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -188,7 +188,7 @@ nt_export! {
     pub unsafe fn ExAllocatePoolWithQuotaTag(
         kind: u32, size: u64, tag: u32
     ) -> *mut c_void {
-        older("ExAllocatePoolWithQuotaTag", kind, size, tag, kind & QUOTA_FAIL_INSTEAD_OF_RAISE == 0, call::caller())
+        older("ExAllocatePoolWithQuotaTag", kind, size, tag, kind & QUOTA_FAIL_INSTEAD_OF_RAISE == 0, export::caller())
     }
 }
 
@@ -228,7 +228,7 @@ nt_export! {
         tag: u32,
         _priority: i32,
     ) -> *mut c_void {
-        let caller = call::caller();
+        let caller = export::caller();
         if size == 0 {
             violation([0, u64::from(irql::current()), u64::from(kind), 0]);
         }

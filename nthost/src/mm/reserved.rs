@@ -20,15 +20,13 @@ use super::{
     phys::{self, Request},
 };
 use crate::{
+    export,
     ke::{
         bugcheck::{self, code},
         ipi,
         lock::HighLock,
     },
-    verifier::{
-        account::{self, Kind},
-        call,
-    },
+    mm::account::{self, Kind},
 };
 
 /// The violations of bug check 0xDA.
@@ -216,7 +214,7 @@ nt_export! {
     ///
     /// None: to reserve nothing ends in bug check 0xDA.
     pub unsafe fn MmAllocateMappingAddress(bytes: u64, tag: u32) -> *mut c_void {
-        let caller = call::caller();
+        let caller = export::caller();
         if bytes == 0 {
             misused([misuse::NOTHING_REQUESTED, 0, tag.into(), caller]);
         }

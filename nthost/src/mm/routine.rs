@@ -10,7 +10,7 @@ use nthost_nt::{
 };
 
 use super::{PAGE_SIZE, mdl, paging, phys};
-use crate::{export, rtl::string};
+use crate::{export, pe::module, rtl::string};
 
 /// `MM_COPY_MEMORY_PHYSICAL`, `MM_COPY_MEMORY_VIRTUAL`.
 const PHYSICAL: u32 = 1;
@@ -56,7 +56,9 @@ nt_export! {
         let found = export::all().iter().find(|export| {
             export.name.encode_utf16().eq(name.iter().copied())
         });
-        found.map_or(core::ptr::null_mut(), |export| export.address.cast_mut().cast())
+        // The driver gets the entry that its imports are bound to.
+        let checked = module::find(export::caller()).is_some_and(module::Module::is_checked);
+        found.map_or(core::ptr::null_mut(), |export| export.entry(checked).cast_mut().cast())
     }
 
     irql: PASSIVE_LEVEL..=APC_LEVEL;

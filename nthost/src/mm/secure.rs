@@ -14,10 +14,7 @@ use super::{
     address_space::{self, USER_PROBE_ADDRESS},
     paging::Access,
 };
-use crate::{
-    ke::bugcheck,
-    verifier::{call, fault},
-};
+use crate::{export, hook, ke::bugcheck};
 
 /// MEMORY_MANAGEMENT.
 const MEMORY_MANAGEMENT: u32 = 0x1a;
@@ -66,7 +63,7 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn MmSecureVirtualMemory(address: u64, length: u64, mode: u32) -> *mut c_void {
-        if fault::strikes("MmSecureVirtualMemory", call::caller()) {
+        if hook::call_fails("MmSecureVirtualMemory", export::caller()) {
             return null_mut();
         }
         let number = secure(address, length, mode).unwrap_or(0);

@@ -29,12 +29,12 @@ use super::{
 };
 use crate::{
     export::APC_LEVEL,
+    hook,
     ke::{
         bugcheck::{self, code},
         irql,
         lock::HighLock,
     },
-    verifier::fault,
 };
 
 /// Where regions of a process begin that are given an address: at a multiple of this.
@@ -75,7 +75,7 @@ pub fn map(mdl: *mut MDL, access: Access, requested: u64, caller: u64) -> Result
         let flags = bits(fields.MdlFlags);
         violation([0xb3, mdl as u64, flags, bits(expected)]);
     }
-    if fault::strikes("MmMapLockedPagesSpecifyCache", caller) {
+    if hook::call_fails("MmMapLockedPagesSpecifyCache", caller) {
         return Err(STATUS_INSUFFICIENT_RESOURCES);
     }
     let space = address_space::current().ok_or(STATUS_INVALID_ADDRESS)?;

@@ -24,14 +24,12 @@ use super::{
     virtual_memory::in_space,
 };
 use crate::{
+    export,
     ke::lock::HighLock,
+    mm::account::{self, Kind as Held},
     ob::{
         object::{self, Kind},
         reference_handle,
-    },
-    verifier::{
-        account::{self, Kind as Held},
-        call,
     },
 };
 
@@ -269,7 +267,7 @@ nt_export! {
         base: *mut u64,
         size: *mut u64,
     ) -> NTSTATUS {
-        let caller = call::caller();
+        let caller = export::caller();
         if object::kind(section) != Some(Kind::Section) {
             return STATUS_OBJECT_TYPE_MISMATCH;
         }

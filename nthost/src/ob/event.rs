@@ -25,11 +25,11 @@ use super::{
     reference_by_name, reference_handle, units,
 };
 use crate::{
-    io::guarded,
     ke::{
         event::{KeInitializeEvent, KeSetEvent},
         wait_for::KeWaitForSingleObject,
     },
+    mm::guarded,
 };
 
 /// `NotificationEvent`.

@@ -22,11 +22,9 @@ use super::{
     remove_link, units,
 };
 use crate::{
-    ke::{
-        bugcheck::{self, code},
-        thread,
-    },
-    ps, verifier,
+    hook,
+    ke::{bugcheck::code, thread},
+    ps,
 };
 
 /// `NtCurrentProcess()`.
@@ -221,13 +219,12 @@ nt_export! {
                 STATUS_SUCCESS
             }
             Err(status) => {
-                if status == STATUS_INVALID_HANDLE
-                    && mode != USER_MODE
-                    && verifier::is_on(VerifierOption::SecurityChecks)
-                {
+                if status == STATUS_INVALID_HANDLE && mode != USER_MODE {
                     // No handle at all has a subcode of its own.
                     let subcode = if handle == 0 { 0xf5 } else { 0x3c };
-                    bugcheck::bugcheck(0xc4, [subcode, handle, object_type.addr() as u64, 0]);
+                    let parameters = [subcode, handle, object_type.addr() as u64, 0];
+                    let code = code::DRIVER_VERIFIER_DETECTED_VIOLATION;
+                    hook::violation(VerifierOption::SecurityChecks, code, parameters);
                 }
                 // SAFETY: the caller's promise.
                 unsafe { object.write(null_mut()) };
@@ -248,9 +245,11 @@ nt_export! {
         match table_of(handle) {
             Some(table) if table.close(handle) => STATUS_SUCCESS,
             _ => {
-                if handle != 0 && verifier::is_on(VerifierOption::MiscellaneousChecks) {
+                if handle != 0 {
                     // Parameter 2: 1 for an invalid handle.
-                    bugcheck::bugcheck(code::INVALID_KERNEL_HANDLE, [handle, 1, 0, 0]);
+                    let parameters = [handle, 1, 0, 0];
+                    let code = code::INVALID_KERNEL_HANDLE;
+                    hook::violation(VerifierOption::MiscellaneousChecks, code, parameters);
                 }
                 STATUS_INVALID_HANDLE
             }

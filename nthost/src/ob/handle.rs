@@ -8,7 +8,7 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use core::{ffi::c_void, ops::Range};
 
 use super::object::{self, Kind};
-use crate::{ke::lock::SpinLock, verifier::call};
+use crate::ke::{lock::SpinLock, stack};
 
 /// Where the kernel's handles begin.
 pub const KERNEL_HANDLES: u64 = 0xffff_ffff_8000_0000;
@@ -55,7 +55,7 @@ impl HandleTable {
     /// A new handle, which takes over the caller's reference to the object.
     pub fn insert(&self, object: *mut c_void, access: u32) -> u64 {
         object::handle_opened(object);
-        let opener = call::driver();
+        let opener = stack::driver();
         let mut entries = self.0.lock();
         let handle = entries.next;
         entries.next += STEP;

@@ -49,7 +49,7 @@ mod kernel {
         namespace::{Named, Namespace, canonical},
         object,
     };
-    use crate::{ke::lock::SpinLock, verifier::call};
+    use crate::ke::{lock::SpinLock, stack};
 
     /// Names and the addresses of the objects that they stand for. The objects' own lock is
     /// taken while it is held.
@@ -79,7 +79,7 @@ mod kernel {
         names.insert(path, Named::Link(Name::from(target)))?;
         // It may be taken back by another of its names.
         let place = Name::from(canonical(path)?.as_slice());
-        MADE.lock().insert(place, call::driver());
+        MADE.lock().insert(place, stack::driver());
         Ok(())
     }
 

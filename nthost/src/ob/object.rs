@@ -12,8 +12,8 @@ use core::ffi::c_void;
 
 use crate::{
     export::PASSIVE_LEVEL,
-    io::event::Event,
-    ke::{bugcheck, irql, lock::SpinLock, once::Once, thread},
+    hook,
+    ke::{bugcheck, irql, lock::SpinLock, once::Once, owned_event::Event, thread},
 };
 
 /// What kind of thing an object is.
@@ -144,7 +144,7 @@ pub fn dereference(object: *mut c_void) -> u64 {
     let delete = header.delete;
     objects.remove(&object.addr());
     drop(objects);
-    crate::se::object::forget(object);
+    hook::object_deleted(object.addr());
     if irql::current() == PASSIVE_LEVEL {
         delete(object);
     } else {

@@ -1,24 +1,22 @@
 //! Images in memory: loading, protection, binding, and which address is in which image.
 
 use alloc::{boxed::Box, string::String, vec::Vec};
-use core::sync::atomic::{AtomicPtr, AtomicUsize, Ordering};
+use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use super::{
     Fault, Image, Import, loaded,
     unwind::{self, Memory, RuntimeFunction},
 };
-use nthost_protocol::manifest::VerifierOption;
-
 use crate::{
-    export, hal,
+    export::{self, Export},
+    hal,
     ke::lock::SpinLock,
     mm::{
         PAGE_SIZE, pageable,
-        paging::{self, Access},
+        paging::{self, Access, KERNEL_BASE},
         phys::{self, Request},
         section,
     },
-    verifier,
 };
 
 /// The most images that are loaded at a time.
@@ -39,6 +37,10 @@ pub struct Module {
     pub entry: Option<u64>,
     /// What it imports.
     pub imports: Vec<Import>,
+    /// What its imports are bound to, by their slots.
+    bound: Vec<(u32, Target)>,
+    /// Its imports are bound to the kernel's checked entries.
+    checked: AtomicBool,
     /// What it exports: names and addresses.
     pub exports: Vec<(String, u64)>,
     /// Its pages.
@@ -74,7 +76,8 @@ static MODULES: [AtomicPtr<Module>; MAXIMUM_MODULES] =
     [const { AtomicPtr::new(core::ptr::null_mut()) }; MAXIMUM_MODULES];
 /// How many slots have ever been used.
 static SLOTS: AtomicUsize = AtomicUsize::new(0);
-/// Protects the slots against two that load at once.
+/// Protects the slots against two that load at once, and those that are bound anew against their
+/// unloading. A leaf.
 static LOADING: SpinLock<()> = SpinLock::new(());
 
 /// All images in memory.
@@ -93,25 +96,59 @@ pub fn find(address: u64) -> Option<&'static Module> {
     all().find(|module| (module.base..module.base + u64::from(module.size)).contains(&address))
 }
 
-/// The routine or variable of this name that drivers can import from the kernel.
+/// The name of the image that an address is in, and the offset in it. nthost is not loaded: its
+/// addresses are their own offsets. Any IRQL.
 #[must_use]
-pub fn kernel_export(name: &str) -> Option<u64> {
-    export::all()
-        .iter()
-        .find(|export| export.name == name)
-        .map(|export| export.address as u64)
+pub fn module_of(address: u64) -> (&'static str, u64) {
+    match find(address) {
+        Some(module) => (&module.name, address - module.base),
+        None if address >= KERNEL_BASE => ("nthost", address),
+        None => ("?", address),
+    }
 }
 
-fn resolve(import: &Import) -> Option<u64> {
+/// How an image is loaded.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct LoadOptions {
+    /// Its imports are bound to the kernel's checked entries, not to the routines themselves.
+    pub checked: bool,
+    /// It is refused if it has code that can be written, as Windows refuses it where it enforces
+    /// the integrity of code.
+    pub code_integrity: bool,
+}
+
+/// What an import is bound to.
+#[derive(Clone, Copy, Debug)]
+enum Target {
+    /// A routine or variable of the kernel's: to one of its entries.
+    Kernel(&'static Export),
+    /// A routine or variable of an export driver's.
+    Driver(u64),
+}
+
+impl Target {
+    /// The address that the driver finds.
+    fn address(self, checked: bool) -> u64 {
+        match self {
+            Self::Kernel(export) => export.entry(checked) as u64,
+            Self::Driver(address) => address,
+        }
+    }
+}
+
+fn resolve(import: &Import) -> Option<Target> {
     if KERNEL_IMAGES.contains(&import.library.as_str()) {
-        return kernel_export(&import.name);
+        let mut exports = export::all().iter();
+        return exports
+            .find(|export| export.name == import.name)
+            .map(Target::Kernel);
     }
     let module = all().find(|module| module.name.eq_ignore_ascii_case(&import.library))?;
     module
         .exports
         .iter()
         .find(|(name, _)| *name == import.name)
-        .map(|&(_, address)| address)
+        .map(|&(_, address)| Target::Driver(address))
 }
 
 /// Loads an image: checks it, lays it out in system space, binds its imports, protects it.
@@ -120,23 +157,21 @@ fn resolve(import: &Import) -> Option<u64> {
 /// # Errors
 ///
 /// A [`Fault`]; nothing of the image is left then.
-pub fn load(name: &str, bytes: &[u8]) -> Result<&'static Module, Fault> {
+pub fn load(name: &str, bytes: &[u8], options: LoadOptions) -> Result<&'static Module, Fault> {
     let image = Image::parse(bytes)?;
-    if verifier::is_on(VerifierOption::CodeIntegrity)
+    if options.code_integrity
         && let Some(section) = image.writable_code()
     {
         return Err(Fault::WriteExecute(section.name.clone()));
     }
     let imports = image.imports()?;
-    let bound: Vec<_> = imports
-        .iter()
-        .map(|import| (import, resolve(import)))
-        .collect();
-    let missing: Vec<_> = bound
-        .iter()
-        .filter(|(_, address)| address.is_none())
-        .map(|(import, _)| (import.library.clone(), import.name.clone()))
-        .collect();
+    let (mut bound, mut missing) = (Vec::new(), Vec::new());
+    for import in &imports {
+        match resolve(import) {
+            Some(target) => bound.push((import.slot, target)),
+            None => missing.push((import.library.clone(), import.name.clone())),
+        }
+    }
     if !missing.is_empty() {
         return Err(Fault::Imports(missing));
     }
@@ -166,9 +201,9 @@ pub fn load(name: &str, bytes: &[u8]) -> Result<&'static Module, Fault> {
         unsafe { unmap(base, &frames) };
         return Err(fault);
     }
-    for (import, address) in bound {
-        let slot = import.slot as usize;
-        memory[slot..slot + 8].copy_from_slice(&address.unwrap_or(0).to_le_bytes());
+    for &(slot, target) in &bound {
+        let slot = slot as usize;
+        memory[slot..slot + 8].copy_from_slice(&target.address(options.checked).to_le_bytes());
     }
     if let Some(offset) = image.security_cookie {
         // Any value will do that an attacker does not know; its upper 16 bits are zero.
@@ -211,6 +246,8 @@ pub fn load(name: &str, bytes: &[u8]) -> Result<&'static Module, Fault> {
         size: image.size,
         entry: (image.entry != 0).then(|| base + u64::from(image.entry)),
         imports,
+        bound,
+        checked: AtomicBool::new(options.checked),
         exports,
         frames,
         exceptions: image.exceptions,
@@ -224,6 +261,17 @@ pub fn load(name: &str, bytes: &[u8]) -> Result<&'static Module, Fault> {
         let _: bool = module.make_pageable(section);
     }
     Ok(module)
+}
+
+/// Binds the imports of each image in memory to the kernel's checked entries, if `checked` says
+/// so of it, or else to the routines themselves. Images may run meanwhile: each call goes to the
+/// one or the other. Routines that a driver found by MmGetSystemRoutineAddress stay as they are.
+/// PASSIVE_LEVEL.
+pub fn bind_all(checked: impl Fn(&Module) -> bool) {
+    let _guard = LOADING.lock();
+    for module in all() {
+        module.bind(checked(module));
+    }
 }
 
 fn register(module: *mut Module) -> Result<&'static Module, Fault> {
@@ -266,6 +314,29 @@ unsafe fn unmap(base: u64, frames: &[u64]) {
 }
 
 impl Module {
+    /// Whether its imports are bound to the kernel's checked entries. Any IRQL.
+    #[must_use]
+    pub fn is_checked(&self) -> bool {
+        self.checked.load(Ordering::Relaxed)
+    }
+
+    fn bind(&self, checked: bool) {
+        self.checked.store(checked, Ordering::Relaxed);
+        for &(slot, target) in &self.bound {
+            let (page, offset) = (u64::from(slot) / PAGE_SIZE, u64::from(slot) % PAGE_SIZE);
+            // A slot that is not aligned as a pointer stays as it is: another processor could read
+            // half of it.
+            let Some(&frame) = self.frames.get(page as usize).filter(|_| slot % 8 == 0) else {
+                continue;
+            };
+            let at = paging::physical(frame + offset).cast::<AtomicU64>();
+            // SAFETY: the page is the image's; as the image sees it, it may only be read.
+            let slot = unsafe { &*at };
+            // Relaxed: both entries are good at any time.
+            slot.store(target.address(checked), Ordering::Relaxed);
+        }
+    }
+
     /// Takes away what is only needed until the driver is initialized: touching it from then
     /// on is a page fault. The pages themselves are freed with the image.
     ///
@@ -289,11 +360,13 @@ impl Module {
     /// The driver's unload routine has returned, and nothing of it is queued anywhere.
     pub unsafe fn unload(&self) {
         let this = core::ptr::from_ref(self).cast_mut();
+        let guard = LOADING.lock();
         for slot in &MODULES {
             if slot.load(Ordering::Relaxed) == this {
                 slot.store(core::ptr::null_mut(), Ordering::Release);
             }
         }
+        drop(guard);
         for section in &self.sections {
             pageable::remove(section.first);
         }

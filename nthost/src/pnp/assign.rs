@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     hal::interrupt,
+    hook,
     ke::{lock::SpinLock, pcr},
-    verifier::breakpoint,
 };
 
 /// The lines in use. A leaf.
@@ -52,7 +52,7 @@ fn affinity(node: &Node) -> Affinity {
         "AssignmentSetOverride",
     );
     let policy = Policy::from_registry(policy.unwrap_or(0), set.unwrap_or(0));
-    let fixed = breakpoint::are_enabled();
+    let fixed = hook::fixes_interrupts();
     let turn = if fixed {
         0
     } else {

@@ -14,8 +14,8 @@ use nthost_protocol::{
 use super::{manager, node};
 use crate::{
     hal::time,
-    io::{event::Event, interface},
-    ke::{lock::SpinLock, once::Once},
+    io::interface,
+    ke::{lock::SpinLock, once::Once, owned_event::Event},
     ps,
 };
 

@@ -15,7 +15,6 @@ use nthost_protocol::host::{Device, DeviceState, PnpOperation};
 use super::{
     add, detect, eject,
     node::{self, Node},
-    numa,
     pci::{
         self,
         config::{COMMAND, COMMAND_NO_INTX, Config},
@@ -25,8 +24,9 @@ use super::{
 };
 use crate::{
     ex::worker::{self, Queue},
-    io::{event::Event, interface, unload},
-    ke::once::Once,
+    hal::numa,
+    io::{interface, unload},
+    ke::{once::Once, owned_event::Event},
     transport::console,
 };
 

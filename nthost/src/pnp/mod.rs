@@ -4,7 +4,6 @@ pub mod affinity;
 pub mod claim;
 pub mod id_text;
 pub mod line;
-pub mod numa;
 pub mod pci;
 pub mod resource;
 

@@ -29,7 +29,7 @@ use super::{
 use crate::{
     io::{device, interface, notify_target, verify},
     ob::object,
-    verifier::call::module_of,
+    pe::module::module_of,
 };
 
 /// Whether any device object of the stack is open.

@@ -39,8 +39,8 @@ use super::{
     pci::answer,
 };
 use crate::{
-    io::{complete, device, driver, event::Event, irp},
-    ke::once::Once,
+    io::{complete, device, driver, irp},
+    ke::{once::Once, owned_event::Event},
 };
 
 struct DriverPointer(*mut DRIVER_OBJECT);

@@ -20,8 +20,8 @@ use super::{
 };
 use crate::{
     ex::worker::{self, Queue},
-    io::guarded,
     ke::{dispatcher, lock::SpinLock, time},
+    mm::guarded,
     ob::object,
 };
 

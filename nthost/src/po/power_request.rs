@@ -19,7 +19,7 @@ use nthost_nt::{
     },
 };
 
-use crate::{ke::lock::SpinLock, verifier::call};
+use crate::{export, ke::lock::SpinLock, pe::module::module_of};
 
 /// `PowerRequestSystemRequired`, the one type that drivers may ask for.
 const SYSTEM_REQUIRED: i32 = 1;
@@ -64,7 +64,7 @@ pub fn of_image(image: &Range<u64>) -> Option<(u64, u64)> {
 pub fn tell() {
     let (given, _) = &*GIVEN.lock();
     for (handle, Given { reason, caller }) in given {
-        let (module, _) = call::module_of(*caller);
+        let (module, _) = module_of(*caller);
         match reason {
             Reason::Request(0) => {}
             Reason::Request(count) => {
@@ -121,7 +121,7 @@ nt_export! {
         let (made, status) = if device.is_null() {
             (null_mut(), STATUS_INVALID_PARAMETER)
         } else {
-            (give(Reason::Request(0), call::caller()), STATUS_SUCCESS)
+            (give(Reason::Request(0), export::caller()), STATUS_SUCCESS)
         };
         // SAFETY: the caller's promise.
         unsafe { request.write(made) };
@@ -175,7 +175,7 @@ nt_export! {
     /// None.
     pub unsafe fn PoRegisterSystemState(handle: *mut c_void, flags: u32) -> *mut c_void {
         if handle.is_null() {
-            return give(Reason::State(flags), call::caller());
+            return give(Reason::State(flags), export::caller());
         }
         let (given, _) = &mut *GIVEN.lock();
         match given.get_mut(&handle.addr()) {

@@ -14,7 +14,7 @@ use crate::{
         lock::SpinLock,
         time,
     },
-    verifier::call,
+    pe::module::module_of,
 };
 
 /// Units of 100 ns in a second.
@@ -73,7 +73,7 @@ fn expired(number: usize) {
     let driver = unsafe { (*top).DriverObject };
     // SAFETY: a device keeps its driver.
     let routine = unsafe { (*driver).MajorFunction[usize::from(IRP_MJ_POWER)] };
-    let (module, _) = call::module_of(routine.map_or(0, |routine| routine as usize as u64));
+    let (module, _) = module_of(routine.map_or(0, |routine| routine as usize as u64));
     log!(
         "verifier",
         "the power IRP {irp:#x} was not completed for {} seconds; {module} got it first",

@@ -26,9 +26,9 @@ use super::{
     process::{Client, Job},
 };
 use crate::{
-    io::{call, device, finish, guarded, irp, record::Origin, request},
+    io::{call, device, finish, irp, record::Origin, request},
     ke::thread,
-    mm::mdl,
+    mm::{guarded, mdl},
     ob::object,
 };
 

@@ -29,9 +29,10 @@ use super::{
     notify, syscall,
 };
 use crate::{
-    io::{cancel, event::Event},
+    io::cancel,
     ke::{
         lock::SpinLock,
+        owned_event::Event,
         thread::{self, Attributes, Thread},
         time,
     },

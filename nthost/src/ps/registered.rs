@@ -8,8 +8,9 @@ use alloc::vec::Vec;
 use core::ops::Range;
 
 use crate::{
+    driver_routine::{self, Kind},
     ke::{bugcheck, dispatcher, irql, lock::SpinLock, thread},
-    verifier::call,
+    pe::module::module_of,
 };
 
 /// How many routines there can be of each kind.
@@ -118,7 +119,11 @@ impl<K: Copy + PartialEq> Registered<K> {
     pub fn call(&self, suits: impl Fn(K) -> bool, mut call: impl FnMut(usize, K)) {
         let mut from = 0;
         while let Some(entry) = self.begin(from, &suits) {
-            in_critical_region(entry.routine, || call(entry.routine, entry.kind));
+            in_critical_region(entry.routine, || {
+                driver_routine::call(Kind::Callback, entry.routine, 0, || {
+                    call(entry.routine, entry.kind);
+                });
+            });
             let mut entries = self.0.lock();
             let mut list = entries.list.iter_mut();
             if let Some(entry) = list.find(|other| other.number == entry.number) {
@@ -155,7 +160,7 @@ fn in_critical_region(routine: usize, call: impl FnOnce()) {
     let nesting = *before;
     let level = irql::current();
     call();
-    let (module, offset) = call::module_of(routine as u64);
+    let (module, offset) = module_of(routine as u64);
     let now = irql::current();
     if now != level {
         log!("verifier", "{module}+{offset:#x} returned at IRQL {now}");

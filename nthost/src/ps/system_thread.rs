@@ -21,11 +21,12 @@ use super::{
     process::Process,
 };
 use crate::{
-    io::event::Event,
+    driver_routine,
     ke::{
         bugcheck::{self, code},
         irql,
         lock::SpinLock,
+        owned_event::Event,
         thread::{self, Attributes, Thread},
     },
     ob::{
@@ -33,7 +34,7 @@ use crate::{
         object::{self, Kind},
         reference_handle,
     },
-    verifier::call,
+    pe::module::module_of,
 };
 
 /// The drivers and devices of the threads that were made for one, by the thread. A leaf.
@@ -58,8 +59,15 @@ unsafe impl Send for Start {}
 
 impl Start {
     fn run(self) {
-        // SAFETY: the driver's routine, with what was given for it.
-        unsafe { (self.routine)(self.context) };
+        driver_routine::call(
+            driver_routine::Kind::Thread,
+            self.routine as usize,
+            0,
+            || {
+                // SAFETY: the driver's routine, with what was given for it.
+                unsafe { (self.routine)(self.context) };
+            },
+        );
     }
 }
 
@@ -118,7 +126,7 @@ fn create(process: *mut c_void, start: Start) -> Result<*mut Thread, NTSTATUS> {
         object::dereference(process);
         return Err(STATUS_PROCESS_IS_TERMINATING);
     }
-    let (driver, _) = call::module_of(start.routine as usize as u64);
+    let (driver, _) = module_of(start.routine as usize as u64);
     let mut attributes = Attributes {
         driver_routine: start.routine as usize as u64,
         ..Attributes::default()

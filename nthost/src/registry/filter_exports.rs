@@ -21,12 +21,12 @@ use super::{
     key,
 };
 use crate::{
+    export,
     mm::pool::{self, flags},
     ob::{
         object::{self, Kind},
         units,
     },
-    verifier::call,
 };
 
 /// The tag of names that drivers free.
@@ -229,7 +229,7 @@ nt_export! {
         name: *mut *const UNICODE_STRING,
         flags: u32,
     ) -> NTSTATUS {
-        let caller = call::caller();
+        let caller = export::caller();
         if flags != 0 {
             return STATUS_INVALID_PARAMETER;
         }

@@ -20,6 +20,7 @@ use super::{
     hive::{Hive, KeyId},
 };
 use crate::{
+    hook,
     ke::lock::SpinLock,
     ob::{
         handle,
@@ -28,7 +29,6 @@ use crate::{
         reference_handle, units,
     },
     ps,
-    verifier::rights,
 };
 
 /// Read values.
@@ -150,7 +150,7 @@ pub(super) fn reference(handle: u64, access: u32) -> Result<Reference, NTSTATUS>
         object: entry.object,
         key,
     };
-    rights::check(handle, access, entry.access);
+    hook::handle_used(handle, access, entry.access);
     Ok(reference)
 }
 

@@ -27,11 +27,11 @@ use super::{
     with,
 };
 use crate::{
+    export,
     ke::bugcheck::{self, code},
     mm::pool::{self, flags},
     ob::name::Name,
     rtl::string::terminated,
-    verifier::call,
 };
 
 /// `RTL_REGISTRY_HANDLE`, `RTL_REGISTRY_OPTIONAL`.
@@ -481,7 +481,7 @@ nt_export! {
         context: *mut c_void,
         _environment: *mut c_void,
     ) -> NTSTATUS {
-        let caller = call::caller();
+        let caller = export::caller();
         // SAFETY: the caller's promise.
         let key = unsafe { open(relative_to, path, KEY_QUERY_VALUE) };
         // SAFETY: the caller's promise.

@@ -25,7 +25,7 @@ use super::{
     string::units,
     utf8,
 };
-use crate::verifier::call;
+use crate::export;
 
 /// The most bytes that a counted string has before its NUL.
 const LONGEST: usize = 0xfffe;
@@ -225,7 +225,7 @@ nt_export! {
         from: *const STRING,
         own_buffer: u8,
     ) -> NTSTATUS {
-        let caller = call::caller();
+        let caller = export::caller();
         // SAFETY: the caller's promise.
         let text: Vec<u16> = unsafe { bytes(from) }.iter().copied().map(u16::from).collect();
         // SAFETY: the caller's promise.
@@ -246,7 +246,7 @@ nt_export! {
         from: *const UNICODE_STRING,
         own_buffer: u8,
     ) -> NTSTATUS {
-        let caller = call::caller();
+        let caller = export::caller();
         // SAFETY: the caller's promise.
         let text: Vec<u8> = unsafe { units(from) }.iter().copied().map(narrow).collect();
         // SAFETY: the caller's promise.
@@ -267,7 +267,7 @@ nt_export! {
         from: *const UNICODE_STRING,
         own_buffer: u8,
     ) -> NTSTATUS {
-        let caller = call::caller();
+        let caller = export::caller();
         // SAFETY: the caller's promise.
         let from = unsafe { units(from) };
         let mut text = alloc::vec![0; utf8::narrow(&from, None).0];
@@ -291,7 +291,7 @@ nt_export! {
         from: *const STRING,
         own_buffer: u8,
     ) -> NTSTATUS {
-        let caller = call::caller();
+        let caller = export::caller();
         // SAFETY: the caller's promise.
         let from = unsafe { bytes(from) };
         let mut text = alloc::vec![0; utf8::widen(from, None).0];

@@ -16,7 +16,7 @@ use super::{
     owned::{Terminator, give, store},
     string, version,
 };
-use crate::verifier::call;
+use crate::export;
 
 /// Windows 10, version 2004.
 const VERSION: [u32; 3] = [10, 0, 19041];
@@ -125,7 +125,7 @@ nt_export! {
     ///
     /// It is an identifier, and memory for a string.
     pub unsafe fn RtlStringFromGUID(guid: *const GUID, to: *mut UNICODE_STRING) -> NTSTATUS {
-        let caller = call::caller();
+        let caller = export::caller();
         // SAFETY: the caller's promise.
         let text = alloc::format!("{}", unsafe { guid.read_unaligned() });
         let text: Vec<u16> = text.encode_utf16().collect();

@@ -19,8 +19,8 @@ use super::{
     string::{terminated, units},
 };
 use crate::{
+    export,
     mm::pool::{self, flags},
-    verifier::call,
 };
 
 /// The tag of strings that the run-time library allocates.
@@ -205,7 +205,7 @@ nt_export! {
     ///
     /// It is memory for a string; the text is NUL-terminated.
     pub unsafe fn RtlCreateUnicodeString(to: *mut UNICODE_STRING, text: *const u16) -> u8 {
-        let caller = call::caller();
+        let caller = export::caller();
         // SAFETY: the caller's promise.
         let text = unsafe { terminated(text) };
         // SAFETY: the caller's promise.
@@ -226,7 +226,7 @@ nt_export! {
         from: *const UNICODE_STRING,
         own_buffer: u8,
     ) -> NTSTATUS {
-        let caller = call::caller();
+        let caller = export::caller();
         // SAFETY: the caller's promise.
         let text: Vec<u16> = unsafe { units(from) }.iter().copied().map(upcase).collect();
         // SAFETY: the caller's promise.
@@ -246,7 +246,7 @@ nt_export! {
         from: *const UNICODE_STRING,
         own_buffer: u8,
     ) -> NTSTATUS {
-        let caller = call::caller();
+        let caller = export::caller();
         // SAFETY: the caller's promise.
         let text: Vec<u16> = unsafe { units(from) }.iter().copied().map(downcase).collect();
         // SAFETY: the caller's promise.

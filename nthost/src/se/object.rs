@@ -20,6 +20,7 @@ use nthost_nt::{
 };
 
 use crate::{
+    export,
     ke::lock::SpinLock,
     mm::pool::{self, flags},
     ob::{
@@ -30,7 +31,6 @@ use crate::{
         descriptor,
         relative::{self, Parts},
     },
-    verifier::call,
 };
 
 /// The tag of copies for drivers.
@@ -59,8 +59,8 @@ fn change(object: *mut c_void, with: impl FnOnce(&Parts<'_>) -> Vec<u8>) {
 }
 
 /// The object is gone.
-pub fn forget(object: *mut c_void) {
-    let before = DESCRIPTORS.lock().remove(&object.addr());
+pub fn forget(object: usize) {
+    let before = DESCRIPTORS.lock().remove(&object);
     drop(before);
 }
 
@@ -145,7 +145,7 @@ nt_export! {
         descriptor: *mut *mut u8,
         allocated: *mut u8,
     ) -> NTSTATUS {
-        let caller = call::caller();
+        let caller = export::caller();
         let (mut copy, mut is_allocated) = (core::ptr::null_mut::<u8>(), 0);
         if let Some(bytes) = get(object) {
             let size = bytes.len() as u64;

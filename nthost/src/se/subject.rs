@@ -21,11 +21,11 @@ use super::{
     token,
 };
 use crate::{
+    export,
     ke::critical_region::{KeEnterCriticalRegion, KeLeaveCriticalRegion},
     mm::pool::{self, flags},
     ob::object,
     rtl::security::descriptor,
-    verifier::call,
 };
 
 /// The tag of sets of privileges.
@@ -168,7 +168,7 @@ nt_export! {
         granted: *mut u32,
         status: *mut NTSTATUS,
     ) -> u8 {
-        let caller = call::caller();
+        let caller = export::caller();
         // SAFETY: the caller's promise.
         let mapping = unsafe { mapping.read() };
         if !privileges.is_null() {

@@ -21,9 +21,10 @@ use crate::{
         },
         dpc_flush::KeFlushQueuedDpcs,
         irql::{self, Raised},
-        noise, pcr,
+        pcr,
         processor::KeGetProcessorNumberFromIndex,
     },
+    verifier::noise,
 };
 
 /// The tests.

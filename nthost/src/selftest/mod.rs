@@ -41,7 +41,8 @@ use alloc::string::String;
 use crate::{
     boot::switches::Switches,
     hal::exit,
-    ke::{bugcheck::exit_code, noise, pcr},
+    ke::{bugcheck::exit_code, pcr},
+    verifier::noise,
 };
 
 /// What a test ends with: what was wrong, if anything was.

@@ -8,14 +8,17 @@ use super::{
     object::{Event, Worker},
     wait::until_waiting,
 };
-use crate::ke::{
-    affinity::{KeRevertToUserAffinityThreadEx, KeSetSystemAffinityThreadEx},
-    dispatcher, noise,
-    thread::{self, Affinity, Attributes, LOW_REALTIME_PRIORITY, NORMAL_PRIORITY},
-    thread_query::{
-        KeQueryPriorityThread, KeQueryTotalCycleTimeThread, KeSetBasePriorityThread,
-        KeSetPriorityThread,
+use crate::{
+    ke::{
+        affinity::{KeRevertToUserAffinityThreadEx, KeSetSystemAffinityThreadEx},
+        dispatcher,
+        thread::{self, Affinity, Attributes, LOW_REALTIME_PRIORITY, NORMAL_PRIORITY},
+        thread_query::{
+            KeQueryPriorityThread, KeQueryTotalCycleTimeThread, KeSetBasePriorityThread,
+            KeSetPriorityThread,
+        },
     },
+    verifier::noise,
 };
 
 /// The tests.

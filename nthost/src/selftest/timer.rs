@@ -16,8 +16,9 @@ use super::{
 };
 use crate::{
     hal::cmos,
-    ke::{dpc_flush::flush_queued_dpcs, noise, time},
+    ke::{dpc_flush::flush_queued_dpcs, time},
     rtl,
+    verifier::noise,
 };
 
 /// The tests.

@@ -19,10 +19,11 @@ use crate::{
             ExReleaseSpinLockShared,
         },
     },
-    export::{DIRQL_MIN, DISPATCH_LEVEL},
+    export::{self, DIRQL_MIN, DISPATCH_LEVEL},
     ke::{
         critical_region::{KeEnterCriticalRegion, KeLeaveCriticalRegion},
         debugger::DbgBreakPoint,
+        event::KeSetEvent,
         irql,
         ktimer::KeCancelTimer,
         spinlock::{
@@ -88,6 +89,19 @@ pub fn run(name: &str) {
 
 const ABOVE: u8 = DIRQL_MIN;
 
+/// A routine's checked entry, which a driver's import would be bound to.
+fn checked<F: Copy>(routine: F) -> F {
+    const { assert!(size_of::<F>() == size_of::<*const ()>()) };
+    // SAFETY: a pointer to a function, as callers say, of the size of a pointer.
+    let address = unsafe { core::mem::transmute_copy::<F, *const ()>(&routine) };
+    let mut exports = export::all().iter();
+    let entry = exports
+        .find(|export| export.address == address && !export.checked.is_null())
+        .map_or(address, |export| export.checked);
+    // SAFETY: an entry is called as its routine is.
+    unsafe { core::mem::transmute_copy::<*const (), F>(&entry) }
+}
+
 unsafe fn lock() -> KSPIN_LOCK {
     let mut lock = 0;
     // SAFETY: memory for a lock.
@@ -102,7 +116,7 @@ unsafe fn release_spin_lock_below() {
     let before = unsafe { KeAcquireSpinLockRaiseToDpc(&raw mut lock) };
     irql::set(before);
     // SAFETY: the wrong of this test.
-    unsafe { KeReleaseSpinLock(&raw mut lock, before) };
+    unsafe { checked(KeReleaseSpinLock as unsafe extern "win64" fn(_, _))(&raw mut lock, before) };
 }
 
 unsafe fn acquire_fast_mutex_above() {
@@ -112,7 +126,7 @@ unsafe fn acquire_fast_mutex_above() {
     unsafe { KeInitializeGuardedMutex(&raw mut mutex) };
     irql::set(DISPATCH_LEVEL);
     // SAFETY: the wrong of this test.
-    unsafe { ExAcquireFastMutex(&raw mut mutex) };
+    unsafe { checked(ExAcquireFastMutex as unsafe extern "win64" fn(_))(&raw mut mutex) };
 }
 
 unsafe fn release_fast_mutex_below() {
@@ -124,7 +138,7 @@ unsafe fn release_fast_mutex_below() {
     unsafe { ExAcquireFastMutex(&raw mut mutex) };
     irql::set(0);
     // SAFETY: the wrong of this test.
-    unsafe { ExReleaseFastMutex(&raw mut mutex) };
+    unsafe { checked(ExReleaseFastMutex as unsafe extern "win64" fn(_))(&raw mut mutex) };
 }
 
 unsafe fn acquire_fast_mutex_unsafe() {
@@ -133,21 +147,35 @@ unsafe fn acquire_fast_mutex_unsafe() {
     // SAFETY: memory for a mutex.
     unsafe { KeInitializeGuardedMutex(&raw mut mutex) };
     // SAFETY: the wrong of this test.
-    unsafe { ExAcquireFastMutexUnsafe(&raw mut mutex) };
+    unsafe { checked(ExAcquireFastMutexUnsafe as unsafe extern "win64" fn(_))(&raw mut mutex) };
 }
 
 unsafe fn wait_at_dispatch_level() {
     let event = Event::notification();
     irql::set(DISPATCH_LEVEL);
     // SAFETY: the wrong of this test.
-    unsafe { KeWaitForSingleObject(event.get().cast(), 0, 0, 0, null()) };
+    unsafe {
+        checked(KeWaitForSingleObject as unsafe extern "win64" fn(_, i32, i8, u8, _) -> _)(
+            event.get().cast(),
+            0,
+            0,
+            0,
+            null(),
+        )
+    };
 }
 
 unsafe fn delay_at_dispatch_level() {
     irql::set(DISPATCH_LEVEL);
     let time = -MILLISECOND;
     // SAFETY: the wrong of this test.
-    unsafe { KeDelayExecutionThread(0, 0, &raw const time) };
+    unsafe {
+        checked(KeDelayExecutionThread as unsafe extern "win64" fn(i8, u8, _) -> _)(
+            0,
+            0,
+            &raw const time,
+        )
+    };
 }
 
 unsafe fn leave_no_region() {
@@ -163,7 +191,7 @@ unsafe fn acquire_at_dpc_level_below() {
     // SAFETY: no preconditions.
     let mut lock = unsafe { lock() };
     // SAFETY: the wrong of this test.
-    unsafe { KeAcquireSpinLockAtDpcLevel(&raw mut lock) };
+    unsafe { checked(KeAcquireSpinLockAtDpcLevel as unsafe extern "win64" fn(_))(&raw mut lock) };
 }
 
 unsafe fn release_from_dpc_level_below() {
@@ -173,7 +201,7 @@ unsafe fn release_from_dpc_level_below() {
     let before = unsafe { KeAcquireSpinLockRaiseToDpc(&raw mut lock) };
     irql::set(before);
     // SAFETY: the wrong of this test.
-    unsafe { KeReleaseSpinLockFromDpcLevel(&raw mut lock) };
+    unsafe { checked(KeReleaseSpinLockFromDpcLevel as unsafe extern "win64" fn(_))(&raw mut lock) };
 }
 
 unsafe fn acquire_spin_lock_above() {
@@ -181,20 +209,24 @@ unsafe fn acquire_spin_lock_above() {
     let mut lock = unsafe { lock() };
     irql::set(ABOVE);
     // SAFETY: the wrong of this test.
-    unsafe { KeAcquireSpinLockRaiseToDpc(&raw mut lock) };
+    unsafe {
+        checked(KeAcquireSpinLockRaiseToDpc as unsafe extern "win64" fn(_) -> _)(&raw mut lock)
+    };
 }
 
 unsafe fn set_event_above() {
     let event = Event::notification();
     irql::set(ABOVE);
-    // The wrong of this test.
-    event.set();
+    let set = checked(KeSetEvent as unsafe extern "win64" fn(_, i32, u8) -> _);
+    // SAFETY: the wrong of this test.
+    unsafe { set(event.get(), 0, 0) };
 }
 
 unsafe fn push_lock_with_apcs() {
-    let mut lock = 0;
+    let mut lock = 0_usize;
+    let acquire = checked(ExAcquirePushLockExclusiveEx as unsafe extern "win64" fn(_, u32));
     // SAFETY: the wrong of this test.
-    unsafe { ExAcquirePushLockExclusiveEx(&raw mut lock, 0) };
+    unsafe { acquire(&raw mut lock, 0) };
 }
 
 unsafe fn release_free_push_lock() {
@@ -209,19 +241,19 @@ unsafe fn cancel_timer_above() {
     let timer = super::object::Timer::timer(false);
     irql::set(ABOVE);
     // SAFETY: the wrong of this test.
-    unsafe { KeCancelTimer(timer.get()) };
+    unsafe { checked(KeCancelTimer as unsafe extern "win64" fn(_) -> _)(timer.get()) };
 }
 
 unsafe fn close_at_dispatch_level() {
     irql::set(DISPATCH_LEVEL);
     // SAFETY: the wrong of this test.
-    unsafe { ZwClose(4) };
+    unsafe { checked(ZwClose as unsafe extern "win64" fn(u64) -> _)(4) };
 }
 
 unsafe fn string_at_dispatch_level() {
     irql::set(DISPATCH_LEVEL);
     // SAFETY: the wrong of this test.
-    unsafe { RtlDowncaseUnicodeChar(0x41) };
+    unsafe { checked(RtlDowncaseUnicodeChar as unsafe extern "win64" fn(u16) -> _)(0x41) };
 }
 
 unsafe fn writer_twice() {

@@ -17,10 +17,11 @@ use crate::{
     export::{self, CLOCK_LEVEL, DISPATCH_LEVEL},
     ke::{
         dispatcher, irql,
-        lock::HighLock,
+        lock::{self, HighLock},
         pcr,
         thread::{self, Affinity},
     },
+    pe::module::module_of,
 };
 
 /// How many breakpoints there may be at a time, and how many stopped processors.
@@ -156,6 +157,7 @@ pub fn enable() {
         return;
     }
     ENABLED.store(true, Ordering::Relaxed);
+    lock::hold_above_devices();
     pcr::of(0).reserve();
     let last = pcr::of(pcr::count() - 1);
     last.reserve();
@@ -227,7 +229,7 @@ pub fn request(request: &BreakpointRequest) -> NTSTATUS {
 pub fn stops() -> Vec<Stop> {
     let stopped = TABLE.lock().stopped;
     let describe = |stopped: &Stopped| {
-        let (module, offset) = super::call::module_of(stopped.caller);
+        let (module, offset) = module_of(stopped.caller);
         Stop {
             id: stopped.id,
             processor: stopped.processor,

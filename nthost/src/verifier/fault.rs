@@ -10,8 +10,14 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use nthost_protocol::{Fault, FaultState, IrpEffect, fault::Standing};
 
-use super::call;
-use crate::{ke::lock::HighLock, mm::paging::KERNEL_BASE, pe::module};
+use super::options;
+use crate::{
+    io::device,
+    ke::lock::HighLock,
+    mm::paging::KERNEL_BASE,
+    pe::module::{self, module_of},
+    pnp,
+};
 
 /// A fault, and where it struck last.
 struct Entry {
@@ -32,7 +38,7 @@ pub fn add(fault: Fault) {
     let service = fault.service().to_ascii_lowercase();
     // The service's driver may have yet to be loaded: its image's name follows from the
     // manifest, and until it is known the service's own name stands for it.
-    let image = crate::host::image_of(&service).unwrap_or(service);
+    let image = options::image_of(&service).unwrap_or(service);
     let entry = Entry {
         standing: Standing::new(fault),
         image: image.to_ascii_lowercase(),
@@ -61,7 +67,7 @@ pub fn states() -> Vec<FaultState> {
             let (standing, last) = (entry.standing.clone(), entry.last);
             drop(faults);
             let last = last.map_or_else(String::new, |(what, caller)| {
-                let (module, offset) = call::module_of(caller);
+                let (module, offset) = module_of(caller);
                 format!("{what} from {module}+{offset:#x}")
             });
             Some(standing.state(last))
@@ -104,7 +110,7 @@ pub fn strikes(routine: &'static str, caller: u64) -> bool {
             offset,
             ..
         } => {
-            let here = || call::module_of(caller).1;
+            let here = || module_of(caller).1;
             let named = wanted.is_empty() || wanted.eq_ignore_ascii_case(routine);
             (named && offset.is_none_or(|offset| offset == here())).then_some(())
         }
@@ -114,7 +120,7 @@ pub fn strikes(routine: &'static str, caller: u64) -> bool {
         _ => None,
     });
     if struck.is_some() {
-        let (module, offset) = call::module_of(caller);
+        let (module, offset) = module_of(caller);
         log!("fault", "{routine} fails for {module}+{offset:#x}");
     }
     struck.is_some()
@@ -154,12 +160,14 @@ pub fn late_dpc(routine: u64) -> u32 {
     late.unwrap_or(0)
 }
 
-/// What happens to an IRP that a driver sends down from a device. IRQL up to DISPATCH_LEVEL.
+/// What happens to an IRP that a driver sends to a device. IRQL up to DISPATCH_LEVEL.
 #[must_use]
-pub fn irp(instance: &str, major: u8, minor: u8, caller: u64) -> Option<IrpEffect> {
-    if caller >= KERNEL_BASE {
+pub fn irp(device: usize, major: u8, minor: u8, caller: u64) -> Option<IrpEffect> {
+    if caller >= KERNEL_BASE || !any() {
         return None;
     }
+    let device = core::ptr::with_exposed_provenance_mut(device);
+    let instance = pnp::instance_of(device::lowest(device))?;
     let effect = ask("IRP", caller, |fault| match fault {
         Fault::Irp {
             device,
@@ -167,7 +175,7 @@ pub fn irp(instance: &str, major: u8, minor: u8, caller: u64) -> Option<IrpEffec
             minor: wanted_minor,
             effect,
             ..
-        } => (device.eq_ignore_ascii_case(instance)
+        } => (device.eq_ignore_ascii_case(&instance)
             && *wanted == major
             && wanted_minor.is_none_or(|wanted| wanted == minor))
         .then_some(*effect),

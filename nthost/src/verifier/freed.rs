@@ -6,19 +6,19 @@
 
 use nthost_protocol::manifest::VerifierOption;
 
-use super::{call, is_on, locks};
+use super::{is_on, locks};
 use crate::{
     ex::{lookaside, resource, workitem},
-    io::{irp, remove_lock},
     ke::{
         bugcheck::{self, code},
         dpc,
     },
+    pe::module::module_of,
 };
 
 /// Says what was found, and where if that is in a driver's image.
 fn found(what: &str, object: u64) {
-    let (module, offset) = call::module_of(object);
+    let (module, offset) = module_of(object);
     log!(
         "verifier",
         "{what} {object:#x} is in memory that is freed, {module}+{offset:#x}"
@@ -58,13 +58,6 @@ pub fn check(address: u64, size: u64) {
     if let Some(resource) = resource::within(address, size) {
         violation([0xd2, resource, address, size]);
     }
-}
-
-/// Memory of a driver's is gone: what was known of the IRPs and remove locks in it says nothing of
-/// those that are made there next.
-pub fn forget_memory(start: usize, bytes: usize) {
-    irp::forget_memory(start, bytes);
-    remove_lock::forget_memory(start, bytes);
 }
 
 fn violation(parameters: [u64; 4]) -> ! {

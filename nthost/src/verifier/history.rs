@@ -5,16 +5,17 @@
 //! own, which nobody else writes to; a bug check reads them when all others have stopped.
 
 use core::{
-    fmt::Write,
+    fmt,
     sync::atomic::{AtomicU32, AtomicU64, Ordering},
 };
 
-use super::{call, trace::Event};
+use super::trace::Event;
 use crate::{
     export::Routine,
-    hal::{serial::Port, time},
+    hal::time,
     ke::pcr::{self, MAXIMUM_PROCESSORS},
     mm::paging::KERNEL_BASE,
+    pe::module,
 };
 
 /// How many events of a processor are kept.
@@ -76,7 +77,7 @@ pub fn record(event: Event, what: u64, caller: u64) {
 }
 
 /// Tells what each processor did last, the oldest first. All processors but this have stopped.
-pub fn report(port: &mut Port, here: u32) {
+pub fn report(port: &mut dyn fmt::Write, here: u32) {
     let now = time::counter();
     for pcr in pcr::all() {
         let Some(ring) = RINGS.get(pcr.number as usize) else {
@@ -97,7 +98,7 @@ pub fn report(port: &mut Port, here: u32) {
     }
 }
 
-fn tell(port: &mut Port, processor: u32, slot: &Slot, now: u64) {
+fn tell(port: &mut dyn fmt::Write, processor: u32, slot: &Slot, now: u64) {
     let ago = now.saturating_sub(slot.when.load(Ordering::Relaxed));
     let microseconds = u128::from(ago) * 1_000_000 / u128::from(time::frequency().max(1));
     let what = slot.what.load(Ordering::Relaxed);
@@ -106,12 +107,12 @@ fn tell(port: &mut Port, processor: u32, slot: &Slot, now: u64) {
     if event == Event::Call as u32 {
         // SAFETY: what `Event::Call` has with it is a routine's description, which is static.
         let routine = unsafe { &*core::ptr::with_exposed_provenance::<Routine>(what as usize) };
-        let (module, offset) = call::module_of(slot.caller.load(Ordering::Relaxed));
+        let (module, offset) = module::module_of(slot.caller.load(Ordering::Relaxed));
         let _ = writeln!(port, "{} from {module} +{offset:#x}", routine.name);
     } else if event == Event::Interrupt as u32 {
         let _ = writeln!(port, "interrupt, vector {what:#x}");
     } else if event == Event::Dpc as u32 {
-        let (module, offset) = call::module_of(what);
+        let (module, offset) = module::module_of(what);
         let _ = writeln!(port, "DPC {module} +{offset:#x}");
     } else {
         let _ = writeln!(port, "thread {what}");

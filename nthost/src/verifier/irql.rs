@@ -8,13 +8,13 @@
 //!
 //! Sources: bug check 0xC4; "Irql rule set (WDM)" and the pages of its rules.
 
-use core::ffi::CStr;
+use core::{ffi::CStr, ops::RangeInclusive};
 
 use nthost_protocol::manifest::VerifierOption;
 
 use super::is_on;
 use crate::{
-    export::{DISPATCH_LEVEL, PASSIVE_LEVEL, Routine},
+    export::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL, Routine},
     ke::{
         bugcheck::{self, code},
         irql, thread,
@@ -318,13 +318,13 @@ const RULES: &[Rule] = &[
 const PASSIVE: (u64, &CStr) = (0x20023, c"IrqlIoRtlZwPassive");
 const MORE: (u64, &CStr) = (0x20025, c"IrqlKeMore");
 
-fn rule_of(routine: &Routine) -> (u64, &'static CStr) {
+fn rule_of(name: &str, highest: u8) -> (u64, &'static CStr) {
     let named = RULES
         .iter()
-        .find(|(_, _, routines)| routines.contains(&routine.name));
+        .find(|(_, _, routines)| routines.contains(&name));
     match named {
         Some(&(subcode, name, _)) => (subcode, name),
-        None if routine.highest == PASSIVE_LEVEL => PASSIVE,
+        None if highest == PASSIVE_LEVEL => PASSIVE,
         None => MORE,
     }
 }
@@ -342,24 +342,17 @@ fn apcs() -> u64 {
 #[cold]
 #[inline(never)]
 pub fn refused(routine: &'static Routine, arguments: &[u64]) -> ! {
-    wrong(routine.name, routine, arguments)
+    wrong(routine.name, routine.lowest..=routine.highest, arguments)
 }
 
 /// As [`refused`], for a rule of the routine that is about its arguments too.
 pub fn violated(name: &'static str, arguments: &[u64]) -> ! {
-    let routine = Routine {
-        name,
-        lowest: 0,
-        highest: 1,
-    };
-    wrong(name, &routine, arguments)
+    wrong(name, PASSIVE_LEVEL..=APC_LEVEL, arguments)
 }
 
-fn wrong(name: &'static str, routine: &Routine, arguments: &[u64]) -> ! {
+fn wrong(name: &'static str, allowed: RangeInclusive<u8>, arguments: &[u64]) -> ! {
     let level = irql::current();
-    let Routine {
-        lowest, highest, ..
-    } = routine;
+    let (lowest, highest) = allowed.into_inner();
     log!(
         "verifier",
         "{name} called at IRQL {level}; it may be called at {lowest} to {highest}"
@@ -377,12 +370,12 @@ fn wrong(name: &'static str, routine: &Routine, arguments: &[u64]) -> ! {
         bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
     }
     if is_on(VerifierOption::DdiCompliance) {
-        let (subcode, rule) = rule_of(routine);
+        let (subcode, rule) = rule_of(name, highest);
         log!("verifier", "rule {}", rule.to_str().unwrap_or_default());
         let parameters = [subcode, rule.as_ptr() as u64, 0, 0];
         bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
     }
-    let code = if level > *highest {
+    let code = if level > highest {
         code::IRQL_NOT_LESS_OR_EQUAL
     } else {
         code::IRQL_NOT_DISPATCH_LEVEL

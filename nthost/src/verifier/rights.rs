@@ -8,8 +8,11 @@ use alloc::collections::BTreeSet;
 
 use nthost_protocol::manifest::VerifierOption;
 
-use super::{call, is_on};
-use crate::ke::lock::SpinLock;
+use super::is_on;
+use crate::{
+    ke::{lock::SpinLock, stack},
+    pe::module::module_of,
+};
 
 /// The places that were told of. A leaf.
 static TOLD: SpinLock<BTreeSet<u64>> = SpinLock::new(BTreeSet::new());
@@ -20,9 +23,9 @@ pub fn check(handle: u64, wanted: u32, granted: u32) {
     if lacking == 0 || !is_on(VerifierOption::SecurityChecks) {
         return;
     }
-    let caller = call::driver();
+    let caller = stack::driver();
     if caller != 0 && TOLD.lock().insert(caller) {
-        let (module, offset) = call::module_of(caller);
+        let (module, offset) = module_of(caller);
         log!(
             "verifier",
             "{module}+{offset:#x} uses the handle {handle:#x} without the rights {lacking:#x}"

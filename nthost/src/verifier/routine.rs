@@ -1,5 +1,5 @@
-//! What a driver's routine must leave as it found it: the IRQL, and what holds the thread's APCs
-//! back.
+//! The gate up: what a driver's routine must leave as it found it. That is the IRQL, and what holds
+//! the thread's APCs back.
 //!
 //! Source: bug check 0xC4, subcodes 0x31, 0xC1, 0xC5, 0xFA, 0xFB and 0x111; bug check 0xC7, 4.
 
@@ -7,19 +7,19 @@ use nthost_protocol::manifest::VerifierOption;
 
 use x86_64::instructions::interrupts;
 
-use super::{call, is_on};
-use crate::ke::{
-    bugcheck::{self, code},
-    irql, thread,
+use super::{is_on, late_dpc, trace};
+use crate::{
+    driver_routine::{Before, Call, Gate, Kind},
+    ke::{
+        bugcheck::{self, code},
+        irql, thread,
+    },
+    mm::pageable,
+    pe::module::module_of,
 };
 
-/// How things are before a driver's routine is called.
-#[derive(Clone, Copy, Debug)]
-pub struct Before {
-    routine: u64,
-    level: u8,
-    apcs: i32,
-}
+/// What is looked at before and after each call of a driver's routine.
+pub static GATE: Gate = Gate { enter, leave };
 
 fn apcs() -> i32 {
     // SAFETY: the thread that runs exists.
@@ -35,86 +35,106 @@ fn count(apcs: i32) -> u64 {
     u64::from(apcs.cast_unsigned())
 }
 
-impl Before {
-    /// The routine at this address is about to be called.
-    #[must_use]
-    pub fn calling(routine: u64) -> Self {
-        Self {
-            routine,
-            level: irql::current(),
-            apcs: apcs(),
-        }
+/// A driver's routine is about to be called.
+fn enter(call: &Call) -> Before {
+    if matches!(call.kind, Kind::Interrupt | Kind::Dpc) {
+        pageable::trim();
     }
-
-    /// A dispatch routine has returned. The IRQL is the I/O manager's to check.
-    pub fn after_dispatch(self) {
-        if !interrupts::are_enabled() && is_on(VerifierOption::IoVerification) {
-            self.blame("whether interrupts are enabled");
-            violation([0xc1, self.routine, 0, 0]);
-        }
-        let apcs = apcs();
-        if apcs != self.apcs && is_on(VerifierOption::IoVerification) {
-            self.blame("what holds APCs back");
-            violation([0xc5, self.routine, count(apcs), count(self.apcs)]);
-        }
+    let before = Before {
+        level: irql::current(),
+        apcs: apcs(),
+    };
+    if call.kind == Kind::Dpc {
+        late_dpc::runs(call.object);
+        trace::record(trace::Event::Dpc, call.routine, 0);
     }
+    before
+}
 
-    /// A completion routine has returned.
-    pub fn after_completion(self) {
-        let (level, apcs) = (irql::current(), apcs());
-        if !is_on(VerifierOption::IoVerification) {
-            return;
-        }
-        if level != self.level {
-            self.blame("the IRQL");
-            violation([0xfa, self.routine, self.level.into(), level.into()]);
-        }
-        if apcs != self.apcs {
-            self.blame("what holds APCs back");
-            violation([0xfb, self.routine, count(apcs), count(self.apcs)]);
-        }
+/// A driver's routine has returned.
+fn leave(call: &Call, before: Before) {
+    match call.kind {
+        Kind::Dispatch => after_dispatch(call, before),
+        Kind::Completion => after_completion(call, before),
+        Kind::Dpc => after_dpc(call, before),
+        Kind::Interrupt => after_interrupt(call, before),
+        _ => {}
     }
+}
 
-    /// The routine has returned, so that no stack names it.
-    fn blame(&self, what: &str) {
-        let (module, offset) = call::module_of(self.routine);
-        log!(
-            "verifier",
-            "the routine at {module}+{offset:#x} changed {what}"
-        );
+/// The routine has returned, so that no stack names it.
+fn blame(call: &Call, what: &str) {
+    let (module, offset) = module_of(call.routine);
+    log!(
+        "verifier",
+        "the routine at {module}+{offset:#x} changed {what}"
+    );
+}
+
+fn after_dispatch(call: &Call, before: Before) {
+    let (level, apcs) = (irql::current(), apcs());
+    if !is_on(VerifierOption::IoVerification) {
+        return;
     }
-
-    /// A DPC's routine has returned.
-    pub fn after_dpc(self) {
-        let (level, apcs) = (irql::current(), apcs());
-        if !is_on(VerifierOption::MiscellaneousChecks) {
-            return;
-        }
-        if level != self.level {
-            self.blame("the IRQL");
-        }
-        if apcs != self.apcs {
-            self.blame("what holds APCs back");
-        }
-        if level < self.level {
-            // Parameter 4: 1 for a level that is not allowed inside a DPC's routine.
-            violation([0x31, self.level.into(), level.into(), 1]);
-        }
-        if level > self.level {
-            violation([0x30, level.into(), self.level.into(), 0]);
-        }
-        if apcs != self.apcs {
-            let parameters = [4, self.routine, count(self.apcs), count(apcs)];
-            bugcheck::bugcheck(code::TIMER_OR_DPC_INVALID, parameters);
-        }
+    if !interrupts::are_enabled() {
+        blame(call, "whether interrupts are enabled");
+        violation([0xc1, call.routine, 0, 0]);
     }
+    if apcs != before.apcs {
+        blame(call, "what holds APCs back");
+        violation([0xc5, call.routine, count(apcs), count(before.apcs)]);
+    }
+    if level != before.level {
+        blame(call, "the IRQL");
+        // DRIVER_VERIFIER_IOMANAGER_VIOLATION.
+        let parameters = [5, call.object, before.level.into(), level.into()];
+        bugcheck::bugcheck(0xc9, parameters);
+    }
+}
 
-    /// An interrupt's routine has returned.
-    pub fn after_interrupt(self) {
-        let level = irql::current();
-        if level != self.level && is_on(VerifierOption::MiscellaneousChecks) {
-            self.blame("the IRQL");
-            violation([0x111, self.routine, self.level.into(), level.into()]);
-        }
+fn after_completion(call: &Call, before: Before) {
+    let (level, apcs) = (irql::current(), apcs());
+    if !is_on(VerifierOption::IoVerification) {
+        return;
+    }
+    if level != before.level {
+        blame(call, "the IRQL");
+        violation([0xfa, call.routine, before.level.into(), level.into()]);
+    }
+    if apcs != before.apcs {
+        blame(call, "what holds APCs back");
+        violation([0xfb, call.routine, count(apcs), count(before.apcs)]);
+    }
+}
+
+fn after_dpc(call: &Call, before: Before) {
+    let (level, apcs) = (irql::current(), apcs());
+    if !is_on(VerifierOption::MiscellaneousChecks) {
+        return;
+    }
+    if level != before.level {
+        blame(call, "the IRQL");
+    }
+    if apcs != before.apcs {
+        blame(call, "what holds APCs back");
+    }
+    if level < before.level {
+        // Parameter 4: 1 for a level that is not allowed inside a DPC's routine.
+        violation([0x31, before.level.into(), level.into(), 1]);
+    }
+    if level > before.level {
+        violation([0x30, level.into(), before.level.into(), 0]);
+    }
+    if apcs != before.apcs {
+        let parameters = [4, call.routine, count(before.apcs), count(apcs)];
+        bugcheck::bugcheck(code::TIMER_OR_DPC_INVALID, parameters);
+    }
+}
+
+fn after_interrupt(call: &Call, before: Before) {
+    let level = irql::current();
+    if level != before.level && is_on(VerifierOption::MiscellaneousChecks) {
+        blame(call, "the IRQL");
+        violation([0x111, call.routine, before.level.into(), level.into()]);
     }
 }

@@ -32,6 +32,12 @@ pub fn start() {
     ON.store(true, Ordering::Relaxed);
 }
 
+/// Whether there is one.
+#[must_use]
+pub fn is_on() -> bool {
+    ON.load(Ordering::Relaxed)
+}
+
 /// Ends, and gives how many events of each kind there were, in the order of [`Event`], and their
 /// fingerprint.
 #[must_use]

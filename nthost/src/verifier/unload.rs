@@ -13,10 +13,7 @@ use core::ops::Range;
 
 use nthost_protocol::manifest::VerifierOption;
 
-use super::{
-    account::{self, Kind},
-    call, freed, is_on,
-};
+use super::{freed, is_on};
 use crate::{
     etw::provider,
     ex::{callback, lookaside, resource, timer},
@@ -27,16 +24,19 @@ use crate::{
         bugcheck_callback, nmi,
         thread::Thread,
     },
-    mm::{pool, user_view},
+    mm::{
+        account::{self, Kind},
+        pool, user_view,
+    },
     ob::{self, client_id, handle, object},
-    pe::module::Module,
+    pe::module::{Module, module_of},
     po::{fx, power_request, setting},
     ps,
     registry::filter,
 };
 
 fn line(what: &str, address: u64, caller: u64) {
-    let (module, offset) = call::module_of(caller);
+    let (module, offset) = module_of(caller);
     log!(
         "verifier",
         "{what} {address:#x} is left, from {module}+{offset:#x}"
@@ -163,7 +163,7 @@ fn check_memory(module: &Module, image: &Range<u64>) {
         if image.contains(&allocation.caller) {
             left += 1;
             let (caller, tag) = (allocation.caller, pool::tag_text(allocation.tag));
-            let (of, offset) = call::module_of(caller);
+            let (of, offset) = module_of(caller);
             log!(
                 "verifier",
                 "pool {address:#x}, {} bytes, tag {tag}, is left, from {of}+{offset:#x}",
@@ -204,7 +204,7 @@ fn check_memory(module: &Module, image: &Range<u64>) {
     }
     for (link, caller) in ob::links_from(image) {
         left += 1;
-        let (module, offset) = call::module_of(caller);
+        let (module, offset) = module_of(caller);
         log!(
             "verifier",
             "symbolic link {link} is left, from {module}+{offset:#x}"

@@ -30,8 +30,8 @@ use super::{
 use crate::{
     ex::worker::{self, Queue},
     export::PASSIVE_LEVEL,
-    io::{device, event::Event, request},
-    ke::{irql, lock::SpinLock},
+    io::{device, request},
+    ke::{irql, lock::SpinLock, owned_event::Event},
     ob::object,
     pnp::node,
 };

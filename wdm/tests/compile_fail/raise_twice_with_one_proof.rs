@@ -1,11 +1,12 @@
-//! IRQL is lowered in the reverse order of raising it.
+//! While IRQL is raised, the proof of the level below is not to be had.
 #![no_std]
 
-use wdm::irql::{Passive, raise_to_dispatch};
+use wdm::{
+    event::Event,
+    irql::{Passive, raise_to_dispatch},
+};
 
-pub fn wrong(irql: &mut Passive) {
-    let first = raise_to_dispatch(irql);
-    let second = raise_to_dispatch(irql); //~ E0499
-    drop(first);
-    drop(second);
+pub fn wrong(event: &Event, irql: &mut Passive) {
+    raise_to_dispatch(irql, |_| event.wait(irql)); //~ E0500
+    //~^ E0501
 }

@@ -78,7 +78,7 @@ fn a_work_item_may_go_on_with_the_device() {
     });
     let irp = TestIrp::new(IRP_MJ_POWER, 0, |_| {});
     assert_eq!(irp.send(stack.device), STATUS_PENDING);
-    let item = IrpWorkItem::new(TAG, stack.fdo(), routine).unwrap();
+    let item = IrpWorkItem::new(TAG, stack.fdo(), routine, &crate::passive()).unwrap();
     assert!(item.queue(PENDING.take(), &crate::passive()).is_ok());
     drop(item);
     let worker = thread::spawn(|| assert!(work::run_next()));
@@ -116,7 +116,7 @@ fn a_request_of_another_device_is_refused() {
 
     let irp = TestIrp::new(0, 0, |_| {});
     irp.send(stack.device);
-    let item = IrpWorkItem::new(TAG, other.fdo(), routine).unwrap();
+    let item = IrpWorkItem::new(TAG, other.fdo(), routine, &crate::passive()).unwrap();
     let refused = item.queue(PENDING.take(), &crate::passive()).unwrap_err();
     refused.complete(Status::UNSUCCESSFUL, 0, &crate::passive());
     drop(item);

@@ -78,10 +78,10 @@ impl Driver for TestDriver {
         physical: PhysicalDevice<'_>,
         irql: &mut Passive,
     ) -> Result<()> {
-        let make = |_: &mut Passive| {
+        let make = |irql: &mut Passive| {
             Ok(Tested {
                 act: OnceLock::new(),
-                own: Shared::new(TAG, AtomicBool::new(true))?,
+                own: Shared::new(TAG, AtomicBool::new(true), irql)?,
             })
         };
         Fdo::create(driver, physical, Io::Direct, make, irql)

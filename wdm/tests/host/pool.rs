@@ -7,7 +7,7 @@ use wdm::{
     pool::{PoolBox, Shared},
 };
 
-use crate::{TAG, kernel::pool::fail_after};
+use crate::{TAG, kernel::pool::fail_after, passive};
 
 /// Counts its drops.
 struct Dropped<'a>(&'a AtomicUsize);
@@ -21,8 +21,8 @@ impl Drop for Dropped<'_> {
 #[test]
 fn a_box_owns_its_value() {
     let drops = AtomicUsize::new(0);
-    let boxed = PoolBox::new(TAG, Dropped(&drops)).unwrap();
-    drop(PoolBox::new(TAG, Dropped(&drops)).unwrap());
+    let boxed = PoolBox::new(TAG, Dropped(&drops), &passive()).unwrap();
+    drop(PoolBox::new(TAG, Dropped(&drops), &passive()).unwrap());
     assert_eq!(drops.load(Ordering::Relaxed), 1);
     let inner = boxed.into_inner();
     assert_eq!(drops.load(Ordering::Relaxed), 1);
@@ -33,15 +33,20 @@ fn a_box_owns_its_value() {
 #[test]
 fn a_slice_whose_making_fails_drops_what_was_made() {
     let drops = AtomicUsize::new(0);
-    let made = PoolBox::try_slice(TAG, 5, |index| {
-        if index == 3 {
-            return Err(Status::UNSUCCESSFUL);
-        }
-        Ok(Dropped(&drops))
-    });
+    let made = PoolBox::try_slice(
+        TAG,
+        5,
+        |index| {
+            if index == 3 {
+                return Err(Status::UNSUCCESSFUL);
+            }
+            Ok(Dropped(&drops))
+        },
+        &passive(),
+    );
     assert_eq!(made.err(), Some(Status::UNSUCCESSFUL));
     assert_eq!(drops.load(Ordering::Relaxed), 3);
-    let slice = PoolBox::slice(TAG, 4, |index| index).unwrap();
+    let slice = PoolBox::slice(TAG, 4, |index| index, &passive()).unwrap();
     assert_eq!(*slice, [0, 1, 2, 3]);
 }
 
@@ -49,7 +54,7 @@ fn a_slice_whose_making_fails_drops_what_was_made() {
 fn without_memory_the_value_is_dropped() {
     let drops = AtomicUsize::new(0);
     fail_after(Some(0));
-    let shared = Shared::new(TAG, Dropped(&drops));
+    let shared = Shared::new(TAG, Dropped(&drops), &passive());
     fail_after(None);
     assert_eq!(shared.err(), Some(Status::INSUFFICIENT_RESOURCES));
     assert_eq!(drops.load(Ordering::Relaxed), 1);
@@ -58,7 +63,7 @@ fn without_memory_the_value_is_dropped() {
 #[test]
 fn the_last_of_several_owners_frees() {
     static DROPS: AtomicUsize = AtomicUsize::new(0);
-    let shared = Shared::new(TAG, Dropped(&DROPS)).unwrap();
+    let shared = Shared::new(TAG, Dropped(&DROPS), &passive()).unwrap();
     let raw = shared.clone().into_raw();
     let threads: Vec<_> = (0..3)
         .map(|_| {

@@ -50,8 +50,8 @@ struct Queue {
 impl Queue {
     /// A queue behind a device that inserts what it gets, numbered by the minor function.
     fn new() -> Self {
-        let canceled = Shared::new(TAG, AtomicUsize::new(0)).unwrap();
-        let queue = Arc::new(Csq::new(TAG, Canceled(canceled.clone())).unwrap());
+        let canceled = Shared::new(TAG, AtomicUsize::new(0), &passive()).unwrap();
+        let queue = Arc::new(Csq::new(TAG, Canceled(canceled.clone()), &passive()).unwrap());
         let stack = Stack::new();
         let inserts = Arc::downgrade(&queue);
         let counted = canceled.clone();

@@ -39,12 +39,12 @@ impl TimedRequest for Wait {
 }
 
 fn waiting() -> (Stack, Arc<Csq<Wait>>, TestIrp) {
-    let queue = Arc::new(Csq::<Wait>::new(TAG, ()).unwrap());
+    let queue = Arc::new(Csq::<Wait>::new(TAG, (), &passive()).unwrap());
     let stack = Stack::new();
     let inserts = Arc::downgrade(&queue);
     stack.act(move |_, irp, irql| {
         let queue = inserts.upgrade().unwrap();
-        let (timeout, arm) = Timeout::new(TAG, &queue).unwrap();
+        let (timeout, arm) = Timeout::new(TAG, &queue, irql).unwrap();
         let request = Wait { _timeout: timeout };
         match queue.insert_with_timeout(irp, request, arm, 10, irql) {
             Ok(dispatched) => dispatched,

@@ -51,6 +51,8 @@ pub struct Built {
     pub pdb: Option<PathBuf>,
     /// `eductl.exe`
     pub programs: Vec<PathBuf>,
+    /// Its symbols.
+    pub symbols: Vec<PathBuf>,
 }
 
 /// A package that was not made. Nothing was written.
@@ -164,7 +166,7 @@ pub fn run(
         driver: built.driver.clone(),
         pdb: built.pdb.clone(),
         programs: built.programs.clone(),
-        extras: extras(root),
+        extras: [extras(root), built.symbols.clone()].concat(),
         stamp,
         now,
         signer: signer(arguments, now)?,

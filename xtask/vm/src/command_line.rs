@@ -25,6 +25,11 @@ pub struct Plan<'p> {
     pub system: &'p Path,
     /// The package's disk.
     pub package: Option<&'p Path>,
+    /// The medium that Windows is installed from.
+    pub media: Option<&'p Path>,
+    /// The sockets that QEMU connects to with the first serial port and with its monitor, where
+    /// the machine runs by itself.
+    pub sockets: Option<(&'p Path, &'p Path)>,
     /// How a debugger reaches it, and by which port of the host.
     pub debugger: Option<(Debugger, u16)>,
     /// `-display`
@@ -101,6 +106,18 @@ pub fn arguments(plan: &Plan<'_>) -> Vec<OsString> {
         "-device",
         "ide-hd,drive=system,bus=ide.0,bootindex=0".to_owned(),
     );
+    if let Some(media) = plan.media {
+        let media = escaped(media);
+        option(
+            "-drive",
+            format!("if=none,id=media,media=cdrom,readonly=on,format=raw,file={media}"),
+        );
+        // After the disk: at first nothing starts from that, and then Windows.
+        option(
+            "-device",
+            "ide-cd,drive=media,bus=ide.1,bootindex=1".to_owned(),
+        );
+    }
     option("-device", "qemu-xhci,id=usb,bus=pcie.0".to_owned());
     option("-device", "usb-tablet,bus=usb.0".to_owned());
     if let Some(package) = plan.package {
@@ -113,6 +130,14 @@ pub fn arguments(plan: &Plan<'_>) -> Vec<OsString> {
             "-device",
             "usb-storage,bus=usb.0,drive=package,removable=on".to_owned(),
         );
+    }
+    if let Some((serial, monitor)) = plan.sockets {
+        for (id, path) in [("host", serial), ("monitor", monitor)] {
+            let path = escaped(path);
+            option("-chardev", format!("socket,id={id},server=off,path={path}"));
+        }
+        option("-serial", "chardev:host".to_owned());
+        option("-mon", "chardev=monitor,mode=control".to_owned());
     }
     if let Some((Debugger::Serial, port)) = plan.debugger {
         option(
@@ -174,6 +199,8 @@ mod tests {
             firmware: &firmware,
             system: Path::new("system.qcow2"),
             package: Some(Path::new("package.img")),
+            media: None,
+            sockets: None,
             debugger: None,
             display: "none",
             more: &[],
@@ -231,6 +258,32 @@ mod tests {
             line.contains("usb-storage,bus=usb.0,drive=package"),
             "{line}"
         );
+    }
+
+    #[test]
+    fn a_medium_is_started_after_the_disk_and_by_drivers_that_windows_has() {
+        let line = line("up", |plan| plan.media = Some(Path::new("a,b.iso")));
+        for part in [
+            "ide-hd,drive=system,bus=ide.0,bootindex=0",
+            "if=none,id=media,media=cdrom,readonly=on,format=raw,file=a,,b.iso",
+            "ide-cd,drive=media,bus=ide.1,bootindex=1",
+        ] {
+            assert!(line.contains(part), "{line}");
+        }
+    }
+
+    #[test]
+    fn a_machine_that_runs_by_itself_speaks_with_the_host() {
+        let sockets = (Path::new("/tmp/s"), Path::new("/tmp/m"));
+        let line = line("up", |plan| plan.sockets = Some(sockets));
+        for part in [
+            "socket,id=host,server=off,path=/tmp/s",
+            "-serial chardev:host",
+            "socket,id=monitor,server=off,path=/tmp/m",
+            "-mon chardev=monitor,mode=control",
+        ] {
+            assert!(line.contains(part), "{line}");
+        }
     }
 
     #[test]

@@ -1,4 +1,5 @@
-//! The disk that carries the driver package into the machine: one FAT partition.
+//! The disk that carries the driver package into the machine, and what it has found out of it:
+//! one FAT partition.
 //!
 //! A partition table stands before it, because Windows takes a fixed disk without one for empty.
 
@@ -15,13 +16,14 @@ const SMALLEST: usize = 32 << 20;
 /// FAT16 with logical block addresses.
 const FAT16_LBA: u8 = 0x0e;
 
-/// Makes the disk's bytes. A name may have a folder before a slash.
+/// Makes the disk's bytes. A name may have folders before slashes; the machine has so many bytes
+/// for what it writes.
 ///
 /// # Errors
 /// Where a name is none that FAT can hold, or the files are too long for FAT16.
-pub fn disk(label: &str, files: &[(String, Vec<u8>)]) -> io::Result<Vec<u8>> {
+pub fn disk(label: &str, files: &[(String, Vec<u8>)], room: usize) -> io::Result<Vec<u8>> {
     let payload: usize = files.iter().map(|(_, bytes)| bytes.len()).sum();
-    let length = (payload * 2).max(SMALLEST).next_multiple_of(1 << 20);
+    let length = (payload * 2 + room).max(SMALLEST).next_multiple_of(1 << 20);
     let partition = volume(label, length, files)?;
     let mut disk = Cursor::new(vec![0; START as usize * SECTOR as usize]);
     disk.get_mut().extend(&partition);
@@ -40,7 +42,25 @@ pub fn disk(label: &str, files: &[(String, Vec<u8>)]) -> io::Result<Vec<u8>> {
     Ok(disk.into_inner())
 }
 
-fn volume(label: &str, length: usize, files: &[(String, Vec<u8>)]) -> io::Result<Vec<u8>> {
+/// The bytes of the partition.
+///
+/// # Errors
+/// Where the disk has none.
+pub fn partition(disk: &[u8]) -> io::Result<&[u8]> {
+    let table = MBR::read_from(&mut Cursor::new(disk), SECTOR).map_err(io::Error::other)?;
+    let entry = &table[1];
+    let bytes = |sectors: u32| sectors as usize * SECTOR as usize;
+    let start = bytes(entry.starting_lba);
+    disk.get(start..start + bytes(entry.sectors))
+        .filter(|partition| !partition.is_empty())
+        .ok_or_else(|| io::Error::other("the disk has no partition"))
+}
+
+/// Makes a volume of so many bytes, without a partition table.
+///
+/// # Errors
+/// As [`disk`].
+pub fn volume(label: &str, length: usize, files: &[(String, Vec<u8>)]) -> io::Result<Vec<u8>> {
     let mut name = [b' '; 11];
     for (place, byte) in name.iter_mut().zip(label.bytes()) {
         *place = byte.to_ascii_uppercase();
@@ -54,8 +74,8 @@ fn volume(label: &str, length: usize, files: &[(String, Vec<u8>)]) -> io::Result
         let volume = FileSystem::new(&mut bytes, FsOptions::new())?;
         let root = volume.root_dir();
         for (name, content) in files {
-            if let Some((folder, _)) = name.rsplit_once('/') {
-                root.create_dir(folder)?;
+            for (end, _) in name.match_indices('/') {
+                root.create_dir(&name[..end])?;
             }
             root.create_file(name)?.write_all(content)?;
         }
@@ -73,8 +93,9 @@ mod tests {
         let files = [
             ("eduwdm/eduwdm.inf".to_owned(), b"[Version]".to_vec()),
             ("eduwdm/a longer name.ps1".to_owned(), vec![7; 100_000]),
+            ("guest/deeper/x.txt".to_owned(), vec![1]),
         ];
-        let bytes = disk("eduwdm", &files).unwrap();
+        let bytes = disk("eduwdm", &files, 0).unwrap();
         let mut cursor = Cursor::new(&bytes);
         let table = MBR::read_from(&mut cursor, SECTOR).unwrap();
         let entry = &table[1];
@@ -82,6 +103,7 @@ mod tests {
         let start = entry.starting_lba as usize * SECTOR as usize;
         let end = start + entry.sectors as usize * SECTOR as usize;
         assert_eq!(end, bytes.len());
+        assert_eq!(partition(&bytes).unwrap(), &bytes[start..end]);
         let mut partition = Cursor::new(bytes[start..end].to_vec());
         let volume = FileSystem::new(&mut partition, FsOptions::new()).unwrap();
         assert_eq!(volume.volume_label(), "EDUWDM");
@@ -99,6 +121,6 @@ mod tests {
 
     #[test]
     fn a_name_that_fat_cannot_hold_is_refused() {
-        assert!(disk("x", &[("what?".to_owned(), Vec::new())]).is_err());
+        assert!(disk("x", &[("what?".to_owned(), Vec::new())], 0).is_err());
     }
 }

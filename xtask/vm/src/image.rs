@@ -77,6 +77,23 @@ pub fn overlay(image: &Path, info: &Info, overlay: &Path) -> Result<(), VmError>
     .map(drop)
 }
 
+/// Makes an empty disk, of as many GiB as it may grow to.
+///
+/// # Errors
+/// Where it cannot be written.
+pub fn create(disk: &Path, gib: u32) -> Result<(), VmError> {
+    let size = format!("{gib}G");
+    output(&[
+        OsStr::new("create"),
+        OsStr::new("-q"),
+        OsStr::new("-f"),
+        OsStr::new("qcow2"),
+        disk.as_os_str(),
+        OsStr::new(&size),
+    ])
+    .map(drop)
+}
+
 /// Whether an overlay belongs to an image, so that it can be used again.
 ///
 /// # Errors

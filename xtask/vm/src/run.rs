@@ -11,6 +11,7 @@ use thiserror::Error;
 
 use crate::arguments::Arguments;
 use crate::command_line::{self, Plan};
+use crate::contents::{self, Content};
 use crate::firmware::{self, Firmware};
 use crate::{disk, image};
 
@@ -58,6 +59,29 @@ pub enum VmError {
     /// No such machine.
     #[error(transparent)]
     Machine(#[from] MachineError),
+    /// Several machines, of which only one can be looked at.
+    #[error("only a verification goes through several machines; name one")]
+    SeveralMachines,
+    /// The serial port is a debugger's, or the host's.
+    #[error("a machine that runs by itself speaks by the serial port; take --debug kdnet")]
+    SerialTaken,
+    /// The installation medium is none.
+    #[error("{path} is no medium that starts a computer: {why}")]
+    Media {
+        /// Which.
+        path: PathBuf,
+        /// Why.
+        why: String,
+    },
+    /// The installed disk would replace another.
+    #[error("{0} is there already; move it away, or name another with --output")]
+    Exists(PathBuf),
+    /// The answer file is not one that Windows Setup would understand.
+    #[error("the answer file would not be understood:\n{}", .0.join("\n"))]
+    Answer(Vec<String>),
+    /// The connection to QEMU broke.
+    #[error("the machine cannot be watched any more: {0}")]
+    Watch(std::io::Error),
 }
 
 /// A machine, ready to be started.
@@ -71,27 +95,85 @@ pub struct Machine {
     pub notes: Vec<String>,
 }
 
-fn at(path: &Path) -> impl FnOnce(std::io::Error) -> VmError {
+pub(crate) fn at(path: &Path) -> impl FnOnce(std::io::Error) -> VmError {
     let path = path.to_owned();
     move |error| VmError::File { path, error }
 }
 
-/// The package's files, in a folder of its name.
-fn package(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, VmError> {
-    if !folder.join("eduwdm.inf").is_file() {
-        return Err(VmError::NoPackage(folder.to_owned()));
+/// The hardware of a machine of the command line, with Windows' memory.
+pub(crate) fn hardware(arguments: &Arguments, name: &str) -> Result<eduwdm_qemu::Machine, VmError> {
+    let machine = eduwdm_qemu::Machine::load(name)?;
+    if arguments.memory < LEAST_MEMORY {
+        return Err(VmError::Memory(arguments.memory));
     }
-    let mut files = Vec::new();
-    for entry in fs::read_dir(folder).map_err(at(folder))? {
-        let path = entry.map_err(at(folder))?.path();
-        if path.is_file() {
-            let name = path.file_name().unwrap_or_default().to_string_lossy();
-            let bytes = fs::read(&path).map_err(at(&path))?;
-            files.push((format!("eduwdm/{name}"), bytes));
-        }
+    Ok(command_line::with_memory(&machine, arguments.memory))
+}
+
+/// The only machine of the command line.
+pub(crate) fn only(arguments: &Arguments) -> Result<&str, VmError> {
+    match arguments.machine.as_slice() {
+        [name] => Ok(name),
+        _ => Err(VmError::SeveralMachines),
     }
-    files.sort();
-    Ok(files)
+}
+
+/// The package that was asked for, or the one that was made last.
+pub(crate) fn package(
+    arguments: &Arguments,
+    target: &Path,
+) -> Result<Option<Vec<Content>>, VmError> {
+    let standard = target.join("package/eduwdm");
+    match &arguments.package {
+        Some(folder) => contents::package(folder).map(Some),
+        None if standard.is_dir() => contents::package(&standard).map(Some),
+        None => Ok(None),
+    }
+}
+
+/// The image of the command line, looked at, and what starts it.
+pub(crate) fn image(arguments: &Arguments) -> Result<(&Path, image::Info, Firmware), VmError> {
+    let path = arguments
+        .image
+        .as_deref()
+        .ok_or_else(|| VmError::Image("none is named".to_owned()))?;
+    let info = image::info(path)?;
+    let uefi = match arguments.firmware {
+        firmware::Choice::Uefi => true,
+        firmware::Choice::Bios => false,
+        firmware::Choice::Auto => image::is_gpt(path, &info)?,
+    };
+    let firmware = if uefi {
+        firmware::ovmf()?
+    } else {
+        Firmware::Bios
+    };
+    Ok((path, info, firmware))
+}
+
+/// Makes the overlay, unless the last one is to be gone on with; says which it is.
+pub(crate) fn overlay(
+    keep: bool,
+    image: &Path,
+    info: &image::Info,
+    overlay: &Path,
+) -> Result<String, VmError> {
+    if keep && overlay.is_file() && image::backs(image, overlay)? {
+        return Ok(format!(
+            "goes on with what was written to {}",
+            overlay.display()
+        ));
+    }
+    image::overlay(image, info, overlay)?;
+    Ok(format!(
+        "the image stays as it is; what is written goes to {}",
+        overlay.display()
+    ))
+}
+
+/// Writes the package's disk.
+pub(crate) fn write_disk(path: &Path, files: &[Content], room: usize) -> Result<(), VmError> {
+    let bytes = disk::disk("eduwdm", files, room).map_err(at(path))?;
+    fs::write(path, bytes).map_err(at(path))
 }
 
 /// Checks everything and makes the machine's files in `target/vm`; nothing is started.
@@ -99,55 +181,24 @@ fn package(folder: &Path) -> Result<Vec<(String, Vec<u8>)>, VmError> {
 /// # Errors
 /// [`VmError`], before anything is written where that is possible.
 pub fn prepare(arguments: &Arguments, target: &Path) -> Result<Machine, VmError> {
-    let machine = eduwdm_qemu::Machine::load(&arguments.machine)?;
-    if arguments.memory < LEAST_MEMORY {
-        return Err(VmError::Memory(arguments.memory));
-    }
-    let machine = command_line::with_memory(&machine, arguments.memory);
-    let info = image::info(&arguments.image)?;
-    let uefi = match arguments.firmware {
-        firmware::Choice::Uefi => true,
-        firmware::Choice::Bios => false,
-        firmware::Choice::Auto => image::is_gpt(&arguments.image, &info)?,
-    };
-    let firmware = if uefi {
-        firmware::ovmf()?
-    } else {
-        Firmware::Bios
-    };
-    let standard = target.join("package/eduwdm");
-    let package = match &arguments.package {
-        Some(folder) => Some(package(folder)?),
-        None if standard.is_dir() => Some(package(&standard)?),
-        None => None,
-    };
+    let machine = hardware(arguments, only(arguments)?)?;
+    let (image, info, firmware) = image(arguments)?;
+    let package = package(arguments, target)?;
 
     let folder = target.join("vm");
     fs::create_dir_all(&folder).map_err(at(&folder))?;
-    let mut notes = Vec::new();
-    let overlay = folder.join("system.qcow2");
-    if arguments.keep && overlay.is_file() && image::backs(&arguments.image, &overlay)? {
-        notes.push(format!(
-            "goes on with what was written to {}",
-            overlay.display()
-        ));
-    } else {
-        image::overlay(&arguments.image, &info, &overlay)?;
-        notes.push(format!(
-            "the image stays as it is; what is written goes to {}",
-            overlay.display()
-        ));
-    }
+    let system = folder.join("system.qcow2");
+    let mut notes = vec![overlay(arguments.keep, image, &info, &system)?];
     let firmware = own_variables(firmware, &folder, arguments.keep)?;
     let package = match package {
         None => {
             notes.push("without the driver package; make it with: cargo xtask package".to_owned());
             None
         }
-        Some(files) => {
+        Some(mut files) => {
             let path = folder.join("package.img");
-            let bytes = disk::disk("eduwdm", &files).map_err(at(&path))?;
-            fs::write(&path, bytes).map_err(at(&path))?;
+            files.extend(contents::scripts());
+            write_disk(&path, &files, 0)?;
             notes.push("the driver package is in the folder eduwdm of the disk EDUWDM".to_owned());
             Some(path)
         }
@@ -170,10 +221,12 @@ pub fn prepare(arguments: &Arguments, target: &Path) -> Result<Machine, VmError>
         machine: &machine,
         accelerator: accelerator.accelerator,
         firmware: &firmware,
-        system: &overlay,
+        system: &system,
         package: package.as_deref(),
+        media: None,
+        sockets: None,
         debugger,
-        display: &arguments.display,
+        display: arguments.display.as_deref().unwrap_or("gtk"),
         more: &arguments.qemu,
     });
     Ok(Machine {
@@ -184,7 +237,11 @@ pub fn prepare(arguments: &Arguments, target: &Path) -> Result<Machine, VmError>
 }
 
 /// Gives the machine variables of its own: firmware writes there which disk to start from.
-fn own_variables(firmware: Firmware, folder: &Path, keep: bool) -> Result<Firmware, VmError> {
+pub(crate) fn own_variables(
+    firmware: Firmware,
+    folder: &Path,
+    keep: bool,
+) -> Result<Firmware, VmError> {
     let Firmware::Uefi { code, variables } = firmware else {
         return Ok(firmware);
     };

@@ -23,11 +23,10 @@ use super::{
     operations, violation,
 };
 use crate::{
-    export::DISPATCH_LEVEL,
+    export::{self, DISPATCH_LEVEL},
     hal::iommu::domain,
     ke::{irql::Raised, lock::SpinLock},
     mm::PAGE_SIZE,
-    verifier::call,
 };
 
 /// The most map registers that an adapter has.
@@ -464,6 +463,6 @@ nt_export! {
         registers: *mut u32,
     ) -> *mut DMA_ADAPTER {
         // SAFETY: the caller's promise.
-        unsafe { get(device, description, registers, call::caller()) }
+        unsafe { get(device, description, registers, export::caller()) }
     }
 }

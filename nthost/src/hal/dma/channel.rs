@@ -26,8 +26,9 @@ use super::{
     list, violation,
 };
 use crate::{
-    export::DISPATCH_LEVEL,
-    verifier::{call, fault},
+    driver_routine::{self, Kind},
+    export::{self, DISPATCH_LEVEL},
+    hook,
 };
 
 /// Map registers by the number: what the driver gets for them is no address.
@@ -99,8 +100,11 @@ impl Grant {
         // SAFETY: the driver's device.
         let irp = unsafe { (*self.device).CurrentIrp };
         adapter.with(|state| state.within = self.device.addr());
-        // SAFETY: the driver's own routine, with its context.
-        let action = unsafe { routine(self.device, irp, base, self.context) };
+        let address = routine as usize;
+        let action = driver_routine::call(Kind::Callback, address, self.device.addr(), || {
+            // SAFETY: the driver's own routine, with its context.
+            unsafe { routine(self.device, irp, base, self.context) }
+        });
         adapter.with(|state| state.within = 0);
         end(adapter, action, base);
     }
@@ -125,11 +129,11 @@ pub unsafe extern "win64" fn allocate(
     routine: Option<DRIVER_CONTROL>,
     context: *mut c_void,
 ) -> NTSTATUS {
-    let caller = call::caller();
+    let caller = export::caller();
     violation::at_dispatch();
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
-    if fault::strikes("AllocateAdapterChannel", caller) {
+    if hook::call_fails("AllocateAdapterChannel", caller) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
     let grant = Grant {
@@ -170,7 +174,7 @@ pub unsafe extern "win64" fn allocate_ex(
     context: *mut c_void,
     tell: *mut *mut c_void,
 ) -> NTSTATUS {
-    let caller = call::caller();
+    let caller = export::caller();
     violation::at_dispatch();
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
@@ -178,7 +182,7 @@ pub unsafe extern "win64" fn allocate_ex(
     if routine.is_none() && tell.is_null() || !tell.is_null() && !synchronous {
         return STATUS_INVALID_PARAMETER;
     }
-    if fault::strikes("AllocateAdapterChannelEx", caller) {
+    if hook::call_fails("AllocateAdapterChannelEx", caller) {
         return STATUS_INSUFFICIENT_RESOURCES;
     }
     at_most(this, count);

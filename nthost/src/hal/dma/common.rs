@@ -13,14 +13,14 @@ use nthost_nt::io::dma::DMA_ADAPTER;
 
 use super::{adapter, violation};
 use crate::{
-    export::PASSIVE_LEVEL,
+    export::{self, PASSIVE_LEVEL},
     hal::iommu::{domain::Window, table::Rights},
+    hook,
     mm::{
         PAGE_SIZE,
         paging::{self, Access, physical},
         phys::{self, Request},
     },
-    verifier::{call, fault},
 };
 
 /// What lies beside a buffer.
@@ -103,14 +103,14 @@ unsafe fn allocate(
 ) -> *mut c_void {
     // SAFETY: the caller's promise.
     let adapter = unsafe { adapter::of(adapter) };
-    if length == 0 || fault::strikes(routine, caller) {
+    if length == 0 || hook::call_fails(routine, caller) {
         return null_mut();
     }
     let mut buffer = CommonBuffer {
         window: None,
         logical: 0,
         length,
-        guards: u64::from(violation::is_on()),
+        guards: u64::from(hook::guards_transfers()),
     };
     let (guards, count) = (buffer.guards, buffer.pages());
     let mut request = Request {
@@ -171,7 +171,7 @@ pub unsafe extern "win64" fn allocate_common_buffer(
     logical: *mut i64,
     _cached: u8,
 ) -> *mut c_void {
-    let caller = call::caller();
+    let caller = export::caller();
     violation::up_to(PASSIVE_LEVEL);
     let wanted = Wanted {
         lowest: 0,
@@ -199,7 +199,7 @@ pub unsafe extern "win64" fn allocate_common_buffer_ex(
     _cached: u8,
     node: u32,
 ) -> *mut c_void {
-    let caller = call::caller();
+    let caller = export::caller();
     violation::up_to(PASSIVE_LEVEL);
     // SAFETY: null, or the driver's address.
     let maximum = unsafe { maximum.as_ref() };
@@ -231,7 +231,7 @@ pub unsafe extern "win64" fn allocate_common_buffer_with_bounds(
     node: u32,
     logical: *mut i64,
 ) -> *mut c_void {
-    let caller = call::caller();
+    let caller = export::caller();
     violation::up_to(PASSIVE_LEVEL);
     // SAFETY: null, or the driver's address.
     let minimum = unsafe { minimum.as_ref() };

@@ -29,8 +29,9 @@ use super::{
     plan, violation,
 };
 use crate::{
-    export::DISPATCH_LEVEL,
-    verifier::{call, fault},
+    driver_routine::{self, Kind},
+    export::{self, DISPATCH_LEVEL},
+    hook,
 };
 
 /// Bytes of a list with so many elements.
@@ -127,7 +128,7 @@ impl Transfer {
         {
             return Err(STATUS_BUFFER_TOO_SMALL);
         }
-        if fault::strikes(routine, caller) {
+        if hook::call_fails(routine, caller) {
             return Err(STATUS_INSUFFICIENT_RESOURCES);
         }
         adapter.acquire(self.waiting(pieces.len() as u32, wait), wait)
@@ -207,8 +208,11 @@ impl Transfer {
         if let Some(routine) = self.routine {
             // SAFETY: the driver's device.
             let irp = unsafe { (*self.device).CurrentIrp };
-            // SAFETY: the driver's own routine, with its context.
-            unsafe { routine(self.device, irp, list, self.context) };
+            let address = routine as usize;
+            driver_routine::call(Kind::Callback, address, self.device.addr(), || {
+                // SAFETY: the driver's own routine, with its context.
+                unsafe { routine(self.device, irp, list, self.context) };
+            });
             adapter.release(0, true);
         }
         Ok(Outcome::Done)
@@ -248,7 +252,7 @@ pub unsafe extern "win64" fn get(
     context: *mut c_void,
     write: u8,
 ) -> NTSTATUS {
-    let caller = call::caller();
+    let caller = export::caller();
     violation::at_dispatch();
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
@@ -281,7 +285,7 @@ pub unsafe extern "win64" fn build(
     buffer: *mut c_void,
     room: u32,
 ) -> NTSTATUS {
-    let caller = call::caller();
+    let caller = export::caller();
     violation::at_dispatch();
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
@@ -328,7 +332,7 @@ pub unsafe extern "win64" fn get_ex(
     _completion_context: *mut c_void,
     tell: *mut *mut SCATTER_GATHER_LIST,
 ) -> NTSTATUS {
-    let caller = call::caller();
+    let caller = export::caller();
     violation::up_to(DISPATCH_LEVEL);
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
@@ -372,7 +376,7 @@ pub unsafe extern "win64" fn build_ex(
     _completion_context: *mut c_void,
     tell: *mut *mut SCATTER_GATHER_LIST,
 ) -> NTSTATUS {
-    let caller = call::caller();
+    let caller = export::caller();
     violation::at_dispatch();
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };

@@ -17,6 +17,7 @@ use crate::{
         domain::{Domain, Window},
         table::Rights,
     },
+    hook,
     mm::{
         PAGE_SIZE,
         mdl::{self, IO_SPACE, PAGES_LOCKED, PARTIAL, SOURCE_IS_NONPAGED_POOL},
@@ -215,7 +216,7 @@ impl Mapping {
         let pieces = unsafe { fragments_of_pages(chain, offset, length)? };
         // SAFETY: the caller's promise.
         let is_io_space = unsafe { mdls(chain) }.any(|mdl| mdl.MdlFlags & IO_SPACE != 0);
-        let always = violation::is_on() && !is_io_space;
+        let always = hook::guards_transfers() && !is_io_space;
         let ways = plan::ways(&pieces, reach.highest, always, reach.scatter_gather);
         let bounced = ways.iter().filter(|&&way| way == Way::Bounced).count();
         if is_io_space && bounced > 0 {

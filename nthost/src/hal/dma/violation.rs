@@ -5,8 +5,8 @@ use nthost_protocol::manifest::VerifierOption;
 
 use crate::{
     export::DISPATCH_LEVEL,
+    hook,
     ke::{bugcheck, irql},
-    verifier,
 };
 
 const DMA_VIOLATION: u32 = 0xe6;
@@ -69,16 +69,10 @@ pub const UNKNOWN_VERSION: u64 = 0x25;
 /// The IOMMU refused what a device tried.
 const REFUSED: u64 = 0x26;
 
-/// Whether every page goes through a map register.
-pub fn is_on() -> bool {
-    verifier::is_on(VerifierOption::DmaChecking)
-}
-
 /// Bug check 0xE6, unless DMA checking is off.
 pub fn dma(code: u64, second: u64, third: u64, fourth: u64) {
-    if is_on() {
-        bugcheck::bugcheck(DMA_VIOLATION, [code, second, third, fourth]);
-    }
+    let parameters = [code, second, third, fourth];
+    hook::violation(VerifierOption::DmaChecking, DMA_VIOLATION, parameters);
 }
 
 /// Bug check 0xE6: the IOMMU refused what a device tried. With or without the verifier.

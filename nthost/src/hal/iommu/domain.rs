@@ -18,8 +18,8 @@ use super::{
 use crate::{
     hal::dma,
     ke::lock::{HighLock, SpinLock},
+    pe::module::module_of,
     pnp::node,
-    verifier::call,
 };
 
 /// A device, as the IOMMU knows it.
@@ -116,7 +116,7 @@ pub fn refused(fault: Fault) {
             domain.caller.load(Ordering::Relaxed),
         )
     });
-    let (module, _) = call::module_of(caller);
+    let (module, _) = module_of(caller);
     log!(
         "verifier",
         "the device {:02x}:{:02x}.{} of {module} {} page {:#x}, which is not mapped for that",

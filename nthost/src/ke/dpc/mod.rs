@@ -16,13 +16,15 @@ use super::{
     dispatcher,
     dpc_queue::DpcQueue,
     lock::HighLock,
-    noise,
     pcr::{self, Pcr},
-    threaded_dpc, time, watchdog,
+    threaded_dpc, watchdog,
 };
 pub use exports::*;
 
-use crate::verifier::{fault, routine::Before, trace};
+use crate::{
+    driver_routine::{self, Kind},
+    hook,
+};
 
 /// `KDPC.Type` of a normal DPC.
 pub(super) const DPC_OBJECT: u8 = 0x13;
@@ -212,50 +214,31 @@ impl Call {
             SystemArgument2: argument2,
             ..
         } = self.fields;
-        crate::mm::pageable::trim();
         if let Some(routine) = routine {
-            let before = Before::calling(routine as usize as u64);
-            trace::record(trace::Event::Dpc, routine as usize as u64, 0);
-            // SAFETY: the routine that was registered, with what was registered for it.
-            unsafe { routine(self.dpc, context, argument1, argument2) };
-            before.after_dpc();
+            driver_routine::call(Kind::Dpc, routine as usize, self.dpc.addr(), || {
+                // SAFETY: the routine that was registered, with what was registered for it.
+                unsafe { routine(self.dpc, context, argument1, argument2) };
+            });
         }
     }
 }
 
-/// Whether this processor does not come to the first of its DPCs yet, since a fault on demand
-/// wants it so. It is interrupted when it does.
-fn is_late(pcr: &Pcr) -> bool {
-    let now = time::interrupt_time();
-    let first = {
-        let _guard = QUEUED.lock();
-        let queue = pcr.dpcs.lock();
-        if queue.first.is_null() {
-            return false;
-        }
-        // SAFETY: a DPC in a queue exists.
-        let routine = unsafe { (*queue.first).DeferredRoutine };
-        (queue.first as u64, routine)
-    };
-    let (dpc, routine) = first;
-    // Relaxed: only this processor uses both.
-    if pcr.late_dpc.load(Ordering::Relaxed) == dpc {
-        return pcr.late_until.load(Ordering::Relaxed) > now;
-    }
-    let routine = routine.map_or(0, |routine| routine as usize as u64);
-    let milliseconds = fault::late_dpc(routine);
-    // Each DPC is one for the faults, however often its processor looks at it.
-    pcr.late_dpc.store(dpc, Ordering::Relaxed);
-    let due = now + u64::from(milliseconds) * 10_000;
-    pcr.late_until.store(due, Ordering::Relaxed);
-    if milliseconds != 0 {
-        look_again(pcr, due);
-    }
-    milliseconds != 0
+/// The first of a processor's DPCs that are not threaded, and its routine, zero if it has none.
+#[must_use]
+pub fn first(pcr: &Pcr) -> Option<(u64, u64)> {
+    let _guard = QUEUED.lock();
+    let dpc = pcr.dpcs.lock().first;
+    // SAFETY: a DPC in a queue exists.
+    let fields = unsafe { dpc.as_ref() }?;
+    let routine = fields.DeferredRoutine;
+    Some((
+        dpc as u64,
+        routine.map_or(0, |routine| routine as usize as u64),
+    ))
 }
 
 /// Interrupts a processor for its DPCs at this time.
-pub(super) fn look_again(pcr: &Pcr, due: u64) {
+pub fn look_again(pcr: &Pcr, due: u64) {
     let again = |number| dispatcher::interrupt_processor(pcr::of(number as u32));
     dispatcher::lock()
         .dispatcher()
@@ -267,13 +250,12 @@ pub(super) fn look_again(pcr: &Pcr, due: u64) {
 pub fn drain(pcr: &Pcr) {
     threaded_dpc::wake(pcr);
     loop {
-        if pcr.dpcs.lock().depth != 0 && (noise::postpones_dpcs(pcr) || is_late(pcr)) {
+        if pcr.dpcs.lock().depth != 0 && hook::postpones_dpcs() {
             return;
         }
         let Some(call) = Call::take(&pcr.dpcs) else {
             return;
         };
-        pcr.late_dpc.store(0, Ordering::Relaxed);
         pcr.in_dpc.store(true, Ordering::Relaxed);
         let routine = watchdog::Routine::begin();
         call.run();

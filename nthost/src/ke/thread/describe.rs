@@ -19,8 +19,10 @@ use crate::{
         client_id,
         object::{self, Kind},
     },
-    pe::unwind::{RBP, RSP, Registers},
-    verifier::call,
+    pe::{
+        module::module_of,
+        unwind::{RBP, RSP, Registers},
+    },
 };
 
 /// The most places of a stack that are told.
@@ -179,7 +181,7 @@ fn walk(seen: &Snapshot) -> Vec<Frame> {
     registers.general[RBP] = rbp;
     exception::walk_stack_to(seen.stack.end, registers, &mut |index, address| {
         if index < MOST_FRAMES {
-            let (module, offset) = call::module_of(address);
+            let (module, offset) = module_of(address);
             frames.push(Frame {
                 module: module.to_string(),
                 offset,

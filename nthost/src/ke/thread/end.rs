@@ -8,6 +8,7 @@ use nthost_nt::status::NTSTATUS;
 use super::{State, Thread, current, stack::free_stack};
 use crate::{
     export::DISPATCH_LEVEL,
+    hook,
     ke::{bugcheck, dispatcher, irql, pcr, queue, wait},
     ob::{client_id, object},
 };
@@ -15,7 +16,7 @@ use crate::{
 /// Ends the thread that runs. PASSIVE_LEVEL. A thread that still owns a mutex ends in bug check
 /// 0x4000008A, as on Windows.
 pub fn exit(status: NTSTATUS) -> ! {
-    crate::io::thread_end::end_requests();
+    hook::thread_ends();
     let thread = current();
     // SAFETY: the thread that runs exists.
     let mutants = unsafe { (*thread).mutants };

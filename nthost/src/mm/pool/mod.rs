@@ -26,11 +26,11 @@ use super::{
 };
 use crate::{
     export::{APC_LEVEL, DISPATCH_LEVEL},
+    hook,
     ke::{
         bugcheck::{self, code},
         irql,
     },
-    verifier::fault,
 };
 
 pub use special::{Misuse, misuse};
@@ -123,7 +123,7 @@ pub fn allocate_for(
     tag: u32,
     caller: u64,
 ) -> Option<u64> {
-    if fault::strikes(routine, caller) {
+    if hook::call_fails(routine, caller) {
         return None;
     }
     allocate(pool, size, tag, caller)
@@ -240,8 +240,7 @@ pub fn free(address: u64, tag: Option<u32>) {
 
 /// What is freed is not, or no longer, allocated.
 fn free_of_nothing(address: u64, tag: Option<u32>) -> ! {
-    let pointer = core::ptr::with_exposed_provenance_mut(address as usize);
-    if crate::io::irp::record(pointer).is_some() {
+    if hook::is_irp(address as usize) {
         // Bug check 0xC4, 0x105: an IRP, which IoFreeIrp frees.
         violation([0x105, address, 0, 0]);
     }
@@ -272,8 +271,8 @@ fn check_free(address: u64, allocation: &Allocation, tag: Option<u32>) {
         let parameters = [0xa, address, u64::from(allocation.tag), u64::from(tag)];
         bugcheck::bugcheck(code::BAD_POOL_CALLER, parameters);
     }
-    crate::verifier::freed::check(address, allocation.size);
-    crate::verifier::freed::forget_memory(address as usize, allocation.size as usize);
+    hook::memory_freed(address, allocation.size);
+    hook::pool_freed(address as usize, allocation.size as usize);
 }
 
 pub(super) fn violation(parameters: [u64; 4]) -> ! {

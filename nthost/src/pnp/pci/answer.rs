@@ -224,7 +224,7 @@ unsafe extern "win64" fn get_dma_adapter(
     description: *mut DEVICE_DESCRIPTION,
     registers: *mut u32,
 ) -> *mut DMA_ADAPTER {
-    let caller = crate::verifier::call::caller();
+    let caller = crate::export::caller();
     // SAFETY: the context is a node, which stays.
     let node = unsafe { &*context.cast::<Node>() };
     // SAFETY: the caller's promise.

@@ -9,11 +9,11 @@ use nthost_nt::{io::device::DEVICE_OBJECT, po_fx::PO_FX_CALLBACKS, status::STATU
 use super::device::{Callback, Device, Next, Unasked};
 use crate::{
     ex::worker::{self, Queue},
-    io::event::Event,
     ke::{
         bugcheck::{self, code},
         dispatcher,
         lock::SpinLock,
+        owned_event::Event,
         time,
     },
 };

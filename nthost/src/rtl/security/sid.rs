@@ -196,8 +196,8 @@ mod string {
     };
 
     use crate::{
+        export,
         rtl::owned::{Terminator, give},
-        verifier::call,
     };
 
     nt_export! {
@@ -215,7 +215,7 @@ mod string {
             sid: *const SID,
             own_buffer: u8,
         ) -> NTSTATUS {
-            let caller = call::caller();
+            let caller = export::caller();
             // SAFETY: the caller's promise.
             let Some(sid) = (unsafe { super::bytes(sid) }) else {
                 return STATUS_INVALID_SID;

@@ -23,6 +23,23 @@ fn give_back(lock: *mut KSPIN_LOCK) {
 }
 
 #[unsafe(no_mangle)]
+extern "C" fn KeGetCurrentIrql() -> KIRQL {
+    irql()
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn KeRaiseIrqlToDpcLevel() -> KIRQL {
+    assert_at_most_dispatch();
+    set_irql(DISPATCH_LEVEL)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn KeLowerIrql(level: KIRQL) {
+    assert!(level <= irql());
+    set_irql(level);
+}
+
+#[unsafe(no_mangle)]
 extern "C" fn KeAcquireSpinLockRaiseToDpc(lock: *mut KSPIN_LOCK) -> KIRQL {
     assert_at_most_dispatch();
     let old = set_irql(DISPATCH_LEVEL);

@@ -55,10 +55,10 @@ pub enum PackageError {
         /// In what.
         why: String,
     },
-    /// The driver is not fit to be shipped.
+    /// The driver or a program is not fit to be shipped.
     #[error("{path} is not fit to be shipped:\n{why}")]
-    Driver {
-        /// The driver.
+    Unfit {
+        /// Which.
         path: PathBuf,
         /// Why.
         why: String,

@@ -16,12 +16,16 @@ use crate::inf::facts::Facts;
 use crate::inf::stamp::{self, StampError};
 use crate::lint::{self, Finding, Level};
 use crate::pe::hygiene::{self, Table};
+use crate::pe::program;
 use crate::publish::{self, Content};
 use crate::sign::authenticode::{self, AuthenticodeError};
 use crate::sign::catalog::{self, File, Subject};
 use crate::sign::certificate::{self, CertificateError, Signer};
 use crate::sign::time_stamp::TimeStamper;
 pub use error::PackageError;
+
+/// A program that is larger was built for its developer. eductl.exe has a quarter of this.
+const MOST_PROGRAM_BYTES: usize = 8 << 20;
 
 /// What is packed, and how.
 #[derive(Clone, Debug)]
@@ -220,7 +224,7 @@ fn driver_table(request: &Request, inf: &Inf, image: &[u8]) -> Result<Table, Pac
         });
     }
     let pdb = request.pdb.as_deref().map(read).transpose()?;
-    let failed = |why: String| PackageError::Driver {
+    let failed = |why: String| PackageError::Unfit {
         path: request.driver.clone(),
         why,
     };
@@ -245,6 +249,31 @@ fn sign(request: &Request, path: &Path, image: &[u8]) -> Result<Content, Package
     Ok(Content { name, bytes })
 }
 
+/// Checks and signs a program.
+fn program(request: &Request, path: &Path) -> Result<Content, PackageError> {
+    let image = read(path)?;
+    let unfit = |why: String| PackageError::Unfit {
+        path: path.to_owned(),
+        why,
+    };
+    let foreign = program::foreign(&image).map_err(unfit)?;
+    if !foreign.is_empty() {
+        return Err(unfit(format!(
+            "it needs {}, which a Windows that was installed just now may lack. If it is the \
+             compiler's run-time library, build with -Ctarget-feature=+crt-static: RUSTFLAGS in \
+             the environment takes the place of that",
+            foreign.join(", ")
+        )));
+    }
+    if image.len() > MOST_PROGRAM_BYTES {
+        return Err(unfit(format!(
+            "it has {} bytes, of which most are symbols: they belong beside it",
+            image.len()
+        )));
+    }
+    sign(request, path, &image)
+}
+
 /// Checks everything, signs, and writes the package.
 ///
 /// # Errors
@@ -266,7 +295,7 @@ pub fn make(request: &Request) -> Result<Outcome, PackageError> {
 
     let mut files = vec![inf_file, driver, catalog];
     for path in &request.programs {
-        files.push(sign(request, path, &read(path)?)?);
+        files.push(program(request, path)?);
     }
     for path in request.extras.iter().chain(&request.pdb) {
         files.push(Content {

@@ -329,7 +329,7 @@ fn a_driver_that_is_not_fit_or_not_there_is_refused() {
     fs::write(bench.path("eduwdm.sys"), "not an image").unwrap();
     assert!(matches!(
         bench.refused(&bench.request()),
-        PackageError::Driver { .. }
+        PackageError::Unfit { .. }
     ));
     fs::remove_file(bench.path("eduwdm.sys")).unwrap();
     let error = bench.refused(&bench.request());
@@ -352,11 +352,19 @@ fn the_pdb_of_another_image_and_a_missing_extra_are_refused() {
     assert!(error.to_string().contains("missing.ps1"), "{error}");
 }
 
+/// A program that imports from this library.
+fn tool(library: &'static str) -> Vec<u8> {
+    image::image(&Plan {
+        import: (library, "Sleep"),
+        ..GOOD
+    })
+}
+
 #[test]
 fn programs_are_signed_and_what_is_no_program_is_refused() {
     let bench = Bench::new();
     let mut request = bench.request();
-    fs::write(bench.path("tool.exe"), image::image(&GOOD)).unwrap();
+    fs::write(bench.path("tool.exe"), tool("KERNEL32.dll")).unwrap();
     request.programs.push(bench.path("tool.exe"));
     assemble::make(&request).unwrap();
     let tool = fs::read(bench.path("out/eduwdm/tool.exe")).unwrap();
@@ -364,5 +372,37 @@ fn programs_are_signed_and_what_is_no_program_is_refused() {
     let bench = Bench::new();
     let mut request = bench.request();
     request.programs.push(bench.path("script.ps1"));
-    assert!(matches!(bench.refused(&request), PackageError::Sign { .. }));
+    let error = bench.refused(&request);
+    assert!(matches!(error, PackageError::Unfit { .. }), "{error}");
+}
+
+#[test]
+fn a_program_that_a_fresh_windows_cannot_start_is_refused() {
+    for library in ["VCRUNTIME140.dll", "libgcc_s_seh-1.dll", "ntoskrnl.exe"] {
+        let bench = Bench::new();
+        let mut request = bench.request();
+        fs::write(bench.path("tool.exe"), tool(library)).unwrap();
+        request.programs.push(bench.path("tool.exe"));
+        let error = bench.refused(&request).to_string();
+        assert!(error.contains(library), "{error}");
+    }
+}
+
+#[test]
+fn a_program_with_its_symbols_inside_is_refused() {
+    let mut image = tool("KERNEL32.dll");
+    let with = |image: &[u8]| {
+        let bench = Bench::new();
+        fs::write(bench.path("tool.exe"), image).unwrap();
+        let mut request = bench.request();
+        request.programs.push(bench.path("tool.exe"));
+        (bench, request)
+    };
+    image.resize(8 << 20, 0);
+    let (_bench, request) = with(&image);
+    assemble::make(&request).unwrap();
+    image.push(0);
+    let (bench, request) = with(&image);
+    let error = bench.refused(&request).to_string();
+    assert!(error.contains("symbols"), "{error}");
 }

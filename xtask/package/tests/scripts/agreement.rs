@@ -109,3 +109,52 @@ fn the_guide_lists_the_exit_codes_of_the_scripts() {
         }
     }
 }
+
+#[test]
+fn the_steps_that_the_guest_tells_of_have_limits_of_their_own() {
+    // Any other step would have the limit for those that nobody knows.
+    let host = [
+        include_str!("../../../vm/src/install.rs"),
+        include_str!("../../../vm/src/verify.rs"),
+    ]
+    .concat();
+    let mut steps = 0;
+    for (name, script) in scripts() {
+        let tree = parse(&script);
+        for command in of_kind(tree.root_node(), "command") {
+            let words = text(command, &script);
+            if let Some(step) = words.strip_prefix("Send-HostLine 'step' '") {
+                steps += 1;
+                let step = step.trim_end_matches('\'');
+                assert!(host.contains(&format!("(\"{step}\", ")), "{name}: {step}");
+            }
+        }
+    }
+    assert_eq!(steps, 5);
+}
+
+#[test]
+fn the_guest_and_the_answer_file_know_the_host_s_names() {
+    let host = [
+        include_str!("../../../vm/src/contents.rs"),
+        include_str!("../../../vm/src/results.rs"),
+        include_str!("../../../vm/src/protocol.rs"),
+    ]
+    .concat();
+    for name in [
+        "settings.json",
+        "results",
+        "exit-code.txt",
+        "@eduwdm ",
+        "Minutes",
+    ] {
+        assert!(host.contains(name), "{name}");
+        let known = scripts().iter().any(|(_, script)| script.contains(name));
+        assert!(known, "{name}");
+    }
+    let answers = include_str!("../../../vm/guest/autounattend.xml");
+    assert_eq!(answers.matches("%d:\\guest\\first-logon.ps1").count(), 2);
+    // The user whom first-logon.ps1 signs in is the one that the answer file makes.
+    assert!(script("first-logon.ps1").contains("$Secret = 'eduwdm'"));
+    assert_eq!(answers.matches("<Value>eduwdm</Value>").count(), 2);
+}

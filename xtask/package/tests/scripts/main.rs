@@ -15,7 +15,9 @@ use std::fs;
 use std::path::Path;
 
 /// Where the project has scripts.
-const FOLDERS: [&str; 1] = ["../../inf"];
+const FOLDERS: [&str; 2] = ["../../inf", "../vm/guest"];
+/// Those that a person runs on a test machine, from the package.
+const OF_THE_PACKAGE: [&str; 3] = ["install.ps1", "remove.ps1", "verify.ps1"];
 
 /// Every script and module: its name and its text, sorted.
 fn scripts() -> Vec<(String, String)> {
@@ -51,7 +53,16 @@ fn every_script_is_understood_by_the_grammar() {
     let names: Vec<&str> = scripts.iter().map(|(name, _)| name.as_str()).collect();
     assert_eq!(
         names,
-        ["eduwdm.psm1", "install.ps1", "remove.ps1", "verify.ps1"]
+        [
+            "agent.ps1",
+            "eduwdm.psm1",
+            "first-logon.ps1",
+            "guest.psm1",
+            "install.ps1",
+            "remove.ps1",
+            "verify-guest.ps1",
+            "verify.ps1"
+        ]
     );
     for (name, text) in &scripts {
         assert_eq!(tree::syntax_faults(text), [""; 0], "{name}");
@@ -68,10 +79,8 @@ fn they_are_ascii_so_that_every_powershell_reads_them_alike() {
 
 #[test]
 fn each_says_what_it_does_and_how_it_ends_and_asks_for_an_administrator() {
-    for (name, text) in scripts() {
-        if name == "eduwdm.psm1" {
-            continue;
-        }
+    for name in OF_THE_PACKAGE {
+        let text = script(name);
         for part in [
             ".SYNOPSIS",
             ".DESCRIPTION",

@@ -5,7 +5,7 @@
 mod sector;
 
 use std::fs;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
@@ -143,7 +143,7 @@ fn what_was_written_is_kept_when_asked_for_and_gone_otherwise() {
 fn uefi_starts_and_sees_the_package() {
     let script = "@echo -off\r\nconnect -r\r\nmap -r\r\nfor %d in 0 1 2 3\r\n  if exist fs%d:\\eduwdm\\eduwdm.inf then\r\n    \
                   echo package on fs%d\r\n  endif\r\nendfor\r\necho over\r\nreset -s\r\n";
-    let system = disk::disk("system", &[("startup.nsh".to_owned(), script.into())]).unwrap();
+    let system = disk::disk("system", &[("startup.nsh".to_owned(), script.into())], 0).unwrap();
     let bench = Bench::new(&system);
     let serial = bench.path("serial");
     let to = format!("file:{}", serial.display());
@@ -201,9 +201,9 @@ fn refused(bench: &Bench, change: impl FnOnce(&mut Arguments)) -> String {
 #[test]
 fn what_cannot_be_started_is_refused_in_words_before_anything_is_written() {
     let bench = Bench::new(&sector::disk());
-    let error = refused(&bench, |a| a.image = Path::new("/no/such/image").into());
+    let error = refused(&bench, |a| a.image = Some("/no/such/image".into()));
     assert!(error.contains("/no/such/image"), "{error}");
-    let error = refused(&bench, |a| a.machine = "smp5".to_owned());
+    let error = refused(&bench, |a| a.machine = vec!["smp5".to_owned()]);
     assert!(error.contains("smp4"), "{error}");
     let error = refused(&bench, |a| a.memory = 512);
     assert!(error.contains("1024"), "{error}");

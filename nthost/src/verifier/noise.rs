@@ -14,25 +14,30 @@ use core::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 
 use nthost_protocol::random::{STEP, mix};
 
-use super::{
-    dispatcher, dpc, irql, pcr,
-    pcr::Pcr,
-    thread, time,
-    wait::{self, WaitType},
+use crate::{
+    export::DISPATCH_LEVEL,
+    hal::time as counter,
+    ke::{
+        dispatcher, dpc, irql,
+        pcr::{self, MAXIMUM_PROCESSORS},
+        thread, time,
+        wait::{self, WaitType},
+    },
 };
-use crate::{export::DISPATCH_LEVEL, hal::time as counter};
 
 /// Units of 100 ns in a microsecond.
 const MICROSECOND: u64 = 10;
 
 static ON: AtomicBool = AtomicBool::new(false);
 static SEED: AtomicU64 = AtomicU64::new(0);
+/// The state of each processor's stream.
+static STATES: [AtomicU64; MAXIMUM_PROCESSORS] = [const { AtomicU64::new(0) }; MAXIMUM_PROCESSORS];
 
 /// Begins. To be called before drivers run.
 pub fn start(seed: u64) {
     for pcr in pcr::all() {
         let state = mix(seed ^ mix(u64::from(pcr.number)));
-        pcr.noise.store(state, Ordering::Relaxed);
+        STATES[pcr.number as usize].store(state, Ordering::Relaxed);
     }
     SEED.store(seed, Ordering::Relaxed);
     // Release: who sees that it is on sees the states.
@@ -52,7 +57,7 @@ fn draw() -> Option<u64> {
         return None;
     }
     // One atomic step, so that an interrupt in between draws another number.
-    let state = pcr::current().noise.fetch_add(STEP, Ordering::Relaxed);
+    let state = STATES[pcr::current().number as usize].fetch_add(STEP, Ordering::Relaxed);
     Some(mix(state))
 }
 
@@ -116,12 +121,13 @@ pub fn first_processor() -> u32 {
     draw().map_or(0, |number| (number % u64::from(count)) as u32)
 }
 
-/// Whether a processor leaves its DPCs for later: it is interrupted again, soon.
-pub fn postpones_dpcs(pcr: &Pcr) -> bool {
+/// Whether this processor leaves its DPCs for later: it is interrupted again, soon.
+#[must_use]
+pub fn postpones_dpcs() -> bool {
     let Some(microseconds) = chance(8, 1000) else {
         return false;
     };
     let due = time::interrupt_time() + microseconds * MICROSECOND;
-    dpc::look_again(pcr, due);
+    dpc::look_again(pcr::current(), due);
     true
 }

@@ -1,20 +1,21 @@
-//! What the memory manager tells drivers of the verifier and of the system.
+//! What drivers are told of the verifier and of the system.
 //!
 //! Sources: MmIsDriverVerifying, MmIsDriverSuspectForVerifier, MmIsDriverVerifyingByAddress,
-//! MmQuerySystemSize. Every driver of the manifest is verified as long as any option is on.
+//! MmQuerySystemSize. The manifest says which drivers are verified, and with which options.
 
 use core::ffi::c_void;
 
 use nthost_nt::io::driver::DRIVER_OBJECT;
 
-use crate::{pe::module, verifier::options};
+use super::options;
+use crate::pe::module;
 
 /// `MmLargeSystem`.
 const LARGE: i32 = 2;
 
 /// Whether the driver at an address is verified.
 fn is_verified(address: u64) -> bool {
-    options::is_any_on() && module::find(address).is_some()
+    module::find(address).is_some_and(|module| options::is_any_on_for(&module.name))
 }
 
 /// # Safety

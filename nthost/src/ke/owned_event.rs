@@ -8,7 +8,7 @@ use nthost_nt::{
     status::STATUS_TIMEOUT,
 };
 
-use crate::ke::{
+use super::{
     dispatcher,
     wait::{self, WaitType, object},
 };

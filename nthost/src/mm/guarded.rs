@@ -7,15 +7,15 @@
 
 use alloc::{collections::BTreeMap, vec::Vec};
 
+use super::{
+    PAGE_SIZE,
+    paging::{self, Access},
+    phys::{self, Request},
+    pool::Misuse,
+};
 use crate::{
+    hook,
     ke::{ipi, lock::SpinLock},
-    mm::{
-        PAGE_SIZE,
-        paging::{self, Access},
-        phys::{self, Request},
-        pool::Misuse,
-    },
-    verifier::freed,
 };
 
 /// How many freed ranges wait until the processors are told.
@@ -81,7 +81,7 @@ pub fn free(memory: *mut u8) -> bool {
     let Some(size) = size_of(memory) else {
         return false;
     };
-    freed::check(address, size as u64);
+    hook::memory_freed(address, size as u64);
     let mut ranges = RANGES.lock();
     // Another processor may have freed it meanwhile.
     let Some(range) = ranges.live.remove(&address) else {

@@ -53,7 +53,7 @@ pub use machine::node_of;
 
 #[cfg(target_os = "none")]
 mod machine {
-    use crate::hal::acpi;
+    use super::super::acpi;
 
     /// The node of a bus, if the firmware says.
     #[must_use]

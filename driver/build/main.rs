@@ -1,11 +1,18 @@
 //! Leaves to `wdk-build` how a driver is linked, and adds the version resource.
 
+mod flags;
+
 use std::error::Error;
 use std::path::Path;
+use std::process::ExitCode;
 
 use version_resource::Version;
 
-fn main() -> Result<(), Box<dyn Error>> {
+fn main() -> Result<ExitCode, Box<dyn Error>> {
+    if let Err(why) = flags::check(&std::env::var("CARGO_ENCODED_RUSTFLAGS").unwrap_or_default()) {
+        eprintln!("{why}");
+        return Ok(ExitCode::FAILURE);
+    }
     wdk_build::configure_wdk_binary_build()?;
 
     let version = std::env::var("CARGO_PKG_VERSION")?;
@@ -32,5 +39,5 @@ fn main() -> Result<(), Box<dyn Error>> {
     let file = Path::new(&std::env::var("OUT_DIR")?).join("version.res");
     std::fs::write(&file, resource.resource_file())?;
     println!("cargo::rustc-cdylib-link-arg={}", file.display());
-    Ok(())
+    Ok(ExitCode::SUCCESS)
 }

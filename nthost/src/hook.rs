@@ -1,0 +1,239 @@
+//! Where a lower layer calls one above it: by a name of this list, behind which the upper layer
+//! puts its own routine when the system starts. Until it does, or in a kernel without it, the
+//! default is what happens.
+//!
+//! A hook is called with no lock held that its registrant might want, unless its text says more.
+
+use core::{
+    fmt,
+    sync::atomic::{AtomicPtr, Ordering},
+};
+
+use nthost_protocol::{IrpEffect, manifest::VerifierOption};
+
+/// Defines hooks: for each a function that calls what is registered, and one of the same name
+/// in [`register`] that registers it.
+macro_rules! hooks {
+    ($(
+        $(#[$meta:meta])*
+        fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $return:ty)? $default:block
+    )*) => {
+        $(
+            $(#[$meta])*
+            pub fn $name($($argument: $type),*) $(-> $return)? {
+                // Acquire: what the registrant set up before is seen.
+                let registered = slots::$name.load(Ordering::Acquire);
+                if registered.is_null() {
+                    return $default;
+                }
+                // SAFETY: `register` puts nothing but this type there.
+                let registered = unsafe {
+                    core::mem::transmute::<*mut (), fn($($type),*) $(-> $return)?>(registered)
+                };
+                registered($($argument),*)
+            }
+        )*
+
+        /// What upper layers call to be called.
+        pub mod register {
+            use super::*;
+
+            $(
+                /// Registers what this hook calls.
+                pub fn $name(routine: fn($($type),*) $(-> $return)?) {
+                    // Release: as above.
+                    super::slots::$name.store(routine as *mut (), Ordering::Release);
+                }
+            )*
+        }
+
+        #[expect(non_upper_case_globals, reason = "they have their hooks' names")]
+        mod slots {
+            use super::AtomicPtr;
+
+            $(pub(super) static $name: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());)*
+        }
+    };
+}
+
+hooks! {
+    /// What else a bug check tells, of the processor that stopped the system. All others have
+    /// stopped. Any IRQL.
+    fn bugcheck_report(port: &mut dyn fmt::Write, processor: u32) {
+        let _ = (port, processor);
+    }
+
+    /// A device's interrupt of this vector has come, and no routine of it has run yet. The IRQL is
+    /// the vector's class.
+    fn interrupt(vector: u8) {
+        let _ = vector;
+    }
+
+    /// This thread is about to run on this processor. The dispatcher lock is held.
+    fn thread_runs(thread: u64) {
+        let _ = thread;
+    }
+
+    /// By how much a timer is late that is being set, in units of 100 ns. The dispatcher lock may
+    /// be held.
+    fn timer_delay() -> u64 {
+        0
+    }
+
+    /// As [`timer_delay`], for a timer whose DPC has this routine; zero if it has none.
+    fn kernel_timer_delay(routine: u64) -> u64 {
+        let _ = routine;
+        0
+    }
+
+    /// Which of the processors is looked at first for a thread that is ready. The dispatcher lock
+    /// is held.
+    fn first_processor() -> u32 {
+        0
+    }
+
+    /// Whether this processor leaves its DPCs for later, and is interrupted for them then.
+    /// DISPATCH_LEVEL.
+    fn postpones_dpcs() -> bool {
+        false
+    }
+
+    /// A spin lock is about to be taken by this processor, at DISPATCH_LEVEL or above.
+    fn spin_lock_taking(lock: u64) {
+        let _ = lock;
+    }
+
+    /// A spin lock that only one can have is about to be waited for.
+    fn spin_lock_waiting() {}
+
+    /// A spin lock was taken by this processor.
+    fn spin_lock_taken(lock: u64) {
+        let _ = lock;
+    }
+
+    /// A spin lock is about to be released by this processor.
+    fn spin_lock_releasing(lock: u64) {
+        let _ = lock;
+    }
+
+    /// A mutex, fast or not, is about to be taken by this thread, which may wait for it.
+    fn mutex_taking(mutex: u64) {
+        let _ = mutex;
+    }
+
+    /// A fast mutex was taken by this thread.
+    fn mutex_taken(mutex: u64) {
+        let _ = mutex;
+    }
+
+    /// A fast mutex is about to be released by this thread.
+    fn mutex_releasing(mutex: u64) {
+        let _ = mutex;
+    }
+
+    /// A mutex that its owner may take again was taken by this thread.
+    fn recursive_mutex_taken(mutex: u64) {
+        let _ = mutex;
+    }
+
+    /// A mutex that its owner may take again is free now.
+    fn recursive_mutex_free(mutex: u64) {
+        let _ = mutex;
+    }
+
+    /// Pool, or the memory of an IRP or device object, is about to be freed. IRQL up to
+    /// DISPATCH_LEVEL.
+    fn memory_freed(address: u64, size: u64) {
+        let _ = (address, size);
+    }
+
+    /// Pool is being freed: what the I/O manager knows of what lies in it is to be forgotten. IRQL
+    /// up to DISPATCH_LEVEL.
+    fn pool_freed(start: usize, bytes: usize) {
+        let _ = (start, bytes);
+    }
+
+    /// The thread that runs ends: what it asked drivers for is to end before. PASSIVE_LEVEL.
+    fn thread_ends() {}
+
+    /// An object is about to be deleted. IRQL up to DISPATCH_LEVEL.
+    fn object_deleted(object: usize) {
+        let _ = object;
+    }
+
+    /// A device object is marked for deletion. IRQL up to APC_LEVEL.
+    fn device_deleting(device: usize) {
+        let _ = device;
+    }
+
+    /// The memory of a device object is about to be freed.
+    fn device_deleted(device: usize) {
+        let _ = device;
+    }
+
+    /// Whether there is an IRP at this address, which is no pool. IRQL up to DISPATCH_LEVEL.
+    fn is_irp(address: usize) -> bool {
+        let _ = address;
+        false
+    }
+
+    /// Whether this call, of a routine that may fail for lack of resources after it has seen its
+    /// arguments, is to fail. `caller` is where the driver called it. Any IRQL.
+    fn call_fails(routine: &'static str, caller: u64) -> bool {
+        let _ = (routine, caller);
+        false
+    }
+
+    /// To how many pages this call, of a routine that may give fewer than asked for, is held.
+    /// `caller` is where the driver called it. Any IRQL.
+    fn fewer_pages(routine: &'static str, caller: u64) -> Option<u32> {
+        let _ = (routine, caller);
+        None
+    }
+
+    /// The kernel has seen a driver do what this option reports, and goes on if nobody stops it:
+    /// the bug check that it is reported by, with its parameters. Any IRQL.
+    fn violation(option: VerifierOption, code: u32, parameters: [u64; 4]) {
+        let _ = (option, code, parameters);
+    }
+
+    /// A routine was called at an IRQL that its documentation allows for other arguments alone.
+    /// Any IRQL.
+    fn wrong_irql(routine: &'static str, arguments: &[u64]) {
+        let _ = (routine, arguments);
+    }
+
+    /// Whether each page of a transfer goes through a map register of its own, and guards lie
+    /// around common buffers. Any IRQL.
+    fn guards_transfers() -> bool {
+        false
+    }
+
+    /// Whether pageable memory is taken away while the IRQL is raised.
+    fn takes_pageable_away() -> bool {
+        false
+    }
+
+    /// A handle that grants some rights is used for others. PASSIVE_LEVEL.
+    fn handle_used(handle: u64, wanted: u32, granted: u32) {
+        let _ = (handle, wanted, granted);
+    }
+
+    /// The image at this base is about to go: its driver's unload routine has returned, or its
+    /// initialization failed. PASSIVE_LEVEL.
+    fn image_unloading(base: u64) {
+        let _ = base;
+    }
+
+    /// What becomes of an IRP that a driver sends to this device, in place of the lower driver's
+    /// getting it. `caller` is where it was sent. IRQL up to DISPATCH_LEVEL.
+    fn irp_sent(device: usize, major: u8, minor: u8, caller: u64) -> Option<IrpEffect> {
+        let _ = (device, major, minor, caller);
+        None
+    }
+
+    /// Whether each device's interrupts are to stay on one processor, apart from all else.
+    fn fixes_interrupts() -> bool {
+        false
+    }
+}

@@ -1,0 +1,92 @@
+//! Which drivers' calls pass the gate down, and whether anything is looked at besides.
+//!
+//! As Driver Verifier does, nthost replaces the imports of the drivers that are verified. What is
+//! made to happen at calls (faults, noise, breakpoints, the trace of a run) needs the calls of all
+//! drivers. With neither, no import is replaced, and nothing is looked at.
+
+use nthost_protocol::manifest::VerifierOption;
+
+use super::{
+    breakpoint, fault, freed, irql, is_on, late_dpc, locks, noise, options, rights, routine,
+    trace::{self, Event},
+    unload,
+};
+use crate::{
+    driver_routine,
+    hook::register,
+    ke::bugcheck,
+    pe::module::{self, LoadOptions},
+};
+
+/// Whether the calls of all drivers pass the gate, verified or not.
+fn is_for_all() -> bool {
+    noise::seed().is_some() || fault::any() || breakpoint::are_enabled() || trace::is_on()
+}
+
+/// How the image of this name is to be loaded.
+#[must_use]
+pub fn load_options(image: &str) -> LoadOptions {
+    LoadOptions {
+        checked: is_for_all() || options::is_any_on_for(image),
+        code_integrity: is_on(VerifierOption::CodeIntegrity),
+    }
+}
+
+/// Opens the gate up, and has the kernel tell of what the gates do not see, if anything is on that
+/// looks at it. Once open, they stay open. PASSIVE_LEVEL.
+pub fn open() {
+    if !is_for_all() && !options::is_any_on() {
+        return;
+    }
+    driver_routine::watch(&routine::GATE);
+    register::interrupt(|vector| {
+        trace::record(Event::Interrupt, vector.into(), 0);
+        noise::at_interrupt();
+    });
+    register::thread_runs(|thread| trace::record(Event::Thread, thread, 0));
+    register::timer_delay(noise::timer_delay);
+    register::kernel_timer_delay(|routine| {
+        noise::timer_delay().saturating_add(u64::from(fault::late_timer(routine)) * 10_000)
+    });
+    register::first_processor(noise::first_processor);
+    register::postpones_dpcs(|| noise::postpones_dpcs() || late_dpc::waits());
+    register::spin_lock_taking(locks::taking);
+    register::spin_lock_waiting(noise::before_lock);
+    register::spin_lock_taken(locks::taken);
+    register::spin_lock_releasing(locks::releasing);
+    register::mutex_taking(locks::taking_mutex);
+    register::mutex_taken(locks::taken_mutex);
+    register::mutex_releasing(locks::releasing_mutex);
+    register::recursive_mutex_taken(locks::taken_recursive_mutex);
+    register::recursive_mutex_free(locks::released_recursive_mutex);
+    register::memory_freed(freed::check);
+    register::call_fails(fault::strikes);
+    register::fewer_pages(fault::fewer_pages);
+    register::violation(|option, code, parameters| {
+        if is_on(option) {
+            bugcheck::bugcheck(code, parameters);
+        }
+    });
+    register::wrong_irql(|routine, arguments| {
+        if options::is_any_on() {
+            irql::violated(routine, arguments);
+        }
+    });
+    register::guards_transfers(|| is_on(VerifierOption::DmaChecking));
+    register::takes_pageable_away(|| is_on(VerifierOption::ForceIrqlChecking));
+    register::handle_used(rights::check);
+    register::image_unloading(|base| {
+        if let Some(module) = module::find(base) {
+            unload::check(module);
+        }
+    });
+    register::irp_sent(fault::irp);
+    register::fixes_interrupts(breakpoint::are_enabled);
+}
+
+/// What passes the gate may have changed: drivers in memory are bound anew. PASSIVE_LEVEL.
+pub fn renew() {
+    open();
+    let for_all = is_for_all();
+    module::bind_all(|module| for_all || options::is_any_on_for(&module.name));
+}

@@ -1,0 +1,65 @@
+//! The gate down: with everything off, no call of a driver's passes it; a fault that the host
+//! adds has all calls pass it, and when that is taken back, none does any more.
+#![cfg(unix)]
+
+use eduwdm_tests::{Booted, boot, manifest, options};
+use nthost_protocol::{Fault, HostRequest, Manifest};
+
+fn start(manifest: Manifest) -> Booted {
+    let mut options = options(manifest);
+    // Noise, which all tests may be run with, needs all calls.
+    options.extras.switches.clear();
+    boot("smp4", &options).unwrap_or_else(|fault| panic!("{fault}"))
+}
+
+/// A manifest in which nothing is on.
+fn off() -> Manifest {
+    let mut manifest = manifest();
+    manifest.verifier = Some(Vec::new());
+    manifest.noise = None;
+    manifest
+}
+
+#[test]
+fn with_everything_off_no_call_is_looked_at_until_a_fault_is_to_come() {
+    let booted = start(off());
+    booted.assert_edu_works(0, "with everything off");
+    assert_eq!(booted.counts().checks, 0);
+    // One that strikes nothing: it is the looking that is meant.
+    let fault = Fault::Call {
+        routine: "ZwQueryObject".to_owned(),
+        service: String::new(),
+        offset: None,
+        nth: u32::MAX,
+        count: 1,
+    };
+    let added = booted.host.host_success(HostRequest::Fault(fault));
+    added.unwrap();
+    booted.assert_edu_works(0, "with a fault to come");
+    let looked_at = booted.counts().checks;
+    assert_ne!(looked_at, 0);
+    let cleared = booted.host.host_success(HostRequest::ClearFaults);
+    cleared.unwrap();
+    let before = booted.counts().checks;
+    booted.assert_edu_works(0, "with the fault taken back");
+    assert_eq!(booted.counts().checks, before);
+    booted.shut_down();
+}
+
+#[test]
+fn drivers_that_are_not_verified_are_bound_to_the_routines_themselves() {
+    let mut none = manifest();
+    none.noise = None;
+    none.verified = Some(Vec::new());
+    let booted = start(none);
+    booted.assert_edu_works(0, "with nobody verified");
+    assert_eq!(booted.counts().checks, 0);
+    booted.shut_down();
+    let mut one = manifest();
+    one.noise = None;
+    one.verified = Some(vec!["EDUWDM".to_owned()]);
+    let booted = start(one);
+    booted.assert_edu_works(0, "with one verified");
+    assert_ne!(booted.counts().checks, 0);
+    booted.shut_down();
+}
