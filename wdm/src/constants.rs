@@ -28,6 +28,8 @@ typed! {
     REMOVE_LOCK_SIZE: u32 = size_of::<wdk_sys::IO_REMOVE_LOCK>();
     /// `UserMode`.
     USER_MODE: i8 = wdk_sys::_MODE::UserMode;
+    /// `DISPATCH_LEVEL`.
+    DISPATCH_LEVEL: u8 = wdk_sys::DISPATCH_LEVEL;
     /// `NormalPagePriority`, as `MmMapLockedPagesSpecifyCache` takes it: with flags beside it.
     NORMAL_PAGE_PRIORITY: u32 = wdk_sys::_MM_PAGE_PRIORITY::NormalPagePriority;
     /// `IRP_MN_SET_POWER`.
