@@ -7,6 +7,13 @@ typedef ULONG64 POOL_FLAGS;
 /* nf-wdm-exallocatepool2 */
 NTKERNELAPI PVOID NTAPI ExAllocatePool2(POOL_FLAGS Flags, SIZE_T NumberOfBytes, ULONG Tag);
 
+/* nf-wdm-mmmaplockedpagesspecifycache */
+NTKERNELAPI PVOID NTAPI MmMapLockedPagesSpecifyCache(PMDL MemoryDescriptorList,
+                                                     KPROCESSOR_MODE AccessMode,
+                                                     MEMORY_CACHING_TYPE CacheType,
+                                                     PVOID RequestedAddress,
+                                                     ULONG BugCheckOnFailure, ULONG Priority);
+
 /* nf-wdm-mmallocatenodepagesformdlex */
 NTKERNELAPI PMDL NTAPI MmAllocateNodePagesForMdlEx(PHYSICAL_ADDRESS LowAddress,
                                                    PHYSICAL_ADDRESS HighAddress,

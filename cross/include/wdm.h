@@ -1,7 +1,9 @@
 /*
  * The overlay: mingw-w64's header, with the fields of DMA_OPERATIONS and DEVICE_DESCRIPTION
- * that came after its time. They are added behind the last field that it knows, while it is
- * read; the structure-layout test compares the result with Microsoft's metadata.
+ * that came after its time, and with what it has lost: the alignment of DEVICE_OBJECT and IRP,
+ * and that a SCATTER_GATHER_LIST ends in a flexible array. A name that the header defines is a
+ * macro while it is read, so that more comes out than stands there. A test compares the result
+ * with what the genuine headers say (../genuine).
  *
  * Sources: ns-wdm-_dma_operations, ns-wdm-_device_description and the pages of the routines.
  */
@@ -65,10 +67,26 @@ struct _DMA_TRANSFER_INFO;
     PVOID FreeCommonBufferVector;                                                                  \
     PVOID CreateCommonBufferFromMdl
 
+/* MEMORY_ALLOCATION_ALIGNMENT, as what the pool gives is aligned. */
+#define _DEVICE_OBJECT __attribute__((aligned(16))) _DEVICE_OBJECT
+#define _IRP __attribute__((aligned(16))) _IRP
+
+/* The header's own "[1]" is then the bound of an array that has no size either way. */
+#define Elements                                                                                   \
+    Elements[0];                                                                                   \
+    UCHAR EduwdmEnd[0]
+
+/* Declared by mingw-w64 with an enumeration for a priority that has flags in it. */
+#define MmMapLockedPagesSpecifyCache EduwdmOtherMmMapLockedPagesSpecifyCache
+
 #include_next <wdm.h>
 
+#undef MmMapLockedPagesSpecifyCache
 #undef DmaPort
 #undef BuildMdlFromScatterGatherList
+#undef _DEVICE_OBJECT
+#undef _IRP
+#undef Elements
 
 /* ns-wdm-_dma_adapter_info */
 typedef struct _DMA_ADAPTER_INFO_V1 {
@@ -78,6 +96,30 @@ typedef struct _DMA_ADAPTER_INFO_V1 {
     ULONG Flags;
     ULONG MinimumTransferUnit;
 } DMA_ADAPTER_INFO_V1, *PDMA_ADAPTER_INFO_V1;
+
+/* ns-wdm-_dma_adapter_info_crashdump */
+typedef struct _DMA_ADAPTER_INFO_CRASHDUMP {
+    DEVICE_DESCRIPTION DeviceDescription;
+    SIZE_T DeviceIdSize;
+    PVOID DeviceId;
+} DMA_ADAPTER_INFO_CRASHDUMP, *PDMA_ADAPTER_INFO_CRASHDUMP;
+
+/*
+ * ns-wdm-_dma_adapter_info, as it is in 19041 and again in 26100: V1 directly behind the version.
+ * Only the headers of 22621 have it behind 4 bytes of padding.
+ */
+typedef struct _DMA_ADAPTER_INFO {
+    union {
+        struct {
+            ULONG Version;
+            DMA_ADAPTER_INFO_V1 V1;
+        };
+        struct {
+            ULONG Reserved;
+            DMA_ADAPTER_INFO_CRASHDUMP Crashdump;
+        };
+    };
+} DMA_ADAPTER_INFO, *PDMA_ADAPTER_INFO;
 
 /* ns-wdm-_dma_transfer_info_v1 */
 typedef struct _DMA_TRANSFER_INFO_V1 {

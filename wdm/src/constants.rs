@@ -28,6 +28,10 @@ typed! {
     REMOVE_LOCK_SIZE: u32 = size_of::<wdk_sys::IO_REMOVE_LOCK>();
     /// `UserMode`.
     USER_MODE: i8 = wdk_sys::_MODE::UserMode;
+    /// `DISPATCH_LEVEL`.
+    DISPATCH_LEVEL: u8 = wdk_sys::DISPATCH_LEVEL;
+    /// `NormalPagePriority`, as `MmMapLockedPagesSpecifyCache` takes it: with flags beside it.
+    NORMAL_PAGE_PRIORITY: u32 = wdk_sys::_MM_PAGE_PRIORITY::NormalPagePriority;
     /// `IRP_MN_SET_POWER`.
     IRP_MN_SET_POWER_CODE: u8 = wdk_sys::IRP_MN_SET_POWER;
     /// `SL_INVOKE_ON_SUCCESS`, `SL_INVOKE_ON_ERROR` and `SL_INVOKE_ON_CANCEL`.
@@ -50,4 +54,4 @@ typed! {
 
 /// `MdlMappingNoExecute`, for the priority of a mapping; see nf-wdm-mmmaplockedpagesspecifycache.
 /// Not all header sets have it.
-pub const MDL_MAPPING_NO_EXECUTE: wdk_sys::MM_PAGE_PRIORITY = 0x4000_0000;
+pub const MDL_MAPPING_NO_EXECUTE: u32 = 0x4000_0000;

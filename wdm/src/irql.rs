@@ -25,6 +25,8 @@ use core::marker::PhantomData;
 
 use wdk_sys::{KIRQL, ntddk::KeBugCheckEx};
 
+use crate::constants::DISPATCH_LEVEL;
+
 mod sealed {
     pub trait Sealed {}
 }
@@ -97,10 +99,11 @@ impl AtOrBelowApc for Apc {}
 
 const _: () = assert!(size_of::<Passive>() == 0, "a proof costs nothing");
 
-// Exported by the kernel for amd64; the headers declare some of them inline, so that bindings
-// made from headers have them or not. Sources: nf-wdm-keraiseirqltodpclevel, nf-wdm-kelowerirql.
+// What amd64's kernel exports. Header sets make one or the other inline, so that bindings made
+// from them have it or not; `KeRaiseIrqlToDpcLevel` is inline over the first in the WDK's, and
+// its import library does not have it. Sources: nf-wdm-keraiseirql, nf-wdm-kelowerirql.
 unsafe extern "C" {
-    fn KeRaiseIrqlToDpcLevel() -> KIRQL;
+    fn KfRaiseIrql(new_irql: KIRQL) -> KIRQL;
     fn KeLowerIrql(new_irql: KIRQL);
 }
 
@@ -112,7 +115,7 @@ pub fn raise_to_dispatch<I: AtOrBelowDispatch, T>(
     act: impl FnOnce(&mut Dispatch) -> T,
 ) -> T {
     // SAFETY: the caller's token proves that IRQL is not above DISPATCH_LEVEL.
-    let old = unsafe { KeRaiseIrqlToDpcLevel() };
+    let old = unsafe { KfRaiseIrql(DISPATCH_LEVEL) };
     // SAFETY: just raised, and the caller's token is borrowed until it is lowered.
     let mut dispatch = unsafe { Dispatch::assume() };
     let done = act(&mut dispatch);

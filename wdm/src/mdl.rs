@@ -8,7 +8,6 @@ use core::ptr::NonNull;
 
 use wdk_sys::{
     _MEMORY_CACHING_TYPE::MmCached,
-    _MM_PAGE_PRIORITY::NormalPagePriority,
     MDL, MDL_MAPPED_TO_SYSTEM_VA, MDL_SOURCE_IS_NONPAGED_POOL, PHYSICAL_ADDRESS, PVOID,
     ntddk::{
         ExFreePoolWithTag, IoAllocateMdl, IoFreeMdl, MmAllocateNodePagesForMdlEx,
@@ -19,7 +18,7 @@ use wdk_sys::{
 
 use crate::{
     Result, Status,
-    constants::{KERNEL_MODE, MDL_MAPPING_NO_EXECUTE},
+    constants::{KERNEL_MODE, MDL_MAPPING_NO_EXECUTE, NORMAL_PAGE_PRIORITY},
     irql::Passive,
     probe::{self, LockOperation},
 };
@@ -83,7 +82,7 @@ unsafe fn map(mdl: NonNull<MDL>) -> PVOID {
             MmCached,
             core::ptr::null_mut(),
             0,
-            NormalPagePriority | MDL_MAPPING_NO_EXECUTE,
+            NORMAL_PAGE_PRIORITY | MDL_MAPPING_NO_EXECUTE,
         )
     }
 }

@@ -11,8 +11,9 @@ use wdk_sys::{
     _DEVICE_POWER_STATE::{PowerDeviceD0, PowerDeviceD3},
     _POWER_STATE_TYPE::{DevicePowerState as DEVICE, SystemPowerState as SYSTEM},
     _SYSTEM_POWER_STATE::PowerSystemWorking,
-    DEVICE_OBJECT, IO_STATUS_BLOCK, IRP, IRP_MJ_PNP, IRP_MJ_POWER, IRP_MN_QUERY_CAPABILITIES,
-    IRP_MN_QUERY_POWER, IRP_MN_SET_POWER, POWER_STATE, PVOID, UCHAR,
+    DEVICE_OBJECT, DEVICE_POWER_STATE, IO_STATUS_BLOCK, IRP, IRP_MJ_PNP, IRP_MJ_POWER,
+    IRP_MN_QUERY_CAPABILITIES, IRP_MN_QUERY_POWER, IRP_MN_SET_POWER, POWER_STATE, PVOID,
+    SYSTEM_POWER_STATE, UCHAR,
     ntddk::{PoRequestPowerIrp, PoSetPowerState},
 };
 
@@ -26,13 +27,13 @@ use crate::{
 
 /// A device's power state. Devices that only work or do not have the first and the last.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub struct DeviceState(i32);
+pub struct DeviceState(DEVICE_POWER_STATE);
 
 impl DeviceState {
     /// The device works.
-    pub const D0: Self = Self(PowerDeviceD0.cast_signed());
+    pub const D0: Self = Self(PowerDeviceD0);
     /// The device has no power, or may have none.
-    pub const D3: Self = Self(PowerDeviceD3.cast_signed());
+    pub const D3: Self = Self(PowerDeviceD3);
 
     /// Whether the device works in it.
     #[must_use]
@@ -42,20 +43,20 @@ impl DeviceState {
 
     fn to_raw(self) -> POWER_STATE {
         POWER_STATE {
-            DeviceState: self.0.cast_unsigned(),
+            DeviceState: self.0,
         }
     }
 }
 
 /// A system's power state.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct SystemState(i32);
+pub struct SystemState(SYSTEM_POWER_STATE);
 
 impl SystemState {
     /// Whether the system works in it.
     #[must_use]
     pub const fn is_working(self) -> bool {
-        self.0 == PowerSystemWorking.cast_signed()
+        self.0 == PowerSystemWorking
     }
 }
 
@@ -115,9 +116,7 @@ impl<S: State> Irp<S> {
         }
         // SAFETY: the sender's structure, valid while the IRP is.
         let states = unsafe { (*capabilities).DeviceState };
-        Some(PowerMap(
-            states.map(|state| DeviceState(state.cast_signed())),
-        ))
+        Some(PowerMap(states.map(DeviceState)))
     }
 }
 
@@ -146,7 +145,7 @@ impl<S: State> Irp<S> {
         // SAFETY: the active member for this major function.
         let power = unsafe { &self.stack_location().Parameters.Power };
         // SAFETY: every bit pattern of the union is a number.
-        let state = unsafe { power.State.DeviceState }.cast_signed();
+        let state = unsafe { power.State.DeviceState };
         match (u32::from(self.minor()), power.Type) {
             (IRP_MN_QUERY_POWER, SYSTEM) => PowerRequest::QuerySystem(SystemState(state)),
             (IRP_MN_SET_POWER, SYSTEM) => PowerRequest::SetSystem(SystemState(state)),

@@ -14,7 +14,8 @@
 //! When the call raises, the kernel walks the stack, finds this function's handler, and that
 //! finds the call's address inside of the scope. The scope's filter is the constant 1,
 //! `EXCEPTION_EXECUTE_HANDLER`, so it unwinds to the landing pad with the exception's code in
-//! eax, which the pad returns. No Rust frame lies between, so none is skipped without its drops.
+//! eax, which the pad returns with a bit above it: a code can be any number, also one that would
+//! be a success. No Rust frame lies between, so none is skipped without its drops.
 //!
 //! Source: "x64 exception handling" (unwind data, `UNW_FLAG_EHANDLER`, scope tables).
 
@@ -22,7 +23,7 @@ use core::{arch::global_asm, ptr::NonNull};
 
 use wdk_sys::{
     _LOCK_OPERATION::{IoReadAccess, IoWriteAccess},
-    LOCK_OPERATION, MDL, NTSTATUS,
+    LOCK_OPERATION, MDL,
 };
 
 use crate::{Result, Status, constants::USER_MODE};
@@ -57,7 +58,11 @@ global_asm!(
     "nop",
     ".Lwdm_try_end:",
     "xor eax, eax",
+    "add rsp, 40",
+    "ret",
     ".Lwdm_except:",
+    "mov eax, eax",
+    "bts rax, 32",
     "add rsp, 40",
     "ret",
     ".seh_handler __C_specific_handler, @except",
@@ -79,19 +84,55 @@ global_asm!(
 );
 
 unsafe extern "C" {
-    /// `MmProbeAndLockPages` in a `try`; returns the exception's code in the `except`, or zero.
+    /// `MmProbeAndLockPages` in a `try`; returns zero, or in the `except` the exception's code
+    /// with [`RAISED`].
     fn wdm_try_probe_and_lock_pages(
         mdl: *mut MDL,
         access_mode: i8,
         operation: LOCK_OPERATION,
-    ) -> NTSTATUS;
+    ) -> u64;
 }
+
+/// The bit above the code of an exception.
+const RAISED: u64 = 1 << 32;
+
+/// What the call returned, as a result. A code that would be a success as a status is none.
+const fn outcome(returned: u64) -> Result<()> {
+    if returned & RAISED == 0 {
+        return Ok(());
+    }
+    #[expect(
+        clippy::cast_possible_truncation,
+        reason = "the code is the lower half"
+    )]
+    let code = Status::from_raw((returned as u32).cast_signed());
+    Err(if code.is_success() {
+        Status::UNSUCCESSFUL
+    } else {
+        code
+    })
+}
+
+// No exception is taken for a success, whatever its code.
+const _: () = {
+    assert!(outcome(0).is_ok());
+    let mut index = 0;
+    let codes: [u32; 5] = [0, 1, 0x4000_0005, 0x8000_0002, 0xc000_0005];
+    while index < codes.len() {
+        match outcome(RAISED | codes[index] as u64) {
+            Err(status) => assert!(!status.is_success()),
+            Ok(()) => panic!("an exception is a failure"),
+        }
+        index += 1;
+    }
+};
 
 /// `MmProbeAndLockPages` for a buffer of the current process.
 ///
 /// # Errors
 ///
-/// The code of the exception that it raises; the MDL is not locked then.
+/// The code of the exception that it raises, or `STATUS_UNSUCCESSFUL` if that would be a
+/// success; the MDL is not locked then.
 ///
 /// # Safety
 ///
@@ -102,6 +143,6 @@ pub unsafe fn lock_user_pages(mdl: NonNull<MDL>, operation: LockOperation) -> Re
         LockOperation::Write => IoWriteAccess,
     };
     // SAFETY: by contract; an exception does not leave the callee.
-    let code = unsafe { wdm_try_probe_and_lock_pages(mdl.as_ptr(), USER_MODE, operation) };
-    Status::check(code)
+    let returned = unsafe { wdm_try_probe_and_lock_pages(mdl.as_ptr(), USER_MODE, operation) };
+    outcome(returned)
 }

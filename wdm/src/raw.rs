@@ -144,11 +144,7 @@ pub unsafe fn list_entry(irp: NonNull<IRP>) -> NonNull<LIST_ENTRY> {
 ///
 /// The entry is that of an IRP.
 pub unsafe fn irp_of_list_entry(entry: NonNull<LIST_ENTRY>) -> NonNull<IRP> {
-    const OFFSET: usize = core::mem::offset_of!(IRP, Tail)
-        + core::mem::offset_of!(Overlay, __bindgen_anon_2)
-        + core::mem::offset_of!(ListOverlay, ListEntry);
-    type Overlay = wdk_sys::_IRP__bindgen_ty_3__bindgen_ty_1;
-    type ListOverlay = wdk_sys::_IRP__bindgen_ty_3__bindgen_ty_1__bindgen_ty_2;
+    const OFFSET: usize = core::mem::offset_of!(IRP, Tail.Overlay.__bindgen_anon_2.ListEntry);
     // SAFETY: within the IRP by contract.
     unsafe { entry.byte_sub(OFFSET) }.cast()
 }

@@ -30,7 +30,6 @@ macro_rules! compare {
 }
 
 compare! {
-    _DEVICE_OBJECT = Wdk::Foundation::DEVICE_OBJECT { Type, Size, ReferenceCount, DriverObject, NextDevice, AttachedDevice, CurrentIrp, Timer, Flags, Characteristics, Vpb, DeviceExtension, DeviceType, StackSize, Queue, AlignmentRequirement, DeviceQueue, Dpc, ActiveThreadCount, SecurityDescriptor, DeviceLock, SectorSize, Spare1, DeviceObjectExtension, Reserved }
     _DRIVER_OBJECT = Wdk::Foundation::DRIVER_OBJECT { Type, Size, DeviceObject, Flags, DriverStart, DriverSize, DriverSection, DriverExtension, DriverName, HardwareDatabase, FastIoDispatch, DriverInit, DriverStartIo, DriverUnload, MajorFunction }
     _DRIVER_EXTENSION = Wdk::Foundation::DRIVER_EXTENSION { DriverObject, AddDevice, Count, ServiceKeyName }
     _FILE_OBJECT = Wdk::Foundation::FILE_OBJECT { Type, Size, DeviceObject, Vpb, FsContext, FsContext2, SectionObjectPointer, PrivateCacheMap, FinalStatus, RelatedFileObject, LockOperation, DeletePending, ReadAccess, WriteAccess, DeleteAccess, SharedRead, SharedWrite, SharedDelete, Flags, FileName, CurrentByteOffset, Waiters, Busy, LastLock, Lock, Event, CompletionContext, IrpListLock, IrpList, FileObjectExtension }
@@ -45,7 +44,6 @@ compare! {
     _IO_REMOVE_LOCK_COMMON_BLOCK = Wdk::System::SystemServices::IO_REMOVE_LOCK_COMMON_BLOCK { Removed, Reserved, IoCount, RemoveEvent }
     _IO_REMOVE_LOCK_DBG_BLOCK = Wdk::System::SystemServices::IO_REMOVE_LOCK_DBG_BLOCK { Signature, HighWatermark, MaxLockedTicks, AllocateTag, LockList, Spin, LowMemoryCount, Reserved1, Reserved2, Blocks }
     _IO_STACK_LOCATION = Wdk::Foundation::IO_STACK_LOCATION { MajorFunction, MinorFunction, Flags, Control, Parameters, DeviceObject, FileObject, CompletionRoutine, Context }
-    _IRP = Wdk::Foundation::IRP { Type, Size, MdlAddress, Flags, AssociatedIrp, ThreadListEntry, IoStatus, RequestorMode, PendingReturned, StackCount, CurrentLocation, Cancel, CancelIrql, ApcEnvironment, AllocationFlags, UserEvent, Overlay, CancelRoutine, UserBuffer, Tail }
     _KDPC = Wdk::Foundation::KDPC { DpcListEntry, DeferredRoutine, DeferredContext, SystemArgument1, SystemArgument2, DpcData }
     _KEVENT = Wdk::Foundation::KEVENT { Header }
     _KMUTANT = Wdk::Foundation::KMUTANT { Header, MutantListEntry, OwnerThread, ApcDisable }
@@ -62,7 +60,6 @@ compare! {
     _DMA_TRANSFER_INFO_V1 = Wdk::System::SystemServices::DMA_TRANSFER_INFO_V1 { MapRegisterCount, ScatterGatherElementCount, ScatterGatherListSize }
     _DMA_ADAPTER_INFO_V1 = Wdk::System::SystemServices::DMA_ADAPTER_INFO_V1 { ReadDmaCounterAvailable, ScatterGatherLimit, DmaAddressWidth, Flags, MinimumTransferUnit }
     _DMA_OPERATIONS = Wdk::System::SystemServices::DMA_OPERATIONS { Size, PutDmaAdapter, AllocateCommonBuffer, FreeCommonBuffer, AllocateAdapterChannel, FlushAdapterBuffers, FreeAdapterChannel, FreeMapRegisters, MapTransfer, GetDmaAlignment, ReadDmaCounter, GetScatterGatherList, PutScatterGatherList, CalculateScatterGatherList, BuildScatterGatherList, BuildMdlFromScatterGatherList, GetDmaAdapterInfo, GetDmaTransferInfo, InitializeDmaTransferContext, AllocateCommonBufferEx, AllocateAdapterChannelEx, ConfigureAdapterChannel, CancelAdapterChannel, MapTransferEx, GetScatterGatherListEx, BuildScatterGatherListEx, FlushAdapterBuffersEx, FreeAdapterObject, CancelMappedTransfer, AllocateDomainCommonBuffer, FlushDmaBuffer, JoinDmaDomain, LeaveDmaDomain, GetDmaDomain, AllocateCommonBufferWithBounds, AllocateCommonBufferVector, GetCommonBufferFromVectorByIndex, FreeCommonBufferFromVector, FreeCommonBufferVector, CreateCommonBufferFromMdl }
-    _SCATTER_GATHER_LIST = Wdk::System::SystemServices::SCATTER_GATHER_LIST { NumberOfElements, Reserved, Elements }
     _SCATTER_GATHER_ELEMENT = Wdk::System::SystemServices::SCATTER_GATHER_ELEMENT { Address, Length, Reserved }
     _DEVICE_CAPABILITIES = Wdk::System::SystemServices::DEVICE_CAPABILITIES { Size, Version, Address, UINumber, DeviceState, SystemWake, DeviceWake, D1Latency, D2Latency, D3Latency }
     _POWER_STATE = Wdk::System::SystemServices::POWER_STATE { SystemState, DeviceState }
@@ -100,6 +97,19 @@ const _: () = {
     assert!(size_of::<Full>() == 8 + 8 + 20);
     assert!(offset_of!(Full, PartialResourceList) == 8);
     assert!(size_of::<List>() == 4 + 36 && offset_of!(List, List) == 4);
+};
+
+/// Structures whose alignment, or whose flexible array, the metadata has lost: the numbers are
+/// those of the genuine headers.
+const _: () = {
+    use core::mem::offset_of;
+    use wdk_sys::{_DEVICE_OBJECT, _IRP, _SCATTER_GATHER_LIST};
+    assert!(size_of::<_DEVICE_OBJECT>() == 336 && align_of::<_DEVICE_OBJECT>() == 16);
+    assert!(offset_of!(_DEVICE_OBJECT, DeviceObjectExtension) == 312);
+    assert!(size_of::<_IRP>() == 208 && align_of::<_IRP>() == 16);
+    assert!(offset_of!(_IRP, Tail.Overlay.__bindgen_anon_2.ListEntry) == 168);
+    assert!(size_of::<_SCATTER_GATHER_LIST>() == 16);
+    assert!(offset_of!(_SCATTER_GATHER_LIST, Elements) == 16);
 };
 
 /// Structures of which the metadata knows no more than their name, or that are part of another

@@ -42,6 +42,24 @@ pub enum ConfigError {
         /// Which package would bring it.
         package: &'static str,
     },
+    /// `WDKContentRoot` names something else.
+    #[error(
+        "no headers of a WDK in {}: there should be Include/<version>/km/wdm.h or \
+         Include/km/wdm.h, with km/crt and shared beside it", .0.display()
+    )]
+    NoWdk(PathBuf),
+    /// libclang cannot read the headers.
+    #[error(
+        "{found} cannot read the headers of WDK 26100 and later; libclang {needed} or later can. \
+         Set LIBCLANG_PATH to the folder with its libclang.so (Debian's package libclang1-19, \
+         or PyPI's libclang)"
+    )]
+    OldLibclang {
+        /// What was loaded.
+        found: String,
+        /// Its major version must be this or a later one.
+        needed: u32,
+    },
     /// A tool failed.
     #[error("{command} failed: {why}")]
     Tool {

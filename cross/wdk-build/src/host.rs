@@ -3,7 +3,6 @@
 use std::{
     env,
     path::{Path, PathBuf},
-    process::Command,
 };
 
 use crate::ConfigError;
@@ -41,30 +40,6 @@ pub fn mingw_include() -> Result<PathBuf, ConfigError> {
             what: "mingw-w64's ddk/ntddk.h",
             tried: list(&candidates),
             package: "mingw-w64-x86-64-dev",
-        })
-}
-
-/// clang's own include folder, with `stddef.h` and the intrinsics.
-pub fn clang_include() -> Result<PathBuf, ConfigError> {
-    println!("cargo::rerun-if-env-changed=CLANG_RESOURCE_DIR");
-    let mut candidates: Vec<PathBuf> = env::var_os("CLANG_RESOURCE_DIR")
-        .map(PathBuf::from)
-        .into_iter()
-        .collect();
-    for clang in tools("clang") {
-        if let Ok(output) = Command::new(clang).arg("-print-resource-dir").output() {
-            let folder = String::from_utf8_lossy(&output.stdout);
-            candidates.push(PathBuf::from(folder.trim()));
-        }
-    }
-    candidates
-        .iter()
-        .map(|folder| folder.join("include"))
-        .find(|folder| folder.join("stddef.h").is_file())
-        .ok_or_else(|| ConfigError::Missing {
-            what: "clang's stddef.h",
-            tried: list(&candidates),
-            package: "clang",
         })
 }
 

@@ -3,12 +3,15 @@
 //! It has that crate's name and as much of its API as `wdk-sys`, `wdk` and the build scripts of
 //! WDM drivers use. What differs is where things come from: the headers are mingw-w64's, behind
 //! an overlay of ours that adds and mends what they lack, and the import libraries are made
-//! from our export lists by `llvm-dlltool`. Only WDM drivers for amd64 are built this way.
+//! from our export lists by `llvm-dlltool`. Where `WDKContentRoot` names a genuine WDK, its
+//! headers are read instead, as the published crate reads them. Only WDM drivers for amd64 are
+//! built this way.
 
 mod bindings;
 mod error;
 mod host;
 mod link;
+mod wdk;
 
 pub use bindings::BuilderExt;
 pub use error::{ConfigError, IoError};
@@ -66,6 +69,7 @@ pub enum ApiSubset {
 pub struct Config {
     /// The driver model.
     pub driver_config: DriverConfig,
+    wdk: Option<wdk::Wdk>,
 }
 
 impl Config {
@@ -73,12 +77,14 @@ impl Config {
     ///
     /// # Errors
     ///
-    /// [`ConfigError::Target`] if the build is for anything but 64-bit Windows.
+    /// [`ConfigError::Target`] if the build is for anything but 64-bit Windows;
+    /// [`ConfigError::NoWdk`] if `WDKContentRoot` names something else.
     pub fn from_env_auto() -> Result<Self, ConfigError> {
         let target = std::env::var("TARGET").unwrap_or_default();
         if target.starts_with("x86_64-") && target.contains("-windows-") {
             Ok(Self {
                 driver_config: DriverConfig::Wdm,
+                wdk: wdk::Wdk::from_env()?,
             })
         } else {
             Err(ConfigError::Target(target))
@@ -143,7 +149,7 @@ where
 /// import libraries.
 pub fn configure_wdk_binary_build() -> Result<(), ConfigError> {
     let config = Config::from_env_auto()?;
-    link::configure()?;
+    link::configure(config.wdk.as_ref())?;
     config.emit_cfg_settings();
     Ok(())
 }

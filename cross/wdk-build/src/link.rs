@@ -2,7 +2,8 @@
 //! what Control Flow Guard needs of a run-time library.
 //!
 //! An export list (`cross/exports/*.def`) names what drivers of ours may import, and no more:
-//! whatever is not in it does not link. See the lists for their sources.
+//! whatever is not in it does not link. See the lists for their sources. A genuine WDK's import
+//! libraries are taken where they are there.
 
 use std::{
     env,
@@ -12,7 +13,7 @@ use std::{
     process::Command,
 };
 
-use crate::{ConfigError, IoError, host};
+use crate::{ConfigError, IoError, host, wdk::Wdk};
 
 /// The import libraries of the kernel and the HAL.
 pub const LIBRARIES: [&str; 2] = ["ntoskrnl", "hal"];
@@ -40,7 +41,7 @@ const ARGUMENTS: [&str; 15] = [
 ];
 
 /// Makes the import libraries and prints the linker's arguments.
-pub fn configure() -> Result<(), ConfigError> {
+pub fn configure(wdk: Option<&Wdk>) -> Result<(), ConfigError> {
     if !env::var("CARGO_CFG_TARGET_FEATURE")
         .unwrap_or_default()
         .contains("crt-static")
@@ -48,11 +49,15 @@ pub fn configure() -> Result<(), ConfigError> {
         return Err(ConfigError::StaticCrtNotEnabled);
     }
     let folder = PathBuf::from(env::var_os("OUT_DIR").expect("a build script has OUT_DIR"));
-    let exports = host::cross().join("exports");
-    println!("cargo::rerun-if-changed={}", exports.display());
-    for library in LIBRARIES {
-        let list = exports.join(library).with_extension("def");
-        import_library(&list, &folder.join(library).with_extension("lib"))?;
+    if let Some(libraries) = wdk.and_then(Wdk::libraries) {
+        println!("cargo::rustc-link-search={}", libraries.display());
+    } else {
+        let exports = host::cross().join("exports");
+        println!("cargo::rerun-if-changed={}", exports.display());
+        for library in LIBRARIES {
+            let list = exports.join(library).with_extension("def");
+            import_library(&list, &folder.join(library).with_extension("lib"))?;
+        }
     }
     // The crate `tracelogging` names this library for its user-mode half, of which nothing is
     // linked: an archive with nothing in it does.

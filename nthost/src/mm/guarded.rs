@@ -1,6 +1,6 @@
-//! Memory for IRPs and device objects that ends at a page that is never mapped, and that is
-//! unmapped when it is freed: whoever writes beyond its end, or touches it afterwards, faults
-//! at once, as with Driver Verifier's special pool.
+//! Memory for IRPs and device objects: ordinary pool, or, where pool is special, memory that ends
+//! at a page that is never mapped, and that is unmapped when it is freed: whoever writes beyond its
+//! end, or touches it afterwards, faults at once.
 //!
 //! Other processors are told to forget freed pages in batches; until then they may still see
 //! the old memory, which is used for nothing else meanwhile.
@@ -11,12 +11,15 @@ use super::{
     PAGE_SIZE,
     paging::{self, Access},
     phys::{self, Request},
-    pool::Misuse,
+    pool::{self, Misuse, flags},
 };
 use crate::{
     hook,
     ke::{ipi, lock::SpinLock},
 };
+
+/// The tag of what is ordinary pool.
+const TAG: u32 = u32::from_le_bytes(*b"Io  ");
 
 /// How many freed ranges wait until the processors are told.
 const BATCH: usize = 64;
@@ -43,6 +46,10 @@ static RANGES: SpinLock<Ranges> = SpinLock::new(Ranges {
 #[must_use]
 pub fn allocate(size: usize) -> Option<*mut u8> {
     let size = size.next_multiple_of(16) as u64;
+    if !pool::is_special(false) {
+        let address = pool::allocate(flags::NON_PAGED, size, TAG, 0)?;
+        return Some(core::ptr::with_exposed_provenance_mut(address as usize));
+    }
     let count = size.div_ceil(PAGE_SIZE);
     let mut frames = Vec::new();
     for _ in 0..count {
@@ -67,11 +74,21 @@ pub fn allocate(size: usize) -> Option<*mut u8> {
 /// How large an allocation is, rounded up to 16 bytes.
 #[must_use]
 pub fn size_of(memory: *mut u8) -> Option<usize> {
-    let ranges = RANGES.lock();
     let address = memory.addr() as u64;
+    if let Some(size) = ordinary_size(address) {
+        return Some(size as usize);
+    }
+    let ranges = RANGES.lock();
     let range = ranges.live.get(&address)?;
     let end = range.base + range.frames.len() as u64 * PAGE_SIZE;
     Some((end - address) as usize)
+}
+
+/// The size of what was allocated here as ordinary pool, and not by a driver.
+fn ordinary_size(address: u64) -> Option<u64> {
+    let (start, allocation) = pool::ordinary::find(address)?;
+    let ours = start == address && (allocation.tag, allocation.caller) == (TAG, 0);
+    ours.then_some(allocation.size)
 }
 
 /// Frees memory. Whether it was allocated here and had not been freed. IRQL up to
@@ -81,6 +98,10 @@ pub fn free(memory: *mut u8) -> bool {
     let Some(size) = size_of(memory) else {
         return false;
     };
+    if ordinary_size(address).is_some() {
+        pool::free(address, Some(TAG));
+        return true;
+    }
     hook::memory_freed(address, size as u64);
     let mut ranges = RANGES.lock();
     // Another processor may have freed it meanwhile.

@@ -11,7 +11,7 @@
 
 mod block;
 mod large;
-mod ordinary;
+pub mod ordinary;
 pub mod special;
 
 use alloc::string::String;
@@ -95,7 +95,8 @@ pub fn set_special(which: Special) {
     SPECIAL.store(which as u8, Ordering::Relaxed);
 }
 
-fn is_special(paged: bool) -> bool {
+/// Whether such an allocation is special.
+pub fn is_special(paged: bool) -> bool {
     let least = if paged { Special::Paged } else { Special::All };
     SPECIAL.load(Ordering::Relaxed) >= least as u8
 }
@@ -233,7 +234,7 @@ const fn highest(paged: bool) -> u8 {
 
 /// Frees. `tag` is checked if it is given.
 pub fn free(address: u64, tag: Option<u32>) {
-    if !special::free(address, tag) && !ordinary::free(address, tag) {
+    if !ordinary::free(address, tag) && !special::free(address, tag) {
         free_of_nothing(address, tag);
     }
 }
@@ -288,7 +289,7 @@ pub fn for_each(mut visit: impl FnMut(u64, &Allocation)) {
 /// The allocation that an address is in: where it begins, and what it is.
 #[must_use]
 pub fn find(address: u64) -> Option<(u64, Allocation)> {
-    special::find(address).or_else(|| ordinary::find(address))
+    ordinary::find(address).or_else(|| special::find(address))
 }
 
 /// `POOL_TYPE` of the older routines, as flags.

@@ -212,7 +212,8 @@ pub(super) fn for_each(visit: &mut dyn FnMut(u64, &Allocation)) {
 }
 
 /// The allocation that an address is in: where it begins, and what it is.
-pub(super) fn find(address: u64) -> Option<(u64, Allocation)> {
+#[must_use]
+pub fn find(address: u64) -> Option<(u64, Allocation)> {
     let (start, allocation) = match block::locate(address) {
         Some(place) => block::allocation(place.block as u64)?,
         None => large::before(address)?,

@@ -28,9 +28,9 @@ extern "C" fn KeGetCurrentIrql() -> KIRQL {
 }
 
 #[unsafe(no_mangle)]
-extern "C" fn KeRaiseIrqlToDpcLevel() -> KIRQL {
-    assert_at_most_dispatch();
-    set_irql(DISPATCH_LEVEL)
+extern "C" fn KfRaiseIrql(new: KIRQL) -> KIRQL {
+    assert!(irql() <= new);
+    set_irql(new)
 }
 
 #[unsafe(no_mangle)]
