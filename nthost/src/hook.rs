@@ -197,6 +197,13 @@ hooks! {
         let _ = (option, code, parameters);
     }
 
+    /// The kernel has seen a driver do what Driver Verifier reports whichever option is on, and a
+    /// free build of Windows lets pass: the parameters of bug check 0xC4. The kernel goes on if
+    /// nobody stops it. Any IRQL.
+    fn misuse(parameters: [u64; 4]) {
+        let _ = parameters;
+    }
+
     /// A routine was called at an IRQL that its documentation allows for other arguments alone.
     /// Any IRQL.
     fn wrong_irql(routine: &'static str, arguments: &[u64]) {

@@ -69,6 +69,9 @@ fn register_hooks() {
 /// Loads the drivers of the manifest, in its order, and starts the devices that have one.
 fn load(archive: &Archive<'_>, switches: Switches<'_>) {
     verifier::options::read(&archive.manifest);
+    if archive.manifest.verifier_goes_on {
+        verifier::found::go_on();
+    }
     if let Some(seed) = switches.noise().or(archive.manifest.noise) {
         log!("system", "scheduling noise from seed {seed:#x}");
         verifier::noise::start(seed);

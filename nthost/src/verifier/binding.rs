@@ -7,14 +7,14 @@
 use nthost_protocol::manifest::VerifierOption;
 
 use super::{
-    breakpoint, fault, freed, irql, is_on, late_dpc, locks, noise, options, rights, routine,
+    breakpoint, fault, found, freed, irql, is_on, late_dpc, locks, noise, options, rights, routine,
     trace::{self, Event},
     unload,
 };
 use crate::{
     driver_routine,
     hook::register,
-    ke::bugcheck,
+    ke::bugcheck::code,
     pe::module::{self, LoadOptions},
 };
 
@@ -64,7 +64,12 @@ pub fn open() {
     register::fewer_pages(fault::fewer_pages);
     register::violation(|option, code, parameters| {
         if is_on(option) {
-            bugcheck::bugcheck(code, parameters);
+            found::report(code, parameters);
+        }
+    });
+    register::misuse(|parameters| {
+        if options::is_any_on() {
+            found::report(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
         }
     });
     register::wrong_irql(|routine, arguments| {
