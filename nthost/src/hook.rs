@@ -4,7 +4,9 @@
 //!
 //! A hook is called with no lock held that its registrant might want, unless its text says more.
 
+use alloc::vec::Vec;
 use core::{
+    ffi::c_void,
     fmt,
     sync::atomic::{AtomicPtr, Ordering},
 };
@@ -151,6 +153,17 @@ hooks! {
     /// up to DISPATCH_LEVEL.
     fn pool_freed(start: usize, bytes: usize) {
         let _ = (start, bytes);
+    }
+
+    /// The id of the process that the thread that runs works for; the system's, 4, if for none.
+    fn process_id() -> u64 {
+        4
+    }
+
+    /// The path of a registry key, in UTF-16. The caller keeps the object. PASSIVE_LEVEL.
+    fn key_path(key: *mut c_void) -> Vec<u16> {
+        let _ = key;
+        Vec::new()
     }
 
     /// The thread that runs ends: what it asked drivers for is to end before. PASSIVE_LEVEL.
