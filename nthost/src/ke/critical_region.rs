@@ -25,8 +25,8 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=APC_LEVEL;
-    /// The end of KeEnterCriticalRegion's region. Outside of one it ends in bug check 0xC4,
-    /// subcode 0x3E.
+    /// The end of KeEnterCriticalRegion's region. Outside of one, the verifier reports bug check
+    /// 0xC4, subcode 0x3E.
     ///
     /// Source: KeLeaveCriticalRegion.
     ///
