@@ -49,6 +49,19 @@ macro_rules! hooks {
             )*
         }
 
+        /// What upper layers call to be called no more.
+        pub mod forget {
+            use super::*;
+
+            $(
+                /// From here on, this hook does what it does by default.
+                pub fn $name() {
+                    // Relaxed: whoever still reads the old routine calls it, as a moment before.
+                    super::slots::$name.store(core::ptr::null_mut(), Ordering::Relaxed);
+                }
+            )*
+        }
+
         #[expect(non_upper_case_globals, reason = "they have their hooks' names")]
         mod slots {
             use super::AtomicPtr;
