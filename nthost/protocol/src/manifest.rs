@@ -25,6 +25,9 @@ pub struct Manifest {
     pub verifier: Option<Vec<VerifierOption>>,
     /// The services whose drivers the verifier watches; all drivers if none is given.
     pub verified: Option<Vec<String>>,
+    /// What the verifier finds is told in the log, and the system goes on, but for what it
+    /// cannot go on from.
+    pub verifier_goes_on: bool,
     /// The seed of the scheduling noise; no noise without one.
     pub noise: Option<u64>,
     /// What goes wrong from the beginning; the host can add more.
@@ -251,6 +254,7 @@ mod tests {
             ],
             verifier: None,
             verified: None,
+            verifier_goes_on: false,
             noise: Some(7),
             faults: vec![Fault::Call {
                 routine: "ExAllocatePool2".to_owned(),

@@ -17,7 +17,7 @@ use nthost_nt::{
 };
 
 use super::provider::{self, Message};
-use crate::{ke::thread, ob::units, ps};
+use crate::{hook, ke::thread, ob::units};
 
 /// The session's number.
 const LOGGER: u16 = 1;
@@ -77,7 +77,7 @@ unsafe fn write(
         list = unsafe { list.add(2) };
     }
     let ids = (flags & WITH_IDS != 0).then(|| {
-        let process = ps::current().map_or(4, |process| process.identity.id);
+        let process = hook::process_id();
         // SAFETY: the thread that runs exists.
         (process, unsafe { (*thread::current()).id })
     });

@@ -120,6 +120,8 @@ pub mod code {
     pub const SPIN_LOCK_NOT_OWNED: u32 = 0x10;
     /// An exception that nobody handled.
     pub const KMODE_EXCEPTION_NOT_HANDLED: u32 = 0x1e;
+    /// There is no room for a mapping that must not fail.
+    pub const NO_MORE_SYSTEM_PTES: u32 = 0x3f;
     /// What is known of a physical page is wrong.
     pub const PFN_LIST_CORRUPT: u32 = 0x4e;
     /// An exception in what a thread does for a process.
@@ -202,6 +204,7 @@ fn name(code: u32) -> &'static str {
         code::SPIN_LOCK_NOT_OWNED => "SPIN_LOCK_NOT_OWNED",
         code::KMODE_EXCEPTION_NOT_HANDLED => "KMODE_EXCEPTION_NOT_HANDLED",
         code::PANIC_STACK_SWITCH => "PANIC_STACK_SWITCH",
+        code::NO_MORE_SYSTEM_PTES => "NO_MORE_SYSTEM_PTES",
         code::PFN_LIST_CORRUPT => "PFN_LIST_CORRUPT",
         code::PAGE_FAULT_IN_NONPAGED_AREA => "PAGE_FAULT_IN_NONPAGED_AREA",
         code::KERNEL_APC_PENDING_DURING_EXIT => "KERNEL_APC_PENDING_DURING_EXIT",
@@ -317,12 +320,6 @@ pub fn lock_mismatch(taken: bool, lock: u64) -> ! {
 /// The IRQL is raised to a lower one. Parameters as of bug check 0xC4, subcode 0x30.
 pub fn irql_not_greater_or_equal(current: u8, new: u8) -> ! {
     let parameters = [0x30, u64::from(current), u64::from(new), 0];
-    bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters)
-}
-
-/// The IRQL is lowered to a higher one. Parameters as of bug check 0xC4, subcode 0x31.
-pub fn irql_not_less_or_equal_lowering(current: u8, new: u8) -> ! {
-    let parameters = [0x31, u64::from(current), u64::from(new), 0];
     bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters)
 }
 

@@ -9,7 +9,7 @@ use core::ffi::c_void;
 use nthost_nt::status::{NTSTATUS, STATUS_INVALID_PARAMETER_3, STATUS_SUCCESS, STATUS_TIMEOUT};
 
 use super::{
-    bugcheck::{self, code},
+    bugcheck,
     dispatcher::{self, Guard},
     irql, mutex, stack, thread, time,
     wait::{self, WaitMode, WaitType},
@@ -86,8 +86,7 @@ pub(super) fn check_irql(due: Option<u64>, name: &'static str, arguments: &[u64]
 /// on it. Bug check 0xC4, subcode 0x123.
 pub(super) fn check_place(wait_mode: i8, object: u64) {
     if wait_mode == USER_MODE && stack::contains(object) {
-        let parameters = [0x123, object, 0, 0];
-        bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
+        hook::misuse([0x123, object, 0, 0]);
     }
 }
 

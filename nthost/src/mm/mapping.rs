@@ -26,7 +26,7 @@ use super::{
     locked,
     mdl::{
         IO_SPACE, MAPPED_TO_SYSTEM_VA, OWNS_PAGES, PAGES_LOCKED, PARTIAL, PARTIAL_HAS_BEEN_MAPPED,
-        SOURCE_IS_NONPAGED_POOL, pages, violation,
+        SOURCE_IS_NONPAGED_POOL, pages,
     },
     pageable,
     paging::{self, Access},
@@ -106,12 +106,14 @@ pub(super) fn map(mdl: *mut MDL, access: Access, caller: u64) -> Option<*mut c_v
     let unexpected = flags & (MAPPED_TO_SYSTEM_VA | SOURCE_IS_NONPAGED_POOL);
     if unexpected != 0 {
         // Bug check 0xC4, subcode 0xB2: the MDL is mapped already, or need not be.
-        violation([0xb2, mdl as u64, bits(flags), bits(unexpected)]);
+        hook::misuse([0xb2, mdl as u64, bits(flags), bits(unexpected)]);
     }
     let expected = PAGES_LOCKED | PARTIAL | OWNS_PAGES | IO_SPACE;
     if flags & expected == 0 {
         // Subcode 0xB3: its pages are neither locked nor its own.
-        violation([0xb3, mdl as u64, bits(flags), bits(expected)]);
+        hook::misuse([0xb3, mdl as u64, bits(flags), bits(expected)]);
+        // Nobody knows which pages they are.
+        return None;
     }
     // SAFETY: the caller's MDL, whose pages are known.
     let frames = unsafe { pages(mdl) }.iter().map(|&page| page * PAGE_SIZE);
@@ -239,7 +241,7 @@ fn map_for_kernel(mdl: *mut MDL, access: Access, bug_check: bool, caller: u64) -
     if bug_check {
         // Bug check 0xC4, subcode 0x82: a driver must be able to do without.
         // SAFETY: the caller's MDL.
-        violation([0x82, mdl as u64, bits(unsafe { (*mdl).MdlFlags }), 0]);
+        hook::misuse([0x82, mdl as u64, bits(unsafe { (*mdl).MdlFlags }), 0]);
     }
     if hook::call_fails("MmMapLockedPagesSpecifyCache", caller) {
         return core::ptr::null_mut();
@@ -290,16 +292,26 @@ nt_export! {
 
 nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
-    /// Obsolete, because it cannot fail: to call it is one of the verifier's faults.
+    /// Maps an MDL's pages, or ends in bug check 0x3F: obsolete, because it cannot fail. To call it
+    /// is one of the verifier's faults. For user mode, NULL stands for the exception.
     ///
     /// Source: MmMapLockedPages; bug check 0xC4, subcode 0x81.
     ///
     /// # Safety
     ///
-    /// It is an MDL.
-    pub unsafe fn MmMapLockedPages(mdl: *mut MDL, _mode: i8) -> *mut c_void {
+    /// The MDL's pages are locked or its own.
+    pub unsafe fn MmMapLockedPages(mdl: *mut MDL, mode: i8) -> *mut c_void {
+        let caller = export::caller();
         // SAFETY: the caller's promise.
-        violation([0x81, mdl as u64, bits(unsafe { (*mdl).MdlFlags }), 0]);
+        hook::misuse([0x81, mdl as u64, bits(unsafe { (*mdl).MdlFlags }), 0]);
+        let access = Access::WRITE | Access::EXECUTE;
+        if mode != 0 {
+            let mapped = user_view::map(mdl, access, 0, caller).unwrap_or(0);
+            return core::ptr::with_exposed_provenance_mut(mapped as usize);
+        }
+        map(mdl, access, caller).unwrap_or_else(|| {
+            bugcheck::bugcheck(code::NO_MORE_SYSTEM_PTES, [0, 1, 0, 0])
+        })
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -321,11 +333,13 @@ nt_export! {
         let flags = unsafe { (*mdl).MdlFlags };
         if flags & MAPPED_TO_SYSTEM_VA == 0 {
             // Bug check 0xC4, subcode 0xB6: the MDL is not mapped.
-            violation([0xb6, mdl as u64, bits(flags), bits(MAPPED_TO_SYSTEM_VA)]);
+            hook::misuse([0xb6, mdl as u64, bits(flags), bits(MAPPED_TO_SYSTEM_VA)]);
+            return;
         }
         if flags & (PARTIAL | PARTIAL_HAS_BEEN_MAPPED) == PARTIAL {
             // Subcode 0xB5: the mapping is that of the MDL that this is a part of.
-            violation([0xb5, mdl as u64, bits(flags), bits(PARTIAL)]);
+            hook::misuse([0xb5, mdl as u64, bits(flags), bits(PARTIAL)]);
+            return;
         }
         // SAFETY: the caller's MDL.
         if unsafe { (*mdl).MappedSystemVa } != address {

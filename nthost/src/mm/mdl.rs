@@ -117,17 +117,13 @@ pub unsafe fn free(mdl: *mut MDL) {
     }
     if flags & MAPPED_TO_SYSTEM_VA != 0 && flags & PARTIAL == 0 {
         // Bug check 0xC4, subcode 0xB8: the pages are still mapped.
-        violation([0xb8, mdl as u64, mapping::bits(flags), 0]);
+        hook::misuse([0xb8, mdl as u64, mapping::bits(flags), 0]);
     }
     if flags & PARTIAL_HAS_BEEN_MAPPED != 0 {
         // SAFETY: a partial MDL's own mapping goes with it.
         unsafe { mapping::unmap(mdl) };
     }
     pool::free(mdl as u64, None);
-}
-
-pub(super) fn violation(parameters: [u64; 4]) -> ! {
-    bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters)
 }
 
 /// The physical address and access of an address of the current process or the kernel.
@@ -174,7 +170,7 @@ pub fn lock(mdl: *mut MDL, user: bool, operation: i32, caller: u64) -> Result<()
         // Bug check 0xC4, subcode 0xB0: the MDL's pages are locked, or nonpaged.
         let unexpected = fields.MdlFlags & (PAGES_LOCKED | SOURCE_IS_NONPAGED_POOL);
         let flags = mapping::bits(fields.MdlFlags);
-        violation([0xb0, mdl as u64, flags, mapping::bits(unexpected)]);
+        hook::misuse([0xb0, mdl as u64, flags, mapping::bits(unexpected)]);
     }
     let start = fields.StartVa as u64 + u64::from(fields.ByteOffset);
     let end = start.checked_add(u64::from(fields.ByteCount));
@@ -411,7 +407,7 @@ nt_export! {
         let start = fields.StartVa as u64 + u64::from(fields.ByteOffset);
         if pool::find(start).is_some_and(|(_, allocation)| allocation.paged) {
             let (level, flags) = (u64::from(irql::current()), mapping::bits(fields.MdlFlags));
-            violation([0x7f, level, mdl as u64, flags]);
+            hook::misuse([0x7f, level, mdl as u64, flags]);
         }
         // SAFETY: the caller's promise.
         for (index, page) in unsafe { pages(mdl) }.iter_mut().enumerate() {
@@ -443,14 +439,16 @@ nt_export! {
         let flags = fields.MdlFlags;
         // Bug check 0xC4: 0x7D, nonpaged pool is never unlocked; 0xB4, nor is a part of another.
         if flags & SOURCE_IS_NONPAGED_POOL != 0 {
-            violation([0x7d, mdl as u64, mapping::bits(flags), 0]);
+            hook::misuse([0x7d, mdl as u64, mapping::bits(flags), 0]);
+            return;
         }
         if flags & PARTIAL != 0 {
-            violation([0xb4, mdl as u64, mapping::bits(flags), mapping::bits(PARTIAL)]);
+            hook::misuse([0xb4, mdl as u64, mapping::bits(flags), mapping::bits(PARTIAL)]);
         }
         if account::give(Kind::LockedPages, mdl as u64).is_none() {
             // Bug check 0xC4, subcode 0x7C: pages are unlocked that are not locked.
-            violation([0x7c, mdl as u64, u64::from(fields.MdlFlags.cast_unsigned()), 0]);
+            hook::misuse([0x7c, mdl as u64, u64::from(fields.MdlFlags.cast_unsigned()), 0]);
+            return;
         }
         if fields.MdlFlags & MAPPED_TO_SYSTEM_VA != 0 {
             // SAFETY: the mapping goes with the lock.

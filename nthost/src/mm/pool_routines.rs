@@ -9,7 +9,7 @@ use nthost_nt::status::{STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER}
 
 use super::{
     phys,
-    pool::{self, Placement, allocate_for, flags, free, from_pool_type, pointer, violation},
+    pool::{self, Placement, allocate_for, flags, free, from_pool_type, pointer},
 };
 use crate::{
     export, hook,
@@ -202,9 +202,9 @@ fn older(
     caller: u64,
 ) -> *mut c_void {
     if size == 0 {
-        violation([0, u64::from(irql::current()), u64::from(kind), 0]);
+        hook::misuse([0, u64::from(irql::current()), u64::from(kind), 0]);
     }
-    let address = allocate_for(routine, from_pool_type(kind), size, tag, caller);
+    let address = allocate_for(routine, from_pool_type(kind), size.max(1), tag, caller);
     if address.is_none() && raise {
         let status = STATUS_INSUFFICIENT_RESOURCES;
         exception::raise(status);
@@ -230,9 +230,9 @@ nt_export! {
     ) -> *mut c_void {
         let caller = export::caller();
         if size == 0 {
-            violation([0, u64::from(irql::current()), u64::from(kind), 0]);
+            hook::misuse([0, u64::from(irql::current()), u64::from(kind), 0]);
         }
-        pointer(allocate_for("ExAllocatePoolWithTagPriority", from_pool_type(kind), size, tag, caller))
+        pointer(allocate_for("ExAllocatePoolWithTagPriority", from_pool_type(kind), size.max(1), tag, caller))
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;

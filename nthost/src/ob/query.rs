@@ -18,7 +18,7 @@ use super::{
     namespace::told,
     object::{self, Kind},
 };
-use crate::{registry, rtl::string};
+use crate::{hook, rtl::string};
 
 /// The lowest of the handles that stand for the current process and thread.
 const PSEUDO_HANDLES: u64 = u64::MAX - 5;
@@ -40,7 +40,7 @@ fn name(object: *mut c_void) -> Vec<u16> {
         }
         // SAFETY: a directory, which the caller keeps.
         Some(Kind::Directory) => unsafe { directory::path(object) }.to_vec(),
-        Some(Kind::Key) => registry::key::path_of(object),
+        Some(Kind::Key) => hook::key_path(object),
         _ => own(object),
     };
     told(&path)

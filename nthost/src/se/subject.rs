@@ -21,7 +21,7 @@ use super::{
     token,
 };
 use crate::{
-    export,
+    export, hook,
     ke::critical_region::{KeEnterCriticalRegion, KeLeaveCriticalRegion},
     mm::pool::{self, flags},
     ob::object,
@@ -101,7 +101,7 @@ nt_export! {
             ClientToken: null_mut(),
             ImpersonationLevel: 0,
             PrimaryToken: token,
-            ProcessAuditId: crate::ps::current().map_or(4, |process| process.identity.id),
+            ProcessAuditId: hook::process_id(),
         };
         // SAFETY: the caller's promise.
         unsafe { context.write(value) };

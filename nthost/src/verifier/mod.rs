@@ -9,6 +9,8 @@ pub mod breakpoint;
 #[cfg(target_os = "none")]
 pub mod fault;
 #[cfg(target_os = "none")]
+pub mod found;
+#[cfg(target_os = "none")]
 pub mod freed;
 #[cfg(target_os = "none")]
 pub mod gate;
