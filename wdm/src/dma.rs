@@ -5,6 +5,9 @@
 //! copying through buffers of its own where it must, and the driver gives the list back before
 //! anybody looks at the memory again. ("Using Scatter/Gather DMA", ns-wdm-_dma_operations.)
 //!
+//! `KeFlushIoBuffers` is not called for the memory: on x64 caches and DMA are coherent, and it does
+//! nothing. ("Flushing Cached Data during DMA Operations".)
+//!
 //! The IRP of a transfer is inside of what is mapped ([`Mapped`]), and comes out only when it is
 //! unmapped: it cannot be completed while the device may still write to its memory.
 
@@ -12,8 +15,8 @@ use core::ptr::NonNull;
 
 use wdk_sys::{
     _INTERFACE_TYPE::PCIBus, BOOLEAN, DEVICE_DESCRIPTION, DEVICE_DESCRIPTION_VERSION3,
-    DEVICE_OBJECT, DMA_ADAPTER, DMA_OPERATIONS, IRP, MDL, PVOID, SCATTER_GATHER_ELEMENT,
-    SCATTER_GATHER_LIST, ntddk::IoGetDmaAdapter,
+    DEVICE_OBJECT, DMA_ADAPTER, DMA_OPERATIONS, IRP, MDL, PHYSICAL_ADDRESS, PVOID,
+    SCATTER_GATHER_ELEMENT, SCATTER_GATHER_LIST, ntddk::IoGetDmaAdapter,
 };
 
 use crate::{
@@ -104,6 +107,81 @@ impl Drop for Adapter {
     }
 }
 
+/// Memory that device and driver share for as long as it is allocated. Dropped at PASSIVE_LEVEL, it
+/// is given back.
+///
+/// It is what a driver copies through when a list that the adapter has made leaves the device's
+/// reach all the same.
+pub struct CommonBuffer {
+    adapter: Shared<Adapter>,
+    address: NonNull<u8>,
+    logical: PHYSICAL_ADDRESS,
+    length: u32,
+}
+
+// SAFETY: the memory belongs to no thread.
+unsafe impl Send for CommonBuffer {}
+
+/// Whether the processor caches common buffers. It may: what moves through one is copied before
+/// the device is told, and after the device has said that it is done.
+const CACHED: BOOLEAN = 1;
+
+impl CommonBuffer {
+    /// Allocates memory that the adapter's device reaches.
+    ///
+    /// Source: nc-wdm-pallocate_common_buffer.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
+    pub fn allocate(adapter: Shared<Adapter>, length: u32, _irql: &Passive) -> Result<Self> {
+        let Some(allocate) = adapter.operations().AllocateCommonBuffer else {
+            return Err(Status::NOT_SUPPORTED);
+        };
+        let mut logical = PHYSICAL_ADDRESS { QuadPart: 0 };
+        // SAFETY: at PASSIVE_LEVEL, by an adapter that is not given back.
+        let address = unsafe { allocate(adapter.0.as_ptr(), length, &raw mut logical, CACHED) };
+        let address = NonNull::new(address.cast()).ok_or(Status::INSUFFICIENT_RESOURCES)?;
+        Ok(Self {
+            adapter,
+            address,
+            logical,
+            length,
+        })
+    }
+
+    /// Its address, as the device must be told.
+    #[must_use]
+    pub fn logical_address(&self) -> u64 {
+        // SAFETY: every bit pattern of the union is a number.
+        unsafe { self.logical.QuadPart }.cast_unsigned()
+    }
+
+    /// Its length in bytes.
+    #[must_use]
+    pub const fn length(&self) -> u32 {
+        self.length
+    }
+}
+
+impl Drop for CommonBuffer {
+    fn drop(&mut self) {
+        if let Some(free) = self.adapter.operations().FreeCommonBuffer {
+            // SAFETY: allocated by this adapter with this length, and freed once; the device does
+            // not use it any more. Dropped at PASSIVE_LEVEL by contract.
+            unsafe {
+                free(
+                    self.adapter.0.as_ptr(),
+                    self.length,
+                    self.logical,
+                    self.address.as_ptr().cast(),
+                    CACHED,
+                );
+            };
+        }
+    }
+}
+
 /// The memory of a request, locked, and the request itself.
 pub struct TransferMemory {
     irp: Irp<Pending>,
@@ -164,6 +242,42 @@ impl TransferMemory {
         &self.irp
     }
 
+    /// Copies the first `length` bytes to a buffer that the device reaches. Nothing may be mapped.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INVALID_PARAMETER` if either is shorter; `STATUS_INSUFFICIENT_RESOURCES` if the
+    /// memory cannot be mapped for the processor.
+    pub fn copy_to(&self, buffer: &mut CommonBuffer, length: u32, irql: &Dispatch) -> Result<()> {
+        let memory = self.address(buffer, length, irql)?;
+        copy(memory, buffer.address, length);
+        Ok(())
+    }
+
+    /// Copies the first `length` bytes of a buffer that the device has written. Nothing may be
+    /// mapped.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::copy_to`].
+    pub fn copy_from(&mut self, buffer: &CommonBuffer, length: u32, irql: &Dispatch) -> Result<()> {
+        let memory = self.address(buffer, length, irql)?;
+        copy(buffer.address, memory, length);
+        Ok(())
+    }
+
+    /// Where the processor reaches it, if it and the buffer have so many bytes.
+    fn address(&self, buffer: &CommonBuffer, length: u32, _irql: &Dispatch) -> Result<NonNull<u8>> {
+        let mdl = self.mdl();
+        // SAFETY: valid while the memory is locked.
+        let bytes = unsafe { crate::mdl::byte_count(mdl) };
+        if length as usize > bytes || length > buffer.length {
+            return Err(Status::INVALID_PARAMETER);
+        }
+        // SAFETY: locked, at DISPATCH_LEVEL; whoever has the request maps it alone.
+        unsafe { crate::mdl::system_address(mdl) }
+    }
+
     /// Unlocks what the driver locked, and gives the request back to be completed.
     pub fn into_irp(self) -> Irp<Pending> {
         let Self { irp, source } = self;
@@ -177,6 +291,20 @@ impl TransferMemory {
             Source::User(pages) => pages.mdl(),
             Source::Pages(pages) => pages.mdl(),
         }
+    }
+}
+
+/// Copies byte by byte, as volatile: a client may change its memory meanwhile.
+fn copy(from: NonNull<u8>, to: NonNull<u8>, length: u32) {
+    for index in 0..length as usize {
+        // SAFETY: the callers have looked at both lengths.
+        let from = unsafe { from.add(index) };
+        // SAFETY: as above.
+        let to = unsafe { to.add(index) };
+        // SAFETY: within the first memory, which is mapped.
+        let byte = unsafe { from.read_volatile() };
+        // SAFETY: within the second, likewise.
+        unsafe { to.write_volatile(byte) };
     }
 }
 

@@ -183,15 +183,6 @@ impl Pages {
         self.length
     }
 
-    /// The physical address of the first page.
-    #[must_use]
-    pub fn physical_address(&self) -> u64 {
-        // SAFETY: mapped for as long as `self` lives.
-        let address = unsafe { wdk_sys::ntddk::MmGetPhysicalAddress(self.address.as_ptr().cast()) };
-        // SAFETY: every bit pattern of the union is a number.
-        unsafe { address.QuadPart }.cast_unsigned()
-    }
-
     /// Writes one byte, if there is one at this offset.
     pub fn write(&self, offset: usize, value: u8) {
         if let Some(byte) = self.byte(offset) {
