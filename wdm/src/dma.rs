@@ -16,7 +16,8 @@ use core::ptr::NonNull;
 use wdk_sys::{
     _INTERFACE_TYPE::PCIBus, BOOLEAN, DEVICE_DESCRIPTION, DEVICE_DESCRIPTION_VERSION3,
     DEVICE_OBJECT, DMA_ADAPTER, DMA_OPERATIONS, IRP, MDL, PHYSICAL_ADDRESS, PVOID,
-    SCATTER_GATHER_ELEMENT, SCATTER_GATHER_LIST, ntddk::IoGetDmaAdapter,
+    SCATTER_GATHER_ELEMENT, SCATTER_GATHER_LIST,
+    ntddk::{IoGetDmaAdapter, KeBugCheckEx},
 };
 
 use crate::{
@@ -26,6 +27,7 @@ use crate::{
     irql::{self, AtOrBelowDispatch, Dispatch, Passive, UpToDispatch},
     mdl::{Pages, UserPages},
     pool::{PoolBox, Shared, Tag},
+    probe::LockOperation,
 };
 
 /// What a bus-master device can do.
@@ -285,6 +287,18 @@ impl TransferMemory {
         irp
     }
 
+    /// Whether bytes may go this way: memory that was locked for the device to read is not to be
+    /// written. The I/O manager locks for the opposite of what its request is called: what a read
+    /// reads is written to memory.
+    fn allows(&self, direction: Direction) -> bool {
+        let writable = match &self.source {
+            Source::Direct(_) => self.irp.direct_memory_is_writable(),
+            Source::User(pages) => pages.operation() == LockOperation::Write,
+            Source::Pages(_) => true,
+        };
+        writable || direction == Direction::ToDevice
+    }
+
     fn mdl(&self) -> NonNull<MDL> {
         match &self.source {
             Source::Direct(mdl) => mdl.0,
@@ -395,7 +409,7 @@ impl<C: ListControl> Channel<C> {
     /// # Errors
     ///
     /// [`NotMapped`] with the status of `GetScatterGatherList`; `STATUS_INVALID_PARAMETER` if the
-    /// memory has fewer bytes.
+    /// memory has fewer bytes, or was locked to be read and is to be written.
     pub fn map(
         mut self,
         memory: TransferMemory,
@@ -412,7 +426,8 @@ impl<C: ListControl> Channel<C> {
         };
         let mdl = memory.mdl();
         // SAFETY: valid while the memory is locked.
-        if length as usize > unsafe { crate::mdl::byte_count(mdl) } {
+        let bytes = unsafe { crate::mdl::byte_count(mdl) };
+        if length as usize > bytes || !memory.allows(direction) {
             return Err(NotMapped {
                 channel: self,
                 memory,
@@ -491,6 +506,7 @@ unsafe extern "C" fn list_control<C: ListControl>(
         };
         context.mapped(
             Mapped {
+                kept: Kept,
                 list,
                 memory,
                 channel,
@@ -531,12 +547,27 @@ impl Drop for List {
 /// Memory mapped for the device.
 ///
 /// It must be kept until the device is done with the memory, or has been reset: the IRP in it
-/// can be completed only by [`Self::unmap`].
+/// can be completed only by [`Self::unmap`]. One that is dropped stops the system, since the device
+/// may be at it, and what its memory is used for next would be overwritten.
 pub struct Mapped<C: ListControl> {
+    kept: Kept,
     // In this order: the list is given back before the memory is unlocked.
     list: List,
     memory: TransferMemory,
     channel: Channel<C>,
+}
+
+/// Dropped with what must not be dropped.
+struct Kept;
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        const DRIVER_VIOLATION: u32 = 0x121;
+        // Tells it from what others stop the system with by the same code.
+        const MAPPED_MEMORY_DROPPED: u64 = 0x5744_4d01;
+        // SAFETY: callable at any IRQL; it does not return.
+        unsafe { KeBugCheckEx(DRIVER_VIOLATION, MAPPED_MEMORY_DROPPED, 0, 0, 0) };
+    }
 }
 
 impl<C: ListControl> Mapped<C> {
@@ -570,10 +601,12 @@ impl<C: ListControl> Mapped<C> {
     #[must_use]
     pub fn unmap(self, _irql: &Dispatch) -> (TransferMemory, Channel<C>) {
         let Self {
+            kept,
             list,
             memory,
             channel,
         } = self;
+        core::mem::forget(kept);
         drop(list);
         (memory, channel)
     }

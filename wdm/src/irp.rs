@@ -254,6 +254,17 @@ impl<S: State> Irp<S> {
         })
     }
 
+    /// Whether the I/O manager has locked the memory of the MDL so that a device may write to it:
+    /// for a read, and for METHOD_OUT_DIRECT.
+    pub(crate) fn direct_memory_is_writable(&self) -> bool {
+        const METHOD_MASK: u32 = 3;
+        const METHOD_OUT_DIRECT: u32 = 2;
+        self.device_control().map_or_else(
+            || u32::from(self.major()) == IRP_MJ_READ,
+            |control| control.code & METHOD_MASK == METHOD_OUT_DIRECT,
+        )
+    }
+
     /// Whether the request's buffer is described by an MDL.
     #[must_use]
     pub fn has_mdl(&self) -> bool {

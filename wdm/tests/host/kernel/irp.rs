@@ -60,6 +60,12 @@ impl TestIrp {
         self.0.as_ptr().cast()
     }
 
+    /// Gives it the I/O manager's MDL.
+    pub fn set_mdl(&self, mdl: *mut wdk_sys::MDL) {
+        // SAFETY: not sent yet.
+        unsafe { (*self.as_ptr()).MdlAddress = mdl };
+    }
+
     /// Sends it.
     pub fn send(&self, device: PDEVICE_OBJECT) -> NTSTATUS {
         call_driver(device, self.as_ptr())
