@@ -14,9 +14,9 @@
 use core::ptr::NonNull;
 
 use wdk_sys::{
-    _INTERFACE_TYPE::PCIBus, BOOLEAN, DEVICE_DESCRIPTION, DEVICE_DESCRIPTION_VERSION3,
-    DEVICE_OBJECT, DMA_ADAPTER, DMA_OPERATIONS, IRP, MDL, PHYSICAL_ADDRESS, PVOID,
-    SCATTER_GATHER_ELEMENT, SCATTER_GATHER_LIST,
+    _INTERFACE_TYPE::PCIBus,
+    BOOLEAN, DEVICE_DESCRIPTION, DEVICE_DESCRIPTION_VERSION3, DEVICE_OBJECT, DMA_ADAPTER,
+    DMA_OPERATIONS, IRP, MDL, PHYSICAL_ADDRESS, PVOID, SCATTER_GATHER_ELEMENT, SCATTER_GATHER_LIST,
     ntddk::{IoGetDmaAdapter, KeBugCheckEx},
 };
 
@@ -263,6 +263,9 @@ impl TransferMemory {
     ///
     /// As [`Self::copy_to`].
     pub fn copy_from(&mut self, buffer: &CommonBuffer, length: u32, irql: &Dispatch) -> Result<()> {
+        if !self.allows(Direction::FromDevice) {
+            return Err(Status::INVALID_PARAMETER);
+        }
         let memory = self.address(buffer, length, irql)?;
         copy(buffer.address, memory, length);
         Ok(())

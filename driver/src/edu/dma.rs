@@ -112,7 +112,12 @@ impl Dma {
     }
 
     /// Starts a step: writes the registers that change, and the command.
-    pub fn start(&mut self, step: Step, direction: Direction) {
+    ///
+    /// # Safety
+    ///
+    /// The step's memory is mapped for the device in this direction, and whoever has this engine
+    /// keeps it so until the device is done or was reset.
+    pub unsafe fn start(&mut self, step: Step, direction: Direction) {
         let mut command = CommandBits::START | CommandBits::INTERRUPT_WHEN_DONE;
         if direction == Direction::FromDevice {
             command |= CommandBits::FROM_DEVICE;
@@ -120,15 +125,19 @@ impl Dma {
         self.note(step, direction, command);
         let changes = self.programmed.program(step, direction);
         if let Some(source) = changes.source {
-            self.registers.write(DmaSource, source);
+            // SAFETY: by contract.
+            unsafe { self.registers.write_dma(DmaSource, source) };
         }
         if let Some(destination) = changes.destination {
-            self.registers.write(DmaDestination, destination);
+            // SAFETY: by contract.
+            unsafe { self.registers.write_dma(DmaDestination, destination) };
         }
         if let Some(count) = changes.count {
-            self.registers.write(DmaCount, count);
+            // SAFETY: by contract.
+            unsafe { self.registers.write_dma(DmaCount, count) };
         }
-        self.registers.write(DmaCommand, command);
+        // SAFETY: by contract.
+        unsafe { self.registers.write_dma(DmaCommand, command) };
     }
 
     fn note(&mut self, step: Step, direction: Direction, command: CommandBits) {

@@ -175,7 +175,9 @@ impl Job {
             // Between two steps is where a cancelled request can end: the device is not at it.
             Ok(Some(_)) if held.irp().is_canceled() => Next::End(Status::CANCELLED),
             Ok(Some(step)) => {
-                self.dma.start(step, self.direction);
+                // SAFETY: of the list that the memory is mapped by, or of the engine's own buffer; the
+                // engine is kept with both until the device is done, or does not answer any more.
+                unsafe { self.dma.start(step, self.direction) };
                 Next::Step(step)
             }
             // The adapter was told what the device can address. Whatever it makes of that, with
