@@ -223,11 +223,12 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn ExAllocatePoolWithTagPriority(
-        kind: u32,
+        kind: i32,
         size: u64,
         tag: u32,
         _priority: i32,
     ) -> *mut c_void {
+        let kind = kind.cast_unsigned();
         let caller = export::caller();
         if size == 0 {
             hook::misuse([0, u64::from(irql::current()), u64::from(kind), 0]);
