@@ -7,7 +7,11 @@ macro_rules! typed {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $value:expr;)*) => {$(
         $(#[$doc])*
         pub const $name: $type = {
-            #[expect(clippy::cast_possible_truncation, reason = "checked to be the same value")]
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "checked to be the same value; not every one needs both"
+            )]
             const VALUE: $type = ($value) as $type;
             assert!(VALUE as i128 == ($value) as i128, "the constant does not fit its type");
             VALUE
