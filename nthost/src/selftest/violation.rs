@@ -209,10 +209,9 @@ unsafe fn release_from_dpc_level_below() {
     // SAFETY: an initialized lock.
     let before = unsafe { KeAcquireSpinLockRaiseToDpc(&raw mut lock) };
     irql::set(before);
+    let release = checked!(KeReleaseSpinLockFromDpcLevel as unsafe extern "win64" fn(_));
     // SAFETY: the wrong of this test.
-    unsafe {
-        checked!(KeReleaseSpinLockFromDpcLevel as unsafe extern "win64" fn(_))(&raw mut lock)
-    };
+    unsafe { release(&raw mut lock) };
 }
 
 unsafe fn acquire_spin_lock_above() {
