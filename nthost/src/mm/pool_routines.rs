@@ -159,7 +159,8 @@ nt_export! {
     /// # Safety
     ///
     /// None.
-    pub unsafe fn ExAllocatePoolWithTag(kind: u32, size: u64, tag: u32) -> *mut c_void {
+    pub unsafe fn ExAllocatePoolWithTag(kind: i32, size: u64, tag: u32) -> *mut c_void {
+        let kind = kind.cast_unsigned();
         older("ExAllocatePoolWithTag", kind, size, tag, kind & RAISE_IF_FAILURE != 0, export::caller())
     }
 
@@ -171,7 +172,8 @@ nt_export! {
     /// # Safety
     ///
     /// None.
-    pub unsafe fn ExAllocatePool(kind: u32, size: u64) -> *mut c_void {
+    pub unsafe fn ExAllocatePool(kind: i32, size: u64) -> *mut c_void {
+        let kind = kind.cast_unsigned();
         older("ExAllocatePool", kind, size, NO_TAG, kind & RAISE_IF_FAILURE != 0, export::caller())
     }
 
@@ -186,8 +188,9 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn ExAllocatePoolWithQuotaTag(
-        kind: u32, size: u64, tag: u32
+        kind: i32, size: u64, tag: u32
     ) -> *mut c_void {
+        let kind = kind.cast_unsigned();
         older("ExAllocatePoolWithQuotaTag", kind, size, tag, kind & QUOTA_FAIL_INSTEAD_OF_RAISE == 0, export::caller())
     }
 }
