@@ -2,7 +2,10 @@
 //! does later reaches their memory, nobody waits for ever, and it works again if it can.
 #![cfg(unix)]
 
-use std::sync::Arc;
+use std::{
+    sync::Arc,
+    time::{Duration, Instant},
+};
 
 use eductl::{
     DeviceKind,
@@ -25,6 +28,9 @@ use nthost_protocol::{
 const IO_TIMEOUT: u32 = 0xc000_00b5;
 const CANCELLED: u32 = 0xc000_0120;
 
+/// How long anything may take before the test fails: no test measures time.
+const LIMIT: Duration = Duration::from_secs(30);
+
 const EDU: &str = "VEN_1234&DEV_11E8";
 
 /// The manifest with a time for each operation.
@@ -46,6 +52,18 @@ fn lose_interrupts(booted: &Booted, count: u32) {
         count,
     };
     booted.host.host_success(HostRequest::Fault(fault)).unwrap();
+}
+
+/// Waits until one has been: the device is done, and its driver does not know.
+fn wait_until_lost(booted: &Booted) {
+    let begun = Instant::now();
+    while booted.host.faults().unwrap()[0].struck == 0 {
+        assert!(
+            begun.elapsed() < LIMIT,
+            "no interrupt comes\n{}",
+            booted.log()
+        );
+    }
 }
 
 fn lost(booted: &Booted) -> u64 {
@@ -130,6 +148,7 @@ fn neither_a_stop_nor_a_removal_nor_a_sleep_nor_a_handle_waits_for_ever() {
         let file = InFlight::open(&booted, &booted.path(DeviceKind::Edu, 0).unwrap());
         lose_interrupts(&booted, 1);
         let stuck = write(&file);
+        wait_until_lost(&booted);
         for request in requests {
             if matches!(
                 request,
@@ -152,6 +171,7 @@ fn neither_a_stop_nor_a_removal_nor_a_sleep_nor_a_handle_waits_for_ever() {
     let file = InFlight::open(&booted, &booted.path(DeviceKind::Edu, 0).unwrap());
     lose_interrupts(&booted, 1);
     let (stuck, waiting) = (write(&file), write(&file));
+    wait_until_lost(&booted);
     file.close();
     assert_eq!(waiting.end("waiting").status, Status::Nt(CANCELLED));
     assert_eq!(stuck.end("stuck").status, Status::Nt(IO_TIMEOUT));
