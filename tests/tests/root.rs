@@ -129,7 +129,7 @@ fn a_device_of_software_alone_is_on_the_root_bus_and_lives_like_any_other() {
 #[test]
 fn what_a_driver_says_it_has_written_is_copied_however_short_the_buffer_is() {
     /// Bytes of input, and so of the system buffer.
-    const INPUT: usize = 64;
+    const INPUT: u8 = 64;
     const MOVED: u8 = 0xa5;
     let mut manifest = manifest("software", &[r"ROOT\SOFTWARE"]);
     // It would stop the machine.
@@ -144,7 +144,7 @@ fn what_a_driver_says_it_has_written_is_copied_however_short_the_buffer_is() {
     let file = booted.host.open(&path, Access::default()).unwrap();
     let memory = booted.host.allocate(4096).unwrap();
     let tell = |told: u8, output: Buffer| {
-        let mut input = vec![0; INPUT];
+        let mut input = vec![0; INPUT.into()];
         input[0] = told;
         let completion = Arc::new(Completion::default());
         file.control(TELL, Buffer::Data(input), output, Arc::clone(&completion))
@@ -155,7 +155,7 @@ fn what_a_driver_says_it_has_written_is_copied_however_short_the_buffer_is() {
         (ended.status, moved.unwrap_or(bytes.len()))
     };
     // Without a pointer, nothing is copied.
-    assert_eq!(tell(INPUT as u8, Buffer::Length(0)), (SUCCESS, 0));
+    assert_eq!(tell(INPUT, Buffer::Length(0)), (SUCCESS, 0));
     // With one, the length that comes with it does not matter.
     let at = |address, length| Buffer::At { address, length };
     assert_eq!(tell(8, at(memory.address(), 0)), (SUCCESS, 8));
