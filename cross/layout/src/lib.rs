@@ -78,6 +78,7 @@ compare! {
     _KLOCK_QUEUE_HANDLE = Wdk::System::SystemServices::KLOCK_QUEUE_HANDLE { LockQueue, OldIrql }
     _RTL_QUERY_REGISTRY_TABLE = Wdk::System::SystemServices::RTL_QUERY_REGISTRY_TABLE { QueryRoutine, Flags, Name, EntryContext, DefaultType, DefaultData, DefaultLength }
     _KBUGCHECK_REASON_CALLBACK_RECORD = Wdk::System::SystemServices::KBUGCHECK_REASON_CALLBACK_RECORD { Entry, CallbackRoutine, Component, Checksum, Reason, State }
+    _KBUGCHECK_SECONDARY_DUMP_DATA = Wdk::System::SystemServices::KBUGCHECK_SECONDARY_DUMP_DATA { InBuffer, InBufferLength, MaximumAllowed, Guid, OutBuffer, OutBufferLength }
     _WAIT_CONTEXT_BLOCK = Wdk::System::SystemServices::WAIT_CONTEXT_BLOCK { DeviceRoutine, DeviceContext, NumberOfMapRegisters, DeviceObject, CurrentIrp, BufferChainingDpc }
 }
 
