@@ -59,7 +59,10 @@ fn register_hooks() {
     use core::ptr::with_exposed_provenance_mut as pointer;
 
     register::pool_freed(io::leak::forget_memory);
-    register::thread_ends(io::thread_end::end_requests);
+    register::thread_ends(|| {
+        io::thread_end::end_requests();
+        se::impersonation::end();
+    });
     register::is_irp(|address| io::irp::record(pointer(address)).is_some());
     register::object_deleted(se::object::forget);
     register::device_deleting(|device| po::idle::forget(pointer(device)));
@@ -69,6 +72,7 @@ fn register_hooks() {
 /// Loads the drivers of the manifest, in its order, and starts the devices that have one.
 fn load(archive: &Archive<'_>, switches: Switches<'_>) {
     verifier::options::read(&archive.manifest);
+    verifier::verdict::set(&archive.manifest.report, &archive.manifest.stop);
     if let Some(seed) = switches.noise().or(archive.manifest.noise) {
         log!("system", "scheduling noise from seed {seed:#x}");
         verifier::noise::start(seed);

@@ -6,6 +6,7 @@
 use core::ffi::c_void;
 
 use nthost_nt::status::{STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER};
+use nthost_protocol::manifest::VerifierOption;
 
 use super::{
     phys,
@@ -14,9 +15,11 @@ use super::{
 use crate::{
     export, hook,
     ke::{
+        bugcheck::code,
         exception::{self, CallerFrame},
         irql,
     },
+    pe::module::module_of,
 };
 
 /// `POOL_RAISE_IF_ALLOCATION_FAILURE`.
@@ -49,6 +52,32 @@ const ANY_NODE: u32 = 0x8000_0000;
 const fn is_valid(pool: u64, size: u64, tag: u32) -> bool {
     let unknown = pool & flags::REQUIRED & !flags::KNOWN != 0;
     (pool & flags::KINDS).is_power_of_two() && !unknown && size != 0 && tag != 0
+}
+
+/// A driver asks for pool that can be run: bug check 0xC4, subcode 0x2000.
+fn check_executable(pool: u64, kind: u64, tag: u32, caller: u64) {
+    if pool & flags::NON_PAGED_EXECUTE != 0 {
+        // Parameters 2 to 4: who asks, for which type of pool, with which tag.
+        let parameters = [0x2000, caller, kind, tag.into()];
+        let code = code::DRIVER_VERIFIER_DETECTED_VIOLATION;
+        hook::violation(VerifierOption::CodeIntegrity, code, parameters);
+    }
+}
+
+/// Says why a driver gets nothing, which it may take for a shortage of memory.
+fn tell_invalid(routine: &str, pool: u64, size: u64, tag: u32, caller: u64) {
+    let why = match pool & flags::KINDS {
+        _ if size == 0 => "no bytes are asked for",
+        _ if tag == 0 => "there is no tag",
+        0 => "the flags do not say of which kind (these are POOL_FLAG_…, not a POOL_TYPE)",
+        kinds if !kinds.is_power_of_two() => "the flags say of several kinds",
+        _ => "flags are unknown",
+    };
+    let (module, offset) = module_of(caller);
+    log!(
+        "verifier",
+        "{routine} gives NULL to {module}+{offset:#x}: {why}, flags {pool:#x}"
+    );
 }
 
 impl ExtendedParameter {
@@ -108,6 +137,10 @@ crate::raising_export! {
     /// None.
     pub unsafe fn ExAllocatePool2(pool: u64, size: u64, tag: u32; caller) -> *mut c_void {
         let valid = is_valid(pool, size, tag);
+        if !valid {
+            tell_invalid("ExAllocatePool2", pool, size, tag, caller.return_address());
+        }
+        check_executable(pool, pool, tag, caller.return_address());
         let address =
             if valid { allocate_for("ExAllocatePool2", pool, size, tag, caller.return_address()) } else { None };
         if address.is_none() && pool & flags::RAISE_ON_FAILURE != 0 {
@@ -138,7 +171,12 @@ crate::raising_export! {
         let count = unsafe { caller.stack_argument(4) } as u32;
         // SAFETY: the caller's promise.
         let placement = unsafe { placement_of(parameters, count, pool) };
-        let placed = if is_valid(pool, size, tag) { placement } else { None };
+        let valid = is_valid(pool, size, tag);
+        if !valid {
+            tell_invalid("ExAllocatePool3", pool, size, tag, caller.return_address());
+        }
+        check_executable(pool, pool, tag, caller.return_address());
+        let placed = if valid { placement } else { None };
         let struck = || hook::call_fails("ExAllocatePool3", caller.return_address());
         let address = placed.filter(|_| !struck()).and_then(|placement| {
             pool::allocate_at(pool, size, tag, caller.return_address(), placement)
@@ -196,6 +234,20 @@ crate::raising_export! {
     }
 }
 
+crate::raising_export! {
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// As ExAllocatePoolWithQuotaTag, with the tag of those who have none.
+    ///
+    /// Source: ExAllocatePoolWithQuota.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn ExAllocatePoolWithQuota(kind: u32, size: u64, _third: u64; caller) -> *mut c_void {
+        older("ExAllocatePoolWithQuota", kind, size, NO_TAG, kind & QUOTA_FAIL_INSTEAD_OF_RAISE == 0, caller)
+    }
+}
+
 /// The older routines: the verifier finds fault with no bytes at all (bug check 0xC4, 0x0).
 fn older(
     routine: &'static str,
@@ -208,6 +260,12 @@ fn older(
     if size == 0 {
         violation([0, u64::from(irql::current()), u64::from(kind), 0]);
     }
+    check_executable(
+        from_pool_type(kind),
+        kind.into(),
+        tag,
+        caller.return_address(),
+    );
     let address = allocate_for(
         routine,
         from_pool_type(kind),
@@ -242,6 +300,7 @@ nt_export! {
         if size == 0 {
             violation([0, u64::from(irql::current()), u64::from(kind), 0]);
         }
+        check_executable(from_pool_type(kind), kind.into(), tag, caller);
         pointer(allocate_for("ExAllocatePoolWithTagPriority", from_pool_type(kind), size, tag, caller))
     }
 

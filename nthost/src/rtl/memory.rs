@@ -20,11 +20,23 @@ macro_rules! naked_export {
 naked_export! {
     /// Copies; the ranges do not overlap. Any IRQL at which both are resident.
     fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
+        "mov rax, rcx", "sub rax, rdx", "jz 3f",
+        "cmp rax, r8", "jb 2f",
+        "neg rax", "cmp rax, r8", "jae 3f",
+        "2:",
+        // One begins within the other.
+        "push rbp", "mov rbp, rsp",
+        "push rcx", "push rdx", "push r8", "sub rsp, 40",
+        "call {overlap}",
+        "add rsp, 40", "pop r8", "pop rdx", "pop rcx",
+        "pop rbp",
+        "3:",
         "push rdi", "push rsi",
         "mov rax, rcx", "mov rdi, rcx", "mov rsi, rdx", "mov rcx, r8",
         "rep movsb",
         "pop rsi", "pop rdi",
-        "ret"
+        "ret",
+        overlap = sym super::overlap::overlapping,
     }
     /// Copies; the ranges may overlap.
     fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {

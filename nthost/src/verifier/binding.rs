@@ -9,12 +9,11 @@ use nthost_protocol::manifest::VerifierOption;
 use super::{
     breakpoint, fault, freed, irql, is_on, late_dpc, locks, noise, options, rights, routine,
     trace::{self, Event},
-    unload,
+    unload, verdict,
 };
 use crate::{
     driver_routine,
     hook::register,
-    ke::bugcheck,
     pe::module::{self, LoadOptions},
 };
 
@@ -62,9 +61,10 @@ pub fn open() {
     register::memory_freed(freed::check);
     register::call_fails(fault::strikes);
     register::fewer_pages(fault::fewer_pages);
+    register::watches(is_on);
     register::violation(|option, code, parameters| {
         if is_on(option) {
-            bugcheck::bugcheck(code, parameters);
+            verdict::found(code, parameters);
         }
     });
     register::wrong_irql(|routine, arguments| {
@@ -75,11 +75,7 @@ pub fn open() {
     register::guards_transfers(|| is_on(VerifierOption::DmaChecking));
     register::takes_pageable_away(|| is_on(VerifierOption::ForceIrqlChecking));
     register::handle_used(rights::check);
-    register::image_unloading(|base| {
-        if let Some(module) = module::find(base) {
-            unload::check(module);
-        }
-    });
+    register::image_unloading(|base| module::find(base).is_some_and(unload::check));
     register::irp_sent(fault::irp);
     register::fixes_interrupts(breakpoint::are_enabled);
 }

@@ -33,6 +33,8 @@ pub mod trace;
 #[cfg(target_os = "none")]
 pub mod unload;
 #[cfg(target_os = "none")]
+pub mod verdict;
+#[cfg(target_os = "none")]
 pub mod verifying;
 
 #[cfg(target_os = "none")]

@@ -7,13 +7,10 @@ use nthost_protocol::manifest::VerifierOption;
 
 use x86_64::instructions::interrupts;
 
-use super::{is_on, late_dpc, trace};
+use super::{is_on, late_dpc, trace, verdict};
 use crate::{
     driver_routine::{Before, Call, Gate, Kind},
-    ke::{
-        bugcheck::{self, code},
-        irql, thread,
-    },
+    ke::{bugcheck::code, irql, thread},
     mm::pageable,
     pe::module::module_of,
 };
@@ -28,7 +25,7 @@ fn apcs() -> i32 {
 }
 
 fn violation(parameters: [u64; 4]) {
-    bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters)
+    verdict::found(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
 }
 
 fn count(apcs: i32) -> u64 {
@@ -79,6 +76,7 @@ fn after_dispatch(call: &Call, before: Before) {
     if !interrupts::are_enabled() {
         blame(call, "whether interrupts are enabled");
         violation([0xc1, call.routine, 0, 0]);
+        interrupts::enable();
     }
     if apcs != before.apcs {
         blame(call, "what holds APCs back");
@@ -88,7 +86,8 @@ fn after_dispatch(call: &Call, before: Before) {
         blame(call, "the IRQL");
         // DRIVER_VERIFIER_IOMANAGER_VIOLATION.
         let parameters = [5, call.object, before.level.into(), level.into()];
-        bugcheck::bugcheck(0xc9, parameters);
+        verdict::found(0xc9, parameters);
+        irql::set(before.level);
     }
 }
 
@@ -100,6 +99,7 @@ fn after_completion(call: &Call, before: Before) {
     if level != before.level {
         blame(call, "the IRQL");
         violation([0xfa, call.routine, before.level.into(), level.into()]);
+        irql::set(before.level);
     }
     if apcs != before.apcs {
         blame(call, "what holds APCs back");
@@ -125,9 +125,12 @@ fn after_dpc(call: &Call, before: Before) {
     if level > before.level {
         violation([0x30, level.into(), before.level.into(), 0]);
     }
+    if level != before.level {
+        irql::set(before.level);
+    }
     if apcs != before.apcs {
         let parameters = [4, call.routine, count(before.apcs), count(apcs)];
-        bugcheck::bugcheck(code::TIMER_OR_DPC_INVALID, parameters);
+        verdict::found(code::TIMER_OR_DPC_INVALID, parameters);
     }
 }
 
@@ -136,5 +139,6 @@ fn after_interrupt(call: &Call, before: Before) {
     if level != before.level && is_on(VerifierOption::MiscellaneousChecks) {
         blame(call, "the IRQL");
         violation([0x111, call.routine, before.level.into(), level.into()]);
+        irql::set(before.level);
     }
 }
