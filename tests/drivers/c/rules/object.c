@@ -120,9 +120,49 @@ static VOID images(PDRIVER_OBJECT driver)
     ExFreePoolWithTag(pool, TAG);
 }
 
+/* NtQuerySystemInformation and NtQueryInformationProcess of the Win32 API. */
+typedef NTSTATUS NTAPI QUERY_SYSTEM(ULONG kind, PVOID to, ULONG length, PULONG needed);
+
+static VOID system_and_processes(VOID)
+{
+    QUERY_SYSTEM *query = routine(L"ZwQuerySystemInformation");
+    QUERY *query_process = routine(L"ZwQueryInformationProcess");
+    static UCHAR buffer[32 * 1024];
+    ULONG64 basic[8];
+    ULONG needed = 0, place = 0;
+    BOOLEAN found = FALSE, named = FALSE;
+    RULE("the system counts its processors and its pages",
+         query(0, basic, sizeof(basic), &needed) == STATUS_SUCCESS && needed == sizeof(basic) &&
+             ((PUCHAR)basic)[56] == KeQueryActiveProcessorCount(NULL) &&
+             ((PULONG)basic)[2] == PAGE_SIZE);
+    RULE("a list of processes needs room",
+         query(5, buffer, 64, &needed) == STATUS_INFO_LENGTH_MISMATCH && needed > 256);
+    RULE("and is told", query(5, buffer, sizeof(buffer), &needed) == STATUS_SUCCESS);
+    for (;;) {
+        PUCHAR process = buffer + place;
+        UNICODE_STRING *name = (UNICODE_STRING *)(process + 56);
+        if (*(HANDLE *)(process + 80) == PsGetCurrentProcessId()) {
+            found = *(PULONG)(process + 4) > 0;
+            named = EQUAL_TEXT(name, L"System");
+        }
+        if (!*(PULONG)process)
+            break;
+        place += *(PULONG)process;
+    }
+    RULE("the system's process is in it, with its threads and its name", found && named);
+    RULE("a process tells its number",
+         query_process((HANDLE)-1, 0, basic, 48, &needed) == STATUS_SUCCESS && needed == 48 &&
+             (HANDLE)basic[4] == PsGetCurrentProcessId());
+    RULE("what nothing stands behind is not told",
+         query(2, buffer, sizeof(buffer), &needed) == STATUS_INVALID_INFO_CLASS &&
+             query_process((HANDLE)-1, 1, buffer, sizeof(buffer), &needed) ==
+                 STATUS_INVALID_INFO_CLASS);
+}
+
 VOID check_objects(PDRIVER_OBJECT driver)
 {
     handles();
     timers();
     images(driver);
+    system_and_processes();
 }
