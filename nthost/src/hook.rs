@@ -4,7 +4,9 @@
 //!
 //! A hook is called with no lock held that its registrant might want, unless its text says more.
 
+use alloc::vec::Vec;
 use core::{
+    ffi::c_void,
     fmt,
     sync::atomic::{AtomicPtr, Ordering},
 };
@@ -43,6 +45,19 @@ macro_rules! hooks {
                 pub fn $name(routine: fn($($type),*) $(-> $return)?) {
                     // Release: as above.
                     super::slots::$name.store(routine as *mut (), Ordering::Release);
+                }
+            )*
+        }
+
+        /// What upper layers call to be called no more.
+        pub mod forget {
+            use super::*;
+
+            $(
+                /// From here on, this hook does what it does by default.
+                pub fn $name() {
+                    // Relaxed: whoever still reads the old routine calls it, as a moment before.
+                    super::slots::$name.store(core::ptr::null_mut(), Ordering::Relaxed);
                 }
             )*
         }
@@ -153,6 +168,17 @@ hooks! {
         let _ = (start, bytes);
     }
 
+    /// The id of the process that the thread that runs works for; the system's, 4, if for none.
+    fn process_id() -> u64 {
+        4
+    }
+
+    /// The path of a registry key, in UTF-16. The caller keeps the object. PASSIVE_LEVEL.
+    fn key_path(key: *mut c_void) -> Vec<u16> {
+        let _ = key;
+        Vec::new()
+    }
+
     /// The thread that runs ends: what it asked drivers for is to end before. PASSIVE_LEVEL.
     fn thread_ends() {}
 
@@ -202,6 +228,13 @@ hooks! {
     /// the bug check that it is reported by, with its parameters. Any IRQL.
     fn violation(option: VerifierOption, code: u32, parameters: [u64; 4]) {
         let _ = (option, code, parameters);
+    }
+
+    /// The kernel has seen a driver do what Driver Verifier reports whichever option is on, and a
+    /// free build of Windows lets pass: the parameters of bug check 0xC4. The kernel goes on if
+    /// nobody stops it. Any IRQL.
+    fn misuse(parameters: [u64; 4]) {
+        let _ = parameters;
     }
 
     /// A routine was called at an IRQL that its documentation allows for other arguments alone.

@@ -54,6 +54,7 @@ pub mod rtl;
 pub mod se;
 #[cfg(target_os = "none")]
 pub mod selftest;
+pub mod switches;
 #[cfg(target_os = "none")]
 pub mod system;
 pub mod transport;

@@ -5,7 +5,6 @@ use alloc::sync::Arc;
 use nthost_protocol::{HostRequest, PROTOCOL_VERSION, ToGuest, ToHost, manifest::Role};
 
 use crate::{
-    boot::{start_info::BootInfo, switches::Switches},
     ex::{
         callback,
         worker::{self, Queue},
@@ -16,8 +15,10 @@ use crate::{
     io::{self, driver},
     ke::{self, bugcheck::exit_code},
     manifest::Archive,
-    mm::paging::physical,
-    ob, pnp, po, ps, se, transport,
+    mm::{paging::physical, start_info::BootInfo},
+    ob, pnp, po, ps, registry, se,
+    switches::Switches,
+    transport,
     verifier::{self, binding, trace},
 };
 
@@ -64,6 +65,8 @@ fn register_hooks() {
         se::impersonation::end();
     });
     register::is_irp(|address| io::irp::record(pointer(address)).is_some());
+    register::process_id(|| ps::current().map_or(4, |process| process.identity.id));
+    register::key_path(registry::key::path_of);
     register::object_deleted(se::object::forget);
     register::device_deleting(|device| po::idle::forget(pointer(device)));
     register::device_deleted(|device| po::forget(pointer(device)));
@@ -72,7 +75,9 @@ fn register_hooks() {
 /// Loads the drivers of the manifest, in its order, and starts the devices that have one.
 fn load(archive: &Archive<'_>, switches: Switches<'_>) {
     verifier::options::read(&archive.manifest);
-    verifier::verdict::set(&archive.manifest.report, &archive.manifest.stop);
+    if archive.manifest.verifier_goes_on {
+        verifier::found::go_on();
+    }
     if let Some(seed) = switches.noise().or(archive.manifest.noise) {
         log!("system", "scheduling noise from seed {seed:#x}");
         verifier::noise::start(seed);

@@ -11,15 +11,16 @@ use std::{
 };
 
 /// The components, the lowest first. Where NT has no such component: `export`, `hook` and
-/// `driver_routine` are the boundary itself, which knows nothing; `manifest` and `boot_info` are
+/// `driver_routine` are the boundary itself, which knows nothing; `manifest` and `switches` are
 /// data; `log` and `panic` write through `hal`; `pe` maps images, and so needs `mm`; `rtl`
 /// allocates from pool; `transport` needs memory and threads. On top are those that put the
 /// system together.
-const LAYERS: [&str; 27] = [
+const LAYERS: [&str; 28] = [
     "export",
     "hook",
     "driver_routine",
     "manifest",
+    "switches",
     "hal",
     "ke",
     "log",
@@ -47,7 +48,6 @@ const LAYERS: [&str; 27] = [
 
 /// What still leads upwards: from where, whither, and in how many files.
 const UPWARD: &[(&str, &str, usize)] = &[
-    ("etw", "ps", 1),
     ("ex", "ob", 1),
     ("hal", "ke", 10),
     ("hal", "mm", 9),
@@ -55,28 +55,23 @@ const UPWARD: &[(&str, &str, usize)] = &[
     ("hal", "pnp", 1),
     ("io", "pnp", 10),
     ("io", "ps", 4),
-    ("ke", "boot", 1),
     ("ke", "ex", 1),
-    ("ke", "mm", 14),
+    ("ke", "mm", 16),
     ("ke", "ob", 4),
-    ("ke", "pe", 11),
+    ("ke", "pe", 12),
     ("ke", "ps", 1),
     ("ke", "rtl", 2),
-    ("mm", "boot", 3),
     ("mm", "ob", 3),
     ("mm", "pe", 2),
     ("mm", "ps", 1),
     ("mm", "rtl", 1),
     ("ob", "io", 2),
     ("ob", "ps", 2),
-    ("ob", "registry", 1),
     ("ob", "se", 2),
     ("pnp", "ps", 1),
     ("registry", "pnp", 1),
     ("registry", "ps", 1),
-    ("se", "ps", 2),
-    ("selftest", "boot", 1),
-    ("system", "boot", 1),
+    ("se", "ps", 1),
 ];
 
 const BEGIN: &str =

@@ -12,7 +12,7 @@ use std::{
     process::Command,
 };
 
-use object::{Object, ObjectSegment, ObjectSymbol};
+use object::{Object, ObjectSection, ObjectSegment, ObjectSymbol, SectionKind};
 use serde::Deserialize;
 use thiserror::Error;
 
@@ -143,6 +143,31 @@ fn declarations(text: &str) -> impl Iterator<Item = String> {
 ///
 /// If it is no image of nthost's.
 pub fn exported(kernel: &[u8]) -> Result<BTreeSet<String>, Fault> {
+    Ok(table(kernel)?.into_keys().collect())
+}
+
+/// The routines among what nthost exports: the rest are variables.
+///
+/// # Errors
+///
+/// As [`exported`].
+pub fn exported_routines(kernel: &[u8]) -> Result<BTreeSet<String>, Fault> {
+    let file = object::File::parse(kernel).map_err(|error| Fault::Image(error.to_string()))?;
+    let code: Vec<_> = file
+        .sections()
+        .filter(|section| section.kind() == SectionKind::Text)
+        .map(|section| section.address()..section.address() + section.size())
+        .collect();
+    let is_code = |address: &u64| code.iter().any(|section| section.contains(address));
+    Ok(table(kernel)?
+        .into_iter()
+        .filter(|(_, address)| is_code(address))
+        .map(|(name, _)| name)
+        .collect())
+}
+
+/// The names and addresses in the table of exports.
+fn table(kernel: &[u8]) -> Result<BTreeMap<String, u64>, Fault> {
     let wrong = |what: &dyn fmt::Display| Fault::Image(what.to_string());
     let file = object::File::parse(kernel).map_err(|error| wrong(&error))?;
     let symbol = |name: &str| {
@@ -163,22 +188,22 @@ pub fn exported(kernel: &[u8]) -> Result<BTreeSet<String>, Fault> {
             &"the table of exports is empty, or has half an entry",
         ));
     }
-    let mut names = BTreeSet::new();
+    let mut names = BTreeMap::new();
     for entry in entries {
-        let [name, length] = words(entry);
+        let [name, length, address] = words(entry);
         let name = at(name, length)?;
         let name = String::from_utf8(name.to_vec()).map_err(|error| wrong(&error))?;
-        if !names.insert(name.clone()) {
+        if names.insert(name.clone(), address).is_some() {
             return Err(wrong(&format!("{name} is exported twice")));
         }
     }
     Ok(names)
 }
 
-/// The first two numbers of an entry.
-fn words(entry: &[u8; ENTRY]) -> [u64; 2] {
+/// The first three numbers of an entry.
+fn words(entry: &[u8; ENTRY]) -> [u64; 3] {
     let (words, _) = entry.as_chunks::<8>();
-    [0, 1].map(|index| u64::from_le_bytes(words[index]))
+    [0, 1, 2].map(|index| u64::from_le_bytes(words[index]))
 }
 
 /// Declared and exported routines, compared.

@@ -155,6 +155,8 @@ pub const STATUS_SECTION_PROTECTION: NTSTATUS = status(0xc000_004e);
 pub const STATUS_MUTANT_NOT_OWNED: NTSTATUS = status(0xc000_0046);
 /// The semaphore's count would be beyond its limit.
 pub const STATUS_SEMAPHORE_LIMIT_EXCEEDED: NTSTATUS = status(0xc000_0047);
+/// The mutex is owned as often as can be counted.
+pub const STATUS_MUTANT_LIMIT_EXCEEDED: NTSTATUS = status(0xc000_0191);
 /// The thread is about to end.
 pub const STATUS_THREAD_IS_TERMINATING: NTSTATUS = status(0xc000_004b);
 /// It is about to be deleted.

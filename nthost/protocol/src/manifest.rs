@@ -25,10 +25,9 @@ pub struct Manifest {
     pub verifier: Option<Vec<VerifierOption>>,
     /// The services whose drivers the verifier watches; all drivers if none is given.
     pub verified: Option<Vec<String>>,
-    /// Rules whose violations are told in the log, and do not stop the machine, if it can go on.
-    pub report: Vec<Rule>,
-    /// Rules that stop it, though `report`, or the rule itself, says otherwise.
-    pub stop: Vec<Rule>,
+    /// What the verifier finds is told in the log, and the system goes on, but for what it
+    /// cannot go on from.
+    pub verifier_goes_on: bool,
     /// The seed of the scheduling noise; no noise without one.
     pub noise: Option<u64>,
     /// What goes wrong from the beginning; the host can add more.
@@ -42,25 +41,6 @@ pub struct Manifest {
     pub breakpoints: bool,
     /// What is done with the devices before the host is listened to.
     pub exercise: Option<Exercise>,
-}
-
-/// Rules of the verifier, by the bug check that they end in.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]
-#[serde(default, deny_unknown_fields)]
-pub struct Rule {
-    /// The bug check, such as 0xC9; any if none is given.
-    pub code: Option<u32>,
-    /// Its first parameter; any if none is given.
-    pub subcode: Option<u64>,
-}
-
-impl Rule {
-    /// Whether a violation that ends so is one of these.
-    #[must_use]
-    pub fn is(&self, code: u32, subcode: u64) -> bool {
-        self.code.is_none_or(|wanted| wanted == code)
-            && self.subcode.is_none_or(|wanted| wanted == subcode)
-    }
 }
 
 /// A driver, and what its INF would have written into the registry.
@@ -274,6 +254,7 @@ mod tests {
             ],
             verifier: None,
             verified: None,
+            verifier_goes_on: false,
             noise: Some(7),
             faults: vec![Fault::Call {
                 routine: "ExAllocatePool2".to_owned(),

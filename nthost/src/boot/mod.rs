@@ -7,5 +7,3 @@ pub mod processors;
 pub mod pvh;
 #[cfg(target_os = "none")]
 mod start;
-pub mod start_info;
-pub mod switches;

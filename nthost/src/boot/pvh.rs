@@ -5,10 +5,7 @@
 
 use core::arch::global_asm;
 
-use crate::mm::paging::KERNEL_BASE;
-
-/// Bytes of the stack that the boot processor starts on; its idle thread keeps it.
-pub const BOOT_STACK_SIZE: usize = 64 << 10;
+use crate::ke::thread::BOOT_STACK_SIZE;
 
 global_asm!(
     r#"
@@ -176,17 +173,3 @@ ap_end:
     stack_size = const BOOT_STACK_SIZE,
     trampoline = const super::processors::TRAMPOLINE,
 );
-
-unsafe extern "C" {
-    /// The page tables of the start, which stay the kernel's own.
-    static boot_pml4: [u64; 512];
-}
-
-/// The physical address of the kernel's page tables.
-#[must_use]
-pub fn pml4_physical() -> u64 {
-    // It lies in a section that is linked at its physical address.
-    let address = &raw const boot_pml4 as u64;
-    debug_assert!(address < KERNEL_BASE);
-    address
-}

@@ -1,9 +1,9 @@
 //! The boot processor's way to the first thread: memory, interrupts, processors, in that order.
 
-use super::{processors, start_info};
+use super::processors;
 use crate::{
     hal, ke,
-    mm::{self, paging::physical},
+    mm::{self, paging::physical, start_info},
     verifier,
 };
 

@@ -17,7 +17,7 @@ use nthost_nt::{
 };
 
 use super::provider::{self, Message};
-use crate::{ke::thread, ob::units, ps};
+use crate::{hook, ke::thread, ob::units};
 
 /// The session's number.
 const LOGGER: u16 = 1;
@@ -77,7 +77,7 @@ unsafe fn write(
         list = unsafe { list.add(2) };
     }
     let ids = (flags & WITH_IDS != 0).then(|| {
-        let process = ps::current().map_or(4, |process| process.identity.id);
+        let process = hook::process_id();
         // SAFETY: the thread that runs exists.
         (process, unsafe { (*thread::current()).id })
     });
@@ -115,16 +115,17 @@ naked! {
         class: *const GUID,
         number: u16
     ) -> i32 {
+        frame!(begin),
         // The list begins behind the room for the first four arguments, which stay where they are.
         "lea rax, [rsp + 40]",
-        "push rbp",
-        "mov rbp, rsp",
+        frame!(push),
         "sub rsp, 48",
         "mov [rsp + 32], rax",
         "call {write}",
         "add rsp, 48",
-        "pop rbp",
+        frame!(pop),
         "ret",
+        frame!(end),
         write = sym write_list,
     }
 }

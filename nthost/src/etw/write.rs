@@ -109,7 +109,7 @@ nt_export! {
         let units = unsafe { crate::rtl::string::terminated(text) };
         let descriptor = EventDescriptor::text(level, keyword);
         let address = text.cast::<c_void>().expose_provenance() as u64;
-        let piece = EventData::new(address, size_of_val(units) as u32);
+        let piece = EventData::new(address, size_of_val(&*units) as u32);
         // SAFETY: the caller's promise.
         let activity = unsafe { activity.as_ref() };
         // SAFETY: the text can be read.

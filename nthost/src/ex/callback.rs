@@ -224,9 +224,9 @@ nt_export! {
             return STATUS_UNSUCCESSFUL;
         };
         let permanent = attributes.Attributes & OBJ_PERMANENT != 0;
-        let found = match open(path) {
+        let found = match open(&path) {
             Err(STATUS_OBJECT_NAME_NOT_FOUND) if make != 0 => {
-                create(path, multiple != 0, permanent)
+                create(&path, multiple != 0, permanent)
             }
             found => found,
         };

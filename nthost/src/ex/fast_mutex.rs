@@ -97,7 +97,7 @@ fn release(mutex: *mut FAST_MUTEX) -> u8 {
         violation([0x1007, mutex as u64, 0, 0]);
     }
     if owner != current.cast() {
-        violation([0x1004, mutex as u64, owner as u64, current as u64]);
+        hook::misuse([0x1004, mutex as u64, owner as u64, current as u64]);
     }
     hook::mutex_releasing(mutex as u64);
     // SAFETY: the thread owns the mutex.

@@ -19,7 +19,7 @@ use nthost_nt::{
 
 use super::slist;
 use crate::{
-    export,
+    export, hook,
     ke::{
         bugcheck::{self, code},
         lock::HighLock,
@@ -80,7 +80,7 @@ impl Wanted {
             violation([0xcd, address, self.size, MINIMUM_SIZE]);
         }
         if LISTS.lock().insert(address, caller).is_some() {
-            violation([0xca, address, 0, 0]);
+            hook::misuse([0xca, address, 0, 0]);
         }
         let value = GENERAL_LOOKASIDE {
             ListHead: SLIST_HEADER {
@@ -171,7 +171,8 @@ unsafe fn flush(list: *mut GENERAL_LOOKASIDE) {
 /// Nobody uses it any more.
 unsafe fn delete(list: *mut GENERAL_LOOKASIDE) {
     if LISTS.lock().remove(&(list as u64)).is_none() {
-        violation([0xcb, list as u64, 0, 0]);
+        hook::misuse([0xcb, list as u64, 0, 0]);
+        return;
     }
     // SAFETY: the caller's promise; it was initialized.
     unsafe { flush(list) };

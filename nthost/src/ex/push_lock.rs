@@ -16,6 +16,7 @@ use nthost_nt::ke::KEVENT;
 use super::event;
 use crate::{
     export::APC_LEVEL,
+    hook,
     ke::{
         bugcheck::{self, code},
         irql,
@@ -58,7 +59,7 @@ fn check_apcs(subcode: u64, lock: usize) {
     let thread = unsafe { &*thread::current() };
     if level < APC_LEVEL && !thread.holds_apcs_back() {
         let count = u64::from(thread.kernel_apc_disable.cast_unsigned());
-        violation([subcode, u64::from(level), count, lock as u64]);
+        hook::misuse([subcode, u64::from(level), count, lock as u64]);
     }
 }
 

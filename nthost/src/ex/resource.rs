@@ -24,6 +24,7 @@ use nthost_nt::{
 use super::event;
 use crate::{
     export::{self, APC_LEVEL},
+    hook,
     ke::{
         bugcheck::{self, code},
         irql,
@@ -113,7 +114,7 @@ fn check_apcs(subcode: u64, resource: u64) {
     let disabled = unsafe { (*thread::current()).holds_apcs_back() };
     let level = irql::current();
     if !disabled && level < APC_LEVEL {
-        violation([subcode, u64::from(level), 0, resource]);
+        hook::misuse([subcode, u64::from(level), 0, resource]);
     }
 }
 
@@ -287,11 +288,11 @@ nt_export! {
         let caller = export::caller();
         let address = resource as u64;
         if !address.is_multiple_of(8) {
-            violation([0x3d, 0, 0, address]);
+            hook::misuse([0x3d, 0, 0, address]);
         }
         let state = State { caller, ..State::default() };
         if RESOURCES.lock().insert(address, state).is_some() {
-            violation([0xd0, address, 0, 0]);
+            hook::misuse([0xd0, address, 0, 0]);
         }
         // SAFETY: the caller's promise.
         unsafe { resource.write_bytes(0, 1) };
@@ -308,7 +309,7 @@ nt_export! {
     /// Nobody uses it any more.
     pub unsafe fn ExDeleteResourceLite(resource: *mut ERESOURCE) -> NTSTATUS {
         if RESOURCES.lock().remove(&(resource as u64)).is_none() {
-            violation([0xd1, resource as u64, 0, 0]);
+            hook::misuse([0xd1, resource as u64, 0, 0]);
         }
         STATUS_SUCCESS
     }

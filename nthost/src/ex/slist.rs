@@ -85,12 +85,18 @@ pub unsafe fn push(
 /// It is an initialized list.
 #[must_use]
 pub unsafe fn count(list: *const SLIST_HEADER) -> u16 {
-    let _guard = LISTS.lock();
-    // SAFETY: the caller's promise; the lock is held.
-    depth(unsafe { list.read() })
+    // The depth is in one word, which is read whole.
+    // SAFETY: the caller's promise.
+    let word = unsafe { &raw const (*list).Alignment };
+    let header = SLIST_HEADER {
+        // SAFETY: as above.
+        Alignment: unsafe { word.read_volatile() },
+        Region: 0,
+    };
+    depth(header)
 }
 
-crate::raising_export! {
+nt_export! {
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;
     /// Makes an empty list; raises STATUS_DATATYPE_MISALIGNMENT for a header that is not
     /// aligned to 16 bytes.
@@ -101,10 +107,10 @@ crate::raising_export! {
     ///
     /// It is resident memory for a header.
     pub unsafe fn InitializeSListHead(
-        list: *mut SLIST_HEADER, _second: u64, _third: u64; caller
+        list: *mut SLIST_HEADER
     ) {
         if !(list as u64).is_multiple_of(ALIGNMENT) {
-            exception::raise_from(caller, STATUS_DATATYPE_MISALIGNMENT);
+            exception::raise(STATUS_DATATYPE_MISALIGNMENT);
         }
         // SAFETY: the caller's promise.
         unsafe { list.write(SLIST_HEADER { Alignment: 0, Region: 0 }) };
@@ -120,10 +126,10 @@ crate::raising_export! {
     ///
     /// It is an initialized list; the entry is resident and in none.
     pub unsafe fn ExpInterlockedPushEntrySList(
-        list: *mut SLIST_HEADER, entry: *mut SINGLE_LIST_ENTRY, _third: u64; caller
+        list: *mut SLIST_HEADER, entry: *mut SINGLE_LIST_ENTRY
     ) -> *mut SINGLE_LIST_ENTRY {
         if !(entry as u64).is_multiple_of(ALIGNMENT) {
-            exception::raise_from(caller, STATUS_DATATYPE_MISALIGNMENT);
+            exception::raise(STATUS_DATATYPE_MISALIGNMENT);
         }
         // SAFETY: the caller's promise.
         unsafe { push(list, entry) }

@@ -11,6 +11,7 @@ use nthost_nt::{ex::WORK_QUEUE_ITEM, ke::LIST_ENTRY};
 use super::worker::{self, Queue};
 use crate::{
     driver_routine::{self, Kind},
+    hook,
     ke::{
         bugcheck::{self, code},
         lock::HighLock,
@@ -80,8 +81,7 @@ nt_export! {
     pub unsafe fn ExQueueWorkItem(item: *mut WORK_QUEUE_ITEM, kind: i32) {
         if pageable::contains(item as u64) {
             // Subcode 0x131: a work item in pageable memory.
-            let parameters = [0x131, item as u64, 0, 0];
-            bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
+            hook::misuse([0x131, item as u64, 0, 0]);
         }
         // Acquire: the item is seen as its last routine left it.
         if !link(item).swap(item.cast(), Ordering::AcqRel).is_null() {

@@ -338,7 +338,7 @@ nt_export! {
         let name = unsafe { ob::units(name) };
         // SAFETY: the caller's promise.
         let created = unsafe {
-            create(driver, extension_size, name, device_type, characteristics, exclusive != 0)
+            create(driver, extension_size, name.as_deref(), device_type, characteristics, exclusive != 0)
         };
         match created {
             Ok(created) => {

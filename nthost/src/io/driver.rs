@@ -202,7 +202,7 @@ fn create_object(service: &str, module: Option<&Module>) -> *mut DRIVER_OBJECT {
     let name: Vec<u16> = format!(r"\Driver\{service}").encode_utf16().collect();
     // The manifest's services have different names; a second load of one comes after its end.
     let named = ob::insert_name(&name, Named::Object(object.expose_provenance()));
-    debug_assert!(named.is_ok());
+    assert!(named.is_ok());
     object
 }
 

@@ -39,7 +39,7 @@ nt_export! {
         }
         // SAFETY: the caller's promise.
         let units = if text.is_null() { None } else { unsafe { ob::units(text) } };
-        let text = String::from_utf16_lossy(units.unwrap_or_default());
+        let text = String::from_utf16_lossy(&units.unwrap_or_default());
         log!("io", "hard error {status:#010x} {text}");
         1
     }

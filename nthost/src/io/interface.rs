@@ -230,7 +230,7 @@ fn list(class: &GUID, pdo: *mut DEVICE_OBJECT, all: bool) -> Vec<String> {
 pub unsafe fn text(string: *const UNICODE_STRING) -> String {
     // SAFETY: the caller's promise.
     let units = unsafe { ob::units(string) };
-    String::from_utf16_lossy(units.unwrap_or_default())
+    String::from_utf16_lossy(&units.unwrap_or_default())
 }
 
 nt_export! {

@@ -97,11 +97,15 @@ unsafe fn initialize(irp: *mut IRP, packet_size: u16, stack_count: i8) {
 /// Makes an IRP; null if there is no memory. IRQL up to DISPATCH_LEVEL.
 #[must_use]
 pub fn allocate(stack_count: i8, origin: Origin, caller: usize) -> *mut IRP {
+    // The count is a CCHAR: what is beyond its room is negative.
+    if stack_count <= 0 {
+        return null_mut();
+    }
     let bytes = size(stack_count);
     let Ok(packet_size) = u16::try_from(bytes) else {
         return null_mut();
     };
-    let Some(memory) = guarded::allocate(bytes).filter(|_| stack_count > 0) else {
+    let Some(memory) = guarded::allocate(bytes) else {
         return null_mut();
     };
     let irp = memory.cast::<IRP>();

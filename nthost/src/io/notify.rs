@@ -278,10 +278,14 @@ nt_export! {
 }
 
 /// No registration of a driver is left.
+///
+/// # Panics
+///
+/// If there is no driver.
 #[must_use]
 pub fn count_of(driver: *mut DRIVER_OBJECT) -> usize {
     let registrations = REGISTRATIONS.lock();
     let of_driver = registrations.iter().filter(|known| known.driver == driver);
-    debug_assert!(!driver.is_null());
+    assert!(!driver.is_null());
     of_driver.count()
 }

@@ -47,7 +47,7 @@ nt_export! {
             disposition: FILE_OPEN,
             who: None,
         };
-        let opened = name.and_then(|name| file::open(name, &how));
+        let opened = name.and_then(|name| file::open(&name, &how));
         let opened = match opened {
             Ok(opened) => opened,
             Err(status) => {

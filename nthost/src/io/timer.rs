@@ -141,6 +141,11 @@ nt_export! {
     ///
     /// The device has a timer; the caller is not its routine.
     pub unsafe fn IoStopTimer(device: *mut DEVICE_OBJECT) {
+        // SAFETY: the caller's promise.
+        let timer = unsafe { &raw const (*device).Timer };
+        // The device is what has the timer, and is looked at first.
+        // SAFETY: as above.
+        let _ = unsafe { timer.read_unaligned() };
         if let Some(timer) = TIMERS.lock().get_mut(&device.addr()) {
             timer.started = false;
         }

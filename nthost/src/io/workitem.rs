@@ -5,7 +5,7 @@
 //! IoFreeWorkItem, IoInitializeWorkItem, IoUninitializeWorkItem, IoSizeofWorkItem; "Bug Check
 //! 0xE4: WORKER_INVALID".
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, collections::BTreeSet};
 use core::{
     ffi::c_void,
     mem::size_of,
@@ -16,7 +16,7 @@ use core::{
 use crate::{
     driver_routine::{self, Kind},
     ex::worker::{self, Queue},
-    ke::{bugcheck, irql},
+    ke::{bugcheck, irql, lock::SpinLock},
     ob::object,
 };
 
@@ -141,6 +141,12 @@ unsafe fn queue_or_stop(item: *mut WorkItem, routine: Routine, kind: i32, contex
     }
 }
 
+/// The items that IoAllocateWorkItem gave. A leaf.
+static ALLOCATED: SpinLock<BTreeSet<usize>> = SpinLock::new(BTreeSet::new());
+
+/// What is freed is none of those: "an invalid pool address" of bug check 0xC2.
+const INVALID_ADDRESS: u64 = 0x46;
+
 /// # Safety
 ///
 /// The item is initialized.
@@ -173,7 +179,9 @@ nt_export! {
     ///
     /// The object exists.
     pub unsafe fn IoAllocateWorkItem(object: *mut c_void) -> *mut WorkItem {
-        Box::into_raw(Box::new(new(object, null_mut())))
+        let item = Box::into_raw(Box::new(new(object, null_mut())));
+        ALLOCATED.lock().insert(item.addr());
+        item
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -187,7 +195,11 @@ nt_export! {
     pub unsafe fn IoFreeWorkItem(item: *mut WorkItem) {
         // SAFETY: the caller's promise.
         unsafe { check_not_queued(item) };
-        // SAFETY: the caller's promise.
+        if !ALLOCATED.lock().remove(&item.addr()) {
+            let parameters = [INVALID_ADDRESS, item.addr() as u64, 0, 0];
+            bugcheck::bugcheck(bugcheck::code::BAD_POOL_CALLER, parameters);
+        }
+        // SAFETY: it was allocated, and is nobody's any more.
         drop(unsafe { Box::from_raw(item) });
     }
 

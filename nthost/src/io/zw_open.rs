@@ -37,18 +37,18 @@ fn check(access: u32, options: u32, disposition: u32) -> Result<(), NTSTATUS> {
 }
 
 /// Opens a file by its attributes.
-fn open_by(attributes: Attributes<'_>, mut how: Open) -> Result<Opened, NTSTATUS> {
+fn open_by(attributes: &Attributes, mut how: Open) -> Result<Opened, NTSTATUS> {
     check(how.access, how.options, how.disposition)?;
     if attributes.is_checked() && ps::current().is_some() {
         how.who = Some(token::current());
     }
     if attributes.root == 0 {
-        return file::open(attributes.name, &how);
+        return file::open(&attributes.name, &how);
     }
     let root = reference_handle(attributes.root, None, 0, 0)?;
     let opened = match object::kind(root.object) {
         Some(Kind::File) => {
-            file::open_below(root.object.cast::<FILE_OBJECT>(), attributes.name, &how)
+            file::open_below(root.object.cast::<FILE_OBJECT>(), &attributes.name, &how)
         }
         // Any other than a directory is refused there.
         _ => attributes.path().and_then(|path| file::open(&path, &how)),
@@ -73,7 +73,7 @@ unsafe fn open(
         Ok(attributes) => attributes,
         Err(status) => return status,
     };
-    let (result, information) = match open_by(attributes, how) {
+    let (result, information) = match open_by(&attributes, how) {
         Ok(opened) => {
             // The handle takes the reference over.
             let table = attributes::table(attributes.flags);

@@ -90,7 +90,7 @@ pub fn deliver() {
 
 /// A wait at an IRQL below APC_LEVEL was interrupted for APCs: they run.
 pub(super) fn deliver_below(level: u8) {
-    debug_assert!(level < APC_LEVEL);
+    assert!(level < APC_LEVEL);
     let _raised = Raised::to(APC_LEVEL);
     deliver();
 }

@@ -15,7 +15,7 @@ use crate::{
     hal::{exit, serial},
     hook,
     mm::{pageable, paging},
-    pe::module::module_of,
+    pe::{module::module_of, unwind::Registers},
 };
 
 /// The emulator's exit codes; its status is twice as much and one.
@@ -33,41 +33,7 @@ pub mod exit_code {
 /// Only the first bugcheck is reported.
 static RUNNING: AtomicBool = AtomicBool::new(false);
 
-/// Where a stack walk begins.
-#[derive(Clone, Copy, Debug)]
-pub struct Start {
-    rip: u64,
-    rsp: u64,
-    rbp: u64,
-}
-
-impl Start {
-    /// The place that a trap interrupted.
-    #[must_use]
-    pub const fn of(frame: &TrapFrame) -> Self {
-        Self {
-            rip: frame.rip,
-            rsp: frame.rsp,
-            rbp: frame.rbp,
-        }
-    }
-}
-
-fn here() -> Start {
-    let (rsp, rbp): (u64, u64);
-    // SAFETY: reads two registers.
-    unsafe {
-        core::arch::asm!("mov {}, rsp", "mov {}, rbp", out(reg) rsp, out(reg) rbp,
-            options(nomem, nostack, preserves_flags));
-    };
-    Start {
-        rip: here as fn() -> Start as usize as u64,
-        rsp,
-        rbp,
-    }
-}
-
-fn report(code: u32, parameters: [u64; 4], start: Start) {
+fn report(code: u32, parameters: [u64; 4], start: &Registers) {
     // Relaxed would do: the first to come reports, the others stop.
     if RUNNING.swap(true, Ordering::SeqCst) {
         loop {
@@ -97,7 +63,7 @@ fn report(code: u32, parameters: [u64; 4], start: Start) {
             thread.id, thread.name
         );
     }
-    super::exception::walk_stack(start.rip, start.rsp, start.rbp, &mut |index, address| {
+    super::exception::walk_stack(*start, &mut |index, address| {
         let (module, offset) = module_of(address);
         let _ = writeln!(port, "frame {index} {module} +{offset:#x}");
     });
@@ -108,19 +74,19 @@ fn report(code: u32, parameters: [u64; 4], start: Start) {
 
 /// Ends the system with a stop code.
 pub fn bugcheck(code: u32, parameters: [u64; 4]) -> ! {
-    report(code, parameters, here());
+    report(code, parameters, &Registers::here());
     exit::exit(exit_code::BUGCHECK)
 }
 
 /// Ends the system with a stop code; the stack begins at the place that a trap interrupted.
 pub fn bugcheck_at(code: u32, parameters: [u64; 4], frame: &TrapFrame) -> ! {
-    report(code, parameters, Start::of(frame));
+    report(code, parameters, &frame.registers());
     exit::exit(exit_code::BUGCHECK)
 }
 
 /// Ends the system with a stop code; the stack begins at these registers.
-pub fn at_registers(code: u32, parameters: [u64; 4], rip: u64, rsp: u64, rbp: u64) -> ! {
-    report(code, parameters, Start { rip, rsp, rbp });
+pub fn at_registers(code: u32, parameters: [u64; 4], registers: &Registers) -> ! {
+    report(code, parameters, registers);
     exit::exit(exit_code::BUGCHECK)
 }
 
@@ -129,7 +95,7 @@ pub fn internal() -> ! {
     report(
         code::KERNEL_SECURITY_CHECK_FAILURE,
         [u64::MAX, 0, 0, 0],
-        here(),
+        &Registers::here(),
     );
     exit::exit(exit_code::INTERNAL)
 }
@@ -154,6 +120,8 @@ pub mod code {
     pub const SPIN_LOCK_NOT_OWNED: u32 = 0x10;
     /// An exception that nobody handled.
     pub const KMODE_EXCEPTION_NOT_HANDLED: u32 = 0x1e;
+    /// There is no room for a mapping that must not fail.
+    pub const NO_MORE_SYSTEM_PTES: u32 = 0x3f;
     /// What is known of a physical page is wrong.
     pub const PFN_LIST_CORRUPT: u32 = 0x4e;
     /// An exception in what a thread does for a process.
@@ -196,6 +164,8 @@ pub mod code {
     pub const SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION: u32 = 0xc1;
     /// The header of a pool allocation is damaged.
     pub const BAD_POOL_HEADER: u32 = 0x19;
+    /// An MDL has no room for the pages of a range.
+    pub const TARGET_MDL_TOO_SMALL: u32 = 0x40;
     /// A bad call of a pool routine.
     pub const BAD_POOL_CALLER: u32 = 0xc2;
     /// A timer or DPC is in memory that is freed.
@@ -234,6 +204,7 @@ fn name(code: u32) -> &'static str {
         code::SPIN_LOCK_NOT_OWNED => "SPIN_LOCK_NOT_OWNED",
         code::KMODE_EXCEPTION_NOT_HANDLED => "KMODE_EXCEPTION_NOT_HANDLED",
         code::PANIC_STACK_SWITCH => "PANIC_STACK_SWITCH",
+        code::NO_MORE_SYSTEM_PTES => "NO_MORE_SYSTEM_PTES",
         code::PFN_LIST_CORRUPT => "PFN_LIST_CORRUPT",
         code::PAGE_FAULT_IN_NONPAGED_AREA => "PAGE_FAULT_IN_NONPAGED_AREA",
         code::KERNEL_APC_PENDING_DURING_EXIT => "KERNEL_APC_PENDING_DURING_EXIT",
@@ -258,6 +229,7 @@ fn name(code: u32) -> &'static str {
         code::DRIVER_IRQL_NOT_LESS_OR_EQUAL => "DRIVER_IRQL_NOT_LESS_OR_EQUAL",
         code::SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION => "SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION",
         code::BAD_POOL_HEADER => "BAD_POOL_HEADER",
+        code::TARGET_MDL_TOO_SMALL => "TARGET_MDL_TOO_SMALL",
         code::BAD_POOL_CALLER => "BAD_POOL_CALLER",
         code::TIMER_OR_DPC_INVALID => "TIMER_OR_DPC_INVALID",
         code::DRIVER_VERIFIER_DETECTED_VIOLATION => "DRIVER_VERIFIER_DETECTED_VIOLATION",
@@ -348,12 +320,6 @@ pub fn lock_mismatch(taken: bool, lock: u64) -> ! {
 /// The IRQL is raised to a lower one. Parameters as of bug check 0xC4, subcode 0x30.
 pub fn irql_not_greater_or_equal(current: u8, new: u8) -> ! {
     let parameters = [0x30, u64::from(current), u64::from(new), 0];
-    bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters)
-}
-
-/// The IRQL is lowered to a higher one. Parameters as of bug check 0xC4, subcode 0x31.
-pub fn irql_not_less_or_equal_lowering(current: u8, new: u8) -> ! {
-    let parameters = [0x31, u64::from(current), u64::from(new), 0];
     bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters)
 }
 

@@ -7,11 +7,8 @@
 //! Sources: KeEnterCriticalRegion, KeAreApcsDisabled, KeAreAllApcsDisabled, "Types of APCs".
 //! Guarded regions are in `ex::fast_mutex`.
 
-use super::{
-    bugcheck::{self, code},
-    irql, thread,
-};
-use crate::export::APC_LEVEL;
+use super::{irql, thread};
+use crate::{export::APC_LEVEL, hook};
 
 nt_export! {
     irql: PASSIVE_LEVEL..=APC_LEVEL;
@@ -28,8 +25,8 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=APC_LEVEL;
-    /// The end of KeEnterCriticalRegion's region. Outside of one it ends in bug check 0xC4,
-    /// subcode 0x3E.
+    /// The end of KeEnterCriticalRegion's region. Outside of one, the verifier reports bug check
+    /// 0xC4, subcode 0x3E.
     ///
     /// Source: KeLeaveCriticalRegion.
     ///
@@ -40,7 +37,7 @@ nt_export! {
         // SAFETY: the thread that runs; only it uses this field.
         let nesting = unsafe { &mut (*thread::current()).kernel_apc_disable };
         if *nesting == 0 {
-            bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, [0x3e, 0, 0, 0]);
+            hook::misuse([0x3e, 0, 0, 0]);
         }
         *nesting += 1;
     }

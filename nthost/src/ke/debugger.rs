@@ -10,8 +10,7 @@ use core::ffi::c_char;
 
 use nthost_nt::status::{NTSTATUS, STATUS_BREAKPOINT, STATUS_DEBUGGER_INACTIVE};
 
-use super::{bugcheck::is_readable, exception::raise_from};
-use crate::raising_export;
+use super::{bugcheck::is_readable, exception::raise};
 
 /// `KdDebuggerEnabled`, a variable.
 static ENABLED: u8 = 0;
@@ -46,7 +45,7 @@ fn text(start: *const c_char) -> alloc::string::String {
     text
 }
 
-raising_export! {
+nt_export! {
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;
     /// Breaks into the debugger: raises STATUS_BREAKPOINT in the caller.
     ///
@@ -55,8 +54,8 @@ raising_export! {
     /// # Safety
     ///
     /// None.
-    pub unsafe fn DbgBreakPoint(_first: u64, _second: u64, _third: u64; caller) {
-        raise_from(caller, STATUS_BREAKPOINT)
+    pub unsafe fn DbgBreakPoint() {
+        raise(STATUS_BREAKPOINT)
     }
 
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;
@@ -67,9 +66,9 @@ raising_export! {
     /// # Safety
     ///
     /// None.
-    pub unsafe fn DbgBreakPointWithStatus(status: u64, _second: u64, _third: u64; caller) {
+    pub unsafe fn DbgBreakPointWithStatus(status: u64) {
         log!("debugger", "a driver breaks with status {:#x}", status as u32);
-        raise_from(caller, STATUS_BREAKPOINT)
+        raise(STATUS_BREAKPOINT)
     }
 
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;
@@ -84,13 +83,12 @@ raising_export! {
         assertion: *const c_char,
         file: *const c_char,
         line: u64,
-        message: *const c_char;
-        caller
+        message: *const c_char
     ) {
         let (assertion, file, message) = (text(assertion), text(file), text(message));
         let line = line as u32;
         log!("debugger", "assertion failed: {assertion} {message} ({file}:{line})");
-        raise_from(caller, STATUS_BREAKPOINT)
+        raise(STATUS_BREAKPOINT)
     }
 }
 

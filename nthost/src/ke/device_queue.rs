@@ -9,10 +9,7 @@ use core::{mem::size_of, ptr::null_mut};
 
 use nthost_nt::ke::{KDEVICE_QUEUE, KDEVICE_QUEUE_ENTRY, LIST_ENTRY};
 
-use super::{
-    irql::{self, Raised},
-    spinlock,
-};
+use super::{irql::Raised, spinlock};
 use crate::export::DISPATCH_LEVEL;
 
 /// `KDEVICE_QUEUE::Type`.
@@ -122,7 +119,6 @@ impl Locked {
 
 impl Drop for Locked {
     fn drop(&mut self) {
-        debug_assert!(irql::current() >= DISPATCH_LEVEL);
         let lock = &raw mut self.fields().Lock;
         // SAFETY: it was taken by `new`.
         unsafe { spinlock::release(lock) };

@@ -100,10 +100,14 @@ impl Guard {
 
     /// Makes a thread ready, and has a processor take notice: an idle one if there is one,
     /// else one that runs something less urgent.
+    ///
+    /// # Panics
+    ///
+    /// If it is ready, or runs.
     pub fn make_ready(&mut self, thread: *mut Thread, preempted: bool) {
         // SAFETY: the dispatcher lock is held; the thread exists, for it is to run.
         let state = unsafe { &mut *thread };
-        debug_assert!(state.state != State::Ready && state.state != State::Running);
+        assert!(state.state != State::Ready && state.state != State::Running);
         state.state = State::Ready;
         let priority = state.priority;
         let affinity = state.affinity;

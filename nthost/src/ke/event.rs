@@ -7,12 +7,11 @@ use core::ptr::null_mut;
 use nthost_nt::ke::{DISPATCHER_HEADER, KEVENT, LIST_ENTRY};
 
 use super::{
-    bugcheck::{self, code},
     dispatcher,
     wait::{self, object},
     wait_for,
 };
-use crate::{export::APC_LEVEL, mm::pageable};
+use crate::{export::APC_LEVEL, hook, mm::pageable};
 
 fn header(kind: u8, size: usize, state: i32) -> DISPATCHER_HEADER {
     DISPATCHER_HEADER {
@@ -41,8 +40,7 @@ pub(super) unsafe fn initialize_header(
 ) {
     if pageable::contains(at as u64) {
         // Subcode 0xE1: a synchronization object in pageable memory.
-        let parameters = [0xe1, at as u64, 0, 0];
-        bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
+        hook::misuse([0xe1, at as u64, 0, 0]);
     }
     // SAFETY: the caller's promise.
     unsafe { at.write(header(kind, size, state)) };
@@ -120,9 +118,12 @@ nt_export! {
     ///
     /// It is an initialized event.
     pub unsafe fn KeClearEvent(event: *mut KEVENT) {
-        let _guard = dispatcher::lock();
-        // SAFETY: the caller's promise; the lock is held.
-        unsafe { (*event).Header.SignalState = 0 };
+        // One word is written whole, and nobody is told: that needs no lock, and a fault is the
+        // caller's exception.
+        // SAFETY: the caller's promise.
+        let state = unsafe { &raw mut (*event).Header.SignalState };
+        // SAFETY: as above.
+        unsafe { state.write_volatile(0) };
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;

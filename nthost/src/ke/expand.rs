@@ -76,14 +76,15 @@ naked! {
     ///
     /// The top is that of a stack nobody uses, and aligned.
     unsafe extern "win64" fn call_on(top: u64, callout: Callout, parameter: *mut c_void) {
-        "push rbp",
-        "mov rbp, rsp",
+        frame!(begin),
+        frame!(push),
         "lea rsp, [rcx - 32]",
         "mov rcx, r8",
         "call rdx",
         "mov rsp, rbp",
-        "pop rbp",
+        frame!(pop),
         "ret",
+        frame!(end),
     }
 }
 

@@ -7,7 +7,7 @@ use core::ptr::null_mut;
 
 use nthost_nt::{
     ke::{DISPATCHER_HEADER, KMUTANT},
-    status::STATUS_MUTANT_NOT_OWNED,
+    status::{STATUS_MUTANT_LIMIT_EXCEEDED, STATUS_MUTANT_NOT_OWNED},
 };
 
 use super::{
@@ -17,7 +17,7 @@ use super::{
     wait::{self, object},
     wait_for,
 };
-use crate::{export::DISPATCH_LEVEL, hook, raising_export};
+use crate::{export::DISPATCH_LEVEL, hook};
 
 /// Signal state of a mutex that is free.
 const FREE: i32 = 1;
@@ -89,6 +89,20 @@ fn is_mine(mutex: *mut KMUTANT) -> bool {
     owner == thread::current().cast()
 }
 
+/// The thread is about to wait for a mutex. One that it owns as often as can be counted has
+/// STATUS_MUTANT_LIMIT_EXCEEDED raised.
+///
+/// Source: KeWaitForSingleObject.
+pub(super) fn check_limit(mutex: *mut KMUTANT) {
+    // SAFETY: the caller's mutex.
+    let state = unsafe { &raw const (*mutex).Header.SignalState };
+    // SAFETY: as above. As long as the thread owns it, nobody else writes it.
+    if is_mine(mutex) && unsafe { state.read_volatile() } == i32::MIN {
+        wait_for::withdraw();
+        exception::raise(STATUS_MUTANT_LIMIT_EXCEEDED);
+    }
+}
+
 /// The thread is about to wait for a mutex for as long as it takes: the order in which it takes
 /// them is watched.
 pub(super) fn wanted(mutex: *mut KMUTANT) {
@@ -141,7 +155,7 @@ nt_export! {
     }
 }
 
-raising_export! {
+nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// Releases a mutex once; gives its state before: zero, if it is free now. One that is not
     /// the caller's, or was taken at another IRQL, has STATUS_MUTANT_NOT_OWNED raised. With
@@ -152,11 +166,11 @@ raising_export! {
     /// # Safety
     ///
     /// It is an initialized mutex.
-    pub unsafe fn KeReleaseMutex(mutex: *mut KMUTANT, wait: u8, _unused: usize; caller) -> i32 {
+    pub unsafe fn KeReleaseMutex(mutex: *mut KMUTANT, wait: u8) -> i32 {
         release(mutex, wait != 0)
             .unwrap_or_else(|| {
             wait_for::withdraw();
-            exception::raise_from(caller, STATUS_MUTANT_NOT_OWNED)
+            exception::raise(STATUS_MUTANT_NOT_OWNED)
         })
     }
 }

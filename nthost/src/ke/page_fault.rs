@@ -44,6 +44,19 @@ pub fn address() -> u64 {
     x86_64::registers::control::Cr2::read_raw()
 }
 
+/// What a fault was about, as the first parameter of STATUS_ACCESS_VIOLATION says it: 0 for a read,
+/// 1 for a write, 8 for an instruction that may not be run.
+///
+/// Source: ns-winnt-exception_record.
+#[must_use]
+pub const fn operation(frame: &TrapFrame) -> u64 {
+    match (frame.error & WRITE, frame.error & EXECUTE) {
+        (_, EXECUTE) => 8,
+        (WRITE, _) => 1,
+        _ => 0,
+    }
+}
+
 fn of_driver(frame: &TrapFrame) -> bool {
     module_of(frame.rip).0 != "nthost"
 }
@@ -57,7 +70,7 @@ pub fn resolve(frame: &TrapFrame) -> Outcome {
     if frame.error & PRESENT == 0 && may_page && pageable::make_resident(address) {
         return Outcome::Resolved;
     }
-    if address < USER_PROBE_ADDRESS && level < DISPATCH_LEVEL {
+    if address < USER_PROBE_ADDRESS && level < DISPATCH_LEVEL && frame.interrupts_enabled() {
         return Outcome::Exception;
     }
     Outcome::Fatal
@@ -66,7 +79,12 @@ pub fn resolve(frame: &TrapFrame) -> Outcome {
 /// Ends the system with what a page fault is called that nobody mends.
 pub fn end(frame: &TrapFrame) -> ! {
     let address = address();
-    let level = u64::from(irql::current());
+    // With interrupts off the level is that above all: nothing can be waited for.
+    let level = if frame.interrupts_enabled() {
+        u64::from(irql::current())
+    } else {
+        0xff
+    };
     let (write, execute) = (frame.error & WRITE != 0, frame.error & EXECUTE != 0);
     let of_driver = of_driver(frame);
     if frame.error & PRESENT != 0 {
@@ -95,12 +113,7 @@ pub fn end(frame: &TrapFrame) -> ! {
         } else {
             code::IRQL_NOT_LESS_OR_EQUAL
         };
-        let operation = match (write, execute) {
-            (_, true) => 8,
-            (true, _) => 1,
-            _ => 0,
-        };
-        bugcheck_at(code, [address, level, operation, frame.rip], frame)
+        bugcheck_at(code, [address, level, operation(frame), frame.rip], frame)
     }
     if address < USER_PROBE_ADDRESS {
         bugcheck::unhandled_exception(bugcheck::ACCESS_VIOLATION, frame);

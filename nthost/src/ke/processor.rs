@@ -9,14 +9,18 @@ use core::{
     sync::atomic::{AtomicI8, Ordering},
 };
 
-use alloc::boxed::Box;
+use alloc::{boxed::Box, collections::BTreeSet};
 
 use nthost_nt::{
     ke::{KE_PROCESSOR_CHANGE_NOTIFY_CONTEXT, PROCESSOR_NUMBER},
     status::{NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_SUCCESS},
 };
 
-use super::pcr::{self, Pcr};
+use super::{
+    bugcheck::{self, code},
+    lock::SpinLock,
+    pcr::{self, Pcr},
+};
 
 /// `ALL_PROCESSOR_GROUPS`.
 const ALL_GROUPS: u16 = 0xffff;
@@ -61,6 +65,11 @@ pub fn publish_count() {
     NUMBER_PROCESSORS.store(of_group(0).count() as i8, Ordering::Relaxed);
     super::time::publish_processors(pcr::count(), groups() as u8);
 }
+
+/// The registrations of processor-change callbacks. A leaf.
+static REGISTRATIONS: SpinLock<BTreeSet<usize>> = SpinLock::new(BTreeSet::new());
+/// What bug check 0x139 says of an entry that is in no list: "a LIST_ENTRY has been corrupted".
+const CORRUPT_LIST_ENTRY: u64 = 3;
 
 /// A processor-change callback.
 type ProcessorCallback = unsafe extern "win64" fn(
@@ -303,7 +312,9 @@ nt_export! {
             }
         }
         // Nothing calls it again: the registration is but a handle.
-        Box::into_raw(Box::new(callback)).cast()
+        let handle = Box::into_raw(Box::new(callback));
+        REGISTRATIONS.lock().insert(handle.addr());
+        handle.cast()
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
@@ -315,7 +326,12 @@ nt_export! {
     ///
     /// KeRegisterProcessorChangeCallback gave the handle.
     pub unsafe fn KeDeregisterProcessorChangeCallback(handle: *mut c_void) {
-        // SAFETY: the caller's promise.
+        if !REGISTRATIONS.lock().remove(&handle.addr()) {
+            // The entry is in no list.
+            let parameters = [CORRUPT_LIST_ENTRY, handle.addr() as u64, 0, 0];
+            bugcheck::bugcheck(code::KERNEL_SECURITY_CHECK_FAILURE, parameters);
+        }
+        // SAFETY: it was registered, and is nobody's any more.
         drop(unsafe { Box::from_raw(handle.cast::<ProcessorCallback>()) });
     }
 }

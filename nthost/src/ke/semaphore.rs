@@ -10,7 +10,7 @@ use super::{
     wait::{self, object},
     wait_for,
 };
-use crate::{export::PASSIVE_LEVEL, raising_export};
+use crate::export::PASSIVE_LEVEL;
 
 /// Raises the count; `None` if it would exceed the limit. Gives the count before.
 fn release(
@@ -68,7 +68,7 @@ nt_export! {
     }
 }
 
-raising_export! {
+nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// Raises a semaphore's count; gives the count before. Beyond the limit the status
     /// STATUS_SEMAPHORE_LIMIT_EXCEEDED is raised. With `wait`, the IRQL stays raised up to the
@@ -80,12 +80,12 @@ raising_export! {
     ///
     /// It is an initialized semaphore.
     pub unsafe fn KeReleaseSemaphore(
-        semaphore: *mut KSEMAPHORE, increment: i32, adjustment: i32, wait: u8; caller
+        semaphore: *mut KSEMAPHORE, increment: i32, adjustment: i32, wait: u8
     ) -> i32 {
         release(semaphore, increment, adjustment, wait != 0)
             .unwrap_or_else(|| {
             wait_for::withdraw();
-            exception::raise_from(caller, STATUS_SEMAPHORE_LIMIT_EXCEEDED)
+            exception::raise(STATUS_SEMAPHORE_LIMIT_EXCEEDED)
         })
     }
 }

@@ -221,7 +221,8 @@ nt_export! {
     pub unsafe fn KfRaiseIrql(new: KIRQL) -> KIRQL {
         let before = irql::current();
         if new < before {
-            super::bugcheck::irql_not_greater_or_equal(before, new);
+            // Subcode 0x30: the IRQL is raised to a lower one.
+            hook::misuse([0x30, before.into(), new.into(), 0]);
         }
         irql::set(new);
         if new >= DISPATCH_LEVEL {
@@ -255,7 +256,8 @@ nt_export! {
     pub unsafe fn KeLowerIrql(new: KIRQL) {
         let before = irql::current();
         if new > before {
-            super::bugcheck::irql_not_less_or_equal_lowering(before, new);
+            // Subcode 0x31: the IRQL is lowered to a higher one.
+            hook::misuse([0x31, before.into(), new.into(), 0]);
         }
         irql::set(new);
     }

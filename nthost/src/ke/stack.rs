@@ -18,7 +18,10 @@ use super::{
 use crate::{
     export::DISPATCH_LEVEL,
     mm::paging::KERNEL_BASE,
-    pe::module::{self, module_of},
+    pe::{
+        module::{self, module_of},
+        unwind::Registers,
+    },
 };
 
 /// What NT grants on amd64.
@@ -201,16 +204,9 @@ nt_export! {
         array: *mut *mut c_void,
         hash: *mut u32,
     ) -> u16 {
-        let (rsp, rbp): (u64, u64);
-        // SAFETY: reads two registers.
-        unsafe {
-            core::arch::asm!("mov {}, rsp", "mov {}, rbp", out(reg) rsp, out(reg) rbp,
-                options(nomem, nostack, preserves_flags));
-        };
-        let rip = exception::walk_stack as *const () as u64;
         let most = MOST_FRAMES.saturating_sub(skip as usize).min(count as usize);
         let (mut skipped, mut taken, mut sum, mut outside) = (0, 0, 0_u32, false);
-        exception::walk_stack(rip, rsp, rbp, &mut |_, address| {
+        exception::walk_stack(Registers::here(), &mut |_, address| {
             // The kernel's own frames, up to the call of this routine, are nobody's business.
             outside |= module_of(address).0 != "nthost";
             if !outside || taken == most {

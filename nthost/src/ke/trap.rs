@@ -17,7 +17,10 @@ use super::{
     page_fault::{self, Outcome},
     pcr,
 };
-use crate::hal::{apic, interrupt, iommu};
+use crate::{
+    hal::{apic, interrupt, iommu},
+    pe::unwind::Registers,
+};
 
 /// Bytes of the stacks for faults that may have no good stack.
 const FAULT_STACK: usize = 16 << 10;
@@ -74,6 +77,27 @@ pub struct TrapFrame {
     pub rsp: u64,
     /// The stack segment.
     pub ss: u64,
+}
+
+impl TrapFrame {
+    /// The registers that were interrupted, without the vector registers.
+    #[must_use]
+    pub fn registers(&self) -> Registers {
+        Registers {
+            general: [
+                self.rax, self.rcx, self.rdx, self.rbx, self.rsp, self.rbp, self.rsi, self.rdi,
+                self.r8, self.r9, self.r10, self.r11, self.r12, self.r13, self.r14, self.r15,
+            ],
+            rip: self.rip,
+            ..Registers::default()
+        }
+    }
+
+    /// Whether interrupts were on.
+    #[must_use]
+    pub const fn interrupts_enabled(&self) -> bool {
+        self.rflags & 0x200 != 0
+    }
 }
 
 global_asm!(

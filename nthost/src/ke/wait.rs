@@ -197,7 +197,7 @@ pub(super) fn interrupt_for_apcs(guard: &mut Guard, thread: *mut Thread) {
 fn end_wait(guard: &mut Guard, thread: *mut Thread, status: NTSTATUS, increment: i32) {
     // SAFETY: the dispatcher lock is held; a thread that waits exists.
     let waiting = unsafe { &mut *thread };
-    debug_assert_eq!(waiting.state, State::Waiting);
+    assert_eq!(waiting.state, State::Waiting);
     for index in 0..waiting.wait_count {
         // SAFETY: the blocks in use are in the lists of their objects.
         unsafe { remove(&raw mut waiting.wait_blocks[index].list) };

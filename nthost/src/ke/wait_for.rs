@@ -9,7 +9,7 @@ use core::ffi::c_void;
 use nthost_nt::status::{NTSTATUS, STATUS_INVALID_PARAMETER_3, STATUS_SUCCESS, STATUS_TIMEOUT};
 
 use super::{
-    bugcheck::{self, code},
+    bugcheck,
     dispatcher::{self, Guard},
     irql, mutex, stack, thread, time,
     wait::{self, WaitMode, WaitType},
@@ -32,7 +32,7 @@ pub(super) unsafe fn due(timeout: *const i64) -> Option<u64> {
         return None;
     }
     // SAFETY: the caller's promise.
-    Some(due_at(unsafe { timeout.read() }))
+    Some(due_at(unsafe { timeout.read_unaligned() }))
 }
 
 /// See [`due`].
@@ -86,8 +86,7 @@ pub(super) fn check_irql(due: Option<u64>, name: &'static str, arguments: &[u64]
 /// on it. Bug check 0xC4, subcode 0x123.
 pub(super) fn check_place(wait_mode: i8, object: u64) {
     if wait_mode == USER_MODE && stack::contains(object) {
-        let parameters = [0x123, object, 0, 0];
-        bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
+        hook::misuse([0x123, object, 0, 0]);
     }
 }
 
@@ -122,6 +121,7 @@ nt_export! {
         check_place(wait_mode, object as u64);
         // Found now: other objects may be gone when the wait is over.
         let mutex = mutex::of(object.cast());
+        mutex.into_iter().for_each(mutex::check_limit);
         if due.is_none() {
             mutex.into_iter().for_each(mutex::wanted);
         }
@@ -187,6 +187,7 @@ nt_export! {
         check_irql(due, "KeWaitForMultipleObjects", &words);
         for &object in objects {
             check_place(wait_mode, object as u64);
+            mutex::of(object).into_iter().for_each(mutex::check_limit);
         }
         // As above.
         #[expect(clippy::needless_collect, reason = "objects may be gone after the wait")]
@@ -210,8 +211,9 @@ nt_export! {
         alertable: u8,
         interval: *const i64,
     ) -> NTSTATUS {
+        // Unlike a time-out, it has to be there.
         // SAFETY: the caller's promise.
-        let due = unsafe { due(interval) };
+        let due = Some(due_at(unsafe { interval.read_unaligned() }));
         if due == Some(0) {
             // A delay of no time lets others run.
             dispatcher::yield_now();

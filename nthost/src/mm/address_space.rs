@@ -18,10 +18,7 @@ use super::{
     phys::{self, Request},
     region::{RESERVED, Region, Regions},
 };
-use crate::{
-    boot::pvh,
-    ke::{lock::HighLock, thread},
-};
+use crate::ke::{lock::HighLock, thread};
 
 pub use super::region::{LOWEST_USER_ADDRESS, USER_PROBE_ADDRESS};
 
@@ -48,7 +45,7 @@ impl AddressSpace {
     pub fn new() -> Option<Self> {
         let root = phys::allocate(&Request::any(1))?;
         let table = physical(root).cast::<u64>();
-        let kernel = physical(pvh::pml4_physical()).cast::<u64>();
+        let kernel = physical(paging::pml4_physical()).cast::<u64>();
         // SAFETY: the page was just allocated, and is in the physical map.
         unsafe { table.write_bytes(0, 512) };
         // SAFETY: the upper half of a root table.
@@ -267,7 +264,7 @@ pub fn current() -> Option<&'static AddressSpace> {
 
 /// Switches the processor to the kernel's own space, which has no lower half.
 pub fn enter_kernel() {
-    switch(pvh::pml4_physical());
+    switch(paging::pml4_physical());
 }
 
 fn switch(root: u64) {

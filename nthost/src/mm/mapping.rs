@@ -26,14 +26,14 @@ use super::{
     locked,
     mdl::{
         IO_SPACE, MAPPED_TO_SYSTEM_VA, OWNS_PAGES, PAGES_LOCKED, PARTIAL, PARTIAL_HAS_BEEN_MAPPED,
-        SOURCE_IS_NONPAGED_POOL, pages, violation,
+        SOURCE_IS_NONPAGED_POOL, pages,
     },
     pageable,
     paging::{self, Access},
     user_view,
 };
 use crate::{
-    hook,
+    export, hook,
     ke::{
         bugcheck::{self, code},
         exception, ipi,
@@ -106,12 +106,14 @@ pub(super) fn map(mdl: *mut MDL, access: Access, caller: u64) -> Option<*mut c_v
     let unexpected = flags & (MAPPED_TO_SYSTEM_VA | SOURCE_IS_NONPAGED_POOL);
     if unexpected != 0 {
         // Bug check 0xC4, subcode 0xB2: the MDL is mapped already, or need not be.
-        violation([0xb2, mdl as u64, bits(flags), bits(unexpected)]);
+        hook::misuse([0xb2, mdl as u64, bits(flags), bits(unexpected)]);
     }
     let expected = PAGES_LOCKED | PARTIAL | OWNS_PAGES | IO_SPACE;
     if flags & expected == 0 {
         // Subcode 0xB3: its pages are neither locked nor its own.
-        violation([0xb3, mdl as u64, bits(flags), bits(expected)]);
+        hook::misuse([0xb3, mdl as u64, bits(flags), bits(expected)]);
+        // Nobody knows which pages they are.
+        return None;
     }
     // SAFETY: the caller's MDL, whose pages are known.
     let frames = unsafe { pages(mdl) }.iter().map(|&page| page * PAGE_SIZE);
@@ -181,7 +183,7 @@ fn protect(mdl: *mut MDL, access: Option<Access>) -> NTSTATUS {
             // It had no access; its place is still reserved, and its tables exist.
             // SAFETY: the page is the MDL's, at the address that was reserved for it.
             let mapped = unsafe { paging::map(at, page * PAGE_SIZE, access) };
-            debug_assert!(mapped.is_ok(), "the tables of a mapping stay");
+            assert!(mapped.is_ok(), "the tables of a mapping stay");
         }
     }
     ipi::flush_tlb();
@@ -239,7 +241,7 @@ fn map_for_kernel(mdl: *mut MDL, access: Access, bug_check: bool, caller: u64) -
     if bug_check {
         // Bug check 0xC4, subcode 0x82: a driver must be able to do without.
         // SAFETY: the caller's MDL.
-        violation([0x82, mdl as u64, bits(unsafe { (*mdl).MdlFlags }), 0]);
+        hook::misuse([0x82, mdl as u64, bits(unsafe { (*mdl).MdlFlags }), 0]);
     }
     if hook::call_fails("MmMapLockedPagesSpecifyCache", caller) {
         return core::ptr::null_mut();
@@ -247,7 +249,7 @@ fn map_for_kernel(mdl: *mut MDL, access: Access, bug_check: bool, caller: u64) -
     map(mdl, access, caller).unwrap_or(core::ptr::null_mut())
 }
 
-crate::raising_export! {
+nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// Maps an MDL's pages. In kernel mode: into system space, NULL if there is no room; to ask
     /// for a bug check instead is one of the verifier's faults. In user mode: into the current
@@ -260,17 +262,13 @@ crate::raising_export! {
     ///
     /// The MDL's pages are locked or its own; for user mode they may also be nonpaged pool.
     pub unsafe fn MmMapLockedPagesSpecifyCache(
-        mdl: *mut MDL, mode: i8, cache: i32, address: *mut c_void
-        => bug_check_on_failure: u32, priority: u32; caller
+        mdl: *mut MDL, mode: i8, cache: i32, address: *mut c_void,
+        bug_check_on_failure: u32, priority: u32
     ) -> *mut c_void {
         /// `MdlMappingNoWrite`, `MdlMappingNoExecute`.
-        const NO_WRITE: u64 = 0x8000_0000;
-        const NO_EXECUTE: u64 = 0x4000_0000;
-        // SAFETY: the routine has six arguments.
-        let bug_check = unsafe { caller.stack_argument(4) };
-        // SAFETY: as above.
-        let priority = unsafe { caller.stack_argument(5) };
-        let from = caller.return_address();
+        const NO_WRITE: u32 = 0x8000_0000;
+        const NO_EXECUTE: u32 = 0x4000_0000;
+        let from = export::caller();
         let mut access = Access::empty();
         access.set(Access::WRITE, priority & NO_WRITE == 0);
         let known = Cache::of_type(cache);
@@ -280,31 +278,40 @@ crate::raising_export! {
                 return core::ptr::null_mut();
             }
             access.set(Access::EXECUTE, priority & NO_EXECUTE == 0);
-            // It is a ULONG: the upper half is anything.
-            return map_for_kernel(mdl, access, bug_check & 0xffff_ffff != 0, from);
+            return map_for_kernel(mdl, access, bug_check_on_failure != 0, from);
         }
         let mapped = known.ok_or(STATUS_INVALID_PARAMETER_3).and_then(|_| {
             user_view::map(mdl, access, address as u64, from)
         });
         match mapped {
             Ok(base) => core::ptr::with_exposed_provenance_mut(base as usize),
-            Err(status) => exception::raise_from(caller, status),
+            Err(status) => exception::raise(status),
         }
     }
 }
 
 nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
-    /// Obsolete, because it cannot fail: to call it is one of the verifier's faults.
+    /// Maps an MDL's pages, or ends in bug check 0x3F: obsolete, because it cannot fail. To call it
+    /// is one of the verifier's faults. For user mode, NULL stands for the exception.
     ///
     /// Source: MmMapLockedPages; bug check 0xC4, subcode 0x81.
     ///
     /// # Safety
     ///
-    /// It is an MDL.
-    pub unsafe fn MmMapLockedPages(mdl: *mut MDL, _mode: i8) -> *mut c_void {
+    /// The MDL's pages are locked or its own.
+    pub unsafe fn MmMapLockedPages(mdl: *mut MDL, mode: i8) -> *mut c_void {
+        let caller = export::caller();
         // SAFETY: the caller's promise.
-        violation([0x81, mdl as u64, bits(unsafe { (*mdl).MdlFlags }), 0]);
+        hook::misuse([0x81, mdl as u64, bits(unsafe { (*mdl).MdlFlags }), 0]);
+        let access = Access::WRITE | Access::EXECUTE;
+        if mode != 0 {
+            let mapped = user_view::map(mdl, access, 0, caller).unwrap_or(0);
+            return core::ptr::with_exposed_provenance_mut(mapped as usize);
+        }
+        map(mdl, access, caller).unwrap_or_else(|| {
+            bugcheck::bugcheck(code::NO_MORE_SYSTEM_PTES, [0, 1, 0, 0])
+        })
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -326,11 +333,13 @@ nt_export! {
         let flags = unsafe { (*mdl).MdlFlags };
         if flags & MAPPED_TO_SYSTEM_VA == 0 {
             // Bug check 0xC4, subcode 0xB6: the MDL is not mapped.
-            violation([0xb6, mdl as u64, bits(flags), bits(MAPPED_TO_SYSTEM_VA)]);
+            hook::misuse([0xb6, mdl as u64, bits(flags), bits(MAPPED_TO_SYSTEM_VA)]);
+            return;
         }
         if flags & (PARTIAL | PARTIAL_HAS_BEEN_MAPPED) == PARTIAL {
             // Subcode 0xB5: the mapping is that of the MDL that this is a part of.
-            violation([0xb5, mdl as u64, bits(flags), bits(PARTIAL)]);
+            hook::misuse([0xb5, mdl as u64, bits(flags), bits(PARTIAL)]);
+            return;
         }
         // SAFETY: the caller's MDL.
         if unsafe { (*mdl).MappedSystemVa } != address {

@@ -45,10 +45,13 @@ pub const IO_SPACE: i16 = 0x0800;
 /// The tag of MDLs in pool.
 const TAG: u32 = u32::from_le_bytes(*b"Mdl ");
 
-/// The pages that a buffer spans.
+/// The pages that a buffer spans; of one that is longer than all memory, what is left of their
+/// number, as NT reckons it.
 #[must_use]
 pub const fn span(address: u64, length: u64) -> u64 {
-    (address % PAGE_SIZE + length).div_ceil(PAGE_SIZE)
+    (address % PAGE_SIZE)
+        .wrapping_add(length)
+        .div_ceil(PAGE_SIZE)
 }
 
 /// The page numbers behind an MDL.
@@ -114,17 +117,13 @@ pub unsafe fn free(mdl: *mut MDL) {
     }
     if flags & MAPPED_TO_SYSTEM_VA != 0 && flags & PARTIAL == 0 {
         // Bug check 0xC4, subcode 0xB8: the pages are still mapped.
-        violation([0xb8, mdl as u64, mapping::bits(flags), 0]);
+        hook::misuse([0xb8, mdl as u64, mapping::bits(flags), 0]);
     }
     if flags & PARTIAL_HAS_BEEN_MAPPED != 0 {
         // SAFETY: a partial MDL's own mapping goes with it.
         unsafe { mapping::unmap(mdl) };
     }
     pool::free(mdl as u64, None);
-}
-
-pub(super) fn violation(parameters: [u64; 4]) -> ! {
-    bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters)
 }
 
 /// The physical address and access of an address of the current process or the kernel.
@@ -171,7 +170,7 @@ pub fn lock(mdl: *mut MDL, user: bool, operation: i32, caller: u64) -> Result<()
         // Bug check 0xC4, subcode 0xB0: the MDL's pages are locked, or nonpaged.
         let unexpected = fields.MdlFlags & (PAGES_LOCKED | SOURCE_IS_NONPAGED_POOL);
         let flags = mapping::bits(fields.MdlFlags);
-        violation([0xb0, mdl as u64, flags, mapping::bits(unexpected)]);
+        hook::misuse([0xb0, mdl as u64, flags, mapping::bits(unexpected)]);
     }
     let start = fields.StartVa as u64 + u64::from(fields.ByteOffset);
     let end = start.checked_add(u64::from(fields.ByteCount));
@@ -219,7 +218,7 @@ pub fn lock_user(mdl: *mut MDL, write: bool) -> Result<(), i32> {
     lock(mdl, true, i32::from(write), 0)
 }
 
-crate::raising_export! {
+nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// Makes the pages of an MDL's buffer resident, checks the access, and locks them. A buffer
     /// that cannot be accessed so raises STATUS_ACCESS_VIOLATION. For pageable and user
@@ -230,9 +229,9 @@ crate::raising_export! {
     /// # Safety
     ///
     /// It is an MDL of IoAllocateMdl, for addresses of the current process or the kernel.
-    pub unsafe fn MmProbeAndLockPages(mdl: *mut MDL, mode: i8, operation: i32; caller) {
-        if let Err(status) = lock(mdl, mode != 0, operation, caller.return_address()) {
-            exception::raise_from(caller, status);
+    pub unsafe fn MmProbeAndLockPages(mdl: *mut MDL, mode: i8, operation: i32) {
+        if let Err(status) = lock(mdl, mode != 0, operation, export::caller()) {
+            exception::raise(status);
         }
     }
 
@@ -245,9 +244,9 @@ crate::raising_export! {
     /// # Safety
     ///
     /// None.
-    pub unsafe fn ProbeForRead(address: u64, length: u64, alignment: u32; caller) {
+    pub unsafe fn ProbeForRead(address: u64, length: u64, alignment: u32) {
         if let Err(status) = probe(address, length, alignment) {
-            exception::raise_from(caller, status);
+            exception::raise(status);
         }
     }
 
@@ -259,7 +258,7 @@ crate::raising_export! {
     /// # Safety
     ///
     /// None.
-    pub unsafe fn ProbeForWrite(address: u64, length: u64, alignment: u32; caller) {
+    pub unsafe fn ProbeForWrite(address: u64, length: u64, alignment: u32) {
         let mut result = probe(address, length, alignment);
         if result.is_ok() && length != 0 {
             let mut page = address & !(PAGE_SIZE - 1);
@@ -271,7 +270,7 @@ crate::raising_export! {
             }
         }
         if let Err(status) = result {
-            exception::raise_from(caller, status);
+            exception::raise(status);
         }
     }
 }
@@ -361,13 +360,18 @@ nt_export! {
         length: u32,
     ) {
         // SAFETY: the caller's promise.
-        let from = unsafe { &*source };
+        let from = unsafe { source.read_unaligned() };
         // SAFETY: the caller's promise.
-        let to = unsafe { &mut *target };
-        let start = from.StartVa as u64 + u64::from(from.ByteOffset);
-        let offset = (address as u64 - start) as u32;
-        let length = if length == 0 { from.ByteCount - offset } else { length };
-        let first = (address as u64 - from.StartVa as u64) / PAGE_SIZE;
+        let mut to = unsafe { target.read_unaligned() };
+        let before = (address as u64).wrapping_sub(from.StartVa as u64);
+        let offset = before.wrapping_sub(from.ByteOffset.into()) as u32;
+        let length = if length == 0 { from.ByteCount.wrapping_sub(offset) } else { length };
+        let first = before / PAGE_SIZE;
+        let count = span(address as u64 % PAGE_SIZE, length.into());
+        let room = (i64::from(to.Size) - size_of::<MDL>() as i64) / 8;
+        if i64::try_from(count).is_ok_and(|count| count > room) {
+            bugcheck::bugcheck(code::TARGET_MDL_TOO_SMALL, [0; 4]);
+        }
         to.StartVa =
             core::ptr::with_exposed_provenance_mut((address as u64 & !(PAGE_SIZE - 1)) as usize);
         to.ByteOffset = (address as u64 % PAGE_SIZE) as u32;
@@ -381,9 +385,12 @@ nt_export! {
             to.MappedSystemVa = core::ptr::with_exposed_provenance_mut(mapped as usize);
         }
         // SAFETY: the caller's promise.
-        let (to, from) = (unsafe { pages(target) }, unsafe { pages(source) });
-        let count = to.len();
-        to.copy_from_slice(&from[first as usize..first as usize + count]);
+        unsafe { target.write_unaligned(to) };
+        // The page numbers follow the structures. Whether the source has those is the caller's
+        // business, as it is on NT.
+        let from = source.wrapping_add(1).cast::<u8>().wrapping_add(8 * first as usize);
+        // SAFETY: the caller's promise; the target has room, as was seen.
+        unsafe { target.wrapping_add(1).cast::<u8>().copy_from(from, 8 * count as usize) };
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -400,7 +407,7 @@ nt_export! {
         let start = fields.StartVa as u64 + u64::from(fields.ByteOffset);
         if pool::find(start).is_some_and(|(_, allocation)| allocation.paged) {
             let (level, flags) = (u64::from(irql::current()), mapping::bits(fields.MdlFlags));
-            violation([0x7f, level, mdl as u64, flags]);
+            hook::misuse([0x7f, level, mdl as u64, flags]);
         }
         // SAFETY: the caller's promise.
         for (index, page) in unsafe { pages(mdl) }.iter_mut().enumerate() {
@@ -432,14 +439,16 @@ nt_export! {
         let flags = fields.MdlFlags;
         // Bug check 0xC4: 0x7D, nonpaged pool is never unlocked; 0xB4, nor is a part of another.
         if flags & SOURCE_IS_NONPAGED_POOL != 0 {
-            violation([0x7d, mdl as u64, mapping::bits(flags), 0]);
+            hook::misuse([0x7d, mdl as u64, mapping::bits(flags), 0]);
+            return;
         }
         if flags & PARTIAL != 0 {
-            violation([0xb4, mdl as u64, mapping::bits(flags), mapping::bits(PARTIAL)]);
+            hook::misuse([0xb4, mdl as u64, mapping::bits(flags), mapping::bits(PARTIAL)]);
         }
         if account::give(Kind::LockedPages, mdl as u64).is_none() {
             // Bug check 0xC4, subcode 0x7C: pages are unlocked that are not locked.
-            violation([0x7c, mdl as u64, u64::from(fields.MdlFlags.cast_unsigned()), 0]);
+            hook::misuse([0x7c, mdl as u64, u64::from(fields.MdlFlags.cast_unsigned()), 0]);
+            return;
         }
         if fields.MdlFlags & MAPPED_TO_SYSTEM_VA != 0 {
             // SAFETY: the mapping goes with the lock.

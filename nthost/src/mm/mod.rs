@@ -54,6 +54,7 @@ pub mod section_object;
 #[cfg(target_os = "none")]
 pub mod secure;
 pub mod size_class;
+pub mod start_info;
 #[cfg(target_os = "none")]
 pub mod user_view;
 #[cfg(target_os = "none")]

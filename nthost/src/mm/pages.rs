@@ -8,6 +8,7 @@ use nthost_nt::mm::MDL;
 use super::{
     PAGE_SIZE,
     cache::{self, Cache},
+    mapping,
     mdl::{self, OWNS_PAGES, PAGES_LOCKED},
     paging::physical,
     phys::{self, Request},
@@ -272,7 +273,10 @@ nt_export! {
         let flags = unsafe { (*mdl).MdlFlags };
         if flags & mdl::MAPPED_TO_SYSTEM_VA != 0 {
             // Bug check 0xC4, subcode 0xB8: the pages are still mapped.
-            mdl::violation([0xb8, mdl as u64, u64::from(flags.cast_unsigned()), 0]);
+            hook::misuse([0xb8, mdl as u64, u64::from(flags.cast_unsigned()), 0]);
+            // Whoever still uses the mapping is not to reach what the pages are for next.
+            // SAFETY: the MDL is mapped, and its pages are about to be nobody's.
+            unsafe { mapping::unmap(mdl) };
         }
         user_view::check_unmapped(mdl);
         let Some(held) = account::give(Kind::Pages, mdl as u64) else {

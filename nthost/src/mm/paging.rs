@@ -25,8 +25,8 @@ use super::{
     phys::{self, Request},
 };
 use crate::{
-    boot::{pvh, start_info::BootInfo},
     ke::{ipi, lock::HighLock},
+    mm::start_info::BootInfo,
 };
 
 /// Where physical memory is mapped.
@@ -93,6 +93,20 @@ pub fn physical(address: u64) -> *mut u8 {
     core::ptr::with_exposed_provenance_mut((PHYSICAL_BASE + address) as usize)
 }
 
+unsafe extern "C" {
+    /// The page tables of the start, which stay the kernel's own.
+    static boot_pml4: [u64; 512];
+}
+
+/// The physical address of the kernel's page tables.
+#[must_use]
+pub fn pml4_physical() -> u64 {
+    // It lies in a section that is linked at its physical address.
+    let address = &raw const boot_pml4 as u64;
+    debug_assert!(address < KERNEL_BASE);
+    address
+}
+
 /// Gives pages for page tables.
 pub(super) struct TablePages;
 
@@ -129,7 +143,7 @@ pub(super) unsafe fn with_tables<T>(
 fn with_kernel<T>(operation: impl FnOnce(&mut OffsetPageTable<'_>) -> T) -> T {
     let _guard = TABLES.lock();
     // SAFETY: the guard keeps others away from the kernel's half.
-    unsafe { with_tables(pvh::pml4_physical(), operation) }
+    unsafe { with_tables(pml4_physical(), operation) }
 }
 
 pub(super) fn flags(access: Access) -> PageTableFlags {
@@ -159,7 +173,7 @@ pub(super) fn page(address: u64) -> Page<Size4KiB> {
 ///
 /// If there is no memory for it.
 pub fn initialize(info: &BootInfo) {
-    let root = pvh::pml4_physical();
+    let root = pml4_physical();
     with_kernel(|tables| {
         for range in info
             .memory
@@ -197,7 +211,7 @@ pub fn initialize(info: &BootInfo) {
 
 /// Takes the identity map away: address 0 is nobody's from here on.
 pub fn forget_identity_map() {
-    let table = physical(pvh::pml4_physical()).cast::<u64>();
+    let table = physical(pml4_physical()).cast::<u64>();
     // SAFETY: the first entry of the root table; all processors run at the kernel's addresses.
     unsafe { table.write(0) };
     ipi::flush_tlb();
@@ -219,6 +233,10 @@ pub fn reserve(pages: u64) -> Option<u64> {
 
 /// Gives a range of addresses back that [`reserve`] gave; nothing is mapped there any more, and
 /// nothing will be until as many others have been given back as there is memory for.
+///
+/// # Panics
+///
+/// If it was given back before.
 pub fn release(address: u64, pages: u64) {
     let limit = phys::total_bytes() / PAGE_SIZE * RESTING_PER_PAGE;
     let mut resting = RESTING.lock();
@@ -238,7 +256,7 @@ fn make_free(address: u64, pages: u64) {
     let mut space = SYSTEM_SPACE.lock();
     let index = space.partition_point(|&(start, _)| start < first);
     if let Some(&(next, free)) = space.get(index).filter(|&&(next, _)| next == first + count) {
-        debug_assert!(next > first);
+        assert!(next > first);
         count += free;
         space.remove(index);
     }

@@ -217,10 +217,12 @@ mod machine {
 
     use super::{FreePages, NodeRange, PAGE_SIZE, PhysicalRange, Request, Vec};
     use crate::{
-        boot::start_info::BootInfo,
         hal::acpi::Srat,
         ke::{lock::HighLock, once::Once},
-        mm::paging::{KERNEL_BASE, physical},
+        mm::{
+            paging::{KERNEL_BASE, physical},
+            start_info::BootInfo,
+        },
     };
 
     /// Below this the firmware, the loader and the processors' start have their places.

@@ -6,19 +6,14 @@
 use core::ffi::c_void;
 
 use nthost_nt::status::{STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER};
-use nthost_protocol::manifest::VerifierOption;
 
 use super::{
     phys,
-    pool::{self, Placement, allocate_for, flags, free, from_pool_type, pointer, violation},
+    pool::{self, Placement, allocate_for, flags, free, from_pool_type, pointer},
 };
 use crate::{
     export, hook,
-    ke::{
-        bugcheck::code,
-        exception::{self, CallerFrame},
-        irql,
-    },
+    ke::{exception, irql},
     pe::module::module_of,
 };
 
@@ -52,16 +47,6 @@ const ANY_NODE: u32 = 0x8000_0000;
 const fn is_valid(pool: u64, size: u64, tag: u32) -> bool {
     let unknown = pool & flags::REQUIRED & !flags::KNOWN != 0;
     (pool & flags::KINDS).is_power_of_two() && !unknown && size != 0 && tag != 0
-}
-
-/// A driver asks for pool that can be run: bug check 0xC4, subcode 0x2000.
-fn check_executable(pool: u64, kind: u64, tag: u32, caller: u64) {
-    if pool & flags::NON_PAGED_EXECUTE != 0 {
-        // Parameters 2 to 4: who asks, for which type of pool, with which tag.
-        let parameters = [0x2000, caller, kind, tag.into()];
-        let code = code::DRIVER_VERIFIER_DETECTED_VIOLATION;
-        hook::violation(VerifierOption::CodeIntegrity, code, parameters);
-    }
 }
 
 /// Says why a driver gets nothing, which it may take for a shortage of memory.
@@ -124,7 +109,7 @@ unsafe fn placement_of(
     Some(placement)
 }
 
-crate::raising_export! {
+nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// Allocates pool, zeroed unless asked otherwise. NULL if memory is short, for flags that
     /// say nothing or too much of where, for no bytes, and for no tag; a raised status instead
@@ -135,21 +120,20 @@ crate::raising_export! {
     /// # Safety
     ///
     /// None.
-    pub unsafe fn ExAllocatePool2(pool: u64, size: u64, tag: u32; caller) -> *mut c_void {
+    pub unsafe fn ExAllocatePool2(pool: u64, size: u64, tag: u32) -> *mut c_void {
+        let caller = export::caller();
         let valid = is_valid(pool, size, tag);
         if !valid {
-            tell_invalid("ExAllocatePool2", pool, size, tag, caller.return_address());
+            tell_invalid("ExAllocatePool2", pool, size, tag, caller);
         }
-        check_executable(pool, pool, tag, caller.return_address());
-        let address =
-            if valid { allocate_for("ExAllocatePool2", pool, size, tag, caller.return_address()) } else { None };
+        let address = if valid { allocate_for("ExAllocatePool2", pool, size, tag, caller) } else { None };
         if address.is_none() && pool & flags::RAISE_ON_FAILURE != 0 {
             let status = if valid {
                 STATUS_INSUFFICIENT_RESOURCES
             } else {
                 STATUS_INVALID_PARAMETER
             };
-            exception::raise_from(caller, status);
+            exception::raise(status);
         }
         pointer(address)
     }
@@ -165,21 +149,19 @@ crate::raising_export! {
     ///
     /// There are so many parameters.
     pub unsafe fn ExAllocatePool3(
-        pool: u64, size: u64, tag: u32, parameters: *const ExtendedParameter => count: u32; caller
+        pool: u64, size: u64, tag: u32, parameters: *const ExtendedParameter, count: u32
     ) -> *mut c_void {
-        // SAFETY: the routine has five arguments.
-        let count = unsafe { caller.stack_argument(4) } as u32;
+        let caller = export::caller();
         // SAFETY: the caller's promise.
         let placement = unsafe { placement_of(parameters, count, pool) };
         let valid = is_valid(pool, size, tag);
         if !valid {
-            tell_invalid("ExAllocatePool3", pool, size, tag, caller.return_address());
+            tell_invalid("ExAllocatePool3", pool, size, tag, caller);
         }
-        check_executable(pool, pool, tag, caller.return_address());
         let placed = if valid { placement } else { None };
-        let struck = || hook::call_fails("ExAllocatePool3", caller.return_address());
+        let struck = || hook::call_fails("ExAllocatePool3", caller);
         let address = placed.filter(|_| !struck()).and_then(|placement| {
-            pool::allocate_at(pool, size, tag, caller.return_address(), placement)
+            pool::allocate_at(pool, size, tag, caller, placement)
         });
         if address.is_none() && pool & flags::RAISE_ON_FAILURE != 0 {
             let status = if placed.is_some() {
@@ -187,7 +169,7 @@ crate::raising_export! {
             } else {
                 STATUS_INVALID_PARAMETER
             };
-            exception::raise_from(caller, status);
+            exception::raise(status);
         }
         pointer(address)
     }
@@ -201,8 +183,8 @@ crate::raising_export! {
     /// # Safety
     ///
     /// None.
-    pub unsafe fn ExAllocatePoolWithTag(kind: u32, size: u64, tag: u32; caller) -> *mut c_void {
-        older("ExAllocatePoolWithTag", kind, size, tag, kind & RAISE_IF_FAILURE != 0, caller)
+    pub unsafe fn ExAllocatePoolWithTag(kind: u32, size: u64, tag: u32) -> *mut c_void {
+        older("ExAllocatePoolWithTag", kind, size, tag, kind & RAISE_IF_FAILURE != 0, export::caller())
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -213,8 +195,8 @@ crate::raising_export! {
     /// # Safety
     ///
     /// None.
-    pub unsafe fn ExAllocatePool(kind: u32, size: u64, _third: u64; caller) -> *mut c_void {
-        older("ExAllocatePool", kind, size, NO_TAG, kind & RAISE_IF_FAILURE != 0, caller)
+    pub unsafe fn ExAllocatePool(kind: u32, size: u64) -> *mut c_void {
+        older("ExAllocatePool", kind, size, NO_TAG, kind & RAISE_IF_FAILURE != 0, export::caller())
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -228,13 +210,13 @@ crate::raising_export! {
     ///
     /// None.
     pub unsafe fn ExAllocatePoolWithQuotaTag(
-        kind: u32, size: u64, tag: u32; caller
+        kind: u32, size: u64, tag: u32
     ) -> *mut c_void {
-        older("ExAllocatePoolWithQuotaTag", kind, size, tag, kind & QUOTA_FAIL_INSTEAD_OF_RAISE == 0, caller)
+        older("ExAllocatePoolWithQuotaTag", kind, size, tag, kind & QUOTA_FAIL_INSTEAD_OF_RAISE == 0, export::caller())
     }
 }
 
-crate::raising_export! {
+nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// As ExAllocatePoolWithQuotaTag, with the tag of those who have none.
     ///
@@ -243,8 +225,8 @@ crate::raising_export! {
     /// # Safety
     ///
     /// None.
-    pub unsafe fn ExAllocatePoolWithQuota(kind: u32, size: u64, _third: u64; caller) -> *mut c_void {
-        older("ExAllocatePoolWithQuota", kind, size, NO_TAG, kind & QUOTA_FAIL_INSTEAD_OF_RAISE == 0, caller)
+    pub unsafe fn ExAllocatePoolWithQuota(kind: u32, size: u64) -> *mut c_void {
+        older("ExAllocatePoolWithQuota", kind, size, NO_TAG, kind & QUOTA_FAIL_INSTEAD_OF_RAISE == 0, export::caller())
     }
 }
 
@@ -255,27 +237,15 @@ fn older(
     size: u64,
     tag: u32,
     raise: bool,
-    caller: &CallerFrame,
+    caller: u64,
 ) -> *mut c_void {
     if size == 0 {
-        violation([0, u64::from(irql::current()), u64::from(kind), 0]);
+        hook::misuse([0, u64::from(irql::current()), u64::from(kind), 0]);
     }
-    check_executable(
-        from_pool_type(kind),
-        kind.into(),
-        tag,
-        caller.return_address(),
-    );
-    let address = allocate_for(
-        routine,
-        from_pool_type(kind),
-        size,
-        tag,
-        caller.return_address(),
-    );
+    let address = allocate_for(routine, from_pool_type(kind), size.max(1), tag, caller);
     if address.is_none() && raise {
         let status = STATUS_INSUFFICIENT_RESOURCES;
-        exception::raise_from(caller, status);
+        exception::raise(status);
     }
     pointer(address)
 }
@@ -298,10 +268,9 @@ nt_export! {
     ) -> *mut c_void {
         let caller = export::caller();
         if size == 0 {
-            violation([0, u64::from(irql::current()), u64::from(kind), 0]);
+            hook::misuse([0, u64::from(irql::current()), u64::from(kind), 0]);
         }
-        check_executable(from_pool_type(kind), kind.into(), tag, caller);
-        pointer(allocate_for("ExAllocatePoolWithTagPriority", from_pool_type(kind), size, tag, caller))
+        pointer(allocate_for("ExAllocatePoolWithTagPriority", from_pool_type(kind), size.max(1), tag, caller))
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;

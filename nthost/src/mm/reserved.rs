@@ -14,13 +14,13 @@ use super::{
     mapping::{self, bits},
     mdl::{
         IO_SPACE, MAPPED_TO_SYSTEM_VA, OWNS_PAGES, PAGES_LOCKED, PARTIAL, SOURCE_IS_NONPAGED_POOL,
-        pages, violation,
+        pages,
     },
     paging::{self, Access},
     phys::{self, Request},
 };
 use crate::{
-    export,
+    export, hook,
     ke::{
         bugcheck::{self, code},
         ipi,
@@ -126,12 +126,13 @@ unsafe fn map(base: u64, tag: u32, mdl: *mut MDL, access: Access) -> Option<u64>
     let unexpected = flags & (MAPPED_TO_SYSTEM_VA | SOURCE_IS_NONPAGED_POOL);
     if unexpected != 0 {
         // Bug check 0xC4, subcode 0xB2: the MDL is mapped already, or need not be.
-        violation([0xb2, mdl as u64, bits(flags), bits(unexpected)]);
+        hook::misuse([0xb2, mdl as u64, bits(flags), bits(unexpected)]);
     }
     let expected = PAGES_LOCKED | PARTIAL | OWNS_PAGES | IO_SPACE;
     if flags & expected == 0 {
         // Subcode 0xB3: its pages are neither locked nor its own.
-        violation([0xb3, mdl as u64, bits(flags), bits(expected)]);
+        hook::misuse([0xb3, mdl as u64, bits(flags), bits(expected)]);
+        return None;
     }
     // SAFETY: the caller's MDL, whose pages are known.
     let frames: Vec<u64> = unsafe { pages(mdl) }.to_vec();
@@ -145,7 +146,7 @@ unsafe fn map(base: u64, tag: u32, mdl: *mut MDL, access: Access) -> Option<u64>
         let address = base + index as u64 * PAGE_SIZE;
         // SAFETY: the address is reserved for it, and the page is locked or the MDL's own.
         let mapped = unsafe { paging::map(address, page * PAGE_SIZE, access) };
-        debug_assert!(mapped.is_ok(), "the tables were made with the reservation");
+        assert!(mapped.is_ok(), "the tables were made with the reservation");
     }
     RESERVED.lock().insert(
         base,

@@ -118,11 +118,11 @@ fn find(name: &[u16]) -> Result<*mut c_void, NTSTATUS> {
 
 /// Makes a section by its attributes, or opens one: a handle to it, and what was done.
 fn create(
-    attributes: Option<Attributes<'_>>,
+    attributes: Option<Attributes>,
     wanted: Wanted,
     access: u32,
 ) -> Result<(u64, NTSTATUS), NTSTATUS> {
-    let flags = attributes.map_or(0, |attributes| attributes.flags);
+    let flags = attributes.as_ref().map_or(0, |attributes| attributes.flags);
     let section = wanted.make()?.cast::<c_void>();
     let named = attributes.filter(|attributes| !attributes.name.is_empty());
     let Some(attributes) = named else {

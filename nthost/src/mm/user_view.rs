@@ -24,7 +24,7 @@ use super::{
     cache::{self, Cache},
     locked,
     mapping::bits,
-    mdl::{IO_SPACE, OWNS_PAGES, PAGES_LOCKED, PARTIAL, SOURCE_IS_NONPAGED_POOL, pages, violation},
+    mdl::{IO_SPACE, OWNS_PAGES, PAGES_LOCKED, PARTIAL, SOURCE_IS_NONPAGED_POOL, pages},
     paging::Access,
 };
 use crate::{
@@ -67,13 +67,14 @@ pub fn map(mdl: *mut MDL, access: Access, requested: u64, caller: u64) -> Result
     let fields = unsafe { &*mdl };
     let level = irql::current();
     if level > APC_LEVEL {
-        violation([0x77, level.into(), mdl as u64, 1]);
+        hook::misuse([0x77, level.into(), mdl as u64, 1]);
     }
     let expected = PAGES_LOCKED | PARTIAL | OWNS_PAGES | IO_SPACE | SOURCE_IS_NONPAGED_POOL;
     if fields.MdlFlags & expected == 0 {
         // Its pages are neither locked nor its own.
         let flags = bits(fields.MdlFlags);
-        violation([0xb3, mdl as u64, flags, bits(expected)]);
+        hook::misuse([0xb3, mdl as u64, flags, bits(expected)]);
+        return Err(STATUS_INSUFFICIENT_RESOURCES);
     }
     if hook::call_fails("MmMapLockedPagesSpecifyCache", caller) {
         return Err(STATUS_INSUFFICIENT_RESOURCES);
@@ -116,7 +117,7 @@ pub fn map(mdl: *mut MDL, access: Access, requested: u64, caller: u64) -> Result
 pub fn unmap(address: u64, mdl: *mut MDL) {
     let level = irql::current();
     if level > APC_LEVEL {
-        violation([0x7a, level.into(), address, mdl as u64]);
+        hook::misuse([0x7a, level.into(), address, mdl as u64]);
     }
     let base = address & !(PAGE_SIZE - 1);
     let undone = address_space::current().and_then(|space| {
@@ -135,7 +136,7 @@ pub fn unmap(address: u64, mdl: *mut MDL) {
     match undone {
         Some(frames) => unlock(&frames),
         // It is no view of this MDL's pages in this process.
-        None => violation([0xb9, address, mdl as u64, 0]),
+        None => hook::misuse([0xb9, address, mdl as u64, 0]),
     }
 }
 
@@ -161,7 +162,7 @@ pub fn check_unmapped(mdl: *mut MDL) {
         // SAFETY: the caller's MDL.
         let flags = bits(unsafe { (*mdl).MdlFlags });
         log!("verifier", "the MDL {mdl:?} is still mapped in a process");
-        violation([0xb8, mdl as u64, flags, 0]);
+        hook::misuse([0xb8, mdl as u64, flags, 0]);
     }
 }
 

@@ -2,7 +2,7 @@
 //!
 //! Sources: ns-ntdef-_object_attributes, InitializeObjectAttributes, "Object Handles".
 
-use alloc::borrow::Cow;
+use alloc::{borrow::Cow, vec::Vec};
 
 use nthost_nt::{
     ob::{OBJ_FORCE_ACCESS_CHECK, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES},
@@ -18,17 +18,17 @@ use super::{
 use crate::ps;
 
 /// The attributes of an object.
-#[derive(Clone, Copy, Debug)]
-pub struct Attributes<'a> {
+#[derive(Clone, Debug)]
+pub struct Attributes {
     /// Where its name begins; zero if at the root.
     pub root: u64,
     /// Its name; empty if it has none.
-    pub name: &'a [u16],
+    pub name: Vec<u16>,
     /// `OBJ_…`.
     pub flags: u32,
 }
 
-impl Attributes<'_> {
+impl Attributes {
     /// Reads what a driver passes.
     ///
     /// # Errors
@@ -37,10 +37,13 @@ impl Attributes<'_> {
     ///
     /// # Safety
     ///
-    /// Null, or attributes with a string that stays as long as the result is used.
+    /// Null, or attributes with a string.
     pub unsafe fn read(attributes: *const OBJECT_ATTRIBUTES) -> Result<Self, NTSTATUS> {
+        if attributes.is_null() {
+            return Err(STATUS_INVALID_PARAMETER);
+        }
         // SAFETY: the caller's promise.
-        let attributes = unsafe { attributes.as_ref() }.ok_or(STATUS_INVALID_PARAMETER)?;
+        let attributes = unsafe { attributes.read_unaligned() };
         if attributes.Length as usize != size_of::<OBJECT_ATTRIBUTES>() {
             return Err(STATUS_INVALID_PARAMETER);
         }
@@ -62,7 +65,7 @@ impl Attributes<'_> {
     pub fn path(&self) -> Result<Cow<'_, [u16]>, NTSTATUS> {
         const SEPARATOR: u16 = b'\\' as u16;
         if self.root == 0 {
-            return Ok(Cow::Borrowed(self.name));
+            return Ok(Cow::Borrowed(&self.name));
         }
         if self.name.first() == Some(&SEPARATOR) {
             return Err(STATUS_OBJECT_PATH_SYNTAX_BAD);
@@ -74,7 +77,7 @@ impl Attributes<'_> {
         if path.last() != Some(&SEPARATOR) {
             path.push(SEPARATOR);
         }
-        path.extend_from_slice(self.name);
+        path.extend_from_slice(&self.name);
         Ok(Cow::Owned(path))
     }
 

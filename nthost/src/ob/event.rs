@@ -94,7 +94,7 @@ unsafe fn create_named(name: *const UNICODE_STRING, handle: *mut u64, kind: i32)
     let Some(name) = (unsafe { units(name) }) else {
         return null_mut();
     };
-    let Ok((event, _)) = find_or_make(name, kind, true) else {
+    let Ok((event, _)) = find_or_make(&name, kind, true) else {
         return null_mut();
     };
     // The handle takes the reference over.
@@ -106,12 +106,12 @@ unsafe fn create_named(name: *const UNICODE_STRING, handle: *mut u64, kind: i32)
 
 /// Makes an event by its attributes, or opens one; a handle to it.
 fn create(
-    attributes: Option<Attributes<'_>>,
+    attributes: Option<Attributes>,
     kind: i32,
     set: bool,
     access: u32,
 ) -> Result<(u64, NTSTATUS), NTSTATUS> {
-    let flags = attributes.map_or(0, |attributes| attributes.flags);
+    let flags = attributes.as_ref().map_or(0, |attributes| attributes.flags);
     let named = attributes.filter(|attributes| !attributes.name.is_empty());
     let (event, existed) = match named {
         Some(attributes) => find_or_make(&attributes.path()?, kind, set)?,

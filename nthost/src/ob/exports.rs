@@ -278,7 +278,7 @@ nt_export! {
         let (Some(link), Some(device)) = (link, device) else {
             return STATUS_OBJECT_NAME_INVALID;
         };
-        match make_link(link, device) {
+        match make_link(&link, &device) {
             Ok(()) => STATUS_SUCCESS,
             Err(status) => status,
         }
@@ -314,7 +314,7 @@ nt_export! {
         let Some(link) = (unsafe { units(link) }) else {
             return STATUS_OBJECT_NAME_INVALID;
         };
-        match remove_link(link) {
+        match remove_link(&link) {
             Ok(()) => STATUS_SUCCESS,
             Err(status) => status,
         }

@@ -50,10 +50,7 @@ mod kernel {
     };
     use core::{ffi::c_void, ops::Range};
 
-    use nthost_nt::{
-        rtl::UNICODE_STRING,
-        status::{NTSTATUS, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_TYPE_MISMATCH},
-    };
+    use nthost_nt::status::{NTSTATUS, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_OBJECT_TYPE_MISMATCH};
 
     use super::{
         name::Name,
@@ -69,25 +66,7 @@ mod kernel {
     /// The links that drivers made, and where. A leaf.
     static MADE: SpinLock<BTreeMap<Name, u64>> = SpinLock::new(BTreeMap::new());
 
-    /// The characters of a string; none of a null pointer or an empty string.
-    ///
-    /// # Safety
-    ///
-    /// Null, or a string that stays as it is while the result is used.
-    #[must_use]
-    pub unsafe fn units<'a>(string: *const UNICODE_STRING) -> Option<&'a [u16]> {
-        if string.is_null() {
-            return None;
-        }
-        // SAFETY: the caller's promise.
-        let string = unsafe { &*string };
-        let length = usize::from(string.Length) / 2;
-        if length == 0 || string.Buffer.is_null() {
-            return None;
-        }
-        // SAFETY: the caller's promise.
-        Some(unsafe { core::slice::from_raw_parts(string.Buffer, length) })
-    }
+    pub use crate::rtl::string::captured as units;
 
     /// Gives a name to something.
     ///

@@ -18,7 +18,7 @@ use super::{
     namespace::told,
     object::{self, Kind},
 };
-use crate::{registry, rtl::string};
+use crate::{hook, rtl::string};
 
 /// The lowest of the handles that stand for the current process and thread.
 const PSEUDO_HANDLES: u64 = u64::MAX - 5;
@@ -35,12 +35,12 @@ pub(super) fn name(object: *mut c_void) -> Vec<u16> {
             let file = unsafe { &*object.cast::<FILE_OBJECT>() };
             let mut name = own(file.DeviceObject.cast());
             // SAFETY: the file's own string.
-            name.extend_from_slice(unsafe { string::units(&raw const file.FileName) });
+            name.extend_from_slice(&unsafe { string::units(&raw const file.FileName) });
             name
         }
         // SAFETY: a directory, which the caller keeps.
         Some(Kind::Directory) => unsafe { directory::path(object) }.to_vec(),
-        Some(Kind::Key) => registry::key::path_of(object),
+        Some(Kind::Key) => hook::key_path(object),
         _ => own(object),
     };
     told(&path)

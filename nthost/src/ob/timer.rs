@@ -59,10 +59,7 @@ fn find(name: &[u16]) -> Result<*mut c_void, NTSTATUS> {
 }
 
 /// Makes a timer by its attributes, or opens one; with a reference for the caller.
-fn create(
-    attributes: Option<Attributes<'_>>,
-    kind: i32,
-) -> Result<(*mut c_void, NTSTATUS), NTSTATUS> {
+fn create(attributes: Option<Attributes>, kind: i32) -> Result<(*mut c_void, NTSTATUS), NTSTATUS> {
     let timer = new(kind)?;
     let Some(attributes) = attributes.filter(|attributes| !attributes.name.is_empty()) else {
         return Ok((timer, STATUS_SUCCESS));
@@ -119,7 +116,7 @@ nt_export! {
                 Err(status) => return status,
             }
         };
-        let flags = attributes.map_or(0, |attributes| attributes.flags);
+        let flags = attributes.as_ref().map_or(0, |attributes| attributes.flags);
         match create(attributes, kind) {
             Ok((timer, status)) => {
                 let opened = attributes::table(flags).insert(timer, access);

@@ -18,6 +18,8 @@ pub struct Registers {
 
 /// The number of the stack pointer.
 pub const RSP: usize = 4;
+/// The number of the frame pointer.
+pub const RBP: usize = 5;
 
 /// A function's entry in the table.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

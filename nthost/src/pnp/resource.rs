@@ -99,6 +99,10 @@ impl Resources {
     }
 
     /// A `CM_RESOURCE_LIST` with them, as bytes.
+    ///
+    /// # Panics
+    ///
+    /// If the structures are not laid out as this is written.
     #[must_use]
     pub fn list(&self, view: View, bus: u8) -> Vec<u8> {
         let descriptors = self.descriptors(view);
@@ -110,7 +114,7 @@ impl Resources {
         for word in [1, PCI_BUS.cast_unsigned(), bus.into(), 0x0001_0001, count] {
             bytes.extend_from_slice(&word.to_le_bytes());
         }
-        debug_assert_eq!(bytes.len(), head);
+        assert_eq!(bytes.len(), head);
         for descriptor in &descriptors {
             bytes.extend_from_slice(as_bytes(descriptor));
         }

@@ -108,7 +108,7 @@ impl<K: Copy + PartialEq> Registered<K> {
                 }
                 return true;
             };
-            debug_assert!(entries.list[place].removed);
+            assert!(entries.list[place].removed);
             drop(entries);
             dispatcher::yield_now();
         }

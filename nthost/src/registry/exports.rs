@@ -92,7 +92,7 @@ unsafe fn open(
     };
     // SAFETY: the caller's promise.
     let opened = unsafe { key::place(attributes, 0) }.and_then(|place| {
-        let work = || Ok((with(|hive| hive.open(place.root, place.path))?, OPENED));
+        let work = || Ok((with(|hive| hive.open(place.root, &place.path))?, OPENED));
         // SAFETY: they are those of the place.
         unsafe { notification::open(class::OPEN, attributes, &place, &how, work) }
     });
@@ -174,7 +174,7 @@ nt_export! {
         // SAFETY: the caller's promise.
         let created = unsafe { key::place(attributes, KEY_CREATE_SUB_KEY) }.and_then(|place| {
             let work = || {
-                let made = with(|hive| hive.create(place.root, place.path, volatile, now()));
+                let made = with(|hive| hive.create(place.root, &place.path, volatile, now()));
                 made.map(|(key, made)| (key, if made { CREATED } else { OPENED }))
             };
             let how = How { desired, options, class };
@@ -250,10 +250,11 @@ nt_export! {
         };
         let what = QueryValue { name, class, buffer, length, needed };
         operation(class::QUERY_VALUE, opened.object, what, || {
+            // SAFETY: the caller's promise.
+            let name = unsafe { units(name) }.unwrap_or_default();
             let information = with(|hive| {
-                // SAFETY: the caller's promise.
-                let name = unsafe { units(name) }.unwrap_or_default();
-                information::of_value(class, &Name::from(name), hive.value(opened.key, name)?)
+                let value = hive.value(opened.key, &name)?;
+                information::of_value(class, &Name::from(name.as_slice()), value)
             });
             // SAFETY: the caller's promise.
             unsafe { answer(information, buffer, length, needed) }
@@ -324,7 +325,7 @@ nt_export! {
             let value = Value { kind, data: data.to_vec() };
             // SAFETY: the caller's promise.
             let name = unsafe { units(name) }.unwrap_or_default();
-            status(with(|hive| hive.set_value(opened.key, name, value, now())))
+            status(with(|hive| hive.set_value(opened.key, &name, value, now())))
         })
     }
 
@@ -344,7 +345,7 @@ nt_export! {
         operation(class::DELETE_VALUE, opened.object, DeleteValue { name }, || {
             // SAFETY: the caller's promise.
             let name = unsafe { units(name) }.unwrap_or_default();
-            status(with(|hive| hive.delete_value(opened.key, name, now())))
+            status(with(|hive| hive.delete_value(opened.key, &name, now())))
         })
     }
 

@@ -123,7 +123,7 @@ nt_export! {
             return STATUS_INVALID_PARAMETER;
         };
         // SAFETY: the caller's promise.
-        unsafe { register(function, context, Some(altitude), cookie) }
+        unsafe { register(function, context, Some(&altitude), cookie) }
     }
 
     irql: PASSIVE_LEVEL..=APC_LEVEL;

@@ -204,11 +204,11 @@ pub fn path_of(object: *mut c_void) -> Vec<u16> {
 /// Where a name leads: the key to begin at, the path from there, and whether the handle is to
 /// be the kernel's.
 #[derive(Debug)]
-pub struct Place<'a> {
+pub struct Place {
     /// The key to begin at.
     pub root: KeyId,
     /// From there.
-    pub path: &'a [u16],
+    pub path: Vec<u16>,
     /// OBJ_KERNEL_HANDLE.
     pub kernel: bool,
     /// The object of the key to begin at.
@@ -245,13 +245,10 @@ pub fn below_registry(path: &[u16]) -> Result<&[u16], NTSTATUS> {
 ///
 /// # Safety
 ///
-/// Attributes, with a string that stays as long as the result is used.
-pub unsafe fn place<'a>(
-    attributes: *const OBJECT_ATTRIBUTES,
-    access: u32,
-) -> Result<Place<'a>, NTSTATUS> {
+/// Attributes, with a string.
+pub unsafe fn place(attributes: *const OBJECT_ATTRIBUTES, access: u32) -> Result<Place, NTSTATUS> {
     // SAFETY: the caller's promise.
-    let attributes = unsafe { &*attributes };
+    let attributes = unsafe { attributes.read_unaligned() };
     if attributes.Length as usize != size_of::<OBJECT_ATTRIBUTES>() {
         return Err(STATUS_INVALID_PARAMETER);
     }
@@ -272,7 +269,7 @@ pub unsafe fn place<'a>(
             _reference: Some(reference),
         });
     }
-    let path = below_registry(path)?;
+    let path = below_registry(&path)?.to_vec();
     Ok(Place {
         root: Hive::ROOT,
         path,

@@ -110,7 +110,7 @@ pub struct How {
 pub unsafe fn open(
     classes: class::Classes,
     attributes: *const OBJECT_ATTRIBUTES,
-    place: &Place<'_>,
+    place: &Place,
     how: &How,
     work: impl FnOnce() -> Result<(KeyId, u32), NTSTATUS>,
 ) -> Result<(u64, u32), NTSTATUS> {
@@ -119,7 +119,7 @@ pub unsafe fn open(
     let mut result: *mut c_void = null_mut();
     let mut disposition = 0;
     let separator = u16::from(b'\\');
-    let below = place.path.strip_prefix(&[separator]).unwrap_or(place.path);
+    let below = place.path.strip_prefix(&[separator]).unwrap_or(&place.path);
     let length = size_of_val(below) as u16;
     let remaining = UNICODE_STRING {
         Length: length,

@@ -86,7 +86,7 @@ unsafe fn place(
     if !root.is_empty() && !path.is_empty() {
         whole.push(b'\\'.into());
     }
-    whole.extend_from_slice(path);
+    whole.extend_from_slice(&path);
     Ok((Hive::ROOT, key::below_registry(&whole)?.to_vec()))
 }
 
@@ -331,7 +331,7 @@ impl Query<'_> {
     unsafe fn one(&self, key: KeyId) -> Result<(), NTSTATUS> {
         // SAFETY: the caller's promise.
         let name = unsafe { terminated(self.entry.Name) };
-        let found = with(|hive| hive.value(key, name).cloned());
+        let found = with(|hive| hive.value(key, &name).cloned());
         let value = match found {
             Err(STATUS_OBJECT_NAME_NOT_FOUND) => {
                 // SAFETY: the caller's promise.
@@ -354,7 +354,7 @@ impl Query<'_> {
         // SAFETY: the caller's promise.
         unsafe { self.hand_out(self.entry.Name, &value) }?;
         if self.has(flag::DELETE) {
-            with(|hive| hive.delete_value(key, name, now()))?;
+            with(|hive| hive.delete_value(key, &name, now()))?;
         }
         Ok(())
     }
@@ -440,7 +440,7 @@ unsafe fn query(
         if subkey {
             // SAFETY: the caller's promise.
             let path = unsafe { terminated(entry.Name) };
-            key = with(|hive| hive.open(top, path))?;
+            key = with(|hive| hive.open(top, &path))?;
             if routine && this.has(flag::NO_VALUE) {
                 // SAFETY: the caller's promise.
                 unsafe { this.call(core::ptr::null(), REG_NONE, None) }?;
@@ -521,7 +521,7 @@ nt_export! {
                     Err(STATUS_OBJECT_NAME_NOT_FOUND) => hive.create(root, &path, false, now())?.0,
                     key => key?,
                 };
-                hive.set_value(key, name, Value { kind, data }, now())
+                hive.set_value(key, &name, Value { kind, data }, now())
             })
         }))
     }
@@ -543,7 +543,7 @@ nt_export! {
         let name = unsafe { terminated(name) };
         // SAFETY: the caller's promise.
         let key = unsafe { open(relative_to, path, KEY_SET_VALUE) };
-        status(key.and_then(|key| with(|hive| hive.delete_value(key, name, now()))))
+        status(key.and_then(|key| with(|hive| hive.delete_value(key, &name, now()))))
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;

@@ -50,7 +50,7 @@ unsafe fn bytes<'a>(string: *const STRING) -> &'a [u8] {
         return &[];
     }
     // SAFETY: the caller's promise.
-    let string = unsafe { &*string };
+    let string = unsafe { string.read_unaligned() };
     if string.Buffer.is_null() {
         return &[];
     }
@@ -93,7 +93,7 @@ unsafe fn initialize(string: *mut STRING, text: *const u8) {
         Buffer: text.cast_mut(),
     };
     // SAFETY: the caller's promise.
-    unsafe { string.write(value) };
+    unsafe { string.write_unaligned(value) };
 }
 
 /// As [`initialize`], but for a text that is too long.
@@ -132,15 +132,17 @@ fn compare(first: &[u8], second: &[u8], ignore_case: bool) -> i32 {
 /// `to` is a string whose buffer can be written; `from` is null or a string.
 unsafe fn copy(to: *mut STRING, from: *const STRING, change: fn(u8) -> u8) {
     // SAFETY: the caller's promise.
-    let (to, from) = (unsafe { &mut *to }, unsafe { bytes(from) });
-    let count = from.len().min(usize::from(to.MaximumLength));
+    let (mut value, from) = (unsafe { to.read_unaligned() }, unsafe { bytes(from) });
+    let count = from.len().min(usize::from(value.MaximumLength));
     for (index, &byte) in from[..count].iter().enumerate() {
         // SAFETY: within the buffer.
-        let place = unsafe { to.Buffer.add(index) };
+        let place = unsafe { value.Buffer.add(index) };
         // SAFETY: as above.
         unsafe { place.write(change(byte)) };
     }
-    to.Length = count as u16;
+    value.Length = count as u16;
+    // SAFETY: the caller's promise.
+    unsafe { to.write_unaligned(value) };
 }
 
 nt_export! {
@@ -268,8 +270,8 @@ nt_export! {
         let caller = export::caller();
         // SAFETY: the caller's promise.
         let from = unsafe { units(from) };
-        let mut text = alloc::vec![0; utf8::narrow(from, None).0];
-        let (_, converted) = utf8::narrow(from, Some(&mut text));
+        let mut text = alloc::vec![0; utf8::narrow(&from, None).0];
+        let (_, converted) = utf8::narrow(&from, Some(&mut text));
         // SAFETY: the caller's promise.
         let status = unsafe { give(to, &text, Terminator::Required, own_buffer != 0, ("RtlUnicodeStringToUTF8String", caller)) };
         if nt_error(status) { status } else { converted }
@@ -347,11 +349,11 @@ nt_export! {
             // SAFETY: as above.
             let byte = unsafe { byte.read() };
             // SAFETY: as above.
-            unsafe { place.write(byte.into()) };
+            unsafe { place.write_unaligned(byte.into()) };
         }
         if !count.is_null() {
             // SAFETY: the caller's promise.
-            unsafe { count.write(2 * units) };
+            unsafe { count.write_unaligned(2 * units) };
         }
         STATUS_SUCCESS
     }
@@ -376,13 +378,13 @@ nt_export! {
             // SAFETY: within the buffer.
             let (place, unit) = (unsafe { to.add(index) }, unsafe { from.add(index) });
             // SAFETY: as above.
-            let unit = unsafe { unit.read() };
+            let unit = unsafe { unit.read_unaligned() };
             // SAFETY: as above.
             unsafe { place.write(narrow(unit)) };
         }
         if !count.is_null() {
             // SAFETY: the caller's promise.
-            unsafe { count.write(bytes) };
+            unsafe { count.write_unaligned(bytes) };
         }
         STATUS_SUCCESS
     }
@@ -408,13 +410,13 @@ nt_export! {
             // SAFETY: within the buffer.
             let (place, unit) = (unsafe { to.add(index) }, unsafe { from.add(index) });
             // SAFETY: as above.
-            let unit = unsafe { unit.read() };
+            let unit = unsafe { unit.read_unaligned() };
             // SAFETY: as above.
             unsafe { place.write(narrow(upcase(unit))) };
         }
         if !count.is_null() {
             // SAFETY: the caller's promise.
-            unsafe { count.write(bytes) };
+            unsafe { count.write_unaligned(bytes) };
         }
         STATUS_SUCCESS
     }
@@ -433,7 +435,7 @@ nt_export! {
         length: u32,
     ) -> NTSTATUS {
         // SAFETY: the caller's promise.
-        unsafe { size.write(2 * length) };
+        unsafe { size.write_unaligned(length.wrapping_mul(2)) };
         STATUS_SUCCESS
     }
 
@@ -451,7 +453,7 @@ nt_export! {
         length: u32,
     ) -> NTSTATUS {
         // SAFETY: the caller's promise.
-        unsafe { size.write(length / 2) };
+        unsafe { size.write_unaligned(length / 2) };
         STATUS_SUCCESS
     }
 

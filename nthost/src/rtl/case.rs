@@ -102,7 +102,7 @@ nt_export! {
     ) -> u8 {
         // SAFETY: the caller's promise.
         let (prefix, of) = (unsafe { string::units(prefix) }, unsafe { string::units(of) });
-        u8::from(is_prefix(prefix, of, ignore_case != 0))
+        u8::from(is_prefix(&prefix, &of, ignore_case != 0))
     }
 
     irql: PASSIVE_LEVEL..=APC_LEVEL;
@@ -126,7 +126,7 @@ nt_export! {
         // SAFETY: the caller's promise.
         let units = unsafe { string::units(string) };
         // SAFETY: the caller's promise.
-        unsafe { value.write(hash(units, ignore_case != 0)) };
+        unsafe { value.write_unaligned(hash(&units, ignore_case != 0)) };
         STATUS_SUCCESS
     }
 }

@@ -108,11 +108,11 @@ nt_export! {
         value: *mut u32,
     ) -> NTSTATUS {
         // SAFETY: the caller's promise.
-        let Some(number) = number::parse(unsafe { string::units(from) }, base) else {
+        let Some(number) = number::parse(&unsafe { string::units(from) }, base) else {
             return STATUS_INVALID_PARAMETER;
         };
         // SAFETY: the caller's promise.
-        unsafe { value.write(number) };
+        unsafe { value.write_unaligned(number) };
         STATUS_SUCCESS
     }
 
@@ -143,7 +143,7 @@ nt_export! {
     /// It is a string, and memory for an identifier.
     pub unsafe fn RtlGUIDFromString(from: *const UNICODE_STRING, guid: *mut GUID) -> NTSTATUS {
         // SAFETY: the caller's promise.
-        let Some(value) = number::parse_guid(unsafe { string::units(from) }) else {
+        let Some(value) = number::parse_guid(&unsafe { string::units(from) }) else {
             return STATUS_INVALID_PARAMETER;
         };
         // SAFETY: the caller's promise.

@@ -148,19 +148,20 @@ naked! {
     #[allow(non_snake_case, reason = "the kernel's own name")]
     #[must_use]
     pub unsafe extern "win64" fn DbgPrint(format: *const u8) -> i32 {
+        frame!(begin),
         // The first four arguments are put where the caller left room for them, beside the others.
         "mov [rsp + 8], rcx",
         "mov [rsp + 16], rdx",
         "mov [rsp + 24], r8",
         "mov [rsp + 32], r9",
-        "push rbp",
-        "mov rbp, rsp",
+        frame!(push),
         "lea rdx, [rsp + 24]",
         "sub rsp, 32",
         "call {print}",
         "add rsp, 32",
-        "pop rbp",
+        frame!(pop),
         "ret",
+        frame!(end),
         print = sym print,
     }
 }
@@ -175,16 +176,17 @@ naked! {
     #[allow(non_snake_case, reason = "the kernel's own name")]
     #[must_use]
     pub unsafe extern "win64" fn DbgPrintEx(component: u32, level: u32, format: *const u8) -> i32 {
+        frame!(begin),
         "mov [rsp + 32], r9",
-        "push rbp",
-        "mov rbp, rsp",
+        frame!(push),
         "mov rcx, r8",
         "lea rdx, [rsp + 40]",
         "sub rsp, 32",
         "call {print}",
         "add rsp, 32",
-        "pop rbp",
+        frame!(pop),
         "ret",
+        frame!(end),
         print = sym print,
     }
 }

@@ -1,95 +1,245 @@
 //! What compilers call for memory, and what drivers compare it with.
 //!
-//! The routines are a few instructions each, in the calling convention of drivers, and save
-//! what it says must be saved.
+//! An address that faults is the caller's: these routines hold nothing, and each of their places
+//! can be left for a handler. They are written in instructions where a compiler might make a call
+//! of the same routine of them.
 
-macro_rules! naked_export {
-    ($($(#[$meta:meta])* fn $name:ident($($argument:ident: $type:ty),*) -> $return:ty { $($code:tt)* })*) => { $(
-        naked! {
-            $(#[$meta])*
-            ///
-            /// # Safety
-            ///
-            /// As C's routine of this name.
-            pub unsafe extern "win64" fn $name($($argument: $type),*) -> $return { $($code)* }
-        }
+use core::arch::asm;
+
+/// Copies from the first byte to the last.
+///
+/// # Safety
+///
+/// The source can be read, and the target written, or the caller's caller has the exception.
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "a few instructions, with a frame of whoever uses them"
+)]
+unsafe fn copy_forward(to: *mut u8, from: *const u8, count: usize) {
+    // SAFETY: the caller's promise. What the instructions change is declared.
+    unsafe {
+        asm!(
+            "rep movsq", "mov rcx, {rest}", "rep movsb",
+            rest = in(reg) count % 8,
+            inout("rcx") count / 8 => _, inout("rdi") to => _, inout("rsi") from => _,
+            options(nostack, preserves_flags)
+        );
+    }
+}
+
+/// Copies from the last byte to the first.
+///
+/// # Safety
+///
+/// As [`copy_forward`].
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "a few instructions, with a frame of whoever uses them"
+)]
+unsafe fn copy_backward(to: *mut u8, from: *const u8, count: usize) {
+    let last = count.wrapping_sub(1);
+    // SAFETY: as above. The direction flag is clear again behind it, and whoever leaves it for a
+    // handler clears the flag.
+    unsafe {
+        asm!(
+            "std", "rep movsb", "cld",
+            inout("rcx") count => _,
+            inout("rdi") to.wrapping_add(last) => _, inout("rsi") from.wrapping_add(last) => _,
+            options(nostack)
+        );
+    }
+}
+
+/// Copies ranges that may overlap.
+///
+/// # Safety
+///
+/// As [`copy_forward`].
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "a few instructions, with a frame of whoever uses them"
+)]
+unsafe fn copy_overlapping(to: *mut u8, from: *const u8, count: usize) {
+    // Forward unless the target begins within the source.
+    if to.addr().wrapping_sub(from.addr()) >= count {
+        // SAFETY: the caller's promise.
+        unsafe { copy_forward(to, from, count) };
+    } else {
+        // SAFETY: the caller's promise.
+        unsafe { copy_backward(to, from, count) };
+    }
+}
+
+/// Fills.
+///
+/// # Safety
+///
+/// As [`copy_forward`].
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "a few instructions, with a frame of whoever uses them"
+)]
+unsafe fn fill(to: *mut u8, value: u8, count: usize) {
+    let word = u64::from_ne_bytes([value; 8]);
+    // SAFETY: the caller's promise. What the instructions change is declared.
+    unsafe {
+        asm!(
+            "rep stosq", "mov rcx, {rest}", "rep stosb",
+            rest = in(reg) count % 8, in("rax") word,
+            inout("rcx") count / 8 => _, inout("rdi") to => _,
+            options(nostack, preserves_flags)
+        );
+    }
+}
+
+/// Compares: negative, zero or positive by the first byte that differs.
+///
+/// # Safety
+///
+/// As [`copy_forward`].
+#[inline(always)]
+#[expect(
+    clippy::inline_always,
+    reason = "a few instructions, with a frame of whoever uses them"
+)]
+unsafe fn compare(first: *const u8, second: *const u8, count: usize) -> i32 {
+    let (result, other): (i32, i32);
+    // SAFETY: the caller's promise. What the instructions change is declared.
+    unsafe {
+        asm!(
+            "xor {result:e}, {result:e}",
+            "2:",
+            "test {count}, {count}", "jz 3f",
+            "movzx {result:e}, byte ptr [{first}]", "movzx {other:e}, byte ptr [{second}]",
+            "inc {first}", "inc {second}", "dec {count}",
+            "sub {result:e}, {other:e}", "jz 2b",
+            "3:",
+            result = out(reg) result, other = out(reg) other,
+            count = inout(reg) count => _,
+            first = inout(reg) first => _, second = inout(reg) second => _,
+            options(nostack, readonly)
+        );
+    }
+    let _ = other;
+    result
+}
+
+/// What the compiler calls in nthost itself. The library that comes with it has such routines too,
+/// but no tables by which they can be left.
+mod own {
+    /// C's.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe { super::copy_forward(to, from, count) };
+        to
+    }
+
+    /// C's.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe { super::copy_overlapping(to, from, count) };
+        to
+    }
+
+    /// C's.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn memset(to: *mut u8, value: i32, count: usize) -> *mut u8 {
+        // SAFETY: the caller's promise.
+        unsafe { super::fill(to, value as u8, count) };
+        to
+    }
+
+    /// C's.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn memcmp(first: *const u8, second: *const u8, count: usize) -> i32 {
+        // SAFETY: the caller's promise.
+        unsafe { super::compare(first, second, count) }
+    }
+
+    /// As `memcmp`, for those who ask for equality alone.
+    #[unsafe(no_mangle)]
+    unsafe extern "C" fn bcmp(first: *const u8, second: *const u8, count: usize) -> i32 {
+        // SAFETY: the caller's promise.
+        unsafe { super::compare(first, second, count) }
+    }
+}
+
+macro_rules! c_routine {
+    ($($(#[$meta:meta])* fn $name:ident($($argument:ident: $type:ty),*) -> $return:ty $body:block)*) => { $(
+        $(#[$meta])*
+        ///
+        /// # Safety
+        ///
+        /// As C's routine of this name.
+        pub unsafe extern "win64" fn $name($($argument: $type),*) -> $return $body
         nt_export_data!($name = $name);
     )* };
 }
 
-naked_export! {
+c_routine! {
     /// Copies; the ranges do not overlap. Any IRQL at which both are resident.
     fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
-        "mov rax, rcx", "sub rax, rdx", "jz 3f",
-        "cmp rax, r8", "jb 2f",
-        "neg rax", "cmp rax, r8", "jae 3f",
-        "2:",
-        // One begins within the other.
-        "push rbp", "mov rbp, rsp",
-        "push rcx", "push rdx", "push r8", "sub rsp, 40",
-        "call {overlap}",
-        "add rsp, 40", "pop r8", "pop rdx", "pop rcx",
-        "pop rbp",
-        "3:",
-        "push rdi", "push rsi",
-        "mov rax, rcx", "mov rdi, rcx", "mov rsi, rdx", "mov rcx, r8",
-        "rep movsb",
-        "pop rsi", "pop rdi",
-        "ret",
-        overlap = sym super::overlap::overlapping,
+        super::overlap::check(to, from, count);
+        // SAFETY: the caller's promise.
+        unsafe { copy_forward(to, from, count) };
+        to
     }
     /// Copies; the ranges may overlap.
     fn memmove(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
-        "push rdi", "push rsi",
-        "mov rax, rcx", "mov rdi, rcx", "mov rsi, rdx",
-        "mov r9, rcx", "sub r9, rdx", "mov rcx, r8",
-        // Forward unless the target begins within the source.
-        "cmp r9, r8", "jb 2f",
-        "rep movsb", "jmp 3f",
-        "2:",
-        "lea rdi, [rdi + rcx - 1]", "lea rsi, [rsi + rcx - 1]",
-        "std", "rep movsb", "cld",
-        "3:",
-        "pop rsi", "pop rdi",
-        "ret"
+        // SAFETY: the caller's promise.
+        unsafe { copy_overlapping(to, from, count) };
+        to
     }
     /// Fills.
     fn memset(to: *mut u8, value: i32, count: usize) -> *mut u8 {
-        "push rdi",
-        "mov r9, rcx", "mov rdi, rcx", "mov eax, edx", "mov rcx, r8",
-        "rep stosb",
-        "mov rax, r9",
-        "pop rdi",
-        "ret"
+        // SAFETY: the caller's promise.
+        unsafe { fill(to, value as u8, count) };
+        to
     }
     /// Compares: negative, zero or positive by the first byte that differs.
     fn memcmp(first: *const u8, second: *const u8, count: usize) -> i32 {
-        "xor eax, eax",
-        "2:",
-        "test r8, r8", "jz 3f",
-        "movzx eax, byte ptr [rcx]", "movzx r9d, byte ptr [rdx]",
-        "inc rcx", "inc rdx", "dec r8",
-        "sub eax, r9d", "jz 2b",
-        "3:",
-        "ret"
+        // SAFETY: the caller's promise.
+        unsafe { compare(first, second, count) }
     }
     /// The bytes of a string before its NUL.
     fn strlen(text: *const u8) -> usize {
-        "xor eax, eax",
-        "2:",
-        "cmp byte ptr [rcx + rax], 0", "je 3f",
-        "inc rax", "jmp 2b",
-        "3:",
-        "ret"
+        let length;
+        // SAFETY: the caller's promise. What the instructions change is declared.
+        unsafe {
+            asm!(
+                "xor {length:e}, {length:e}",
+                "2:",
+                "cmp byte ptr [{text} + {length}], 0", "je 3f",
+                "inc {length}", "jmp 2b",
+                "3:",
+                text = in(reg) text, length = out(reg) length,
+                options(nostack, readonly)
+            );
+        }
+        length
     }
     /// The characters of a UTF-16 string before its NUL.
     fn wcslen(text: *const u16) -> usize {
-        "xor eax, eax",
-        "2:",
-        "cmp word ptr [rcx + 2*rax], 0", "je 3f",
-        "inc rax", "jmp 2b",
-        "3:",
-        "ret"
+        let length;
+        // SAFETY: the caller's promise. What the instructions change is declared.
+        unsafe {
+            asm!(
+                "xor {length:e}, {length:e}",
+                "2:",
+                "cmp word ptr [{text} + 2*{length}], 0", "je 3f",
+                "inc {length}", "jmp 2b",
+                "3:",
+                text = in(reg) text, length = out(reg) length,
+                options(nostack, readonly)
+            );
+        }
+        length
     }
 }
 
@@ -101,9 +251,11 @@ naked! {
     ///
     /// Called by a prolog.
     pub unsafe extern "win64" fn __chkstk() {
+        frame!(begin),
+        frame!(push),
         "push rcx",
         "push rax",
-        "lea rcx, [rsp + 24]",
+        "lea rcx, [rbp + 16]",
         "2:",
         "cmp rax, 0x1000",
         "jb 3f",
@@ -116,7 +268,9 @@ naked! {
         "test byte ptr [rcx], 0",
         "pop rax",
         "pop rcx",
+        frame!(pop),
         "ret",
+        frame!(end),
     }
 }
 nt_export_data!(__chkstk = __chkstk);
@@ -131,11 +285,14 @@ nt_export! {
     ///
     /// Both ranges can be read.
     pub unsafe fn RtlCompareMemory(first: *const u8, second: *const u8, count: usize) -> usize {
-        // SAFETY: the caller's promise.
-        let first = unsafe { core::slice::from_raw_parts(first, count) };
-        // SAFETY: the caller's promise.
-        let second = unsafe { core::slice::from_raw_parts(second, count) };
-        first.iter().zip(second).take_while(|(a, b)| a == b).count()
+        let equal = |&index: &usize| {
+            let (first, second) = (first.wrapping_add(index), second.wrapping_add(index));
+            // SAFETY: the caller's promise: up to the first that differs, as the routine reads.
+            let first = unsafe { first.read() };
+            // SAFETY: as above.
+            first == unsafe { second.read() }
+        };
+        (0..count).take_while(equal).count()
     }
 
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;
@@ -151,11 +308,12 @@ nt_export! {
         if !start.addr().is_multiple_of(4) || !count.is_multiple_of(4) {
             return 0;
         }
-        // SAFETY: the caller's promise.
-        let bytes = unsafe { core::slice::from_raw_parts(start, count) };
-        let (words, _) = bytes.as_chunks::<4>();
-        let equal = |word: &&[u8; 4]| **word == pattern.to_le_bytes();
-        4 * words.iter().take_while(equal).count()
+        let start = start.cast::<u32>();
+        let equal = |&index: &usize| {
+            // SAFETY: the caller's promise; it is aligned, as was seen.
+            unsafe { start.wrapping_add(index).read() == pattern }
+        };
+        4 * (0..count / 4).take_while(equal).count()
     }
 
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;

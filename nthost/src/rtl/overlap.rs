@@ -7,8 +7,12 @@ use nthost_protocol::manifest::VerifierOption;
 
 use crate::{hook, ke::bugcheck::code};
 
-/// A driver has called `memcpy`, or RtlCopyMemory, for ranges one of which begins within the other.
-pub unsafe extern "win64" fn overlapping(to: *mut u8, from: *const u8, count: usize) {
+/// A driver calls `memcpy`, or RtlCopyMemory.
+pub fn check(to: *const u8, from: *const u8, count: usize) {
+    let apart = to.addr().abs_diff(from.addr());
+    if apart == 0 || apart >= count {
+        return;
+    }
     // Parameters 2 to 4: where to, where from, and how many bytes.
     let parameters = [0xf0, to as u64, from as u64, count as u64];
     let code = code::DRIVER_VERIFIER_DETECTED_VIOLATION;

@@ -38,17 +38,23 @@ pub enum Terminator {
 }
 
 /// `UNICODE_STRING` or `STRING`: the same but for their units.
-#[repr(C)]
+///
+/// It may lie at any address.
+#[repr(C, packed)]
 pub struct Counted<U> {
     length: u16,
     maximum: u16,
+    padding: u32,
     buffer: *mut U,
 }
+
+const _: () = assert!(size_of::<Counted<u16>>() == size_of::<UNICODE_STRING>());
 
 impl<U> Counted<U> {
     const EMPTY: Self = Self {
         length: 0,
         maximum: 0,
+        padding: 0,
         buffer: core::ptr::null_mut(),
     };
 }
@@ -80,13 +86,14 @@ pub unsafe fn store<S: Kind>(to: *mut S, text: &[S::Unit], terminator: Terminato
     if needed > room {
         return STATUS_BUFFER_OVERFLOW;
     }
+    let (source, target) = (text.as_ptr().cast::<u8>(), to.buffer.cast::<u8>());
     // SAFETY: there is room; the text may be part of the same buffer.
-    unsafe { core::ptr::copy(text.as_ptr(), to.buffer, text.len()) };
+    unsafe { core::ptr::copy(source, target, size_of_val(text)) };
     if text.len() < room && terminator != Terminator::None {
         // SAFETY: as above.
         let end = unsafe { to.buffer.add(text.len()) };
         // SAFETY: as above.
-        unsafe { end.write(0.into()) };
+        unsafe { end.write_unaligned(0.into()) };
     }
     to.length = size_of_val(text) as u16;
     STATUS_SUCCESS
@@ -124,6 +131,7 @@ pub unsafe fn give<S: Kind>(
         let value = Counted::<S::Unit> {
             length: 0,
             maximum,
+            padding: 0,
             buffer: core::ptr::with_exposed_provenance_mut(buffer as usize),
         };
         // SAFETY: the caller's promise; both types have this layout.
@@ -201,7 +209,7 @@ nt_export! {
         // SAFETY: the caller's promise.
         let text = unsafe { terminated(text) };
         // SAFETY: the caller's promise.
-        let status = unsafe { give(to, text, Terminator::Required, true, ("RtlCreateUnicodeString", caller)) };
+        let status = unsafe { give(to, &text, Terminator::Required, true, ("RtlCreateUnicodeString", caller)) };
         u8::from(status == STATUS_SUCCESS)
     }
 

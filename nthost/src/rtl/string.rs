@@ -3,7 +3,10 @@
 //! Sources: RtlInitUnicodeString, RtlCopyUnicodeString,
 //! RtlCompareUnicodeString, RtlEqualUnicodeString, RtlAppendUnicodeStringToString,
 //! RtlAppendUnicodeToString.
+//!
+//! A string may lie at any address, and so may its buffer: the processor reads both where they are.
 
+use alloc::{borrow::Cow, vec::Vec};
 use core::cmp::Ordering;
 
 use nthost_nt::{
@@ -13,23 +16,56 @@ use nthost_nt::{
 
 use super::case::upcase;
 
+/// Characters at any address: where they are, or copied if that is odd.
+///
+/// # Safety
+///
+/// There are so many, and they can be read.
+#[must_use]
+unsafe fn units_at<'a>(start: *const u16, count: usize) -> Cow<'a, [u16]> {
+    if start.is_aligned() {
+        // SAFETY: the caller's promise.
+        return Cow::Borrowed(unsafe { core::slice::from_raw_parts(start, count) });
+    }
+    let unit_at = |index| {
+        // SAFETY: the caller's promise.
+        let place = unsafe { start.add(index) };
+        // SAFETY: as above.
+        unsafe { place.read_unaligned() }
+    };
+    Cow::Owned((0..count).map(unit_at).collect())
+}
+
 /// A string's characters.
 ///
 /// # Safety
 ///
 /// It is null or a string whose buffer can be read.
 #[must_use]
-pub unsafe fn units<'a>(string: *const UNICODE_STRING) -> &'a [u16] {
+pub unsafe fn units<'a>(string: *const UNICODE_STRING) -> Cow<'a, [u16]> {
     if string.is_null() {
-        return &[];
+        return Cow::Borrowed(&[]);
     }
     // SAFETY: the caller's promise.
-    let string = unsafe { &*string };
+    let string = unsafe { string.read_unaligned() };
     if string.Buffer.is_null() {
-        return &[];
+        return Cow::Borrowed(&[]);
     }
     // SAFETY: the caller's promise.
-    unsafe { core::slice::from_raw_parts(string.Buffer, usize::from(string.Length) / 2) }
+    unsafe { units_at(string.Buffer, usize::from(string.Length) / 2) }
+}
+
+/// A string's characters, taken down: what takes a lock later does not meet the caller's memory
+/// under it. `None` if there are none.
+///
+/// # Safety
+///
+/// As [`units`].
+#[must_use]
+pub unsafe fn captured(string: *const UNICODE_STRING) -> Option<Vec<u16>> {
+    // SAFETY: the caller's promise.
+    let units = unsafe { units(string) };
+    (!units.is_empty()).then(|| units.into_owned())
 }
 
 /// The characters of a NUL-terminated string, at most as many as a counted one can have.
@@ -38,19 +74,19 @@ pub unsafe fn units<'a>(string: *const UNICODE_STRING) -> &'a [u16] {
 ///
 /// It is null or such a string.
 #[must_use]
-pub unsafe fn terminated<'a>(text: *const u16) -> &'a [u16] {
+pub unsafe fn terminated<'a>(text: *const u16) -> Cow<'a, [u16]> {
     if text.is_null() {
-        return &[];
+        return Cow::Borrowed(&[]);
     }
     let unit_at = |index| {
         // SAFETY: the string goes on up to its NUL.
         let place = unsafe { text.add(index) };
         // SAFETY: as above.
-        unsafe { place.read() }
+        unsafe { place.read_unaligned() }
     };
     let length = (0..0x7ffe).take_while(|&index| unit_at(index) != 0).count();
     // SAFETY: as above.
-    unsafe { core::slice::from_raw_parts(text, length) }
+    unsafe { units_at(text, length) }
 }
 
 fn compare(first: &[u16], second: &[u16], ignore_case: bool) -> i32 {
@@ -74,21 +110,25 @@ fn compare(first: &[u16], second: &[u16], ignore_case: bool) -> i32 {
 /// `to` is a string whose buffer can be written.
 unsafe fn append(to: *mut UNICODE_STRING, from: &[u16]) -> NTSTATUS {
     // SAFETY: the caller's promise.
-    let to = unsafe { &mut *to };
-    let length = usize::from(to.Length);
-    if length + 2 * from.len() > usize::from(to.MaximumLength) {
+    let mut value = unsafe { to.read_unaligned() };
+    let (length, maximum) = (usize::from(value.Length), usize::from(value.MaximumLength));
+    let after = length + 2 * from.len();
+    if after > maximum {
         return STATUS_BUFFER_TOO_SMALL;
     }
     // SAFETY: within the buffer.
-    let end = unsafe { to.Buffer.add(length / 2) };
+    let end = unsafe { value.Buffer.add(length / 2) };
+    let (source, bytes) = (from.as_ptr().cast::<u8>(), size_of_val(from));
     // SAFETY: there is room for it; the source may be part of the same buffer.
-    unsafe { core::ptr::copy(from.as_ptr(), end, from.len()) };
-    to.Length += 2 * from.len() as u16;
-    if usize::from(to.Length) + 2 <= usize::from(to.MaximumLength) {
+    unsafe { core::ptr::copy(source, end.cast(), bytes) };
+    value.Length = after as u16;
+    // SAFETY: the caller's promise.
+    unsafe { to.write_unaligned(value) };
+    if after + 2 <= maximum {
         // SAFETY: there is room for a NUL.
         let terminator = unsafe { end.add(from.len()) };
         // SAFETY: as above.
-        unsafe { terminator.write(0) };
+        unsafe { terminator.write_unaligned(0) };
     }
     STATUS_SUCCESS
 }
@@ -109,7 +149,7 @@ nt_export! {
         let value =
             UNICODE_STRING { Length: length, MaximumLength: maximum, Buffer: text.cast_mut() };
         // SAFETY: the caller's promise.
-        unsafe { string.write(value) };
+        unsafe { string.write_unaligned(value) };
     }
 
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;
@@ -124,9 +164,11 @@ nt_export! {
         // SAFETY: the caller's promise.
         let units = unsafe { units(from) };
         // SAFETY: the caller's promise.
-        let maximum = usize::from(unsafe { (*to).MaximumLength }) / 2;
+        let mut value = unsafe { to.read_unaligned() };
+        let maximum = usize::from(value.MaximumLength) / 2;
+        value.Length = 0;
         // SAFETY: the caller's promise.
-        unsafe { (*to).Length = 0 };
+        unsafe { to.write_unaligned(value) };
         // SAFETY: the caller's promise; it fits.
         let _ = unsafe { append(to, &units[..units.len().min(maximum)]) };
     }
@@ -146,7 +188,7 @@ nt_export! {
     ) -> i32 {
         // SAFETY: the caller's promise.
         let (first, second) = (unsafe { units(first) }, unsafe { units(second) });
-        compare(first, second, ignore_case != 0)
+        compare(&first, &second, ignore_case != 0)
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
@@ -164,7 +206,7 @@ nt_export! {
     ) -> u8 {
         // SAFETY: the caller's promise.
         let (first, second) = (unsafe { units(first) }, unsafe { units(second) });
-        u8::from(first.len() == second.len() && compare(first, second, ignore_case != 0) == 0)
+        u8::from(first.len() == second.len() && compare(&first, &second, ignore_case != 0) == 0)
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -182,7 +224,7 @@ nt_export! {
         // SAFETY: the caller's promise.
         let units = unsafe { units(from) };
         // SAFETY: the caller's promise.
-        unsafe { append(to, units) }
+        unsafe { append(to, &units) }
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -197,6 +239,6 @@ nt_export! {
         // SAFETY: the caller's promise.
         let units = unsafe { terminated(from) };
         // SAFETY: the caller's promise.
-        unsafe { append(to, units) }
+        unsafe { append(to, &units) }
     }
 }

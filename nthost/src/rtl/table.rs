@@ -118,7 +118,7 @@ unsafe fn insert(
         Place::Free(above, left_or_right) => {
             // SAFETY: the driver's table.
             let allocate = unsafe { (*table).AllocateRoutine };
-            let whole = size + size_of::<RTL_BALANCED_LINKS>() as u32;
+            let whole = size.wrapping_add(size_of::<RTL_BALANCED_LINKS>() as u32);
             // SAFETY: the driver's own routine, with what it is for.
             let element: Link = unsafe { allocate(table, whole) }.cast();
             if !element.is_null() {

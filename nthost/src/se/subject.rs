@@ -21,7 +21,7 @@ use super::{
     impersonation, token,
 };
 use crate::{
-    export,
+    export, hook,
     ke::critical_region::{KeEnterCriticalRegion, KeLeaveCriticalRegion},
     mm::pool::{self, flags},
     ob::object,
@@ -107,7 +107,7 @@ nt_export! {
             ClientToken: client_token,
             ImpersonationLevel: client.map_or(0, |(_, level)| level),
             PrimaryToken: token,
-            ProcessAuditId: crate::ps::current().map_or(4, |process| process.identity.id),
+            ProcessAuditId: hook::process_id(),
         };
         // SAFETY: the caller's promise.
         unsafe { context.write(value) };

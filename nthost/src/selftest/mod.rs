@@ -39,9 +39,9 @@ mod zw;
 use alloc::string::String;
 
 use crate::{
-    boot::switches::Switches,
     hal::exit,
     ke::{bugcheck::exit_code, pcr},
+    switches::Switches,
     verifier::noise,
 };
 

@@ -146,7 +146,7 @@ impl Mutex {
     /// Releases it once; gives its state before.
     pub fn release(&self) -> i32 {
         // SAFETY: an initialized mutex, which the thread owns.
-        unsafe { KeReleaseMutex(self.get(), 0, 0) }
+        unsafe { KeReleaseMutex(self.get(), 0) }
     }
 
     /// Its state.

@@ -151,7 +151,7 @@ unsafe extern "win64" fn note(
         // SAFETY: there is so much data.
         unsafe { core::slice::from_raw_parts(data.cast::<u8>(), length as usize) }
     };
-    let name = String::from_utf16_lossy(name);
+    let name = String::from_utf16_lossy(&name);
     notes.push(alloc::format!("{name} {kind} {data:02x?}"));
     if entry_context.is_null() {
         STATUS_SUCCESS

@@ -317,7 +317,7 @@ unsafe fn release_in_wrong_order() {
 
 unsafe fn break_without_debugger() {
     // SAFETY: the wrong of this test.
-    unsafe { DbgBreakPoint(0, 0, 0) };
+    unsafe { DbgBreakPoint() };
 }
 
 unsafe fn set_bits_beyond() {

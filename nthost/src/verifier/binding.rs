@@ -7,13 +7,14 @@
 use nthost_protocol::manifest::VerifierOption;
 
 use super::{
-    breakpoint, fault, freed, irql, is_on, late_dpc, locks, noise, options, rights, routine,
+    breakpoint, fault, found, freed, irql, is_on, late_dpc, locks, noise, options, rights, routine,
     trace::{self, Event},
-    unload, verdict,
+    unload,
 };
 use crate::{
     driver_routine,
-    hook::register,
+    hook::{forget, register},
+    ke::bugcheck::code,
     pe::module::{self, LoadOptions},
 };
 
@@ -35,14 +36,12 @@ pub fn load_options(image: &str) -> LoadOptions {
 /// looks at it. Once open, they stay open. PASSIVE_LEVEL.
 pub fn open() {
     if !is_for_all() && !options::is_any_on() {
+        forget::interrupt();
+        forget::thread_runs();
         return;
     }
     driver_routine::watch(&routine::GATE);
-    register::interrupt(|vector| {
-        trace::record(Event::Interrupt, vector.into(), 0);
-        noise::at_interrupt();
-    });
-    register::thread_runs(|thread| trace::record(Event::Thread, thread, 0));
+    watch_processors();
     register::timer_delay(noise::timer_delay);
     register::kernel_timer_delay(|routine| {
         noise::timer_delay().saturating_add(u64::from(fault::late_timer(routine)) * 10_000)
@@ -64,7 +63,12 @@ pub fn open() {
     register::watches(is_on);
     register::violation(|option, code, parameters| {
         if is_on(option) {
-            verdict::found(code, parameters);
+            found::report(code, parameters);
+        }
+    });
+    register::misuse(|parameters| {
+        if options::is_any_on() {
+            found::report(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
         }
     });
     register::wrong_irql(|routine, arguments| {
@@ -78,6 +82,17 @@ pub fn open() {
     register::image_unloading(|base| module::find(base).is_some_and(unload::check));
     register::irp_sent(fault::irp);
     register::fixes_interrupts(breakpoint::are_enabled);
+}
+
+/// Has the kernel tell of interrupts and changes of threads. That begins when the system does, before
+/// anybody knows whether it is wanted: a bug check in the first driver tells what all processors did
+/// last, and most of them have done nothing since.
+pub fn watch_processors() {
+    register::interrupt(|vector| {
+        trace::record(Event::Interrupt, vector.into(), 0);
+        noise::at_interrupt();
+    });
+    register::thread_runs(|thread| trace::record(Event::Thread, thread, 0));
 }
 
 /// What passes the gate may have changed: drivers in memory are bound anew. PASSIVE_LEVEL.

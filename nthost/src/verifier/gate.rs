@@ -33,6 +33,7 @@ pub fn open() {
     // Relaxed: drivers are loaded long after.
     GATE.store(down as *mut (), Ordering::Relaxed);
     hook::register::bugcheck_report(report);
+    super::binding::watch_processors();
 }
 
 /// What a call left on the stack when it came: its frame, made by [`down`].

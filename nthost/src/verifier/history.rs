@@ -84,6 +84,9 @@ pub fn report(port: &mut dyn fmt::Write, here: u32) {
             continue;
         };
         let next = ring.next.load(Ordering::Relaxed) as usize;
+        if next == 0 {
+            let _ = writeln!(port, "event cpu{} nothing since it started", pcr.number);
+        }
         let told = if pcr.number == here {
             KEPT
         } else {

@@ -12,13 +12,10 @@ use core::{ffi::CStr, ops::RangeInclusive};
 
 use nthost_protocol::manifest::VerifierOption;
 
-use super::is_on;
+use super::{found, is_on};
 use crate::{
     export::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL, Routine},
-    ke::{
-        bugcheck::{self, code},
-        irql, thread,
-    },
+    ke::{bugcheck::code, irql, thread},
 };
 
 /// A parameter of the bug check.
@@ -341,16 +338,16 @@ fn apcs() -> u64 {
 /// A routine was called with these arguments at an IRQL that its documentation does not allow.
 #[cold]
 #[inline(never)]
-pub fn refused(routine: &'static Routine, arguments: &[u64]) -> ! {
-    wrong(routine.name, routine.lowest..=routine.highest, arguments)
+pub fn refused(routine: &'static Routine, arguments: &[u64]) {
+    wrong(routine.name, routine.lowest..=routine.highest, arguments);
 }
 
 /// As [`refused`], for a rule of the routine that is about its arguments too.
-pub fn violated(name: &'static str, arguments: &[u64]) -> ! {
-    wrong(name, PASSIVE_LEVEL..=APC_LEVEL, arguments)
+pub fn violated(name: &'static str, arguments: &[u64]) {
+    wrong(name, PASSIVE_LEVEL..=APC_LEVEL, arguments);
 }
 
-fn wrong(name: &'static str, allowed: RangeInclusive<u8>, arguments: &[u64]) -> ! {
+fn wrong(name: &'static str, allowed: RangeInclusive<u8>, arguments: &[u64]) {
     let level = irql::current();
     let (lowest, highest) = allowed.into_inner();
     log!(
@@ -367,18 +364,20 @@ fn wrong(name: &'static str, allowed: RangeInclusive<u8>, arguments: &[u64]) -> 
         // What is mapped for the user's mode has the subcode that follows.
         let user = name.starts_with("MmMapLockedPages") && fourth & 0xff == 1;
         let parameters = [subcode + u64::from(user), second, third, fourth];
-        bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
+        found::report(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
+        return;
     }
     if is_on(VerifierOption::DdiCompliance) {
         let (subcode, rule) = rule_of(name, highest);
         log!("verifier", "rule {}", rule.to_str().unwrap_or_default());
         let parameters = [subcode, rule.as_ptr() as u64, 0, 0];
-        bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
+        found::report(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
+        return;
     }
     let code = if level > highest {
         code::IRQL_NOT_LESS_OR_EQUAL
     } else {
         code::IRQL_NOT_DISPATCH_LEVEL
     };
-    bugcheck::bugcheck(code, [name.as_ptr() as u64, u64::from(level), 0, 0])
+    found::report(code, [name.as_ptr() as u64, u64::from(level), 0, 0]);
 }

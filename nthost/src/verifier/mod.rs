@@ -1,4 +1,28 @@
-//! The verifier: what Driver Verifier checks, with its bug checks.
+//! The verifier: what Driver Verifier checks, with its bug checks, and what is made to happen so
+//! that drivers are tried. It stands at the kernel's two gates, and behind its hooks; nothing
+//! below names it.
+//!
+//! | module | what it stands for |
+//! |---|---|
+//! | `gate` | the gate down: a driver calls a routine |
+//! | `routine` | the gate up: a driver's routine is called, and what it must leave as it found it |
+//! | `options`, `binding` | which options are on, for which drivers, and whose calls pass the gate |
+//! | `found` | what becomes of a finding: the end, or a line in the log |
+//! | `irql` | "Force IRQL Checking", and the rules `Irql…` of "DDI Compliance Checking" |
+//! | `locks`, `lock_order` | "Deadlock Detection" |
+//! | `freed` | "Miscellaneous Checks": what is in memory that is freed |
+//! | `unload` | "Pool Tracking", and what else a driver leaves behind |
+//! | `rights` | "Security Checks": rights of handles |
+//! | `verifying` | what drivers are told of the verifier |
+//! | `fault`, `late_dpc` | faults on demand, as "Low Resources Simulation" and more |
+//! | `noise` | scheduling noise |
+//! | `breakpoint` | breakpoints at routines |
+//! | `trace`, `history` | the fingerprint of a run, and what each processor did last |
+//!
+//! What "I/O Verification" and "DMA Checking" look at lies in the IRPs and adapters themselves:
+//! `io` (`record`, `verify`, `pass_rules`, `dispatch_rules`) and `hal::dma` see it, and tell it by
+//! [`hook::violation`](crate::hook::violation), which is heard here alone. Special pool is a pool of
+//! `mm`'s, and chosen here.
 
 pub mod lock_order;
 
@@ -8,6 +32,8 @@ pub mod binding;
 pub mod breakpoint;
 #[cfg(target_os = "none")]
 pub mod fault;
+#[cfg(target_os = "none")]
+pub mod found;
 #[cfg(target_os = "none")]
 pub mod freed;
 #[cfg(target_os = "none")]
@@ -32,8 +58,6 @@ pub mod routine;
 pub mod trace;
 #[cfg(target_os = "none")]
 pub mod unload;
-#[cfg(target_os = "none")]
-pub mod verdict;
 #[cfg(target_os = "none")]
 pub mod verifying;
 

@@ -7,7 +7,7 @@ use nthost_protocol::manifest::VerifierOption;
 
 use x86_64::instructions::interrupts;
 
-use super::{is_on, late_dpc, trace, verdict};
+use super::{found, is_on, late_dpc, trace};
 use crate::{
     driver_routine::{Before, Call, Gate, Kind},
     ke::{bugcheck::code, irql, thread},
@@ -24,8 +24,12 @@ fn apcs() -> i32 {
     thread.kernel_apc_disable + thread.special_apc_disable
 }
 
-fn violation(parameters: [u64; 4]) {
-    verdict::found(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
+fn violation(call: &Call, parameters: [u64; 4]) {
+    found::report_at(
+        call.routine,
+        code::DRIVER_VERIFIER_DETECTED_VIOLATION,
+        parameters,
+    );
 }
 
 fn count(apcs: i32) -> u64 {
@@ -75,19 +79,17 @@ fn after_dispatch(call: &Call, before: Before) {
     }
     if !interrupts::are_enabled() {
         blame(call, "whether interrupts are enabled");
-        violation([0xc1, call.routine, 0, 0]);
-        interrupts::enable();
+        violation(call, [0xc1, call.routine, 0, 0]);
     }
     if apcs != before.apcs {
         blame(call, "what holds APCs back");
-        violation([0xc5, call.routine, count(apcs), count(before.apcs)]);
+        violation(call, [0xc5, call.routine, count(apcs), count(before.apcs)]);
     }
     if level != before.level {
         blame(call, "the IRQL");
         // DRIVER_VERIFIER_IOMANAGER_VIOLATION.
         let parameters = [5, call.object, before.level.into(), level.into()];
-        verdict::found(0xc9, parameters);
-        irql::set(before.level);
+        found::report_at(call.routine, 0xc9, parameters);
     }
 }
 
@@ -98,12 +100,14 @@ fn after_completion(call: &Call, before: Before) {
     }
     if level != before.level {
         blame(call, "the IRQL");
-        violation([0xfa, call.routine, before.level.into(), level.into()]);
-        irql::set(before.level);
+        violation(
+            call,
+            [0xfa, call.routine, before.level.into(), level.into()],
+        );
     }
     if apcs != before.apcs {
         blame(call, "what holds APCs back");
-        violation([0xfb, call.routine, count(apcs), count(before.apcs)]);
+        violation(call, [0xfb, call.routine, count(apcs), count(before.apcs)]);
     }
 }
 
@@ -120,17 +124,17 @@ fn after_dpc(call: &Call, before: Before) {
     }
     if level < before.level {
         // Parameter 4: 1 for a level that is not allowed inside a DPC's routine.
-        violation([0x31, before.level.into(), level.into(), 1]);
+        violation(call, [0x31, before.level.into(), level.into(), 1]);
     }
     if level > before.level {
-        violation([0x30, level.into(), before.level.into(), 0]);
+        violation(call, [0x30, level.into(), before.level.into(), 0]);
     }
     if level != before.level {
         irql::set(before.level);
     }
     if apcs != before.apcs {
         let parameters = [4, call.routine, count(before.apcs), count(apcs)];
-        verdict::found(code::TIMER_OR_DPC_INVALID, parameters);
+        found::report_at(call.routine, code::TIMER_OR_DPC_INVALID, parameters);
     }
 }
 
@@ -138,7 +142,9 @@ fn after_interrupt(call: &Call, before: Before) {
     let level = irql::current();
     if level != before.level && is_on(VerifierOption::MiscellaneousChecks) {
         blame(call, "the IRQL");
-        violation([0x111, call.routine, before.level.into(), level.into()]);
-        irql::set(before.level);
+        violation(
+            call,
+            [0x111, call.routine, before.level.into(), level.into()],
+        );
     }
 }

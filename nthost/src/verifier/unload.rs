@@ -13,7 +13,7 @@ use core::ops::Range;
 
 use nthost_protocol::manifest::VerifierOption;
 
-use super::{freed, is_on, verdict};
+use super::{found, freed, is_on};
 use crate::{
     etw::provider,
     ex::{callback, lookaside, resource, timer},
@@ -121,7 +121,7 @@ fn check_objects(image: &Range<u64>) -> bool {
     if let Some(address) = first {
         // Parameter 1: what is referenced. 3: who would.
         let parameters = [address, 0, image.start, 0];
-        verdict::found(
+        found::report(
             code::DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS,
             parameters,
         );
@@ -146,7 +146,7 @@ fn check_providers(image: &Range<u64>) -> bool {
             left = true;
             line("registration of an event provider", handle, caller);
             let parameters = [0xdd, caller, image.start, handle];
-            verdict::found(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
+            found::report(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
         }
     }
     left
@@ -159,7 +159,7 @@ fn check_memory(module: &Module, image: &Range<u64>) {
             line("MDL with locked pages", mdl, held.caller);
             // Bug check 0xCB. 3: the MDL. 4: how many pages.
             let parameters = [0, 0, mdl, held.count];
-            verdict::found(code::DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS, parameters);
+            found::report(code::DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS, parameters);
         }
     }
     let mut left = 0;
@@ -216,7 +216,7 @@ fn check_memory(module: &Module, image: &Range<u64>) {
     }
     if left != 0 {
         let name = module.name.as_ptr() as u64;
-        verdict::found(
+        found::report(
             code::DRIVER_VERIFIER_DETECTED_VIOLATION,
             [0x62, name, 0, left],
         );

@@ -32,6 +32,33 @@ static VOID read_beyond_end(PDRIVER_OBJECT driver)
     seen = pool[4096];
 }
 
+/* More than the compiler writes out by itself. */
+static volatile SIZE_T too_many = 200;
+
+static VOID copy_beyond_end(PDRIVER_OBJECT driver)
+{
+    static UCHAR from[200];
+    volatile UCHAR *pool = allocate(160);
+    UNREFERENCED_PARAMETER(driver);
+    RtlCopyMemory((PVOID)pool, from, too_many);
+}
+
+static VOID fill_beyond_end(PDRIVER_OBJECT driver)
+{
+    volatile UCHAR *pool = allocate(160);
+    UNREFERENCED_PARAMETER(driver);
+    RtlFillMemory((PVOID)pool, too_many, 1);
+}
+
+/* A text without an end. */
+static VOID measure_beyond_end(PDRIVER_OBJECT driver)
+{
+    volatile UCHAR *pool = allocate(4096);
+    UNREFERENCED_PARAMETER(driver);
+    RtlFillMemory((PVOID)pool, 4096, 'x');
+    seen = (UCHAR)strlen((const char *)pool);
+}
+
 /* Sizes are rounded up for alignment: this byte is nobody's, but in the same page. */
 static VOID write_in_padding(PDRIVER_OBJECT driver)
 {
@@ -82,14 +109,6 @@ static VOID read_long_after_free(PDRIVER_OBJECT driver)
     for (i = 0; i < 3000; i++)
         free_pool(allocate(i + 1));
     seen = allocate(32)[0] + pool[31];
-}
-
-/* NonPagedPool holds code, too; nothing but a habit asks for it. */
-static VOID allocate_executable(PDRIVER_OBJECT driver)
-{
-    PVOID pool = ExAllocatePoolWithTag(NonPagedPool, 32, TAG);
-    UNREFERENCED_PARAMETER(driver);
-    ExFreePoolWithTag(pool, TAG);
 }
 
 /* A POOL_TYPE where POOL_FLAGS are due: NULL, which looks like a shortage of memory. */
@@ -281,13 +300,15 @@ static VOID dereference_null(PDRIVER_OBJECT driver)
 const MISDEED misdeeds[] = {
     MISDEED(write_beyond_end),
     MISDEED(read_beyond_end),
+    MISDEED(copy_beyond_end),
+    MISDEED(fill_beyond_end),
+    MISDEED(measure_beyond_end),
     MISDEED(write_in_padding),
     MISDEED(write_before_start),
     MISDEED(write_before_page),
     MISDEED(write_after_free),
     MISDEED(read_after_free),
     MISDEED(read_long_after_free),
-    MISDEED(allocate_executable),
     MISDEED(allocate_by_pool_type),
     MISDEED(free_twice),
     MISDEED(free_no_pool),

@@ -50,16 +50,21 @@ pub struct Arguments {
     #[arg(long, value_name = "KEY", conflicts_with = "image")]
     pub product_key: Option<String>,
     /// The medium's language.
-    #[arg(long, default_value = "en-US")]
+    #[arg(long, default_value = "en-US", conflicts_with = "image")]
     pub language: String,
     /// Where the installed disk goes; without, target/vm/windows.qcow2.
     #[arg(long, value_name = "FILE", conflicts_with = "image")]
     pub output: Option<PathBuf>,
     /// The size of the installed disk, which its file grows up to.
-    #[arg(long, value_name = "GIB", default_value_t = 64)]
+    #[arg(
+        long,
+        value_name = "GIB",
+        default_value_t = 64,
+        conflicts_with = "image"
+    )]
     pub size: u32,
     /// How long each of the two stress runs of a verification takes.
-    #[arg(long, default_value_t = 5, value_parser = clap::value_parser!(u32).range(1..=1440))]
+    #[arg(long, default_value_t = 5, conflicts_with = "install", value_parser = clap::value_parser!(u32).range(1..=1440))]
     pub minutes: u32,
     /// The machine: a name from qemu/machines, or the path of a .toml file; for a verification,
     /// several with commas between.

@@ -14,6 +14,7 @@ naked! {
     /// `context` is memory for a context.
     #[allow(non_snake_case, reason = "the kernel's own name")]
     pub unsafe extern "win64" fn RtlCaptureContext(context: *mut Context) {
+        frame!(begin),
         "mov dword ptr [rcx + 0x30], 0x10000b",
         "mov [rcx + 0x78], rax",
         "mov [rcx + 0x80], rcx",
@@ -56,6 +57,7 @@ naked! {
         "movups [rcx + 0x290], xmm15",
         "mov rax, [rcx + 0x78]",
         "ret",
+        frame!(end),
     }
 }
 nt_export_data!(RtlCaptureContext = RtlCaptureContext);

@@ -82,7 +82,7 @@ impl Context {
             homes: [0; 6],
             // CONTEXT_AMD64 with control, integer and floating-point parts.
             flags: 0x0010_000b,
-            mxcsr: 0x1f80,
+            mxcsr: control_register(),
             segments: [8, 16, 16, 0, 0, 16],
             eflags,
             debug: [0; 6],
@@ -96,6 +96,16 @@ impl Context {
             last_branch: [0; 5],
         }
     }
+}
+
+/// How the vector registers compute (MXCSR), which is the driver's: see [`read_vector_registers`].
+fn control_register() -> u32 {
+    let mut value = 0;
+    // SAFETY: stores four bytes in the variable.
+    unsafe {
+        asm!("stmxcsr [{}]", in(reg) &raw mut value, options(nostack, preserves_flags));
+    }
+    value
 }
 
 /// The vector registers as they are: nthost does not use them, so that they are those of the

@@ -12,9 +12,14 @@ use super::{
     raise::unhandled,
 };
 use crate::{
-    ke::{thread, trap::TrapFrame},
+    export::DISPATCH_LEVEL,
+    ke::{irql, page_fault, thread, trap::TrapFrame},
     pe::{module, unwind::Registers},
 };
+
+/// The vectors of faults that an address causes.
+const GENERAL_PROTECTION: u64 = 13;
+const PAGE_FAULT: u64 = 14;
 
 /// `STATUS_NONCONTINUABLE_EXCEPTION`.
 const NONCONTINUABLE_EXCEPTION: i32 = 0xc000_0025_u32.cast_signed();
@@ -35,19 +40,22 @@ pub(super) struct Leaving {
     pub(super) dispatcher: *const DispatcherContext,
 }
 
-/// A fault in a driver: looks for a handler. Says whether the frame is to be gone on from.
+/// Whether a fault of nthost's can be an exception of the driver that called: it is about an
+/// address that the driver gave, and nthost holds nothing that would stay locked. All its locks are
+/// held at DISPATCH_LEVEL at the least, or with interrupts off.
+fn is_callers(frame: &TrapFrame) -> bool {
+    matches!(frame.vector, GENERAL_PROTECTION | PAGE_FAULT)
+        && irql::current() < DISPATCH_LEVEL
+        && frame.interrupts_enabled()
+}
+
+/// A fault in a driver, or in a routine of nthost's that it called: looks for a handler. Says
+/// whether the frame is to be gone on from.
 pub fn handle_trap(frame: &mut TrapFrame) -> bool {
-    if module::find(frame.rip).is_none() {
+    if module::find(frame.rip).is_none() && !is_callers(frame) {
         return false;
     }
-    let mut registers = Registers {
-        general: [
-            frame.rax, frame.rcx, frame.rdx, frame.rbx, frame.rsp, frame.rbp, frame.rsi, frame.rdi,
-            frame.r8, frame.r9, frame.r10, frame.r11, frame.r12, frame.r13, frame.r14, frame.r15,
-        ],
-        rip: frame.rip,
-        xmm: [[0; 2]; 16],
-    };
+    let mut registers = frame.registers();
     read_vector_registers(&mut registers.xmm);
     registers.xmm[..6].copy_from_slice(&frame.xmm);
     let mut information = [0; PARAMETERS];
@@ -55,9 +63,14 @@ pub fn handle_trap(frame: &mut TrapFrame) -> bool {
         0 => (0xc000_0094_u32.cast_signed(), 0),
         3 => (0x8000_0003_u32.cast_signed(), 0),
         6 => (0xc000_001d_u32.cast_signed(), 0),
-        13 | 14 => {
-            information[0] = u64::from(frame.error & 2 != 0);
-            information[1] = x86_64::registers::control::Cr2::read_raw();
+        // No address of 64 bits that is not canonical is told: a read of what is nowhere.
+        GENERAL_PROTECTION => {
+            information[1] = u64::MAX;
+            (STATUS_ACCESS_VIOLATION, 2)
+        }
+        PAGE_FAULT => {
+            information[0] = page_fault::operation(frame);
+            information[1] = page_fault::address();
             (STATUS_ACCESS_VIOLATION, 2)
         }
         _ => return false,
@@ -71,7 +84,7 @@ pub fn handle_trap(frame: &mut TrapFrame) -> bool {
         information,
     };
     // Handlers run as the driver does, with interrupts as they were.
-    if frame.rflags & 0x200 != 0 {
+    if frame.interrupts_enabled() {
         x86_64::instructions::interrupts::enable();
     }
     let handled = dispatch(&mut record, &registers, frame.rflags as u32);

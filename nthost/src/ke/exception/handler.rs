@@ -1,5 +1,9 @@
 //! Language handlers: the frames of a driver that have one, and calling it.
 //!
+//! The frames of nthost between those of drivers are passed over: they have no handlers, and
+//! nothing in them is released. That is why a fault in nthost reaches a handler only if it holds
+//! nothing (see [`handle_trap`](super::handle_trap)).
+//!
 //! Sources: "x64 exception handling" ("Language-specific handler"), `EXCEPTION_DISPOSITION`.
 
 use core::ffi::c_void;
@@ -7,14 +11,18 @@ use core::ffi::c_void;
 use super::{
     Dispatch,
     context::{Context, ExceptionRecord},
+    own_frame,
 };
-use crate::pe::{
-    module::{self, Module},
-    unwind::{self, Registers},
+use crate::{
+    mm::paging::KERNEL_BASE,
+    pe::{
+        module::{self, Module},
+        unwind::{self, RSP, Registers},
+    },
 };
 
 /// Frames that a walk visits at the most.
-pub(super) const MAXIMUM_FRAMES: usize = 256;
+pub(super) const MAXIMUM_FRAMES: usize = 512;
 
 /// What a language handler is told about the frame (ns-winnt-dispatcher_context).
 #[repr(C)]
@@ -71,6 +79,24 @@ impl Visited<'_> {
     }
 }
 
+/// Goes on to the caller of a frame of nthost's, unless that frame is of the dispatcher, which
+/// works for an exception that came before. A call of what is no code has left nothing but its
+/// return address.
+fn pass_own_frame(registers: &mut Registers, returned_to: bool, outer: *const Dispatch) -> bool {
+    if !returned_to && registers.rip < KERNEL_BASE {
+        return own_frame::leave_leaf(registers);
+    }
+    let mut caller = *registers;
+    let bottom = registers.general[RSP];
+    match own_frame::unwind(&mut caller, returned_to) {
+        Some(top) if !(bottom..top).contains(&(outer as u64)) => {
+            *registers = caller;
+            true
+        }
+        _ => false,
+    }
+}
+
 /// Visits the frames of drivers from these registers outward, as long as `visit` gives nothing.
 /// Where a filter or a termination handler was called for an exception before, the way leads on
 /// to the frames of that one: all of them from a filter, those that are not left yet from a
@@ -81,11 +107,18 @@ pub(super) fn walk<T>(
     mut visit: impl FnMut(&Visited<'_>) -> Option<T>,
 ) -> Option<T> {
     let mut scope_index = 0;
+    // The first place is one that has been reached; the others are where calls return to.
+    let mut returned_to = false;
     for _ in 0..MAXIMUM_FRAMES {
         let Some(module) = module::find(registers.rip) else {
+            if pass_own_frame(&mut registers, returned_to, outer) {
+                returned_to = true;
+                continue;
+            }
             if outer.is_null() {
                 return None;
             }
+            returned_to = false;
             // SAFETY: it lies on this thread's stack, further up.
             let before = unsafe { &*outer };
             outer = before.outer;
@@ -111,6 +144,7 @@ pub(super) fn walk<T>(
             return Some(result);
         }
         scope_index = 0;
+        returned_to = true;
     }
     None
 }

@@ -5,37 +5,44 @@
 use nthost_nt::status::{STATUS_ACCESS_VIOLATION, STATUS_DATATYPE_MISALIGNMENT};
 
 use super::{
-    CallerFrame,
     context::{ExceptionRecord, NONCONTINUABLE, flags},
     dispatch::dispatch,
+    own_frame,
 };
 use crate::{
     ke::bugcheck,
-    pe::unwind::{RSP, Registers},
+    pe::{module, unwind::Registers},
 };
 
-/// Raises a status in the driver that called a routine of nthost's. Does not return there: a
-/// handler of the driver's goes on, or the system ends.
-pub fn raise_from(caller: &CallerFrame, status: i32) -> ! {
-    let registers = caller.registers();
+/// The registers of the driver that called nthost, after the call; those of nthost's outermost
+/// frame if none did.
+fn of_driver(mut registers: Registers) -> Registers {
+    while module::find(registers.rip).is_none() && own_frame::unwind(&mut registers, true).is_some()
+    {
+    }
+    registers
+}
+
+/// Raises a status in the driver that nthost works for. Does not return: a handler of the
+/// driver's goes on, or the system ends. Nothing that nthost's frames own is released, so they
+/// must hold no lock, and own nothing.
+#[inline(never)]
+pub fn raise(status: i32) -> ! {
+    let registers = of_driver(Registers::here());
     let mut record = ExceptionRecord::new(status, NONCONTINUABLE, registers.rip);
     dispatch(&mut record, &registers, flags());
     unhandled(&record, &registers)
 }
 
+/// Ends the system with an exception that nobody handles.
 pub(super) fn unhandled(record: &ExceptionRecord, registers: &Registers) -> ! {
     let [first, second, ..] = record.information;
     let code = i64::from(record.code).cast_unsigned();
-    bugcheck::at_registers(
-        bugcheck::exception_code(),
-        [code, record.address, first, second],
-        registers.rip,
-        registers.general[RSP],
-        registers.general[5],
-    )
+    let parameters = [code, record.address, first, second];
+    bugcheck::at_registers(bugcheck::exception_code(), parameters, registers)
 }
 
-crate::raising_export! {
+nt_export! {
     irql: PASSIVE_LEVEL..=APC_LEVEL;
     /// Raises a status in the caller.
     ///
@@ -44,8 +51,8 @@ crate::raising_export! {
     /// # Safety
     ///
     /// None.
-    pub unsafe fn ExRaiseStatus(status: i32, _second: u64, _third: u64; caller) {
-        raise_from(caller, status)
+    pub unsafe fn ExRaiseStatus(status: i32) {
+        raise(status)
     }
 
     irql: PASSIVE_LEVEL..=APC_LEVEL;
@@ -56,8 +63,8 @@ crate::raising_export! {
     /// # Safety
     ///
     /// None.
-    pub unsafe fn ExRaiseAccessViolation(_first: u64, _second: u64, _third: u64; caller) {
-        raise_from(caller, STATUS_ACCESS_VIOLATION)
+    pub unsafe fn ExRaiseAccessViolation() {
+        raise(STATUS_ACCESS_VIOLATION)
     }
 
     irql: PASSIVE_LEVEL..=APC_LEVEL;
@@ -68,7 +75,7 @@ crate::raising_export! {
     /// # Safety
     ///
     /// None.
-    pub unsafe fn ExRaiseDatatypeMisalignment(_first: u64, _second: u64, _third: u64; caller) {
-        raise_from(caller, STATUS_DATATYPE_MISALIGNMENT)
+    pub unsafe fn ExRaiseDatatypeMisalignment() {
+        raise(STATUS_DATATYPE_MISALIGNMENT)
     }
 }

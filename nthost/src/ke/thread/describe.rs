@@ -19,7 +19,10 @@ use crate::{
         client_id,
         object::{self, Kind},
     },
-    pe::module::module_of,
+    pe::{
+        module::module_of,
+        unwind::{RBP, RSP, Registers},
+    },
 };
 
 /// The most places of a stack that are told.
@@ -170,18 +173,20 @@ fn walk(seen: &Snapshot) -> Vec<Frame> {
         unsafe { word.read_volatile() }
     };
     let (rbp, rip) = (saved(behind - 8), saved(behind));
-    exception::walk_stack_to(
-        seen.stack.end,
-        [rip, behind + 8, rbp],
-        &mut |index, address| {
-            if index < MOST_FRAMES {
-                let (module, offset) = module_of(address);
-                frames.push(Frame {
-                    module: module.to_string(),
-                    offset,
-                });
-            }
-        },
-    );
+    let mut registers = Registers {
+        rip,
+        ..Registers::default()
+    };
+    registers.general[RSP] = behind + 8;
+    registers.general[RBP] = rbp;
+    exception::walk_stack_to(seen.stack.end, registers, &mut |index, address| {
+        if index < MOST_FRAMES {
+            let (module, offset) = module_of(address);
+            frames.push(Frame {
+                module: module.to_string(),
+                offset,
+            });
+        }
+    });
     frames
 }

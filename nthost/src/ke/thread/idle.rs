@@ -9,13 +9,16 @@ use crate::{
     ob::object::{self, Kind},
 };
 
+/// Bytes of the stack that the boot processor starts on; its idle thread keeps it.
+pub const BOOT_STACK_SIZE: usize = 64 << 10;
+
 /// Makes what runs on the boot processor its idle thread.
 pub fn initialize_boot_processor() {
     unsafe extern "C" {
         static boot_stack: u8;
     }
     let limit = &raw const boot_stack as u64;
-    adopt_idle(limit, limit + crate::boot::pvh::BOOT_STACK_SIZE as u64);
+    adopt_idle(limit, limit + BOOT_STACK_SIZE as u64);
 }
 
 /// Makes what runs on this processor its idle thread.

@@ -20,7 +20,7 @@ use super::{
 };
 pub use {
     end::{exit, release},
-    idle::{adopt_idle, idle, initialize_boot_processor},
+    idle::{BOOT_STACK_SIZE, adopt_idle, idle, initialize_boot_processor},
     stack::{allocate_stack, free_stack},
     start::{Attributes, spawn, spawn_with},
 };

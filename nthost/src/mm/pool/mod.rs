@@ -218,7 +218,12 @@ pub fn allocate_at(
     // Bug check 0xC4, subcodes 0x1 (paged) and 0x2 (nonpaged).
     if level > highest(wanted.is_paged()) {
         let subcode = if wanted.is_paged() { 1 } else { 2 };
-        violation([subcode, u64::from(level), pool, size]);
+        let parameters = [subcode, u64::from(level), pool, size];
+        if level > DISPATCH_LEVEL {
+            // The pool's own locks are not for so high a level.
+            violation(parameters);
+        }
+        hook::misuse(parameters);
     }
     if is_special(wanted.is_paged()) {
         special::allocate(&wanted)
@@ -265,7 +270,11 @@ fn check_free(address: u64, allocation: &Allocation, tag: Option<u32>) {
     if level > highest(allocation.paged) {
         let subcode = if allocation.paged { 0x11 } else { 0x12 };
         let paged = u64::from(allocation.paged);
-        violation([subcode, u64::from(level), paged, address]);
+        let parameters = [subcode, u64::from(level), paged, address];
+        if level > DISPATCH_LEVEL {
+            violation(parameters);
+        }
+        hook::misuse(parameters);
     }
     if let Some(tag) = tag.filter(|&tag| tag != 0 && tag != allocation.tag) {
         // Bug check 0xC2, 0xA: freed with another tag.

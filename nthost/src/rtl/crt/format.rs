@@ -108,16 +108,17 @@ macro_rules! formats {
                 $($argument: usize,)*
                 format: *const $unit,
             ) -> i32 {
+                frame!(begin),
                 $($home,)*
-                "push rbp",
-                "mov rbp, rsp",
+                frame!(push),
                 "sub rsp, 48",
                 concat!("lea rax, [rbp + ", $next, "]"),
                 $put,
                 "call {list}",
                 "add rsp, 48",
-                "pop rbp",
+                frame!(pop),
                 "ret",
+                frame!(end),
                 list = sym $list,
             }
         }

@@ -76,7 +76,7 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn RtlLengthRequiredSid(count: u32) -> u32 {
-        HEAD as u32 + count * 4
+        count.wrapping_mul(4).wrapping_add(HEAD as u32)
     }
 
     irql: PASSIVE_LEVEL..=APC_LEVEL;

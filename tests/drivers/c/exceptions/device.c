@@ -17,13 +17,18 @@ static NTSTATUS sum_bytes(PIRP irp, PIO_STACK_LOCATION stack)
     PUCHAR input = stack->Parameters.DeviceIoControl.Type3InputBuffer;
     ULONG length = stack->Parameters.DeviceIoControl.InputBufferLength, i;
     ULONG64 sum = 0;
+    UCHAR part[64];
     if (stack->Parameters.DeviceIoControl.OutputBufferLength < sizeof(sum))
         return STATUS_BUFFER_TOO_SMALL;
     __try {
         ProbeForRead(input, length, 1);
         ProbeForWrite(irp->UserBuffer, sizeof(sum), 1);
+        if (length > sizeof(part))
+            ExRaiseStatus(STATUS_INVALID_PARAMETER);
+        /* It may be gone by now: the copy is what finds out. */
+        RtlCopyMemory(part, input, length);
         for (i = 0; i < length; i++)
-            sum += ((volatile UCHAR *)input)[i];
+            sum += part[i];
         RtlCopyMemory(irp->UserBuffer, &sum, sizeof(sum));
     } __except (EXCEPTION_EXECUTE_HANDLER) {
         return GetExceptionCode();

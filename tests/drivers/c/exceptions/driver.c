@@ -35,6 +35,7 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
     check_handlers();
     check_unwinding();
     check_raised();
+    check_faults();
     check_security();
     DbgPrint("exceptions: %d hold, %d failed\n", held, failed);
     return make_device(driver);

@@ -18,6 +18,7 @@ VOID happened(ULONG digit);
 VOID check_handlers(VOID);
 VOID check_unwinding(VOID);
 VOID check_raised(VOID);
+VOID check_faults(VOID);
 VOID check_security(VOID);
 
 /* Makes the device, which clients open by its name, and takes it away. */

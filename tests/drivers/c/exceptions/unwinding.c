@@ -105,6 +105,9 @@ static OPAQUE VOID raises_in_handler(VOID)
     }
 }
 
+/* What raises an exception, or has one. */
+static VOID (*culprit)(VOID);
+
 /* All registers that a function keeps for its caller have others' values when it raises. */
 static OPAQUE VOID raises_with_registers(VOID)
 {
@@ -114,7 +117,18 @@ static OPAQUE VOID raises_with_registers(VOID)
                      :
                      :
                      : "rbx", "rsi", "rdi", "r12", "r13", "r14", "r15", "xmm6", "xmm15");
+    culprit();
+}
+
+static VOID raises(VOID)
+{
     raise(STATUS_TOO_LATE);
+}
+
+/* The fault is in a routine of the kernel. */
+static VOID faults_in_kernel(VOID)
+{
+    RtlFillMemory((PVOID)0x1230, 100, 1);
 }
 
 /* Not static, as the next one is that: they are named in an assembler's text. */
@@ -147,8 +161,10 @@ __attribute__((naked)) static VOID keep_registers(VOID)
             "pop %rdi\n\tpop %rsi\n\tpop %rbp\n\tpop %rbx\n\tret");
 }
 
-static BOOLEAN registers_kept(VOID)
+static BOOLEAN registers_kept(VOID (*routine)(VOID))
 {
+    culprit = routine;
+    RtlZeroMemory(kept, sizeof(kept));
     static const ULONG64 due[] = {1, 2, 3, 4, 5, 6, 7, 1, 2};
     keep_registers();
     return RtlCompareMemory(kept, due, sizeof(due)) == sizeof(due);
@@ -187,5 +203,6 @@ VOID check_unwinding(VOID)
          caught(handles_within) == (ULONG)STATUS_TOO_LATE && order == 12);
     RULE("an exception of a handler is for those further out",
          caught(raises_in_handler) == (ULONG)STATUS_DEVICE_BUSY && order == 1);
-    RULE("a handler's function gives its caller's registers back", registers_kept());
+    RULE("a handler's function gives its caller's registers back", registers_kept(raises));
+    RULE("it does so for a fault in a routine of the kernel", registers_kept(faults_in_kernel));
 }

@@ -221,7 +221,7 @@ pub const CASES: &[&[Edit]] = &[
 ];
 
 /// Takes the devices out of the file.
-const PRIMITIVE: [Edit; 2] = [
+pub const PRIMITIVE: [Edit; 2] = [
     ("[Manufacturer]…[Strings]", ""),
     ("Service  = \"Sample service\"", ""),
 ];

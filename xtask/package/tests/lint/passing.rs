@@ -1,6 +1,7 @@
 //! Files that InfVerif lets pass, and that look as if they should not: none has a finding. Each is
 //! a form that Microsoft's own public INF files have.
 
+use super::cases::PRIMITIVE;
 use super::{Edit, apply};
 use eduwdm_package::lint::{self, Options};
 
@@ -151,4 +152,34 @@ fn a_section_that_both_use_is_judged_for_the_newer() {
     let shared = shared.replacen("HKR,,Setting,", "HKLM,Software\\Sample,Setting,", 1);
     let found = findings(shared.as_bytes());
     assert!(found.iter().any(|f| f.contains("error 1321 ")), "{found:?}");
+}
+
+#[test]
+fn an_uninstall_section_for_older_windows_says_so_itself_or_in_its_services() {
+    for older in [
+        "[DefaultUninstall.NTamd64]\nLegacyUninstall = 1",
+        "[DefaultUninstall.NTamd64]\n[DefaultUninstall.NTamd64.Services]\nLegacyUninstall = 1",
+    ] {
+        let more = format!(
+            "\n[DefaultInstall.NTamd64.10.0...22000]\nCopyFiles = Copy\n[Copy]\nsample.sys\n{older}\n"
+        );
+        let text = apply(&PRIMITIVE) + &more;
+        assert_eq!(findings(text.as_bytes()), [""; 0], "{older}");
+        let unsaid = text.replace("LegacyUninstall = 1", "");
+        assert!(findings(unsaid.as_bytes())[0].contains("1422"));
+    }
+}
+
+#[test]
+fn the_function_driver_of_a_modem_is_chosen_by_its_class() {
+    let edits: &[Edit] = &[(
+        "AddService = sampledrv,0x00000002,Service\n",
+        "AddService = sampledrv,,Service\n",
+    )];
+    let other = apply(edits);
+    assert!(findings(other.as_bytes())[0].contains("1296"));
+    let modem = other
+        .replace("Class       = System", "Class       = Modem")
+        .replace("4d36e97d-e325", "4d36e96d-e325");
+    assert_eq!(findings(modem.as_bytes()), [""; 0]);
 }

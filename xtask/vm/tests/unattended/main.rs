@@ -258,6 +258,9 @@ fn what_cannot_work_is_refused_before_anything_is_written() {
         &["vm", "--install", "x.iso", "--verify"],
         &["vm", "--install", "x.iso", "--image", "y"],
         &["vm", "--image", "y", "--edition", "Pro"],
+        &["vm", "--image", "y", "--language", "de-DE"],
+        &["vm", "--image", "y", "--size", "80"],
+        &["vm", "--install", "x.iso", "--minutes", "9"],
     ] {
         assert!(Line::try_parse_from(line).is_err(), "{line:?}");
     }

@@ -5,7 +5,7 @@
 
 use arrayvec::{ArrayString, ArrayVec};
 
-use crate::mm::PhysicalRange;
+use super::PhysicalRange;
 
 /// `XEN_HVM_START_MAGIC_VALUE`.
 const MAGIC: u32 = 0x336e_c578;
