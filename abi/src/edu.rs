@@ -203,6 +203,21 @@ pub struct LockedTransfer {
     pub reserved: u32,
 }
 
+/// The answer to [`crate::Ioctl::LockedTransfer`].
+///
+/// The count is part of a structure, and not the request's `Information` alone: that is how many
+/// bytes the I/O manager copies to the output buffer, wherever that is and however short.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]
+#[repr(C)]
+pub struct LockedTransferOutput {
+    /// Size and version.
+    pub header: Header,
+    /// Bytes moved.
+    pub moved: u32,
+    /// Zero.
+    pub reserved: u32,
+}
+
 /// Input of [`crate::Ioctl::DmaSelfTest`]. A length of zero or a range that leaves the
 /// device's buffer: `STATUS_INVALID_PARAMETER`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]

@@ -8,7 +8,7 @@ use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
 /// The version of every structure in this crate. It changes whenever the layout or the meaning
 /// of any of them does.
-pub const VERSION: u32 = 1;
+pub const VERSION: u32 = 2;
 
 /// Size and version of the structure that it begins.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, FromBytes, IntoBytes, Immutable, KnownLayout)]

@@ -75,8 +75,8 @@ ioctls! {
     /// in, [`crate::edu::WaitEventOutput`] out. Asynchronous and cancelable.
     WaitEvent = 0x804, Buffered, Read;
     /// A transfer between the device's buffer and a user buffer that the input describes by
-    /// its address: [`crate::edu::LockedTransfer`] in, nothing out; the bytes moved are the
-    /// request's information. Asynchronous and cancelable.
+    /// its address: [`crate::edu::LockedTransfer`] in, [`crate::edu::LockedTransferOutput`] out.
+    /// Asynchronous and cancelable.
     LockedTransfer = 0x805, Buffered, ReadWrite;
     /// Moves data between the driver's own DMA buffers through the device and compares:
     /// [`crate::edu::DmaSelfTestInput`] in, [`crate::edu::DmaSelfTestOutput`] out.

@@ -7,8 +7,8 @@ use crate::Header;
 
 /// How many tests each BAR offers.
 pub const TEST_COUNT: u32 = 3;
-/// The most writes that one request may ask for. StartIo makes them at DISPATCH_LEVEL, where
-/// nobody may stay for long.
+/// The most writes that one request may ask for: those behind it wait meanwhile, and so does who
+/// stops the device.
 pub const MAX_WRITES: u32 = 1024;
 
 /// The answer to [`crate::Ioctl::TestdevInfo`].

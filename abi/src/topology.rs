@@ -1,4 +1,5 @@
-//! Where a device, its interrupt and its memory are.
+//! Where a device, its interrupt and its memory are: processors and nodes, and no addresses. Those
+//! of physical memory are nothing that a client could use, but much that an attacker can.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};
 
@@ -23,24 +24,12 @@ pub struct Topology {
     pub interrupt_group: u32,
     /// Those processors, a bit each.
     pub interrupt_affinity: u64,
-    /// The processor that the DPC is targeted at, its index over all groups, or all ones.
-    pub dpc_processor: u32,
     /// The node that the DMA buffers were asked from, or [`NODE_UNKNOWN`].
     pub buffer_node: u32,
-    /// Logical address of the first page of the buffer for writes.
-    pub write_buffer: u64,
-    /// Logical address of the first page of the buffer for reads.
-    pub read_buffer: u64,
-    /// Physical address of the descriptor page.
-    pub descriptor_page: u64,
-    /// Physical address of BAR0.
-    pub registers: u64,
     /// Processors in the system.
     pub processor_count: u32,
     /// Processor groups in the system.
     pub group_count: u32,
     /// Highest NUMA node number in the system.
     pub highest_node: u32,
-    /// Zero.
-    pub reserved: u32,
 }

@@ -41,9 +41,13 @@
 //!
 //! Between two devices nothing is shared but the driver's image and the ETW provider.
 //!
-//! For `pci-testdev` the table is shorter. The system gives StartIo one request at a time;
-//! dispatch, cancel and PnP meet it in `Testdev::active`, a spin lock that StartIo holds while a
-//! request runs, so who has that lock knows that none is running.
+//! The watchdog's timer is as the DPC: it tries the queues' locks (②). The work item that it queues is
+//! as PnP towards all but PnP itself, for which it does not wait: the two meet in the mutex of
+//! `Edu::controls`, which PnP does not have while it waits for requests.
+//!
+//! For `pci-testdev` the table is shorter. The system gives StartIo one request at a time, which it
+//! leaves to a work item. That runs it with the mutex of `Testdev::bars`; PnP waits for it by an
+//! event, and takes that mutex then.
 //!
 //! # The order of locks
 //!
@@ -53,10 +57,12 @@
 //! | level | lock | taken at | protects |
 //! |---|---|---|---|
 //! | 1 | `FunctionDevice::state` (mutex) | PASSIVE_LEVEL | PnP state, hardware, holds |
-//! | 2 | `Queue::active` of compute, write, read, events; `Testdev::active` | DISPATCH_LEVEL | the engine, its registers, whether it is open |
+//! | 1a | `Edu::controls` (mutex) | PASSIVE_LEVEL | the interrupt, the bus's interface, what the device has not finished |
+//! | 1a | `Testdev::bars` (mutex) | PASSIVE_LEVEL | the device's memory and ports |
+//! | 2 | `Queue::active` of compute, write, read, events; `Testdev::active` | DISPATCH_LEVEL | the engine, its registers, why it is held; what StartIo decides by |
 //! | 3 | `DmaSlot::idle` | DISPATCH_LEVEL | the DMA engine between requests |
 //! | 4 | a cancel-safe queue's list lock; `DmaSlot::mapping` | DISPATCH_LEVEL | waiting requests; the request that is being mapped |
-//! | 5 | `Edu::identification`, `Edu::raise`, `Edu::placement`, `PowerState::map`, `PowerState::power_up` | DISPATCH_LEVEL | what each names |
+//! | 5 | `Edu::identification`, `Edu::raise`, `Edu::placement`, `Watchdog::parts`, `PowerState::map`, `PowerState::work` | DISPATCH_LEVEL | what each names |
 //! | 6 | the interrupt spin lock | DIRQL | the ISR's registers and whether the device has power |
 //!
 //! The system's cancel spin lock is outside of this order: cancel-safe queues release it before

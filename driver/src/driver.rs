@@ -1,34 +1,25 @@
 //! What the kernel calls first: DriverEntry, AddDevice, Unload.
 
-use core::sync::atomic::{AtomicU32, Ordering};
-
-use eduwdm_abi::edu::{DEVICE_BUFFER_LENGTH, DEVICE_BUFFER_LENGTH_FULL};
 use wdm::{
-    Result, Status,
+    Result, Status, bugcheck,
     device::PhysicalDevice,
     driver::{Driver, DriverObject},
     irql::Passive,
     pnp::HardwareIds,
-    registry::Key,
     unicode::UnicodeString,
     utf16,
 };
 
-use crate::{edu, tags, testdev, trace};
+use crate::{edu, parameters, tags, testdev, trace};
 
 /// The driver. All state but one parameter belongs to a device.
 pub struct EduWdm;
 
-/// How many bytes of the `edu` device's buffer requests may use: written once by DriverEntry,
-/// before there is a device.
-static BUFFER_LENGTH: AtomicU32 = AtomicU32::new(DEVICE_BUFFER_LENGTH);
-
 impl Driver for EduWdm {
     fn entry(registry_path: UnicodeString<'_>, irql: &mut Passive) -> Result<()> {
-        if use_last_byte(registry_path, irql) {
-            // Relaxed: AddDevice is called after DriverEntry, by the PnP manager.
-            BUFFER_LENGTH.store(DEVICE_BUFFER_LENGTH_FULL, Ordering::Relaxed);
-        }
+        parameters::read(registry_path, irql);
+        // Without it, dumps tell less.
+        bugcheck::register(irql);
         trace::register();
         wdk::println!("eduwdm: loaded, version {}", env!("CARGO_PKG_VERSION"));
         Ok(())
@@ -43,8 +34,7 @@ impl Driver for EduWdm {
         // subsystem do not matter.
         let ids = HardwareIds::of(physical, tags::PNP, irql)?;
         if ids.any_starts_with(utf16!("PCI\\VEN_1234&DEV_11E8")) {
-            let buffer_length = BUFFER_LENGTH.load(Ordering::Relaxed);
-            edu::add_device(driver, physical, buffer_length, irql)
+            edu::add_device(driver, physical, parameters::get(), irql)
         } else if ids.any_starts_with(utf16!("PCI\\VEN_1B36&DEV_0005")) {
             testdev::add_device(driver, physical, irql)
         } else {
@@ -52,17 +42,9 @@ impl Driver for EduWdm {
         }
     }
 
-    fn unload(_irql: &mut Passive) {
+    fn unload(irql: &mut Passive) {
         trace::unregister();
+        bugcheck::deregister(irql);
         wdk::println!("eduwdm: unloaded");
     }
-}
-
-/// The parameter `UseLastByte` of the service: whether the emulator's range check is known to
-/// let transfers touch the last byte of the device's buffer. Without it, it is not.
-fn use_last_byte(registry_path: UnicodeString<'_>, irql: &Passive) -> bool {
-    Key::open(registry_path, irql)
-        .and_then(|key| key.open_subkey(UnicodeString::new(utf16!("Parameters")), irql))
-        .and_then(|key| key.query_dword(UnicodeString::new(utf16!("UseLastByte")), irql))
-        .is_ok_and(|value| value != 0)
 }

@@ -1,22 +1,26 @@
 //! What every function driver does, whatever its device: the device object's routines, which
 //! pass PnP and power to [`crate::pnp`] and [`crate::power`], and the rest to the device.
 
+use core::sync::atomic::{AtomicBool, Ordering};
+
 use eduwdm_abi::InterfaceClass;
 use wdm::{
     Result, Status,
+    bus::BusInterface,
     device::{Device, Fdo, Io, PhysicalDevice, StartIo},
     driver::DriverObject,
     guid::Guid,
     interface::DeviceInterface,
     irp::{Dispatched, Fresh, Irp},
-    irql::Passive,
+    irql::{AtOrBelowDispatch, Passive},
     mutex::Mutex,
     pnp::Resources,
+    pool::Shared,
 };
 
 use crate::{
     pnp::{self, PnpState},
-    power, tags,
+    power, tags, trace,
 };
 
 /// A kind of device: what differs between them.
@@ -30,7 +34,8 @@ pub trait Function: Send + Sync + Sized + 'static {
     /// StartIo, if the system queues its requests.
     const START_IO: Option<StartIo<FunctionDevice<Self>>> = None;
 
-    /// Acquires the hardware and lets waiting requests run.
+    /// Acquires the hardware and lets waiting requests run. `bus` is the interface of the device's
+    /// bus.
     ///
     /// # Errors
     ///
@@ -39,8 +44,14 @@ pub trait Function: Send + Sync + Sized + 'static {
         &self,
         device: &Fdo<FunctionDevice<Self>>,
         resources: Resources<'_>,
+        bus: &Shared<BusInterface>,
         irql: &mut Passive,
     ) -> Result<Self::Hardware>;
+
+    /// Whether the device has been found not to work by what is beside PnP and power.
+    fn has_failed(&self) -> bool {
+        false
+    }
 
     /// Holds new requests back and waits until the device is idle, without giving anything back.
     fn pause(
@@ -62,7 +73,11 @@ pub trait Function: Send + Sync + Sized + 'static {
     fn power_down(&self, hardware: &mut Self::Hardware, irql: &mut Passive);
 
     /// The paused device has its power back.
-    fn power_up(&self, hardware: &mut Self::Hardware, irql: &mut Passive);
+    ///
+    /// # Errors
+    ///
+    /// It does not work, or is another than before. Its requests go on waiting, and it is removed.
+    fn power_up(&self, hardware: &mut Self::Hardware, irql: &mut Passive) -> Result<()>;
 
     /// Waits until the device is idle and gives everything back. New requests go on waiting.
     fn stop(&self, hardware: Self::Hardware, irql: &mut Passive);
@@ -114,6 +129,31 @@ pub struct FunctionDevice<F: Function> {
     /// What PnP, power and the reset change, one at a time. Taken before all other locks.
     pub state: Mutex<PnpState<F::Hardware>>,
     pub power: power::PowerState<F>,
+    /// The device has failed, and is to be removed. Atomic.
+    failed: AtomicBool,
+}
+
+impl<F: Function> FunctionDevice<F> {
+    /// The device does not work, and nothing that the driver can do changes that: has the PnP
+    /// manager remove it, which ends its requests. The manager asks first what state it is in;
+    /// see [`Self::has_failed`].
+    pub fn fail<I: AtOrBelowDispatch>(
+        &self,
+        device: &Fdo<Self>,
+        what: &str,
+        status: Status,
+        irql: &I,
+    ) {
+        trace::error(F::NAME, what, status);
+        // Release: pairs with `has_failed`.
+        self.failed.store(true, Ordering::Release);
+        device.physical().invalidate_state(irql);
+    }
+
+    /// Whether it has.
+    pub fn has_failed(&self) -> bool {
+        self.failed.load(Ordering::Acquire) || self.function.has_failed()
+    }
 }
 
 /// AddDevice for one kind of device.
@@ -135,6 +175,7 @@ pub fn add_device<F: Function>(
             interface: DeviceInterface::register(physical, &class, irql)?,
             state: Mutex::new(tags::PNP, PnpState::default(), irql)?,
             power: power::PowerState::new(),
+            failed: AtomicBool::new(false),
         })
     };
     Fdo::create(driver, physical, Io::Direct, make, irql)

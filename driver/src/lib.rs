@@ -14,6 +14,7 @@ mod driver;
 mod edu;
 mod function;
 mod panic;
+mod parameters;
 mod pnp;
 mod power;
 mod statistics;

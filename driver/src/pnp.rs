@@ -19,16 +19,18 @@
 use bitflags::bitflags;
 use wdm::{
     Result, Status,
+    bus::{BusInterface, Identity},
     device::Fdo,
     irp::{Dispatched, Fresh, Irp},
     irql::Passive,
     pnp::Minor,
+    pool::Shared,
     power::DeviceState,
 };
 
 use crate::{
     function::{Function, FunctionDevice},
-    trace,
+    tags, trace,
 };
 
 /// Where the device is in its life.
@@ -64,6 +66,8 @@ pub struct PnpState<H> {
     life: Life,
     /// What the last start acquired.
     hardware: Option<H>,
+    /// The interface of the device's bus, and which device was there when it was started.
+    bus: Option<(Shared<BusInterface>, Identity)>,
     hold: Hold,
     interface_enabled: bool,
 }
@@ -73,6 +77,7 @@ impl<H> Default for PnpState<H> {
         Self {
             life: Life::NotStarted,
             hardware: None,
+            bus: None,
             hold: Hold::empty(),
             interface_enabled: false,
         }
@@ -132,6 +137,20 @@ impl<H> PnpState<H> {
         }
     }
 
+    /// Whether the device that has its power back is the one that was started.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_NO_SUCH_DEVICE` if it is another; `STATUS_DEVICE_REMOVED` if there is none.
+    pub fn check_identity(&self, irql: &Passive) -> Result<()> {
+        match &self.bus {
+            Some((bus, identity)) if bus.identity(irql)? != *identity => {
+                Err(Status::NO_SUCH_DEVICE)
+            }
+            _ => Ok(()),
+        }
+    }
+
     /// The paused hardware, if the device has no power.
     pub fn unpowered_hardware(&mut self) -> Option<&mut H> {
         if self.hold.contains(Hold::POWER) {
@@ -145,7 +164,7 @@ impl<H> PnpState<H> {
 /// The dispatch routine, for all but IRP_MN_REMOVE_DEVICE.
 pub fn dispatch<F: Function>(
     device: &Fdo<FunctionDevice<F>>,
-    irp: Irp<Fresh>,
+    mut irp: Irp<Fresh>,
     irql: &mut Passive,
 ) -> Dispatched {
     match Minor::of(&irp) {
@@ -196,6 +215,10 @@ pub fn dispatch<F: Function>(
             }
             irp.complete_as_is(irql)
         }
+        Minor::QueryPnpDeviceState if device.has_failed() => {
+            irp.report_failed_device();
+            forward_with_success(device, irp, irql)
+        }
         Minor::QueryPnpDeviceState | Minor::Other(_) => irp.forward(device.lower(), irql),
     }
 }
@@ -221,8 +244,13 @@ fn start<F: Function>(
     let (state, irql) = state.parts();
     state.life = Life::NotStarted;
     state.hold = Hold::empty();
+    state.bus = None;
     device.power.prepare(device, irql)?;
-    let hardware = device.function.start(device, resources, irql)?;
+    let bus = BusInterface::query(device.lower(), tags::BUS, irql)?;
+    let identity = bus.identity(irql)?;
+    let bus = Shared::new(tags::BUS, bus, irql)?;
+    let hardware = device.function.start(device, resources, &bus, irql)?;
+    state.bus = Some((bus, identity));
     if !state.interface_enabled {
         if let Err(status) = device.interface.set_enabled(true, irql) {
             device.function.stop(hardware, irql);
@@ -275,6 +303,7 @@ fn stop<F: Function>(device: &Fdo<FunctionDevice<F>>, irql: &mut Passive) {
     if let Some(hardware) = state.hardware.take() {
         device.function.stop(hardware, irql);
     }
+    state.bus = None;
     state.life = Life::Stopped;
 }
 
@@ -290,6 +319,7 @@ fn surprise_removal<F: Function>(device: &Fdo<FunctionDevice<F>>, irql: &mut Pas
     if let Some(hardware) = state.hardware.take() {
         device.function.unplugged(hardware, irql);
     }
+    state.bus = None;
 }
 
 /// IRP_MN_REMOVE_DEVICE, up to where the device object goes: from any state.
@@ -304,6 +334,7 @@ pub fn remove<F: Function>(device: &Fdo<FunctionDevice<F>>, irql: &mut Passive) 
         if let Some(hardware) = state.hardware.take() {
             device.function.stop(hardware, irql);
         }
+        state.bus = None;
     }
     trace::stop(F::NAME, "removed");
 }

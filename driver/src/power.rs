@@ -1,6 +1,7 @@
 //! IRP_MJ_POWER: the function driver owns its device's power policy.
 //!
 //! ```text
+//!     system asks:    QUERY_POWER Sx --> down the stack --> request QUERY_POWER D3 --> complete Sx
 //!     system sleeps:  SET_POWER Sx --> down the stack --> request SET_POWER D3 --> complete Sx
 //!     system wakes:   SET_POWER S0 --> down the stack --> request SET_POWER D0, complete S0
 //!     D3 arrives:     hold requests, wait until idle, power_down --> down the stack
@@ -11,8 +12,14 @@
 //! after the bus driver has completed a D0 is left to a work item, since completion routines may
 //! run at DISPATCH_LEVEL.
 //!
+//! A query may be failed; what sets a power state must not be, by a function driver. Where no IRP
+//! for the device can be had, the work item does without: for a sleep it has the driver do its own
+//! part of a power-down, after which the device may lose its power at any time; for a wake-up it
+//! asks again, and if it never gets one, the device has failed.
+//!
 //! Source: "Handling Device Power-Down IRPs", "Handling Device Power-Up IRPs", "Handling a System
-//! Set-Power IRP in a Device Power Policy Owner".
+//! Set-Power IRP in a Device Power Policy Owner", "Handling a System Query-Power IRP in a Device
+//! Power Policy Owner", IRP_MN_SET_POWER.
 
 use wdm::{
     Result, Status,
@@ -21,6 +28,7 @@ use wdm::{
     irql::{AtOrBelowDispatch, Passive, UpToDispatch},
     power::{DeviceState, PowerMap, PowerRequest},
     spinlock::SpinLock,
+    time,
     workitem::IrpWorkItem,
 };
 
@@ -35,9 +43,9 @@ pub struct PowerState<F: Function> {
     /// Which state the device is to be in for each of the system. The lock protects nothing
     /// else.
     map: SpinLock<PowerMap>,
-    /// What goes on with a power-up, once the device has been started. The lock protects nothing
-    /// else.
-    power_up: SpinLock<Option<IrpWorkItem<FunctionDevice<F>>>>,
+    /// What goes on with a power IRP at PASSIVE_LEVEL, once the device has been started. The lock
+    /// protects nothing else.
+    work: SpinLock<Option<IrpWorkItem<FunctionDevice<F>>>>,
 }
 
 impl<F: Function> PowerState<F> {
@@ -45,19 +53,19 @@ impl<F: Function> PowerState<F> {
     pub fn new() -> Self {
         Self {
             map: SpinLock::new(PowerMap::default()),
-            power_up: SpinLock::new(None),
+            work: SpinLock::new(None),
         }
     }
 
-    /// Allocates what a power-up will need, if it has not been yet.
+    /// Allocates what power IRPs will need, if it has not been yet.
     ///
     /// # Errors
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`.
     pub fn prepare(&self, device: &Fdo<FunctionDevice<F>>, irql: &mut Passive) -> Result<()> {
-        if self.power_up.acquire(irql).is_none() {
-            let item = IrpWorkItem::new(tags::WORK, device, power_up::<F>, irql)?;
-            *self.power_up.acquire(irql) = Some(item);
+        if self.work.acquire(irql).is_none() {
+            let item = IrpWorkItem::new(tags::WORK, device, work::<F>, irql)?;
+            *self.work.acquire(irql) = Some(item);
         }
         Ok(())
     }
@@ -79,6 +87,10 @@ pub fn dispatch<F: Function>(
     irql: &mut Passive,
 ) -> Dispatched {
     match irp.power_request() {
+        PowerRequest::QuerySystem(_) => {
+            irp.set_status(Status::SUCCESS);
+            irp.forward_with_completion::<_, SystemQueried>(device, irql)
+        }
         PowerRequest::SetSystem(_) => {
             irp.set_status(Status::SUCCESS);
             irp.forward_with_completion::<_, SystemChanged>(device, irql)
@@ -91,12 +103,34 @@ pub fn dispatch<F: Function>(
             irp.set_status(Status::SUCCESS);
             irp.forward(device.lower(), irql)
         }
-        PowerRequest::QuerySystem(_) | PowerRequest::QueryDevice(_) => {
+        PowerRequest::QueryDevice(_) => {
             // Requests are held back when it comes to it, so there is nothing to refuse.
             irp.set_status(Status::SUCCESS);
             irp.forward(device.lower(), irql)
         }
         PowerRequest::Other => irp.forward(device.lower(), irql),
+    }
+}
+
+/// The drivers below have nothing against a state of the system, or have.
+struct SystemQueried;
+
+impl<F: Function> CompletionRoutine<FunctionDevice<F>> for SystemQueried {
+    fn completed(device: &Fdo<FunctionDevice<F>>, irp: Irp<Pending>, irql: &mut UpToDispatch) {
+        let (status, request) = (irp.status(), irp.power_request());
+        let PowerRequest::QuerySystem(system) = request else {
+            // It is only set for those.
+            irp.complete_as_is(irql);
+            return;
+        };
+        if !status.is_success() {
+            irp.complete_as_is(irql);
+            return;
+        }
+        let state = device.power.map(irql).device_state(system);
+        if let Err(refused) = device.request_power_for(state, irp, irql) {
+            refused.system_irp.complete(refused.status, 0, irql);
+        }
     }
 }
 
@@ -110,17 +144,74 @@ impl<F: Function> CompletionRoutine<FunctionDevice<F>> for SystemChanged {
             irp.complete_as_is(irql);
             return;
         };
+        // Whatever the drivers below made of it: the system goes to that state.
         let state = device.power.map(irql).device_state(system);
-        if system.is_working() {
+        let (irp, status) = if system.is_working() {
             // The system does not wait for the device.
-            if let Err(status) = device.request_power(state, irql) {
-                trace::error(F::NAME, "no IRP to power the device up", status);
+            match device.request_power(state, irql) {
+                Ok(()) => {
+                    irp.complete_as_is(irql);
+                    return;
+                }
+                Err(status) => (irp, status),
             }
-            irp.complete_as_is(irql);
         } else {
-            device.request_power_for(state, irp, irql);
+            match device.request_power_for(state, irp, irql) {
+                Ok(()) => return,
+                Err(refused) => (refused.system_irp, refused.status),
+            }
+        };
+        trace::error(F::NAME, "no power IRP for the device", status);
+        leave_to_work_item(device, irp, irql);
+    }
+}
+
+/// Has [`work`] called with the IRP.
+fn leave_to_work_item<F: Function>(
+    device: &Fdo<FunctionDevice<F>>,
+    irp: Irp<Pending>,
+    irql: &mut UpToDispatch,
+) {
+    let not_queued = {
+        let mut item = device.power.work.acquire(irql);
+        let (item, irql) = item.parts();
+        match item {
+            Some(item) => item.queue(irp, irql).err(),
+            // It has not been started yet, so there is nothing to be done for its power.
+            None => Some(irp),
+        }
+    };
+    if let Some(irp) = not_queued {
+        irp.complete_as_is(irql);
+    }
+}
+
+/// What a power IRP needs PASSIVE_LEVEL for, in a system thread.
+fn work<F: Function>(device: &Fdo<FunctionDevice<F>>, irp: Irp<Pending>, irql: &mut Passive) {
+    match irp.power_request() {
+        PowerRequest::SetDevice(_) => power_up(device, irql),
+        PowerRequest::SetSystem(system) if system.is_working() => request_power_again(device, irql),
+        // The device may lose its power without being told.
+        PowerRequest::SetSystem(_) => power_down(device, DeviceState::D3, irql),
+        _ => {}
+    }
+    irp.complete_as_is(irql);
+}
+
+/// There was no IRP to power the device up: its requests wait for one.
+fn request_power_again<F: Function>(device: &Fdo<FunctionDevice<F>>, irql: &mut Passive) {
+    /// How often, and how long after the last time.
+    const ATTEMPTS: u32 = 50;
+    const PAUSE_MS: u32 = 100;
+    let mut status = Status::INSUFFICIENT_RESOURCES;
+    for _ in 0..ATTEMPTS {
+        time::delay(PAUSE_MS, irql);
+        match device.request_power(DeviceState::D0, irql) {
+            Ok(()) => return,
+            Err(error) => status = error,
         }
     }
+    device.fail(device, "it cannot be powered up", status, irql);
 }
 
 /// IRP_MN_SET_POWER to a state without power, before the drivers below.
@@ -151,31 +242,23 @@ impl<F: Function> CompletionRoutine<FunctionDevice<F>> for DevicePowered {
             irp.complete_as_is(irql);
             return;
         }
-        let not_queued = {
-            let mut item = device.power.power_up.acquire(irql);
-            let (item, irql) = item.parts();
-            match item {
-                Some(item) => item.queue(irp, irql).err(),
-                // It has not been started yet, so there is nothing to power up.
-                None => Some(irp),
-            }
-        };
-        if let Some(irp) = not_queued {
-            irp.complete_as_is(irql);
-        }
+        leave_to_work_item(device, irp, irql);
     }
 }
 
-/// The rest of a power-up, in a system thread.
-fn power_up<F: Function>(device: &Fdo<FunctionDevice<F>>, irp: Irp<Pending>, irql: &mut Passive) {
+/// The rest of a power-up.
+fn power_up<F: Function>(device: &Fdo<FunctionDevice<F>>, irql: &mut Passive) {
+    let mut pnp = device.state.acquire(irql);
+    let (pnp, irql) = pnp.parts();
+    // It may be another than before: what its registers mean is known of the one that was started.
+    let known = pnp.check_identity(irql);
+    if let Some(hardware) = pnp.unpowered_hardware()
+        && let Err(status) = known.and_then(|()| device.function.power_up(hardware, irql))
     {
-        let mut pnp = device.state.acquire(irql);
-        let (pnp, irql) = pnp.parts();
-        if let Some(hardware) = pnp.unpowered_hardware() {
-            device.function.power_up(hardware, irql);
-        }
-        device.set_power_state(DeviceState::D0, irql);
-        pnp.release(device, Hold::POWER, irql);
+        // The IRP must not fail. Requests go on waiting until the device is removed.
+        device.fail(device, "it does not work with its power back", status, irql);
+        return;
     }
-    irp.complete_as_is(irql);
+    device.set_power_state(DeviceState::D0, irql);
+    pnp.release(device, Hold::POWER, irql);
 }

@@ -1,8 +1,10 @@
 //! Counters: for each processor its own, so that counting shares no cache line.
 //!
-//! A processor counts in a page of its own NUMA node. The sums are made when somebody asks for
-//! them. Every counter is atomic with relaxed ordering: the numbers order nothing, and a thread
-//! that is moved to another processor in the middle only counts on a neighbour's page.
+//! A processor's counters fill cache lines of their own, in memory of its NUMA node, one behind the
+//! other for all of the node's processors: a page holds those of sixteen. The sums are made when
+//! somebody asks for them. Every counter is atomic with relaxed ordering: the numbers order
+//! nothing, and a thread that is moved to another processor in the middle only counts on a
+//! neighbour's.
 
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
@@ -18,7 +20,7 @@ use zerocopy::FromZeros;
 
 use crate::tags;
 
-/// What is counted on one processor.
+/// What is counted on one processor: whole cache lines.
 #[derive(FromZeros)]
 #[repr(C, align(64))]
 pub struct PerProcessor {
@@ -33,6 +35,8 @@ pub struct PerProcessor {
     /// Up to a whole number of cache lines.
     _rest: [u64; 5],
 }
+
+const _: () = assert!(size_of::<PerProcessor>() <= 256, "a page holds sixteen");
 
 /// What is counted for one queue on one processor.
 #[derive(FromZeros)]
@@ -75,28 +79,27 @@ impl Counter {
 
 /// The counters of a device.
 pub struct Statistics {
-    /// The first processor's. There always is one, so a processor that is not known of has
-    /// somewhere to count.
-    first: OnProcessor,
-    /// Those of the others, in the order of their indices, if there are any.
-    others: Option<PoolBox<[OnProcessor]>>,
+    /// Where each processor counts, in the order of their indices.
+    places: PoolBox<[Place]>,
+    /// The counters of each node's processors, one behind the other, and last of those whose node
+    /// nobody knows. A node without processors has none.
+    nodes: PoolBox<[Option<Contiguous<[PerProcessor]>>]>,
+    /// Where a processor counts that was added since.
+    others: PerProcessor,
 }
 
-struct OnProcessor {
+/// Where a processor counts.
+struct Place {
     processor: Processor,
     node: Option<u16>,
-    counters: Contiguous<PerProcessor>,
+    /// Which of its node's counters are its own.
+    slot: usize,
 }
 
-impl OnProcessor {
-    fn new(index: u32, irql: &Passive) -> Result<Self> {
-        let processor = Processor::from_index(index)?;
-        let node = numa::node_of(processor);
-        Ok(Self {
-            processor,
-            node,
-            counters: Contiguous::new(u64::MAX, node, irql)?,
-        })
+impl Place {
+    /// Which of [`Statistics::nodes`] has its counters.
+    fn node_index(&self, node_count: usize) -> usize {
+        self.node.map_or(node_count, usize::from)
     }
 }
 
@@ -118,29 +121,52 @@ impl Statistics {
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`.
     pub fn new(irql: &Passive) -> Result<Self> {
-        let make = |index: usize| {
+        let node_count = usize::from(numa::highest_node_number()) + 1;
+        // So many processors each node has.
+        let mut counts = PoolBox::slice(tags::STATISTICS, node_count + 1, |_| 0, irql)?;
+        let place = |index: usize| {
             let index = u32::try_from(index).unwrap_or(u32::MAX);
-            OnProcessor::new(index.saturating_add(1), irql)
+            let processor = Processor::from_index(index)?;
+            let mut place = Place {
+                processor,
+                node: numa::node_of(processor),
+                slot: 0,
+            };
+            if let Some(count) = counts.get_mut(place.node_index(node_count)) {
+                place.slot = *count;
+                *count += 1;
+            }
+            Ok(place)
         };
-        let others = match numa::active_processor_count() {
-            0 | 1 => None,
-            count => {
-                let count = count as usize - 1;
-                Some(PoolBox::try_slice(tags::STATISTICS, count, make, irql)?)
+        let count = numa::active_processor_count() as usize;
+        let places = PoolBox::try_slice(tags::STATISTICS, count, place, irql)?;
+        let counters = |index: usize| {
+            let node = u16::try_from(index).ok().filter(|_| index < node_count);
+            match counts.get(index).copied().unwrap_or(0) {
+                0 => Ok(None),
+                count => Contiguous::slice(count, u64::MAX, node, irql).map(Some),
             }
         };
+        let nodes = PoolBox::try_slice(tags::STATISTICS, node_count + 1, counters, irql)?;
         Ok(Self {
-            first: OnProcessor::new(0, irql)?,
-            others,
+            places,
+            nodes,
+            others: PerProcessor::new_zeroed(),
         })
     }
 
     /// The counters of the processor that this runs on, which is named with them: its index over
-    /// all groups. A processor that was added since counts on another's.
+    /// all groups.
     pub fn here(&self) -> (&PerProcessor, u32) {
         let index = numa::current_processor_index();
-        let on = self.on(index as usize).unwrap_or(&self.first);
-        (&on.counters, index)
+        let place = self.places.get(index as usize);
+        let counters = place.and_then(|place| self.counters(place));
+        (counters.unwrap_or(&self.others), index)
+    }
+
+    fn counters(&self, place: &Place) -> Option<&PerProcessor> {
+        let node = self.nodes.get(place.node_index(self.nodes.len() - 1))?;
+        node.as_ref()?.get(place.slot)
     }
 
     /// The counters of one queue on the processor that this runs on.
@@ -162,28 +188,19 @@ impl Statistics {
 
     /// How many processors are counted for.
     pub fn processor_count(&self) -> usize {
-        self.others().len() + 1
+        self.places.len()
     }
 
-    fn others(&self) -> &[OnProcessor] {
-        self.others.as_deref().unwrap_or_default()
-    }
-
-    fn on(&self, index: usize) -> Option<&OnProcessor> {
-        index
-            .checked_sub(1)
-            .map_or(Some(&self.first), |index| self.others().get(index))
-    }
-
-    fn all(&self) -> impl Iterator<Item = &OnProcessor> {
-        core::iter::once(&self.first).chain(self.others())
+    fn all(&self) -> impl Iterator<Item = &PerProcessor> {
+        let of_nodes = self.nodes.iter().flatten().flat_map(|node| node.iter());
+        of_nodes.chain([&self.others])
     }
 
     /// The sums of one queue over all processors.
     pub fn sum(&self, kind: QueueKind) -> statistics::Queue {
         let mut sum = statistics::Queue::default();
-        for on in self.all() {
-            let queue = &on.counters.queues[kind as usize];
+        for counters in self.all() {
+            let queue = &counters.queues[kind as usize];
             sum.inserted += queue.inserted.get();
             sum.completed += queue.completed.get();
             sum.failed += queue.failed.get();
@@ -200,8 +217,8 @@ impl Statistics {
 
     /// What was counted on one processor.
     pub fn processor(&self, index: usize) -> Option<statistics::Processor> {
-        let on = self.on(index)?;
-        let counters = &*on.counters;
+        let place = self.places.get(index)?;
+        let counters = self.counters(place)?;
         let over_queues = |counter: fn(&PerQueue) -> &Counter| {
             counters
                 .queues
@@ -210,9 +227,9 @@ impl Statistics {
                 .sum::<u64>()
         };
         Some(statistics::Processor {
-            group: on.processor.group,
-            number: on.processor.number.into(),
-            node: on.node.map_or(u32::MAX, Into::into),
+            group: place.processor.group,
+            number: place.processor.number.into(),
+            node: place.node.map_or(u32::MAX, Into::into),
             interrupts: counters.interrupts.get(),
             foreign_interrupts: counters.foreign_interrupts.get(),
             dpcs: counters.dpcs.get(),

@@ -19,5 +19,9 @@ pub const REGISTERS: Tag = Tag::new(*b"EduR");
 pub const DMA: Tag = Tag::new(*b"EduM");
 /// Where the counters of each processor are.
 pub const STATISTICS: Tag = Tag::new(*b"EduS");
+/// What watches the device.
+pub const WATCHDOG: Tag = Tag::new(*b"EduG");
+/// The interface of the bus.
+pub const BUS: Tag = Tag::new(*b"EduB");
 /// Work items.
 pub const WORK: Tag = Tag::new(*b"EduW");

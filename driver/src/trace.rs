@@ -4,10 +4,12 @@
 //! The provider's name is `EduWdm`; its GUID follows from the name, as TraceLogging has it. An
 //! event that nobody listens to costs a look at one variable, so nothing is made up for it first.
 //! Successful requests that were not slow tell nothing at all.
+//!
+//! The last of what was told is kept for a crash dump ([`wdm::bugcheck`]).
 
 use eduwdm_abi::statistics::QueueKind;
 use tracelogging::{define_provider, write_event};
-use wdm::Status;
+use wdm::{Status, bugcheck};
 
 use crate::statistics::Outcome;
 
@@ -35,6 +37,7 @@ pub fn unregister() {
 
 /// A device was started, or was not.
 pub fn start(device: &str, status: Status) {
+    bugcheck::note("start", status.to_raw().cast_unsigned().into());
     if status.is_success() {
         wdk::println!("eduwdm: {device}: started");
         write_event!(
@@ -50,6 +53,7 @@ pub fn start(device: &str, status: Status) {
 
 /// A device was stopped.
 pub fn stop(device: &str, how: &str) {
+    bugcheck::note(how, 0);
     wdk::println!("eduwdm: {device}: {how}");
     write_event!(
         EDUWDM,
@@ -62,6 +66,7 @@ pub fn stop(device: &str, how: &str) {
 
 /// Something failed.
 pub fn error(device: &str, what: &str, status: Status) {
+    bugcheck::note(what, status.to_raw().cast_unsigned().into());
     wdk::println!("eduwdm: {device}: {what}: {status}");
     write_event!(
         EDUWDM,
@@ -87,6 +92,7 @@ pub fn request_ended(queue: QueueKind, outcome: Outcome, status: Status, elapsed
 #[cold]
 #[inline(never)]
 fn write(queue: QueueKind, outcome: &str, status: Status, elapsed_100ns: u64) {
+    bugcheck::note(outcome, status.to_raw().cast_unsigned().into());
     write_event!(
         EDUWDM,
         "Request",

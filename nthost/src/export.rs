@@ -35,6 +35,8 @@ pub struct Export {
     /// Where a driver's calls arrive that are checked first; null for what is never checked, such
     /// as a variable. From there it goes on to `address`.
     pub checked: *const (),
+    /// The routine as the gate knows it; none for what is never checked.
+    pub routine: Option<&'static Routine>,
 }
 
 // SAFETY: the fields are read only, and the addresses are only handed out.
@@ -67,9 +69,14 @@ pub struct Routine {
     pub address: *const (),
     /// What returns what the routine does for lack of resources; null if it never fails so.
     pub failure: *const (),
+    /// What is looked at before the routine runs, besides what is for all: a [`Check`], or null.
+    pub check: AtomicPtr<()>,
 }
 
-// SAFETY: the fields are read only, and the addresses are only called.
+/// A rule that is about one routine or a few: it gets the arguments.
+pub type Check = fn(&Routine, &[u64]);
+
+// SAFETY: all fields but the atomic one are read only, and the addresses are only called.
 unsafe impl Sync for Routine {}
 
 /// Where all checked entries jump to, with the address of their [`Routine`] in `rax` and all else
@@ -151,6 +158,7 @@ macro_rules! nt_export_routine {
                 arguments: <[&str]>::len(&[$(stringify!($argument)),*]),
                 address: $name as *const (),
                 failure: $crate::nt_export_routine!(@failure [$($failure)?] [$($return)?]),
+                check: core::sync::atomic::AtomicPtr::new(core::ptr::null_mut()),
             };
 
             #[cfg(target_os = "none")]
@@ -166,10 +174,7 @@ macro_rules! nt_export_routine {
             #[cfg(target_os = "none")]
             const CHECKED: *const () = checked as *const ();
             #[cfg(not(target_os = "none"))]
-            const CHECKED: *const () = {
-                let _ = &ROUTINE;
-                core::ptr::null()
-            };
+            const CHECKED: *const () = core::ptr::null();
 
             #[used]
             #[cfg_attr(target_os = "none", unsafe(link_section = ".nt_exports"))]
@@ -177,6 +182,7 @@ macro_rules! nt_export_routine {
                 name: stringify!($name),
                 address: $name as *const (),
                 checked: CHECKED,
+                routine: Some(&ROUTINE),
             };
         };
     };
@@ -201,6 +207,7 @@ macro_rules! nt_export_data {
                 name: stringify!($name),
                 address: $item as *const (),
                 checked: core::ptr::null(),
+                routine: None,
             };
         };
     };

@@ -273,6 +273,27 @@ hooks! {
         None
     }
 
+    /// Whether an interrupt is lost before this routine is called for it. The IRQL is the vector's
+    /// class.
+    fn interrupt_lost(routine: u64) -> bool {
+        let _ = routine;
+        false
+    }
+
+    /// Whether a scatter/gather list that a driver asks for lies where the device does not reach.
+    /// `caller` is where it was asked for. IRQL up to DISPATCH_LEVEL.
+    fn list_out_of_reach(caller: u64) -> bool {
+        let _ = caller;
+        false
+    }
+
+    /// Whether the device of this instance is another one to who reads which it is. `caller` is
+    /// where it is read. Any IRQL.
+    fn device_exchanged(instance: &str, caller: u64) -> bool {
+        let _ = (instance, caller);
+        false
+    }
+
     /// Whether each device's interrupts are to stay on one processor, apart from all else.
     fn fixes_interrupts() -> bool {
         false

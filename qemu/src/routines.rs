@@ -34,8 +34,8 @@ const IMAGES: [&str; 3] = ["hal.dll", "ntdll.dll", "ntoskrnl.exe"];
 /// The release of `windows-sys` that is meant, of all that crates may depend on.
 const VERSION: &str = "0.61.";
 /// Bytes of an entry in nthost's table of exports: a name's address and length, and the addresses
-/// of the two entries.
-const ENTRY: usize = 32;
+/// of the two entries and of the routine's description.
+const ENTRY: usize = 40;
 
 /// What went wrong.
 #[derive(Debug, Error)]

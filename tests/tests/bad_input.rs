@@ -20,7 +20,7 @@ use eduwdm_abi::{
     edu::{
         DmaSelfTestInput, DmaSelfTestOutput, EVENT_DMA, EVENT_FACTORIAL, EVENT_USER_MASK,
         FROM_DEVICE, FactorialInput, FactorialOutput, Identity, Liveness, LockedTransfer,
-        RaiseEvent, WaitEventInput, WaitEventOutput,
+        LockedTransferOutput, RaiseEvent, WaitEventInput, WaitEventOutput,
     },
     statistics::Statistics,
     testdev::{Info, RunInput, RunOutput},
@@ -114,7 +114,7 @@ static REQUESTS: LazyLock<Vec<Valid>> = LazyLock::new(|| {
             },
             None,
         ),
-        Valid::of::<_, ()>(
+        Valid::of::<_, LockedTransferOutput>(
             Ioctl::LockedTransfer,
             &LockedTransfer {
                 header: Header::of::<LockedTransfer>(),

@@ -3,15 +3,15 @@
 
 use std::{fs, path::Path};
 
-use eduwdm_qemu::SessionError;
-use eduwdm_tests::{boot, options};
+use eduwdm_qemu::{Machine, Session, SessionError};
+use eduwdm_tests::{artifacts, boot, options};
 use nthost_protocol::{
     Manifest,
     manifest::{DriverImage, Role},
 };
 
-/// Boots with a driver that stands alone.
-fn boot_with(service: &str) -> SessionError {
+/// A driver that stands alone.
+fn manifest(service: &str) -> Manifest {
     let driver = DriverImage {
         service: service.to_owned(),
         image: format!("{service}.sys"),
@@ -21,13 +21,50 @@ fn boot_with(service: &str) -> SessionError {
         device_values: Vec::new(),
         security: None,
     };
-    let manifest = Manifest {
+    Manifest {
         drivers: vec![driver],
         ..Manifest::default()
-    };
-    match boot("smp4", &options(manifest)) {
+    }
+}
+
+/// Boots with it.
+fn boot_with(service: &str) -> SessionError {
+    match boot("smp4", &options(manifest(service))) {
         Ok(booted) => panic!("{service} was let through:\n{}", booted.log()),
         Err(error) => error,
+    }
+}
+
+#[test]
+fn a_panic_has_a_code_of_the_drivers_own_and_tells_the_dump_where_it_was_and_what_came_before() {
+    let machine = Machine::load("up").unwrap();
+    let mut session =
+        Session::start(&machine, &artifacts(), &options(manifest("panics")), |_| ()).unwrap();
+    assert!(session.wait_ready().is_err(), "it was let through");
+    let text = session.guest.log.lines().join("\n");
+    let bugcheck = session.guest.log.bugcheck().unwrap();
+    let source = Path::new(env!("CARGO_MANIFEST_DIR")).join("drivers/panics/src/lib.rs");
+    let source = fs::read_to_string(source).unwrap();
+    let wrong = source
+        .lines()
+        .position(|line| line.ends_with("// the panic"));
+    let line = wrong.expect("the line is marked") + 1;
+    assert_eq!(bugcheck.code, 0x5041_4e43, "{text}");
+    let [_file, length, at, column] = bugcheck.parameters;
+    assert_eq!(at, line as u64, "{text}");
+    assert!(length > 10 && column > 0, "{text}");
+    let data = text
+        .lines()
+        .find(|line| line.contains("secondary dump data"))
+        .unwrap_or_else(|| panic!("nothing is added to the dump: {text}"));
+    for told in [
+        "c2a1d4b6-7e0f-4a55-9a3e-5b0b6edd0001",
+        "panics",
+        "lib.rs",
+        "it was loaded",
+        "it is about to end",
+    ] {
+        assert!(data.contains(told), "{told}: {data}");
     }
 }
 

@@ -184,6 +184,34 @@ fn a_device_that_fails_to_start_at_any_call_gives_everything_back_and_starts_lat
 }
 
 #[test]
+fn a_device_starts_without_memory_that_it_reaches() {
+    let machine = Machine::boot();
+    machine.remove("before");
+    machine.succeed(PnpOperation::AddDevice, "before");
+    // The pages that are asked for within the device's reach, first of its node and then of any, for
+    // the one buffer and then for the other; and the buffer that lists are moved through.
+    for routine in ["MmAllocateNodePagesForMdlEx", "MmAllocatePagesForMdlEx"] {
+        machine.fault(call(routine, 0, 1));
+    }
+    machine.fault(call("MmAllocatePagesForMdlEx", 1, 1));
+    machine.fault(call("MmAllocateNodePagesForMdlEx", 2, 1));
+    machine.fault(call("AllocateCommonBuffer", 0, 1));
+    machine.succeed(PnpOperation::Start, "without such memory");
+    let faults = machine.booted.host.faults().unwrap();
+    assert!(faults.iter().all(|fault| fault.struck == 1), "{faults:#?}");
+    machine
+        .booted
+        .host
+        .host_success(HostRequest::ClearFaults)
+        .unwrap();
+    let edu = machine.booted.edu(0).unwrap();
+    let tested = edu.self_test(1, 4000, 0).unwrap().wait().unwrap();
+    assert_eq!((tested.compared, tested.mismatches), (4000, 0));
+    drop(edu);
+    machine.end();
+}
+
+#[test]
 fn a_device_that_cannot_be_added_at_any_call_gives_everything_back_and_is_added_later() {
     let machine = Machine::boot();
     for count in [1, u32::MAX] {

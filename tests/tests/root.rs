@@ -2,13 +2,20 @@
 //! those that drivers report by themselves.
 #![cfg(unix)]
 
-use eductl::{Interrupt, Request, Status, device::OpenDevice, io::IoSystem};
+use std::{sync::Arc, time::Duration};
+
+use eductl::{
+    Interrupt, Request, Status,
+    device::OpenDevice,
+    io::{Completion, IoSystem},
+    nthost::Access,
+};
 use eduwdm_abi::InterfaceClass;
 use eduwdm_tests::{Booted, boot, options};
 use nthost_protocol::{
-    HostRequest, Manifest,
+    Buffer, HostRequest, Manifest,
     host::{Device, DeviceState, PnpOperation},
-    manifest::{DriverImage, Role},
+    manifest::{DriverImage, Role, VerifierOption},
 };
 
 /// The interface class of `drivers/c/software.c`.
@@ -24,7 +31,15 @@ const SUCCESS: Status = Status::Nt(0);
 /// How often the software's driver was called for a device.
 const ADDED: u32 = 0x9040 << 16 | 0x800 << 2;
 
-fn boot_with(service: &str, hardware_ids: &[&str]) -> Booted {
+/// Says that it has written as many bytes as its input tells.
+const TELL: u32 = 0x9040 << 16 | 0x801 << 2;
+
+const ACCESS_VIOLATION: Status = Status::Nt(0xc000_0005);
+
+/// How long a request may take before the test fails: no test measures time.
+const LIMIT: Duration = Duration::from_secs(30);
+
+fn manifest(service: &str, hardware_ids: &[&str]) -> Manifest {
     let driver = DriverImage {
         service: service.to_owned(),
         image: format!("{service}.sys"),
@@ -34,10 +49,14 @@ fn boot_with(service: &str, hardware_ids: &[&str]) -> Booted {
         device_values: Vec::new(),
         security: None,
     };
-    let manifest = Manifest {
+    Manifest {
         drivers: vec![driver],
         ..Manifest::default()
-    };
+    }
+}
+
+fn boot_with(service: &str, hardware_ids: &[&str]) -> Booted {
+    let manifest = manifest(service, hardware_ids);
     boot("smp4", &options(manifest)).unwrap_or_else(|fault| panic!("{fault}"))
 }
 
@@ -102,6 +121,50 @@ fn a_device_of_software_alone_is_on_the_root_bus_and_lives_like_any_other() {
         booted.host.host_success(request).unwrap();
     }
     assert_eq!(added(&booted), 2);
+    booted.shut_down();
+}
+
+/// The I/O manager copies as many bytes as the driver says, to where the caller's pointer leads:
+/// how long the buffer is there, it does not look.
+#[test]
+fn what_a_driver_says_it_has_written_is_copied_however_short_the_buffer_is() {
+    /// Bytes of input, and so of the system buffer.
+    const INPUT: usize = 64;
+    const MOVED: u8 = 0xa5;
+    let mut manifest = manifest("software", &[r"ROOT\SOFTWARE"]);
+    // It would stop the machine.
+    let options_left = VerifierOption::STANDARD.iter().copied();
+    manifest.verifier = Some(
+        options_left
+            .filter(|&option| option != VerifierOption::IoVerification)
+            .collect(),
+    );
+    let booted = boot("smp4", &options(manifest)).unwrap_or_else(|fault| panic!("{fault}"));
+    let path = booted.host.interface_list(&CLASS).unwrap().remove(0);
+    let file = booted.host.open(&path, Access::default()).unwrap();
+    let memory = booted.host.allocate(4096).unwrap();
+    let tell = |told: u8, output: Buffer| {
+        let mut input = vec![0; INPUT];
+        input[0] = told;
+        let completion = Arc::new(Completion::default());
+        file.control(TELL, Buffer::Data(input), output, Arc::clone(&completion))
+            .unwrap();
+        let ended = completion.wait(Some(LIMIT)).unwrap().unwrap();
+        let bytes = memory.read(4096).unwrap();
+        let moved = bytes.iter().position(|&byte| byte != MOVED);
+        (ended.status, moved.unwrap_or(bytes.len()))
+    };
+    // Without a pointer, nothing is copied.
+    assert_eq!(tell(INPUT as u8, Buffer::Length(0)), (SUCCESS, 0));
+    // With one, the length that comes with it does not matter.
+    let at = |address, length| Buffer::At { address, length };
+    assert_eq!(tell(8, at(memory.address(), 0)), (SUCCESS, 8));
+    assert_eq!(tell(40, at(memory.address(), 4)), (SUCCESS, 40));
+    // Where there is no memory the request ends with that, though the driver has done it.
+    let end = memory.address() + 4096;
+    assert_eq!(tell(16, at(end - 8, 8)), (ACCESS_VIOLATION, 40));
+    assert_eq!(tell(16, at(8, 0)), (ACCESS_VIOLATION, 40));
+    drop((memory, file));
     booted.shut_down();
 }
 

@@ -4,6 +4,7 @@
 
 use eductl::{Error, status::Status, testdev::test_name};
 use eduwdm_abi::testdev::{MAX_WRITES, TEST_COUNT};
+use eduwdm_qemu::device_trace::accesses;
 use eduwdm_tests::{Booted, boot, manifest, options};
 
 const INVALID_PARAMETER: u32 = 0xc000_000d;
@@ -88,6 +89,37 @@ fn each_request_of_a_full_queue_counts_for_itself() {
         assert_eq!((output.writes, output.counted), (number, number));
     }
     drop(testdev);
+    booted.shut_down();
+}
+
+/// A thousand accesses to registers are far more than may be made at DISPATCH_LEVEL.
+#[test]
+fn start_io_makes_no_access_to_the_device_but_leaves_them_to_a_work_item() {
+    let directory = tempfile::tempdir().unwrap();
+    let trace = directory.path().join("trace");
+    let mut manifest = manifest();
+    manifest.breakpoints = true;
+    let mut options = options(manifest);
+    options.extras.device_trace = Some(trace.clone());
+    let booted = boot("smp4", &options).unwrap_or_else(|fault| panic!("{fault}"));
+    let testdev = booted.testdev().unwrap();
+    let count = || accesses(&trace, "pci-testdev-mmio").unwrap().len();
+    // The device's names are read along with a test, so it is seen that they are counted.
+    testdev.run(0, 0, 1).unwrap().wait().unwrap();
+    let before = count();
+    assert_ne!(before, 0, "nothing is traced");
+    booted.break_at("IoQueueWorkItem");
+    let run = testdev.run(0, 0, MAX_WRITES).unwrap();
+    let stop = booted.stopped_at("IoQueueWorkItem");
+    assert_eq!(count(), before, "StartIo has touched the device");
+    booted.clear_breakpoints();
+    drop(stop);
+    assert_eq!(run.wait().unwrap().counted, MAX_WRITES);
+    let made = count() - before;
+    println!("{MAX_WRITES} writes: {made} accesses by the work item");
+    assert!(made > MAX_WRITES as usize, "{made}");
+    drop(testdev);
+    booted.assert_nothing_of_requests_left();
     booted.shut_down();
 }
 

@@ -5,22 +5,25 @@
 use std::sync::Arc;
 
 use eductl::{
-    DeviceKind, Edu,
+    DeviceKind, Edu, Error,
     io::{IoSystem, Request, UserMemory},
     nthost::NtHost,
     status::Status,
 };
 use eduwdm_abi::{
     Header, Ioctl,
-    edu::{DEVICE_BUFFER_LENGTH, FROM_DEVICE, LockedTransfer, TO_DEVICE},
+    edu::{DEVICE_BUFFER_LENGTH, FROM_DEVICE, LockedTransfer, LockedTransferOutput, TO_DEVICE},
 };
 use eduwdm_tests::{Booted, InFlight, boot, manifest, options};
+use nthost_protocol::{Fault, HostRequest, manifest::VerifierOption};
+use zerocopy::FromBytes;
 
 const SUCCESS: u32 = 0;
 const INVALID_PARAMETER: u32 = 0xc000_000d;
 const END_OF_FILE: u32 = 0xc000_0011;
 const DISK_FULL: u32 = 0xc000_007f;
 const ACCESS_VIOLATION: u32 = 0xc000_0005;
+const DEVICE_CONFIGURATION_ERROR: u32 = 0xc000_0182;
 
 fn start() -> (Booted, Edu) {
     let mut manifest = manifest();
@@ -35,6 +38,13 @@ fn pattern(seed: u8, length: usize) -> Vec<u8> {
     let first = seed.wrapping_mul(29);
     let bytes = (0..251_u8).map(|index| first.wrapping_add(index));
     bytes.cycle().take(length).collect()
+}
+
+fn assert_refused<T: core::fmt::Debug>(done: Result<T, Error>, expected: u32, what: &str) {
+    match done {
+        Err(Error::Refused { status, .. }) => assert_eq!(status, Status::Nt(expected), "{what}"),
+        other => panic!("{what}: {other:?}"),
+    }
 }
 
 #[test]
@@ -122,10 +132,9 @@ fn a_range_that_leaves_the_buffer_never_reaches_the_device() {
         let refused = edu
             .locked_transfer(memory.address(), length, device_offset, direction)
             .unwrap()
-            .wait()
-            .unwrap();
+            .wait();
         let what = format!("{length} at {device_offset}, direction {direction}");
-        assert_eq!(refused.status, Status::Nt(INVALID_PARAMETER), "{what}");
+        assert_refused(refused, INVALID_PARAMETER, &what);
         if direction == TO_DEVICE {
             let refused = edu.self_test(1, length, device_offset).unwrap().wait();
             assert!(refused.is_err(), "self-test: {what}");
@@ -166,9 +175,8 @@ fn an_address_that_the_caller_cannot_use_is_refused() {
             let refused = edu
                 .locked_transfer(address, 16, 0, direction)
                 .unwrap()
-                .wait()
-                .unwrap();
-            assert_eq!(refused.status, Status::Nt(ACCESS_VIOLATION), "{address:#x}");
+                .wait();
+            assert_refused(refused, ACCESS_VIOLATION, &format!("{address:#x}"));
         }
     }
     drop((memory, edu));
@@ -194,21 +202,110 @@ fn a_user_buffer_may_begin_anywhere_and_cross_pages() {
             .unwrap()
             .wait()
             .unwrap();
-        assert_eq!(done.status, Status::Nt(SUCCESS), "{what}");
+        assert_eq!(done.moved, moved, "{what}");
         memory.write(&vec![0xee; whole.len()]).unwrap();
         let done = edu
             .locked_transfer(address, moved, 0, FROM_DEVICE)
             .unwrap()
             .wait()
             .unwrap();
-        assert_eq!(
-            (done.status, done.information),
-            (Status::Nt(SUCCESS), moved.into()),
-            "{what}"
-        );
+        assert_eq!(done.moved, moved, "{what}");
         assert_eq!(memory.read(whole.len()).unwrap(), whole, "{what}");
     }
     drop((memory, edu));
+    booted.assert_nothing_of_requests_left();
+    booted.shut_down();
+}
+
+/// Moves bytes in all ways and both directions, and says how many lists that took at least.
+fn move_bytes(booted: &Booted, edu: &Edu, what: &str) -> u64 {
+    let end = DEVICE_BUFFER_LENGTH;
+    let data = pattern(1, end as usize);
+    assert_eq!(
+        edu.write_wait(0, data.clone()).unwrap(),
+        u64::from(end),
+        "{what}"
+    );
+    assert_eq!(edu.read_wait(0, end).unwrap(), data, "{what}");
+    let mut memory = booted.host.allocate(3 * 4096).unwrap();
+    let (into, moved) = (4090_usize, 4000_u32);
+    let mut whole = vec![0xee; 3 * 4096];
+    whole[into..into + moved as usize].copy_from_slice(&pattern(2, moved as usize));
+    memory.write(&whole).unwrap();
+    let address = memory.address() + into as u64;
+    let transfer = |direction| {
+        let done = edu.locked_transfer(address, moved, 5, direction).unwrap();
+        assert_eq!(done.wait().unwrap().moved, moved, "{what}");
+    };
+    transfer(TO_DEVICE);
+    memory.write(&vec![0xee; whole.len()]).unwrap();
+    transfer(FROM_DEVICE);
+    // Nothing beside it was written.
+    assert_eq!(memory.read(whole.len()).unwrap(), whole, "{what}");
+    let tested = edu.self_test(3, end, 0).unwrap().wait().unwrap();
+    assert_eq!((tested.compared, tested.mismatches), (end, 0), "{what}");
+    6
+}
+
+#[test]
+fn a_list_that_leaves_the_devices_reach_is_moved_through_the_drivers_own_buffer() {
+    for machine in ["smp4", "iommu"] {
+        // With and without the verifier's own map registers.
+        for checking in [true, false] {
+            let what = format!("{machine}, DMA checking {checking}");
+            let mut manifest = manifest();
+            let options_on = VerifierOption::STANDARD.iter().copied();
+            manifest.verifier = Some(
+                options_on
+                    .filter(|&option| checking || option != VerifierOption::DmaChecking)
+                    .collect(),
+            );
+            let booted =
+                boot(machine, &options(manifest)).unwrap_or_else(|fault| panic!("{fault}"));
+            let edu = booted.edu(0).unwrap();
+            let fault = Fault::FarList {
+                service: "eduwdm".to_owned(),
+                nth: 0,
+                count: u32::MAX,
+            };
+            booted.host.host_success(HostRequest::Fault(fault)).unwrap();
+            let lists = move_bytes(&booted, &edu, &what);
+            let faults = booted.host.faults().unwrap();
+            assert!(faults[0].struck >= lists, "{what}: {faults:?}");
+            booted.host.host_success(HostRequest::ClearFaults).unwrap();
+            move_bytes(&booted, &edu, &what);
+            drop(edu);
+            booted.assert_nothing_of_requests_left();
+            booted.shut_down();
+        }
+    }
+}
+
+#[test]
+fn without_a_buffer_of_the_drivers_own_such_a_list_is_refused() {
+    let mut manifest = manifest();
+    manifest.faults = vec![
+        Fault::Call {
+            routine: "AllocateCommonBuffer".to_owned(),
+            service: "eduwdm".to_owned(),
+            offset: None,
+            nth: 0,
+            count: u32::MAX,
+        },
+        Fault::FarList {
+            service: "eduwdm".to_owned(),
+            nth: 1,
+            count: 1,
+        },
+    ];
+    let booted = boot("smp4", &options(manifest)).unwrap_or_else(|fault| panic!("{fault}"));
+    let edu = booted.edu(0).unwrap();
+    let data = pattern(4, 100);
+    edu.write_wait(0, data.clone()).unwrap();
+    let refused = edu.write_wait(0, pattern(5, 100));
+    assert_refused(refused, DEVICE_CONFIGURATION_ERROR, "out of reach");
+    assert_eq!(edu.read_wait(0, 100).unwrap(), data, "nothing was moved");
+    drop(edu);
     booted.assert_nothing_of_requests_left();
     booted.shut_down();
 }
@@ -234,7 +331,8 @@ fn locked_transfer(file: &Arc<eductl::nthost::NtFile>, memory: &dyn UserMemory) 
         direction: TO_DEVICE,
         reserved: 0,
     };
-    InFlight::control(file, Ioctl::LockedTransfer, &input, 0)
+    let output = size_of::<LockedTransferOutput>();
+    InFlight::control(file, Ioctl::LockedTransfer, &input, output)
 }
 
 #[test]
@@ -256,10 +354,9 @@ fn the_memory_of_a_running_transfer_stays_locked_and_mapped_even_if_it_is_cancel
     assert_eq!(held(&before), held(&after));
     booted.go_on(&stop);
     let ended = request.end("the transfer");
-    assert_eq!(
-        (ended.status, ended.information),
-        (Status::Nt(SUCCESS), 4000)
-    );
+    assert_eq!(ended.status, Status::Nt(SUCCESS));
+    let (output, rest) = LockedTransferOutput::read_from_prefix(ended.output()).unwrap();
+    assert_eq!((output.moved, rest), (4000, &[][..]), "{output:?}");
     drop((request, memory, file, edu));
     booted.assert_nothing_of_requests_left();
     booted.shut_down();

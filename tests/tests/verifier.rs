@@ -832,6 +832,8 @@ fn a_misdeed_with_plug_and_play_and_power_ends_in_its_bug_check() {
             ("complete_power_successful", Done, 0xc9, &[(1, 0x231)]),
             ("pass_on_failed_power", Done, 0xc9, &[(1, 0x219)]),
             ("have_no_power_routine", Logged, 0xc9, &[(1, 0x21f)]),
+            ("fail_power", Done, 0xc9, &[(1, 0x247)]),
+            ("fail_completed_power", Done, 0xc9, &[(1, 0x247)]),
         ],
     );
 }
@@ -872,6 +874,8 @@ fn a_misdeed_in_a_stack_of_devices_ends_in_its_bug_check() {
             ("reuse_irp_below", Done, 0xc9, &[(1, 0x310)]),
             ("reuse_built_irp", Done, 0xc9, &[(1, 0x311)]),
             ("tell_too_much_information", Done, 0xc9, &[(1, 0x312)]),
+            ("tell_information_without_output", Done, 0xc9, &[(1, 0x312)]),
+            ("tell_too_much_read", Done, 0xc9, &[(1, 0x312)]),
         ],
     );
 }

@@ -6,7 +6,8 @@ use eduwdm_abi::{
     Header, Ioctl,
     edu::{
         DmaSelfTestInput, DmaSelfTestOutput, FactorialInput, FactorialOutput, Identity, Liveness,
-        LockedTransfer, RaiseEvent, WAIT_INFINITE, WaitEventInput, WaitEventOutput,
+        LockedTransfer, LockedTransferOutput, RaiseEvent, WAIT_INFINITE, WaitEventInput,
+        WaitEventOutput,
     },
     statistics::{Processor, Statistics},
     topology::Topology,
@@ -176,7 +177,7 @@ impl Edu {
         length: u32,
         device_offset: u32,
         direction: u32,
-    ) -> Result<Overlapped, Error> {
+    ) -> Result<Pending<LockedTransferOutput>, Error> {
         let input = LockedTransfer {
             header: Header::of::<LockedTransfer>(),
             address,
@@ -185,7 +186,7 @@ impl Edu {
             direction,
             reserved: 0,
         };
-        self.0.control(Ioctl::LockedTransfer, input.as_bytes(), 0)
+        self.0.request(Ioctl::LockedTransfer, input.as_bytes())
     }
 
     /// Has the driver move data through the device between buffers of its own.

@@ -7,7 +7,11 @@ macro_rules! typed {
     ($($(#[$doc:meta])* $name:ident: $type:ty = $value:expr;)*) => {$(
         $(#[$doc])*
         pub const $name: $type = {
-            #[expect(clippy::cast_possible_truncation, reason = "checked to be the same value")]
+            #[allow(
+                clippy::cast_possible_truncation,
+                clippy::cast_sign_loss,
+                reason = "checked to be the same value; not every one needs both"
+            )]
             const VALUE: $type = ($value) as $type;
             assert!(VALUE as i128 == ($value) as i128, "the constant does not fit its type");
             VALUE
@@ -34,10 +38,16 @@ typed! {
     NORMAL_PAGE_PRIORITY: u32 = wdk_sys::_MM_PAGE_PRIORITY::NormalPagePriority;
     /// `IRP_MN_SET_POWER`.
     IRP_MN_SET_POWER_CODE: u8 = wdk_sys::IRP_MN_SET_POWER;
-    /// `SL_INVOKE_ON_SUCCESS`, `SL_INVOKE_ON_ERROR` and `SL_INVOKE_ON_CANCEL`.
-    SL_INVOKE_ALWAYS: u8 = wdk_sys::SL_INVOKE_ON_SUCCESS
-        | wdk_sys::SL_INVOKE_ON_ERROR
-        | wdk_sys::SL_INVOKE_ON_CANCEL;
+    /// `IRP_MJ_PNP`.
+    IRP_MJ_PNP_CODE: u8 = wdk_sys::IRP_MJ_PNP;
+    /// `IRP_MN_QUERY_INTERFACE`.
+    IRP_MN_QUERY_INTERFACE_CODE: u8 = wdk_sys::IRP_MN_QUERY_INTERFACE;
+    /// The size of what a bug check callback gets for secondary dump data.
+    SECONDARY_DUMP_DATA_SIZE: u32 = size_of::<wdk_sys::KBUGCHECK_SECONDARY_DUMP_DATA>();
+    /// The size of a bus interface.
+    BUS_INTERFACE_SIZE: u16 = size_of::<wdk_sys::BUS_INTERFACE_STANDARD>();
+    /// `IRP_MN_QUERY_POWER`.
+    IRP_MN_QUERY_POWER_CODE: u8 = wdk_sys::IRP_MN_QUERY_POWER;
     /// `OBJECT_ATTRIBUTES::Length`.
     OBJECT_ATTRIBUTES_SIZE: u32 = size_of::<wdk_sys::OBJECT_ATTRIBUTES>();
     /// The size of an error log packet.

@@ -12,21 +12,49 @@ use core::{
 
 use wdk_sys::{
     MM_ANY_NODE_OK, PAGE_READWRITE, PHYSICAL_ADDRESS,
-    ntddk::{MmAllocateContiguousNodeMemory, MmFreeContiguousMemory, MmGetPhysicalAddress},
+    ntddk::{MmAllocateContiguousNodeMemory, MmFreeContiguousMemory},
 };
 use zerocopy::FromZeros;
 
 use crate::{Result, Status, irql::Passive};
 
-/// A value in contiguous memory. Freed on drop.
-pub struct Contiguous<T> {
+/// A value, or a slice of them, in contiguous memory. Freed on drop.
+pub struct Contiguous<T: ?Sized> {
     memory: NonNull<T>,
 }
 
 // SAFETY: it owns its value, as a `Box` does.
-unsafe impl<T: Send> Send for Contiguous<T> {}
+unsafe impl<T: ?Sized + Send> Send for Contiguous<T> {}
 // SAFETY: it gives out shared references and nothing else without `&mut`.
-unsafe impl<T: Sync> Sync for Contiguous<T> {}
+unsafe impl<T: ?Sized + Sync> Sync for Contiguous<T> {}
+
+/// Zeroed memory for so many values below `highest`, on a node if possible.
+fn allocate<T: FromZeros>(
+    count: usize,
+    highest: u64,
+    node: Option<u16>,
+    irql: &Passive,
+) -> Result<NonNull<T>> {
+    const {
+        assert!(
+            align_of::<T>() <= 4096,
+            "contiguous memory is aligned to a page"
+        );
+        assert!(size_of::<T>() > 0, "there is nothing to allocate");
+    }
+    let bytes = size_of::<T>()
+        .checked_mul(count)
+        .filter(|&bytes| bytes > 0)
+        .ok_or(Status::INSUFFICIENT_RESOURCES)?;
+    let memory = node
+        .and_then(|node| allocate_contiguous(bytes, highest, node.into(), irql))
+        .or_else(|| allocate_contiguous(bytes, highest, MM_ANY_NODE_OK, irql))
+        .ok_or(Status::INSUFFICIENT_RESOURCES)?
+        .cast::<T>();
+    // SAFETY: freshly allocated, of this size.
+    unsafe { memory.write_bytes(0, count) };
+    Ok(memory)
+}
 
 impl<T: FromZeros> Contiguous<T> {
     /// Allocates zeroed memory for a `T` below `highest`, on a node if possible.
@@ -37,52 +65,44 @@ impl<T: FromZeros> Contiguous<T> {
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`.
     pub fn new(highest: u64, node: Option<u16>, irql: &Passive) -> Result<Self> {
-        const {
-            assert!(
-                align_of::<T>() <= 4096,
-                "contiguous memory is aligned to a page"
-            );
-            assert!(size_of::<T>() > 0, "there is nothing to allocate");
-        }
-        let memory = node
-            .and_then(|node| allocate_contiguous(size_of::<T>(), highest, node.into(), irql))
-            .or_else(|| allocate_contiguous(size_of::<T>(), highest, MM_ANY_NODE_OK, irql))
-            .ok_or(Status::INSUFFICIENT_RESOURCES)?
-            .cast::<T>();
-        // SAFETY: freshly allocated, of this size.
-        unsafe { memory.write_bytes(0, 1) };
+        let memory = allocate(1, highest, node, irql)?;
         Ok(Self { memory })
-    }
-
-    /// Its physical address.
-    #[must_use]
-    pub fn physical_address(&self) -> u64 {
-        // SAFETY: mapped for as long as `self` lives.
-        let address = unsafe { MmGetPhysicalAddress(self.memory.as_ptr().cast()) };
-        // SAFETY: every bit pattern of the union is a number.
-        unsafe { address.QuadPart }.cast_unsigned()
     }
 }
 
-impl<T> Deref for Contiguous<T> {
+impl<T: FromZeros> Contiguous<[T]> {
+    /// As [`Contiguous::new`], for so many one behind the other.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INSUFFICIENT_RESOURCES`, also for none.
+    pub fn slice(length: usize, highest: u64, node: Option<u16>, irql: &Passive) -> Result<Self> {
+        let first = allocate::<T>(length, highest, node, irql)?;
+        Ok(Self {
+            memory: NonNull::slice_from_raw_parts(first, length),
+        })
+    }
+}
+
+impl<T: ?Sized> Deref for Contiguous<T> {
     type Target = T;
 
     fn deref(&self) -> &T {
-        // SAFETY: zeroed, which is a valid `T`, and owned.
+        // SAFETY: zeroed, which is valid for what it is, and owned.
         unsafe { self.memory.as_ref() }
     }
 }
 
-impl<T> DerefMut for Contiguous<T> {
+impl<T: ?Sized> DerefMut for Contiguous<T> {
     fn deref_mut(&mut self) -> &mut T {
         // SAFETY: as for `Deref`, and `&mut self` makes this the only reference.
         unsafe { self.memory.as_mut() }
     }
 }
 
-impl<T> Drop for Contiguous<T> {
+impl<T: ?Sized> Drop for Contiguous<T> {
     fn drop(&mut self) {
-        // SAFETY: allocated by `new`; dropped at PASSIVE_LEVEL, as a device's hardware is.
+        // SAFETY: allocated by `allocate`; dropped at PASSIVE_LEVEL, as a device's hardware is.
         unsafe { MmFreeContiguousMemory(self.memory.as_ptr().cast()) };
     }
 }

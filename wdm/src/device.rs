@@ -18,7 +18,8 @@ use wdk_sys::{
     IRP_MJ_READ, IRP_MJ_SYSTEM_CONTROL, IRP_MJ_WRITE, IRP_MN_REMOVE_DEVICE, NTSTATUS,
     ntddk::{
         IoAttachDeviceToDeviceStackSafe, IoCreateDevice, IoDeleteDevice, IoDetachDevice,
-        IofCallDriver, IofCompleteRequest, ObfDereferenceObject, ObfReferenceObject,
+        IoInvalidateDeviceState, IofCallDriver, IofCompleteRequest, ObfDereferenceObject,
+        ObfReferenceObject,
     },
 };
 
@@ -28,7 +29,7 @@ use crate::{
     device_queue::{self, Waiting},
     driver::DriverObject,
     irp::{Dispatched, Fresh, Irp, Pending},
-    irql::{Dispatch, Passive},
+    irql::{AtOrBelowDispatch, Dispatch, Passive},
     raw,
     removelock::{Callback, RemoveLock},
 };
@@ -103,6 +104,35 @@ impl PhysicalDevice<'_> {
     pub(crate) const fn as_ptr(self) -> *mut DEVICE_OBJECT {
         self.0.as_ptr()
     }
+
+    /// Has the PnP manager ask the drivers of the device for its state: IRP_MN_QUERY_PNP_DEVICE_STATE
+    /// follows.
+    ///
+    /// Source: nf-wdm-ioinvalidatedevicestate.
+    pub fn invalidate_state<I: AtOrBelowDispatch>(self, _irql: &I) {
+        // SAFETY: a PDO, at IRQL <= DISPATCH_LEVEL.
+        unsafe { IoInvalidateDeviceState(self.as_ptr()) };
+    }
+
+    /// References the device object, for a routine that takes it later.
+    ///
+    /// Source: nf-wdm-obreferenceobject.
+    #[must_use]
+    pub fn reference(self) -> PhysicalReference {
+        // SAFETY: it stays during this call.
+        PhysicalReference(unsafe { DeviceReference::new(self.0) })
+    }
+}
+
+/// A reference to a physical device object.
+pub struct PhysicalReference(DeviceReference);
+
+impl PhysicalReference {
+    /// The device object.
+    #[must_use]
+    pub const fn device(&self) -> PhysicalDevice<'_> {
+        PhysicalDevice(self.0.0, PhantomData)
+    }
 }
 
 /// A function device object whose extension holds a `D`.
@@ -122,6 +152,15 @@ unsafe impl Send for DeviceReference {}
 unsafe impl Sync for DeviceReference {}
 
 impl DeviceReference {
+    /// # Safety
+    ///
+    /// The device object is there.
+    unsafe fn new(object: NonNull<DEVICE_OBJECT>) -> Self {
+        // SAFETY: a device object is an object.
+        unsafe { ObfReferenceObject(object.as_ptr().cast()) };
+        Self(object)
+    }
+
     pub(crate) const fn as_ptr(&self) -> *mut DEVICE_OBJECT {
         self.0.as_ptr()
     }
@@ -309,9 +348,8 @@ impl<D: Device> Fdo<D> {
     pub fn reference(&self) -> DeviceReference {
         // SAFETY: an address inside of `self` is not null.
         let object = unsafe { NonNull::new_unchecked(self.object.get()) };
-        // SAFETY: a device object is an object.
-        unsafe { ObfReferenceObject(object.as_ptr().cast()) };
-        DeviceReference(object)
+        // SAFETY: it is borrowed.
+        unsafe { DeviceReference::new(object) }
     }
 
     fn header(&self) -> &Header {

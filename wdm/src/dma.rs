@@ -5,15 +5,19 @@
 //! copying through buffers of its own where it must, and the driver gives the list back before
 //! anybody looks at the memory again. ("Using Scatter/Gather DMA", ns-wdm-_dma_operations.)
 //!
+//! `KeFlushIoBuffers` is not called for the memory: on x64 caches and DMA are coherent, and it does
+//! nothing. ("Flushing Cached Data during DMA Operations".)
+//!
 //! The IRP of a transfer is inside of what is mapped ([`Mapped`]), and comes out only when it is
 //! unmapped: it cannot be completed while the device may still write to its memory.
 
 use core::ptr::NonNull;
 
 use wdk_sys::{
-    _INTERFACE_TYPE::PCIBus, BOOLEAN, DEVICE_DESCRIPTION, DEVICE_DESCRIPTION_VERSION3,
-    DEVICE_OBJECT, DMA_ADAPTER, DMA_OPERATIONS, IRP, MDL, PVOID, SCATTER_GATHER_ELEMENT,
-    SCATTER_GATHER_LIST, ntddk::IoGetDmaAdapter,
+    _INTERFACE_TYPE::PCIBus,
+    BOOLEAN, DEVICE_DESCRIPTION, DEVICE_DESCRIPTION_VERSION3, DEVICE_OBJECT, DMA_ADAPTER,
+    DMA_OPERATIONS, IRP, MDL, PHYSICAL_ADDRESS, PVOID, SCATTER_GATHER_ELEMENT, SCATTER_GATHER_LIST,
+    ntddk::{IoGetDmaAdapter, KeBugCheckEx},
 };
 
 use crate::{
@@ -23,6 +27,7 @@ use crate::{
     irql::{self, AtOrBelowDispatch, Dispatch, Passive, UpToDispatch},
     mdl::{Pages, UserPages},
     pool::{PoolBox, Shared, Tag},
+    probe::LockOperation,
 };
 
 /// What a bus-master device can do.
@@ -104,6 +109,81 @@ impl Drop for Adapter {
     }
 }
 
+/// Memory that device and driver share for as long as it is allocated. Dropped at PASSIVE_LEVEL, it
+/// is given back.
+///
+/// It is what a driver copies through when a list that the adapter has made leaves the device's
+/// reach all the same.
+pub struct CommonBuffer {
+    adapter: Shared<Adapter>,
+    address: NonNull<u8>,
+    logical: PHYSICAL_ADDRESS,
+    length: u32,
+}
+
+// SAFETY: the memory belongs to no thread.
+unsafe impl Send for CommonBuffer {}
+
+/// Whether the processor caches common buffers. It may: what moves through one is copied before
+/// the device is told, and after the device has said that it is done.
+const CACHED: BOOLEAN = 1;
+
+impl CommonBuffer {
+    /// Allocates memory that the adapter's device reaches.
+    ///
+    /// Source: nc-wdm-pallocate_common_buffer.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INSUFFICIENT_RESOURCES`.
+    pub fn allocate(adapter: Shared<Adapter>, length: u32, _irql: &Passive) -> Result<Self> {
+        let Some(allocate) = adapter.operations().AllocateCommonBuffer else {
+            return Err(Status::NOT_SUPPORTED);
+        };
+        let mut logical = PHYSICAL_ADDRESS { QuadPart: 0 };
+        // SAFETY: at PASSIVE_LEVEL, by an adapter that is not given back.
+        let address = unsafe { allocate(adapter.0.as_ptr(), length, &raw mut logical, CACHED) };
+        let address = NonNull::new(address.cast()).ok_or(Status::INSUFFICIENT_RESOURCES)?;
+        Ok(Self {
+            adapter,
+            address,
+            logical,
+            length,
+        })
+    }
+
+    /// Its address, as the device must be told.
+    #[must_use]
+    pub fn logical_address(&self) -> u64 {
+        // SAFETY: every bit pattern of the union is a number.
+        unsafe { self.logical.QuadPart }.cast_unsigned()
+    }
+
+    /// Its length in bytes.
+    #[must_use]
+    pub const fn length(&self) -> u32 {
+        self.length
+    }
+}
+
+impl Drop for CommonBuffer {
+    fn drop(&mut self) {
+        if let Some(free) = self.adapter.operations().FreeCommonBuffer {
+            // SAFETY: allocated by this adapter with this length, and freed once; the device does
+            // not use it any more. Dropped at PASSIVE_LEVEL by contract.
+            unsafe {
+                free(
+                    self.adapter.0.as_ptr(),
+                    self.length,
+                    self.logical,
+                    self.address.as_ptr().cast(),
+                    CACHED,
+                );
+            };
+        }
+    }
+}
+
 /// The memory of a request, locked, and the request itself.
 pub struct TransferMemory {
     irp: Irp<Pending>,
@@ -164,11 +244,62 @@ impl TransferMemory {
         &self.irp
     }
 
+    /// Copies the first `length` bytes to a buffer that the device reaches. Nothing may be mapped.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INVALID_PARAMETER` if either is shorter; `STATUS_INSUFFICIENT_RESOURCES` if the
+    /// memory cannot be mapped for the processor.
+    pub fn copy_to(&self, buffer: &mut CommonBuffer, length: u32, irql: &Dispatch) -> Result<()> {
+        let memory = self.address(buffer, length, irql)?;
+        copy(memory, buffer.address, length);
+        Ok(())
+    }
+
+    /// Copies the first `length` bytes of a buffer that the device has written. Nothing may be
+    /// mapped.
+    ///
+    /// # Errors
+    ///
+    /// As [`Self::copy_to`].
+    pub fn copy_from(&mut self, buffer: &CommonBuffer, length: u32, irql: &Dispatch) -> Result<()> {
+        if !self.allows(Direction::FromDevice) {
+            return Err(Status::INVALID_PARAMETER);
+        }
+        let memory = self.address(buffer, length, irql)?;
+        copy(buffer.address, memory, length);
+        Ok(())
+    }
+
+    /// Where the processor reaches it, if it and the buffer have so many bytes.
+    fn address(&self, buffer: &CommonBuffer, length: u32, _irql: &Dispatch) -> Result<NonNull<u8>> {
+        let mdl = self.mdl();
+        // SAFETY: valid while the memory is locked.
+        let bytes = unsafe { crate::mdl::byte_count(mdl) };
+        if length as usize > bytes || length > buffer.length {
+            return Err(Status::INVALID_PARAMETER);
+        }
+        // SAFETY: locked, at DISPATCH_LEVEL; whoever has the request maps it alone.
+        unsafe { crate::mdl::system_address(mdl) }
+    }
+
     /// Unlocks what the driver locked, and gives the request back to be completed.
     pub fn into_irp(self) -> Irp<Pending> {
         let Self { irp, source } = self;
         drop(source);
         irp
+    }
+
+    /// Whether bytes may go this way: memory that was locked for the device to read is not to be
+    /// written. The I/O manager locks for the opposite of what its request is called: what a read
+    /// reads is written to memory.
+    fn allows(&self, direction: Direction) -> bool {
+        let writable = match &self.source {
+            Source::Direct(_) => self.irp.direct_memory_is_writable(),
+            Source::User(pages) => pages.operation() == LockOperation::Write,
+            Source::Pages(_) => true,
+        };
+        writable || direction == Direction::ToDevice
     }
 
     fn mdl(&self) -> NonNull<MDL> {
@@ -177,6 +308,20 @@ impl TransferMemory {
             Source::User(pages) => pages.mdl(),
             Source::Pages(pages) => pages.mdl(),
         }
+    }
+}
+
+/// Copies byte by byte, as volatile: a client may change its memory meanwhile.
+fn copy(from: NonNull<u8>, to: NonNull<u8>, length: u32) {
+    for index in 0..length as usize {
+        // SAFETY: the callers have looked at both lengths.
+        let from = unsafe { from.add(index) };
+        // SAFETY: as above.
+        let to = unsafe { to.add(index) };
+        // SAFETY: within the first memory, which is mapped.
+        let byte = unsafe { from.read_volatile() };
+        // SAFETY: within the second, likewise.
+        unsafe { to.write_volatile(byte) };
     }
 }
 
@@ -267,7 +412,7 @@ impl<C: ListControl> Channel<C> {
     /// # Errors
     ///
     /// [`NotMapped`] with the status of `GetScatterGatherList`; `STATUS_INVALID_PARAMETER` if the
-    /// memory has fewer bytes.
+    /// memory has fewer bytes, or was locked to be read and is to be written.
     pub fn map(
         mut self,
         memory: TransferMemory,
@@ -284,7 +429,8 @@ impl<C: ListControl> Channel<C> {
         };
         let mdl = memory.mdl();
         // SAFETY: valid while the memory is locked.
-        if length as usize > unsafe { crate::mdl::byte_count(mdl) } {
+        let bytes = unsafe { crate::mdl::byte_count(mdl) };
+        if length as usize > bytes || !memory.allows(direction) {
             return Err(NotMapped {
                 channel: self,
                 memory,
@@ -363,6 +509,7 @@ unsafe extern "C" fn list_control<C: ListControl>(
         };
         context.mapped(
             Mapped {
+                kept: Kept,
                 list,
                 memory,
                 channel,
@@ -403,12 +550,27 @@ impl Drop for List {
 /// Memory mapped for the device.
 ///
 /// It must be kept until the device is done with the memory, or has been reset: the IRP in it
-/// can be completed only by [`Self::unmap`].
+/// can be completed only by [`Self::unmap`]. One that is dropped stops the system, since the device
+/// may be at it, and what its memory is used for next would be overwritten.
 pub struct Mapped<C: ListControl> {
+    kept: Kept,
     // In this order: the list is given back before the memory is unlocked.
     list: List,
     memory: TransferMemory,
     channel: Channel<C>,
+}
+
+/// Dropped with what must not be dropped.
+struct Kept;
+
+impl Drop for Kept {
+    fn drop(&mut self) {
+        const DRIVER_VIOLATION: u32 = 0x121;
+        // Tells it from what others stop the system with by the same code.
+        const MAPPED_MEMORY_DROPPED: u64 = 0x5744_4d01;
+        // SAFETY: callable at any IRQL; it does not return.
+        unsafe { KeBugCheckEx(DRIVER_VIOLATION, MAPPED_MEMORY_DROPPED, 0, 0, 0) };
+    }
 }
 
 impl<C: ListControl> Mapped<C> {
@@ -442,10 +604,12 @@ impl<C: ListControl> Mapped<C> {
     #[must_use]
     pub fn unmap(self, _irql: &Dispatch) -> (TransferMemory, Channel<C>) {
         let Self {
+            kept,
             list,
             memory,
             channel,
         } = self;
+        core::mem::forget(kept);
         drop(list);
         (memory, channel)
     }

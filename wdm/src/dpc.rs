@@ -4,19 +4,21 @@
 //! DISPATCH_LEVEL, soon; queuing one that is queued already does nothing; it may run on several
 //! processors at once. A DPC is gone for good only after `KeFlushQueuedDpcs`. ("Introduction to
 //! DPC Objects", nf-wdm-keinsertqueuedpc.)
+//!
+//! A DPC here has no target processor: it runs on the one that queues it. Queued by an ISR, that is
+//! the processor that the interrupt was steered to, where what the ISR has written is in the cache.
+//! A fixed target would have every interrupt that comes elsewhere interrupt that processor as well
+//! (an interprocessor interrupt each), and would undo the steering. ("Organization of DPC Queues",
+//! nf-wdm-kesettargetprocessordpcex.)
 
 use wdk_sys::{
-    _KDPC_IMPORTANCE, KDPC, PKDPC, PROCESSOR_NUMBER, PVOID,
-    ntddk::{
-        KeFlushQueuedDpcs, KeInitializeDpc, KeInsertQueueDpc, KeRemoveQueueDpc, KeSetImportanceDpc,
-        KeSetTargetProcessorDpcEx,
-    },
+    KDPC, PKDPC, PVOID,
+    ntddk::{KeFlushQueuedDpcs, KeInitializeDpc, KeInsertQueueDpc, KeRemoveQueueDpc},
 };
 
 use crate::{
-    Result, Status,
+    Result,
     irql::{self, AtOrBelowDispatch, Dispatch, Irql, Limit, Passive},
-    numa::Processor,
     object::KernelObject,
     pool::{Shared, Tag},
 };
@@ -57,34 +59,11 @@ impl<C: DeferredRoutine> Dpc<C> {
         })
     }
 
-    /// Has the DPC run on one processor, wherever it is queued. To be set before it is first
-    /// queued.
-    ///
-    /// A DPC of medium importance that is queued from another processor is left until its target
-    /// looks at its queue for some other reason, which may be a clock tick away; of medium-high
-    /// importance, it interrupts the target at once. So this makes it that.
-    ///
-    /// Source: nf-wdm-kesettargetprocessordpcex, nf-wdm-kesetimportancedpc, "Organization of DPC
-    /// Queues".
-    ///
-    /// # Errors
-    ///
-    /// `STATUS_INVALID_PARAMETER` if there is no such processor.
-    pub fn set_target(&mut self, processor: Processor, _irql: &Passive) -> Result<()> {
-        let mut number: PROCESSOR_NUMBER = processor.to_raw();
-        // SAFETY: initialised, and not queued: `&mut self`, so nobody else has it yet.
-        let status = unsafe { KeSetTargetProcessorDpcEx(self.dpc.get(), &raw mut number) };
-        Status::check(status)?;
-        // SAFETY: as above.
-        unsafe { KeSetImportanceDpc(self.dpc.get(), _KDPC_IMPORTANCE::MediumHighImportance) };
-        Ok(())
-    }
-
     /// Waits until it is neither queued nor running, and gives it back.
     pub fn close(self, _irql: &mut Passive) {}
 
-    /// Queues the DPC, unless it is queued already: then this returns false, and the call that is
-    /// coming does for both.
+    /// Queues the DPC to the processor that this runs on, unless it is queued already: then this
+    /// returns false, and the call that is coming does for both.
     ///
     /// Source: nf-wdm-keinsertqueuedpc.
     pub fn queue<I: Irql>(&self, _irql: &I) -> bool {
@@ -118,4 +97,12 @@ unsafe extern "C" fn deferred_routine<C: DeferredRoutine>(
     // SAFETY: deferred routines are called at DISPATCH_LEVEL.
     let irql = &mut unsafe { Dispatch::assume() };
     context.run(irql);
+}
+
+/// Waits until every DPC that is queued now has run, on all processors.
+///
+/// Source: nf-wdm-keflushqueueddpcs.
+pub fn flush(_irql: &mut Passive) {
+    // SAFETY: at PASSIVE_LEVEL.
+    unsafe { KeFlushQueuedDpcs() };
 }

@@ -7,7 +7,7 @@ use wdk_sys::{
     ntddk::{IoAllocateErrorLogEntry, IoWriteErrorLogEntry},
 };
 
-use crate::{Status, device::DeviceReference, irql::Passive};
+use crate::{Status, device::PhysicalDevice, irql::Passive};
 
 /// An entry of the event log.
 #[derive(Clone, Copy, Debug)]
@@ -24,10 +24,13 @@ pub struct Entry {
 
 /// Writes an entry about a device. Without memory for it, it is lost: the log may not get in the
 /// way of what it tells of.
-pub fn write(device: &DeviceReference, entry: Entry, _irql: &mut Passive) {
+///
+/// The entry names the device by its physical device object: the log puts in the name of the object
+/// that it is written for, and a function device object has none.
+pub fn write(device: PhysicalDevice<'_>, entry: Entry, _irql: &mut Passive) {
     // `DumpDataSize` counts bytes; the packet has room for one ULONG of them.
     const DUMP_DATA_SIZE: u16 = 4;
-    // SAFETY: a device object of this driver; the size is that of the packet.
+    // SAFETY: a device object; the size is that of the packet.
     let packet = unsafe {
         IoAllocateErrorLogEntry(
             device.as_ptr().cast(),

@@ -6,7 +6,7 @@
 use wdk_sys::{
     _EVENT_TYPE::NotificationEvent,
     _KWAIT_REASON::Executive,
-    KEVENT, LARGE_INTEGER, STATUS_SUCCESS,
+    KEVENT, STATUS_SUCCESS,
     ntddk::{KeClearEvent, KeInitializeEvent, KeSetEvent, KeWaitForSingleObject},
 };
 
@@ -16,6 +16,7 @@ use crate::{
     irql::{self, AtOrBelowApc, AtOrBelowDispatch, Limit},
     object::KernelObject,
     pool::Tag,
+    time,
 };
 
 /// A notification event: once it is set, all who wait go on, until it is cleared.
@@ -36,6 +37,10 @@ impl Event {
         // SAFETY: in pool, where it stays until it is dropped.
         unsafe { KeInitializeEvent(event.get(), NotificationEvent, set.into()) };
         Ok(Self { event })
+    }
+
+    pub(crate) fn as_ptr(&self) -> *mut KEVENT {
+        self.event.get()
     }
 
     /// Lets all who wait go on.
@@ -77,12 +82,8 @@ impl Event {
     /// Source: nf-wdm-kewaitforsingleobject.
     #[must_use]
     pub fn wait_for<I: AtOrBelowApc>(&self, milliseconds: u32, _irql: &mut I) -> bool {
-        const UNITS_PER_MS: i64 = 10_000;
         irql::expect_at_most(Limit::Apc, self.event.get());
-        // Negative: from now on.
-        let mut limit = LARGE_INTEGER {
-            QuadPart: -i64::from(milliseconds) * UNITS_PER_MS,
-        };
+        let mut limit = time::from_now(milliseconds);
         // SAFETY: initialised; at IRQL <= APC_LEVEL; the limit outlives the wait.
         let status = unsafe {
             KeWaitForSingleObject(

@@ -16,7 +16,9 @@ use core::{marker::PhantomData, ptr::NonNull};
 use wdk_sys::{
     DEVICE_OBJECT, FILE_OBJECT, IO_STACK_LOCATION, IRP, IRP_MJ_DEVICE_CONTROL, IRP_MJ_READ,
     IRP_MJ_WRITE, MDL, NTSTATUS, PVOID,
-    ntddk::{IoForwardIrpSynchronously, IofCallDriver, IofCompleteRequest},
+    ntddk::{
+        IoForwardIrpSynchronously, IoSetCompletionRoutineEx, IofCallDriver, IofCompleteRequest,
+    },
 };
 
 use crate::{
@@ -252,6 +254,17 @@ impl<S: State> Irp<S> {
         })
     }
 
+    /// Whether the I/O manager has locked the memory of the MDL so that a device may write to it:
+    /// for a read, and for METHOD_OUT_DIRECT.
+    pub(crate) fn direct_memory_is_writable(&self) -> bool {
+        const METHOD_MASK: u32 = 3;
+        const METHOD_OUT_DIRECT: u32 = 2;
+        self.device_control().map_or_else(
+            || u32::from(self.major()) == IRP_MJ_READ,
+            |control| control.code & METHOD_MASK == METHOD_OUT_DIRECT,
+        )
+    }
+
     /// Whether the request's buffer is described by an MDL.
     #[must_use]
     pub fn has_mdl(&self) -> bool {
@@ -337,13 +350,34 @@ impl<S: State> Irp<S> {
         unsafe { raw::set_io_status(self.irp, status.to_raw(), information) };
     }
 
+    /// Sets what the drivers below are to find beside the status.
+    pub(crate) fn set_information(&mut self, information: usize) {
+        let status = self.status();
+        // SAFETY: owned.
+        unsafe { raw::set_io_status(self.irp, status.to_raw(), information) };
+    }
+
+    /// No more than what the request has room for. With buffered I/O the I/O manager copies as many
+    /// bytes as `Information` says from the system buffer to where the client's pointer leads, and
+    /// looks at no length: what exceeds the output buffer would be pool of others, written over the
+    /// client's memory. ("Failure to Check the Size of Buffers".)
+    fn clamp(&self, information: usize) -> usize {
+        let control = self.device_control().map(|control| control.output_length);
+        let transfer = || self.read_write().map(|transfer| transfer.length as usize);
+        control
+            .or_else(transfer)
+            .map_or(information, |room| information.min(room))
+    }
+
     /// Sets the status, completes, and releases the remove lock.
     fn finish(self, status: Status, information: usize) {
+        let information = self.clamp(information);
         let irp = self.into_raw();
         // SAFETY: owned until just below.
         let lock = unsafe { device::remove_lock_of(irp) };
         // SAFETY: owned.
         unsafe { raw::set_io_status(irp, status.to_raw(), information) };
+        // No boost: that is for threads that wait for what a person wants to see or hear soon.
         // SAFETY: owned, and given up with this call; the callers' tokens prove IRQL <=
         // DISPATCH_LEVEL. No cancel routine is set: queues clear theirs on removal.
         unsafe { IofCompleteRequest(irp.as_ptr(), IO_NO_INCREMENT) };
@@ -408,7 +442,12 @@ impl Irp<Fresh> {
     /// Marks the IRP pending, passes it down, and has `R` called when the drivers below have
     /// completed it. An IRP of another device is completed with STATUS_INVALID_DEVICE_REQUEST.
     ///
-    /// Source: nf-wdm-iocopycurrentirpstacklocationtonext, nf-wdm-iosetcompletionroutine.
+    /// `R` may complete the IRP, and with it the last thing that keeps the device and the driver:
+    /// `IoSetCompletionRoutineEx` keeps the image until the routine has returned. It takes memory
+    /// for that. Where there is none, the IRP is passed down and waited for, since some, as those
+    /// that set a power state, must not fail; `R` is called then before this returns.
+    ///
+    /// Source: nf-wdm-iocopycurrentirpstacklocationtonext, nf-wdm-iosetcompletionroutineex.
     pub fn forward_with_completion<D: Device, R: CompletionRoutine<D>>(
         self,
         device: &Fdo<D>,
@@ -418,10 +457,31 @@ impl Irp<Fresh> {
         if !self.is_of(device.as_ptr()) {
             return self.complete(Status::INVALID_DEVICE_REQUEST, 0, irql);
         }
+        let raw_irp = self.irp;
+        // SAFETY: owned, with a stack location for each device below.
+        unsafe { raw::copy_current_stack_location_to_next(raw_irp) };
+        // SAFETY: owned, the location for the device below is set up, and the routine is one for
+        // this kind of device.
+        let status = unsafe {
+            IoSetCompletionRoutineEx(
+                device.as_ptr(),
+                raw_irp.as_ptr(),
+                Some(completed::<D, R>),
+                core::ptr::null_mut(),
+                1,
+                1,
+                1,
+            )
+        };
+        if Status::check(status).is_err() {
+            let (irp, dispatched) = self.forward_synchronously(device.lower(), irql).pend();
+            // SAFETY: at PASSIVE_LEVEL, which is one of them.
+            let irql = &mut unsafe { UpToDispatch::assume() };
+            R::completed(device, irp, irql);
+            return dispatched;
+        }
         let (irp, dispatched) = self.pend();
         let irp = irp.into_raw();
-        // SAFETY: owned, with a stack location for each device below.
-        unsafe { raw::set_completion_routine(irp, completed::<D, R>) };
         // What it returns is of no interest: the IRP is pending, and comes back to `completed`.
         // SAFETY: given up with this call; the device below is attached to.
         let _ = unsafe { IofCallDriver(device.lower().as_ptr(), irp.as_ptr()) };

@@ -23,6 +23,8 @@
 //! Everything allocates from tagged pool and can fail ([`pool`]); no global allocator is needed.
 #![no_std]
 
+pub mod bugcheck;
+pub mod bus;
 mod constants;
 pub mod contiguous;
 pub mod csq;
@@ -56,6 +58,7 @@ pub mod spinlock;
 pub mod status;
 pub mod time;
 pub mod timeout;
+pub mod timer;
 pub mod unicode;
 pub mod workitem;
 

@@ -183,15 +183,6 @@ impl Pages {
         self.length
     }
 
-    /// The physical address of the first page.
-    #[must_use]
-    pub fn physical_address(&self) -> u64 {
-        // SAFETY: mapped for as long as `self` lives.
-        let address = unsafe { wdk_sys::ntddk::MmGetPhysicalAddress(self.address.as_ptr().cast()) };
-        // SAFETY: every bit pattern of the union is a number.
-        unsafe { address.QuadPart }.cast_unsigned()
-    }
-
     /// Writes one byte, if there is one at this offset.
     pub fn write(&self, offset: usize, value: u8) {
         if let Some(byte) = self.byte(offset) {
@@ -240,7 +231,15 @@ impl Drop for Pages {
 
 /// Pages of a client's buffer, probed and locked. Unlocked on drop, which must be before the
 /// request of that client is completed.
+///
+/// What they were locked for is remembered in the lowest bit of the MDL's address, which is free
+/// for that, so that they take no more than a word: pages that were locked to be read may be
+/// anybody's, and are not to be written.
 pub struct UserPages(NonNull<MDL>);
+
+/// [`UserPages`] that may be written.
+const WRITABLE: usize = 1;
+const _: () = assert!(align_of::<MDL>() > WRITABLE, "the bit is free");
 
 // SAFETY: locked pages belong to no thread.
 unsafe impl Send for UserPages {}
@@ -274,19 +273,34 @@ impl UserPages {
             unsafe { IoFreeMdl(mdl.as_ptr()) };
             return Err(status);
         }
-        Ok(Self(mdl))
+        Ok(Self(match operation {
+            LockOperation::Read => mdl,
+            LockOperation::Write => mdl.map_addr(|address| address | WRITABLE),
+        }))
     }
 
-    pub(crate) const fn mdl(&self) -> NonNull<MDL> {
-        self.0
+    /// What they were locked for.
+    #[must_use]
+    pub fn operation(&self) -> LockOperation {
+        if self.0.addr().get() & WRITABLE == 0 {
+            LockOperation::Read
+        } else {
+            LockOperation::Write
+        }
+    }
+
+    pub(crate) fn mdl(&self) -> NonNull<MDL> {
+        let mdl = self.0.as_ptr().map_addr(|address| address & !WRITABLE);
+        // SAFETY: an MDL's address, as it was before the bit was set.
+        unsafe { NonNull::new_unchecked(mdl) }
     }
 }
 
 impl Drop for UserPages {
     fn drop(&mut self) {
         // SAFETY: locked by `lock`; callable at IRQL <= DISPATCH_LEVEL.
-        unsafe { MmUnlockPages(self.0.as_ptr()) };
+        unsafe { MmUnlockPages(self.mdl().as_ptr()) };
         // SAFETY: allocated by `lock`, and unlocked.
-        unsafe { IoFreeMdl(self.0.as_ptr()) };
+        unsafe { IoFreeMdl(self.mdl().as_ptr()) };
     }
 }

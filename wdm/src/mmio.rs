@@ -95,6 +95,14 @@ pub trait Readable: Register {}
 )]
 pub trait Writable: Register {}
 
+/// A register by which the device is told what memory to use, or to use it. It is written with
+/// [`Registers::write_dma`].
+#[diagnostic::on_unimplemented(
+    message = "the register `{Self}` cannot be written so",
+    label = "declared without `write_dma`"
+)]
+pub trait DmaWritable: Register {}
+
 /// A mapped BAR. It is unmapped on drop.
 pub struct Mapping<B: Bar> {
     base: NonNull<u8>,
@@ -177,7 +185,21 @@ impl<K: Block> Registers<K> {
     }
 
     /// Writes a register.
-    pub fn write<R: Writable<Block = K>>(&mut self, _register: R, value: R::Value) {
+    pub fn write<R: Writable<Block = K>>(&mut self, register: R, value: R::Value) {
+        self.store(register, value);
+    }
+
+    /// Writes a register that makes the device use memory.
+    ///
+    /// # Safety
+    ///
+    /// Whatever memory the device uses because of this is mapped for it, in that direction, and is
+    /// kept so, and used by nobody else, until the device is done with it or was reset.
+    pub unsafe fn write_dma<R: DmaWritable<Block = K>>(&mut self, register: R, value: R::Value) {
+        self.store(register, value);
+    }
+
+    fn store<R: Register<Block = K>>(&self, _register: R, value: R::Value) {
         let register = self.address::<R>();
         // What the program did before, such as filling a buffer for DMA, is seen by the device
         // before the register is: on amd64, stores to uncached memory come after earlier stores.
@@ -205,7 +227,11 @@ impl<K: Block> Registers<K> {
 }
 
 /// A block that is all of its BAR, for devices that say themselves where to read and write.
-pub trait Whole: Block {}
+///
+/// # Safety
+///
+/// Nothing that is written anywhere in the BAR makes the device use memory.
+pub unsafe trait Whole: Block {}
 
 impl<K: Whole> Registers<K> {
     /// Reads the byte at an offset, if the BAR has one there.
@@ -263,6 +289,10 @@ pub fn share<B: Bar, I: AtOrBelowDispatch>(
 ///     }
 /// }
 /// ```
+///
+/// A register is `read`, `write` or both. One whose value makes the device use memory, such as the
+/// address or the command of a transfer, is `write_dma` instead: to write it is `unsafe`. It is on
+/// this description that everything else relies: a device does what its registers say.
 ///
 /// This makes the types `Bar0`, `Control`, `Start` and `State`, and the structure
 /// `Bar0Registers`, whose `split` makes a mapping into one `Registers` for each block.
@@ -352,6 +382,9 @@ macro_rules! registers {
     };
     (@access write $register:ident) => {
         impl $crate::mmio::Writable for $register {}
+    };
+    (@access write_dma $register:ident) => {
+        impl $crate::mmio::DmaWritable for $register {}
     };
 }
 

@@ -12,7 +12,7 @@ use wdk_sys::{
     DEVICE_REGISTRY_PROPERTY::DevicePropertyHardwareID, IRP_MJ_PNP, IRP_MN_CANCEL_REMOVE_DEVICE,
     IRP_MN_CANCEL_STOP_DEVICE, IRP_MN_QUERY_CAPABILITIES, IRP_MN_QUERY_PNP_DEVICE_STATE,
     IRP_MN_QUERY_REMOVE_DEVICE, IRP_MN_QUERY_STOP_DEVICE, IRP_MN_START_DEVICE, IRP_MN_STOP_DEVICE,
-    IRP_MN_SURPRISE_REMOVAL, ntddk::IoGetDeviceProperty,
+    IRP_MN_SURPRISE_REMOVAL, PNP_DEVICE_FAILED, ntddk::IoGetDeviceProperty,
 };
 
 use crate::{
@@ -22,7 +22,7 @@ use crate::{
         RESOURCE_TYPE_PORT,
     },
     device::PhysicalDevice,
-    irp::{Irp, State},
+    irp::{Fresh, Irp, State},
     irql::Passive,
     pool::{PoolBox, Tag},
 };
@@ -68,6 +68,20 @@ impl Minor {
             IRP_MN_QUERY_CAPABILITIES => Self::QueryCapabilities,
             IRP_MN_QUERY_PNP_DEVICE_STATE => Self::QueryPnpDeviceState,
             _ => Self::Other(irp.minor()),
+        }
+    }
+}
+
+impl Irp<Fresh> {
+    /// Tells the PnP manager, by an IRP_MN_QUERY_PNP_DEVICE_STATE, that the device has failed: it
+    /// is removed as one that was pulled out. The flags of others stay. Any other IRP is left as
+    /// it is.
+    ///
+    /// Source: IRP_MN_QUERY_PNP_DEVICE_STATE.
+    pub fn report_failed_device(&mut self) {
+        if u32::from(self.major()) == IRP_MJ_PNP && Minor::of(self) == Minor::QueryPnpDeviceState {
+            let state = self.information() | PNP_DEVICE_FAILED as usize;
+            self.set_information(state);
         }
     }
 }

@@ -18,8 +18,12 @@ impl PortRange {
     ///
     /// The resource is the PnP manager's word that the ports are this device's; it needs no
     /// mapping on amd64.
+    ///
+    /// # Safety
+    ///
+    /// Nothing that is written to the ports makes the device use memory.
     #[must_use]
-    pub fn new(resource: pnp::Ports<'_>) -> Option<Self> {
+    pub unsafe fn new(resource: pnp::Ports<'_>) -> Option<Self> {
         let start = u16::try_from(resource.start()).ok()?;
         let length = u16::try_from(resource.length()).ok()?;
         start.checked_add(length.checked_sub(1)?)?;
@@ -59,7 +63,7 @@ impl PortRange {
     /// Writes a byte to the port at this offset, if it is one of these.
     pub fn write_u8(&mut self, offset: u16, value: u8) -> Option<()> {
         let port = self.port(offset, 1)?;
-        // SAFETY: a port of the device, which does no DMA.
+        // SAFETY: a port of the device, which uses no memory for it, as whoever made this said.
         unsafe {
             asm!("out dx, al", in("al") value, in("dx") port, options(nostack, preserves_flags));
         }

@@ -19,7 +19,7 @@ use wdk_sys::{
 
 use crate::{
     Result, Status,
-    constants::IRP_MN_SET_POWER_CODE,
+    constants::{IRP_MN_QUERY_POWER_CODE, IRP_MN_SET_POWER_CODE},
     device::{Device, Fdo},
     irp::{Irp, Pending, State},
     irql::{AtOrBelowDispatch, UpToDispatch},
@@ -156,6 +156,15 @@ impl<S: State> Irp<S> {
     }
 }
 
+/// A system power IRP for which no IRP for the device could be had.
+#[must_use = "the system's IRP must be completed"]
+pub struct NotRequested {
+    /// The system's IRP. One that sets a power state must not fail.
+    pub system_irp: Irp<Pending>,
+    /// Why.
+    pub status: Status,
+}
+
 impl<D: Device> Fdo<D> {
     /// Tells the power manager the device's new state: before it leaves D0, after it reached it.
     ///
@@ -165,23 +174,33 @@ impl<D: Device> Fdo<D> {
         unsafe { PoSetPowerState(self.as_ptr(), DEVICE, state.to_raw()) };
     }
 
-    /// Requests a set-power IRP for the device, and completes the system's IRP that it is for
-    /// with its status when it is done.
+    /// Requests what a system power IRP asks for of the device: to a query a query, to a set-power
+    /// IRP a set-power IRP. When it is done, the system's IRP is completed: a query with its
+    /// status, a set-power IRP with what the drivers below have left in it, since that must not
+    /// fail.
     ///
-    /// Source: nf-wdm-porequestpowerirp, "Sending a Device Set-Power IRP in Response to a System
-    /// Set-Power IRP".
+    /// Source: nf-wdm-porequestpowerirp, "Handling a System Query-Power IRP in a Device Power
+    /// Policy Owner", "Sending a Device Set-Power IRP in Response to a System Set-Power IRP".
+    ///
+    /// # Errors
+    ///
+    /// [`NotRequested`] with the status of `PoRequestPowerIrp`.
     pub fn request_power_for<I: AtOrBelowDispatch>(
         &self,
         state: DeviceState,
         system_irp: Irp<Pending>,
-        irql: &I,
-    ) {
+        _irql: &I,
+    ) -> core::result::Result<(), NotRequested> {
+        let minor = match system_irp.power_request() {
+            PowerRequest::QuerySystem(_) => IRP_MN_QUERY_POWER_CODE,
+            _ => IRP_MN_SET_POWER_CODE,
+        };
         let context = system_irp.into_raw();
         // SAFETY: this driver's device object; the IRP is taken back by `power_complete`.
         let status = unsafe {
             PoRequestPowerIrp(
                 self.as_ptr(),
-                IRP_MN_SET_POWER_CODE,
+                minor,
                 state.to_raw(),
                 Some(power_complete),
                 context.as_ptr().cast(),
@@ -189,11 +208,11 @@ impl<D: Device> Fdo<D> {
             )
         };
         // STATUS_PENDING is the success.
-        if let Err(status) = Status::check(status) {
+        Status::check(status).map_err(|status| NotRequested {
             // SAFETY: not sent, so `power_complete` is not called.
-            let system_irp = unsafe { Irp::<Pending>::from_raw(context) };
-            system_irp.complete(status, 0, irql);
-        }
+            system_irp: unsafe { Irp::<Pending>::from_raw(context) },
+            status,
+        })
     }
 
     /// Requests a set-power IRP for the device, and waits for nothing.
@@ -235,5 +254,9 @@ unsafe extern "C" fn power_complete(
     let status = unsafe { io_status.__bindgen_anon_1.Status };
     // SAFETY: called at IRQL <= DISPATCH_LEVEL.
     let irql = unsafe { UpToDispatch::assume() };
-    system_irp.complete(Status::from_raw(status), 0, &irql);
+    match system_irp.power_request() {
+        PowerRequest::QuerySystem(_) => system_irp.complete(Status::from_raw(status), 0, &irql),
+        // "A driver must not fail a request to set the system power state."
+        _ => system_irp.complete_as_is(&irql),
+    }
 }

@@ -13,8 +13,6 @@ use wdk_sys::{
     DEVICE_OBJECT, IO_STACK_LOCATION, IRP, KDEVICE_QUEUE_ENTRY, LIST_ENTRY, NTSTATUS, PVOID,
 };
 
-use crate::constants::SL_INVOKE_ALWAYS;
-
 /// `IoGetCurrentIrpStackLocation`.
 ///
 /// # Safety
@@ -78,25 +76,37 @@ pub unsafe fn skip_current_stack_location(irp: NonNull<IRP>) {
     *current += 1;
 }
 
-/// `IoCopyCurrentIrpStackLocationToNext` and `IoSetCompletionRoutine`: the device below gets the
-/// same parameters, and this driver gets the IRP back whatever becomes of it.
+/// `IoGetNextIrpStackLocation`.
+///
+/// # Safety
+///
+/// The IRP is owned by the caller's driver, and there is a location left for the device below.
+pub unsafe fn next_stack_location(irp: NonNull<IRP>) -> *mut IO_STACK_LOCATION {
+    // SAFETY: valid by contract.
+    let field = unsafe { current_stack_location_field(irp) };
+    // SAFETY: it is the I/O manager's invariant that the overlay holds the stack location while
+    // a driver owns the IRP.
+    let current = unsafe { field.read() };
+    // Stack locations are used from the last to the first.
+    current.wrapping_sub(1)
+}
+
+/// `IoCopyCurrentIrpStackLocationToNext`: the device below gets the same parameters. No completion
+/// routine is set yet.
 ///
 /// # Safety
 ///
 /// As [`current_stack_location`], and there is a location left for the device below.
-pub unsafe fn set_completion_routine(
-    irp: NonNull<IRP>,
-    routine: unsafe extern "C" fn(*mut DEVICE_OBJECT, *mut IRP, PVOID) -> NTSTATUS,
-) {
+pub unsafe fn copy_current_stack_location_to_next(irp: NonNull<IRP>) {
     // SAFETY: owned by contract.
     let current = unsafe { current_stack_location(irp) };
     // SAFETY: valid while the driver owns the IRP.
     let mut location = unsafe { *current };
-    location.Control = SL_INVOKE_ALWAYS;
-    location.CompletionRoutine = Some(routine);
+    location.Control = 0;
+    location.CompletionRoutine = None;
     location.Context = core::ptr::null_mut();
-    // Stack locations are used from the last to the first.
-    let next = current.wrapping_sub(1);
+    // SAFETY: by contract.
+    let next = unsafe { next_stack_location(irp) };
     // SAFETY: there is one by contract, which nobody uses yet.
     unsafe { next.write(location) };
 }

@@ -1,4 +1,4 @@
-//! `NTSTATUS`, and results that end in one.
+//! `NTSTATUS`, as what a request or a routine ends in, and results that do.
 //!
 //! Source: "Using NTSTATUS Values" and ntstatus.h.
 
@@ -6,7 +6,7 @@ use core::fmt;
 
 use wdk_sys::NTSTATUS;
 
-/// An `NTSTATUS`.
+/// An `NTSTATUS` that something can end in.
 #[derive(Clone, Copy, PartialEq, Eq)]
 #[repr(transparent)]
 pub struct Status(NTSTATUS);
@@ -27,7 +27,6 @@ macro_rules! statuses {
 
 statuses! {
     SUCCESS = STATUS_SUCCESS;
-    PENDING = STATUS_PENDING;
     BUFFER_OVERFLOW = STATUS_BUFFER_OVERFLOW;
     UNSUCCESSFUL = STATUS_UNSUCCESSFUL;
     NOT_SUPPORTED = STATUS_NOT_SUPPORTED;
@@ -56,10 +55,15 @@ statuses! {
 }
 
 impl Status {
-    /// What a kernel routine returned.
+    /// What a kernel routine returned. STATUS_PENDING is how nothing ends, and -1 is no status at
+    /// all: an IRP that is completed with one of them stops the system. So neither is ever a
+    /// `Status`: they become STATUS_INTERNAL_ERROR.
     #[must_use]
     pub const fn from_raw(raw: NTSTATUS) -> Self {
-        Self(raw)
+        match raw {
+            wdk_sys::STATUS_PENDING | -1 => Self::INTERNAL_ERROR,
+            raw => Self(raw),
+        }
     }
 
     /// What a kernel routine takes.
@@ -80,7 +84,11 @@ impl Status {
     ///
     /// The status itself unless it is a success (`NT_SUCCESS`).
     pub const fn check(raw: NTSTATUS) -> Result<()> {
-        if raw >= 0 { Ok(()) } else { Err(Self(raw)) }
+        if raw >= 0 {
+            Ok(())
+        } else {
+            Err(Self::from_raw(raw))
+        }
     }
 }
 

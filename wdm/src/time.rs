@@ -1,8 +1,13 @@
-//! Measuring time.
+//! Measuring time, and letting it pass.
 //!
-//! Source: nf-wdm-kequeryperformancecounter.
+//! Source: nf-wdm-kequeryperformancecounter, nf-wdm-kedelayexecutionthread.
 
-use wdk_sys::{LARGE_INTEGER, ntddk::KeQueryPerformanceCounter};
+use wdk_sys::{
+    LARGE_INTEGER,
+    ntddk::{KeDelayExecutionThread, KeQueryPerformanceCounter},
+};
+
+use crate::{constants::KERNEL_MODE, irql::AtOrBelowApc};
 
 /// A moment, by the performance counter.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -13,6 +18,11 @@ impl Instant {
     #[must_use]
     pub fn now() -> Self {
         Self(query().0)
+    }
+
+    /// The counter itself.
+    pub(crate) const fn ticks(self) -> u64 {
+        self.0
     }
 
     /// The time since then, in units of 100 ns.
@@ -42,4 +52,25 @@ fn query() -> (u64, u64) {
     // SAFETY: likewise.
     let frequency = unsafe { frequency.QuadPart };
     (counter.cast_unsigned(), frequency.cast_unsigned())
+}
+
+/// How many units of 100 ns a millisecond has.
+const UNITS_PER_MS: i64 = 10_000;
+
+/// So many milliseconds from now on, whatever happens to the system's time: as a due time or an
+/// interval, which are negative for that.
+pub(crate) fn from_now(milliseconds: u32) -> LARGE_INTEGER {
+    LARGE_INTEGER {
+        QuadPart: -i64::from(milliseconds) * UNITS_PER_MS,
+    }
+}
+
+/// Lets so many milliseconds pass.
+///
+/// Source: nf-wdm-kedelayexecutionthread.
+pub fn delay<I: AtOrBelowApc>(milliseconds: u32, _irql: &mut I) {
+    let mut interval = from_now(milliseconds);
+    // SAFETY: at IRQL <= APC_LEVEL; the interval outlives the wait, which nothing but the time
+    // ends: in kernel mode and not alertable.
+    let _ = unsafe { KeDelayExecutionThread(KERNEL_MODE, 0, &raw mut interval) };
 }

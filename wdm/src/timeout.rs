@@ -13,7 +13,7 @@
 use core::sync::atomic::{AtomicBool, Ordering, fence};
 
 use wdk_sys::{
-    IO_CSQ_IRP_CONTEXT, KDPC, KTIMER, LARGE_INTEGER, PKDPC, PVOID,
+    IO_CSQ_IRP_CONTEXT, KDPC, KTIMER, PKDPC, PVOID,
     ntddk::{IoCsqRemoveIrp, KeCancelTimer, KeInitializeDpc, KeInitializeTimer, KeSetTimer},
 };
 
@@ -25,6 +25,7 @@ use crate::{
     irql::{AtOrBelowDispatch, Dispatch},
     object::KernelCell,
     pool::{Shared, Tag},
+    time,
 };
 
 /// A request that may time out.
@@ -103,11 +104,7 @@ impl<R: TimedRequest> Drop for Timeout<R> {
 
 impl<R: TimedRequest> Arm<R> {
     fn arm(self, after_ms: u32) {
-        const UNITS_PER_MS: i64 = 10_000;
-        // Negative: from now on, whatever happens to the system's time.
-        let due = LARGE_INTEGER {
-            QuadPart: -i64::from(after_ms) * UNITS_PER_MS,
-        };
+        let due = time::from_now(after_ms);
         // The armed timer's share.
         let _ = self.0.clone().into_raw();
         // SAFETY: initialised, and set once.

@@ -34,7 +34,9 @@ pub fn run(options: &setup::Options) -> anyhow::Result<Toolchain> {
     }
     let toolchain = setup::run(options)?;
     fs::create_dir_all(paths::out())?;
-    progress::step("building the drivers", || drivers(toolchain))?;
+    progress::step("building the drivers", || {
+        drivers(toolchain, options.wdk.as_deref())
+    })?;
     check::image("eduwdm")?;
     progress::step("building nthost", || kernel(toolchain))?;
     progress::step("building eductl", eductl)?;
@@ -53,7 +55,9 @@ pub fn run(options: &setup::Options) -> anyhow::Result<Toolchain> {
 pub fn shipped(options: &setup::Options) -> anyhow::Result<Toolchain> {
     let toolchain = setup::run(options)?;
     fs::create_dir_all(paths::out())?;
-    progress::step("building the drivers", || drivers(toolchain))?;
+    progress::step("building the drivers", || {
+        drivers(toolchain, options.wdk.as_deref())
+    })?;
     progress::step("building eductl.exe", || eductl_for_windows(toolchain))?;
     check::image("eduwdm")?;
     Ok(toolchain)
@@ -90,11 +94,21 @@ pub fn driver_cargo(toolchain: Toolchain, command: &str) -> anyhow::Result<Comma
     Ok(cargo)
 }
 
-fn drivers(toolchain: Toolchain) -> anyhow::Result<()> {
+/// Names the WDK whose headers are read, in the variable that the published `wdk-build` reads, too.
+fn choose_wdk(cargo: &mut Command, wdk: Option<&Path>) -> anyhow::Result<()> {
+    if let Some(wdk) = wdk {
+        let folder = fs::canonicalize(wdk).with_context(|| wdk.display().to_string())?;
+        cargo.env("WDKContentRoot", folder);
+    }
+    Ok(())
+}
+
+fn drivers(toolchain: Toolchain, wdk: Option<&Path>) -> anyhow::Result<()> {
     let mut cargo = driver_cargo(toolchain, "build")?;
+    choose_wdk(&mut cargo, wdk)?;
     // What serves the build scripts is built for this machine, as they are.
     cargo.args(["--release", "--workspace", "--exclude", "version-resource"]);
-    if cfg!(windows) {
+    if cfg!(windows) || wdk.is_some() {
         // It is about headers that are not Microsoft's.
         cargo.args(["--exclude", "wdk-layout"]);
     }
@@ -107,7 +121,7 @@ fn drivers(toolchain: Toolchain) -> anyhow::Result<()> {
         let symbols = library.with_file_name(&name).with_extension("pdb");
         copy(&symbols, &paths::out().join(&name).with_extension("pdb"))?;
     }
-    safe_layer(toolchain)?;
+    safe_layer(toolchain, wdk)?;
     if cfg!(unix) {
         c_drivers()?;
     }
@@ -117,7 +131,7 @@ fn drivers(toolchain: Toolchain) -> anyhow::Result<()> {
 /// The safe layer as a library, for the tests that show what does not compile against it. They
 /// run the compiler on a file each, which has no libraries of its own to offer that were not
 /// installed with it: so with Debian's, which must build them, there are no such tests.
-fn safe_layer(toolchain: Toolchain) -> anyhow::Result<()> {
+fn safe_layer(toolchain: Toolchain, wdk: Option<&Path>) -> anyhow::Result<()> {
     let library = paths::out().join("libwdm.rlib");
     if toolchain == Toolchain::Debian {
         return match fs::remove_file(&library) {
@@ -126,6 +140,7 @@ fn safe_layer(toolchain: Toolchain) -> anyhow::Result<()> {
         };
     }
     let mut cargo = driver_cargo(toolchain, "build")?;
+    choose_wdk(&mut cargo, wdk)?;
     cargo.args(["--release", "--package", "wdm"]);
     for built in built(&mut cargo, "lib", "rlib")? {
         if built.file_name().is_some_and(|name| name == "libwdm.rlib") {

@@ -6,6 +6,7 @@ mod check;
 mod demo;
 #[cfg(unix)]
 mod figures;
+mod genuine;
 mod layout;
 mod miri;
 mod msrv;

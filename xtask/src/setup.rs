@@ -23,6 +23,10 @@ pub struct Options {
     /// Whose compiler builds for other targets; rustup's if it has them, else Debian's
     #[arg(long, value_enum)]
     pub toolchain: Option<Toolchain>,
+    /// Builds the drivers with the headers of a WDK: the folder that has Include in it, as a
+    /// Windows Kits\\10 has; its import libraries are taken if Lib is beside it
+    #[arg(long, value_name = "DIR")]
+    pub wdk: Option<PathBuf>,
 }
 
 fn stamp() -> PathBuf {

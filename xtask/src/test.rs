@@ -6,7 +6,7 @@ use anyhow::{Context, bail};
 use clap::Args;
 
 use crate::{
-    build, layout, miri, msrv, paths, progress, setup,
+    build, genuine, layout, miri, msrv, paths, progress, setup,
     toolchain::{DRIVER, KERNEL, Toolchain, WINDOWS},
     workflow,
 };
@@ -55,7 +55,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         progress::step("checking the format", format)?;
         progress::step("linting the workflow", workflow::run)?;
         progress::step("comparing the kernel's structures", || {
-            layout::run(toolchain)
+            layout::run(toolchain)?;
+            genuine::run()
         })?;
         progress::step("clippy, on the host", || {
             let mut cargo = cargo("clippy");

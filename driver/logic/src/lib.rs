@@ -10,3 +10,4 @@ pub mod handoff;
 pub mod interrupt_bits;
 pub mod request;
 pub mod transfer;
+pub mod watchdog;

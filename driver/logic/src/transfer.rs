@@ -195,6 +195,17 @@ impl Progress {
         }))
     }
 
+    /// All of it is to be moved once more, by another list.
+    pub const fn restart(&mut self) {
+        *self = Self::new(self.range);
+    }
+
+    /// The part of the device's buffer that is moved.
+    #[must_use]
+    pub const fn range(&self) -> DeviceRange {
+        self.range
+    }
+
     /// The device has done this step.
     pub fn advance(&mut self, step: Step) {
         self.done += step.count;
@@ -398,6 +409,43 @@ mod tests {
         assert_eq!(step((1 << 28) - 15), Err(StepError::OutOfReach));
         assert_eq!(step(1 << 28), Err(StepError::OutOfReach));
         assert_eq!(step(u64::MAX), Err(StepError::OutOfReach));
+    }
+
+    #[test]
+    fn a_transfer_that_left_the_reach_in_its_middle_is_moved_whole_by_another_list() {
+        let range = DeviceRange::exact(4, 16, DEVICE_BUFFER_LENGTH).unwrap();
+        let mut progress = Progress::new(range);
+        let far = [
+            Element {
+                address: 1 << 20,
+                length: 8,
+            },
+            Element {
+                address: 1 << 28,
+                length: 8,
+            },
+        ];
+        let first = progress.next_step(|index| far.get(index).copied());
+        progress.advance(first.unwrap().unwrap());
+        let second = progress.next_step(|index| far.get(index).copied());
+        assert_eq!(second, Err(StepError::OutOfReach));
+        progress.restart();
+        assert_eq!((progress.done(), progress.range()), (0, range));
+        let near = [Element {
+            address: 2 << 20,
+            length: 4096,
+        }];
+        let only = progress
+            .next_step(|index| near.get(index).copied())
+            .unwrap()
+            .unwrap();
+        assert_eq!(
+            (only.memory(), only.device(), only.count()),
+            (2 << 20, DEVICE_BUFFER_ADDRESS + 4, 16)
+        );
+        progress.advance(only);
+        let rest = progress.next_step(|index| near.get(index).copied());
+        assert_eq!(rest, Ok(None));
     }
 
     #[test]

@@ -7,6 +7,7 @@ use eduwdm_abi::{
     Header,
     edu::{FactorialInput, FactorialOutput},
 };
+use eduwdm_logic::watchdog::{Left, Seen};
 use wdm::{
     Status,
     csq::Request,
@@ -62,8 +63,17 @@ impl Request for FactorialRequest {
 
 /// The engine.
 pub struct Compute {
-    running: Option<(Irp<Pending>, FactorialRequest)>,
+    running: Option<Running>,
 }
+
+struct Running {
+    irp: Irp<Pending>,
+    request: FactorialRequest,
+    left: Left,
+}
+
+/// How many factors the device multiplies in a millisecond, at the very least.
+const FACTORS_PER_MS: u32 = 10_000;
 
 impl Compute {
     /// An idle engine.
@@ -73,7 +83,9 @@ impl Compute {
 
     /// The device has computed the running factorial: reads the result.
     fn finish(&mut self, registers: &Registers<ComputeBlock>, edu: &Edu) -> Option<Ended> {
-        let (mut irp, request) = self.running.take()?;
+        let Running {
+            mut irp, request, ..
+        } = self.running.take()?;
         let output = FactorialOutput {
             header: Header::of::<FactorialOutput>(),
             n: request.n,
@@ -114,7 +126,8 @@ impl Engine for Compute {
             && let Some((irp, request)) = turn.waiting.remove_next(irql)
         {
             turn.registers.write(Factorial, request.n);
-            self.running = Some((irp, request));
+            let left = turn.edu.watchdog.start(request.n / FACTORS_PER_MS, irql);
+            self.running = Some(Running { irp, request, left });
         }
         None
     }
@@ -125,7 +138,7 @@ impl Engine for Compute {
 
     fn abandon(&mut self, status: Status, ended: &mut EndedList) -> Option<Self::After> {
         if let Some(room) = ended.room()
-            && let Some((irp, request)) = self.running.take()
+            && let Some(Running { irp, request, .. }) = self.running.take()
         {
             room.end(Ended {
                 irp,
@@ -139,5 +152,15 @@ impl Engine for Compute {
 
     fn is_idle(&self) -> bool {
         self.running.is_none()
+    }
+
+    fn tick(&mut self) -> Seen {
+        let running = self.running.as_mut();
+        running.map_or(Seen::Idle, |running| running.left.tick())
+    }
+
+    fn seen(&self) -> Seen {
+        let running = self.running.as_ref();
+        running.map_or(Seen::Idle, |running| running.left.seen())
     }
 }

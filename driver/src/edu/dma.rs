@@ -4,11 +4,11 @@
 use core::sync::atomic::{AtomicU32, Ordering};
 
 use eduwdm_abi::statistics::QueueKind;
-use eduwdm_logic::transfer::{Direction, Programmed, Step};
+use eduwdm_logic::transfer::{Direction, Element, Programmed, Step};
 use wdm::{
     Status,
     contiguous::Contiguous,
-    dma::{Channel, ListControl, Mapped, NotMapped},
+    dma::{Channel, CommonBuffer, ListControl, Mapped, NotMapped},
     irql::{Dispatch, Passive},
     mdl::Pages,
     mmio::Registers,
@@ -21,7 +21,7 @@ use super::{
     Edu,
     failures::Failures,
     registers::{CommandBits, DmaBlock, DmaCommand, DmaCount, DmaDestination, DmaSource},
-    transfer::{Job, MAPPED},
+    transfer::{Held, Job, MAPPED},
 };
 
 /// What the device was told to do, in one physically contiguous page: the last transfers, for who
@@ -54,26 +54,56 @@ pub struct Dma {
     page: Contiguous<DescriptorPage>,
     write_pages: Shared<Pages>,
     read_pages: Shared<Pages>,
+    bounce: Option<CommonBuffer>,
     failures: Failures,
+}
+
+/// What memory a DMA engine has of its own.
+pub struct Buffers {
+    /// What the device was told.
+    pub page: Contiguous<DescriptorPage>,
+    /// The self-test's source.
+    pub write_pages: Shared<Pages>,
+    /// The self-test's destination.
+    pub read_pages: Shared<Pages>,
+    /// What lists are copied through that leave the device's reach, if there was memory for it.
+    pub bounce: Option<CommonBuffer>,
 }
 
 impl Dma {
     /// The engine of a device that has just been started.
-    pub fn new(
-        registers: Registers<DmaBlock>,
-        page: Contiguous<DescriptorPage>,
-        write_pages: Shared<Pages>,
-        read_pages: Shared<Pages>,
-        failures: Failures,
-    ) -> Self {
+    pub fn new(registers: Registers<DmaBlock>, buffers: Buffers, failures: Failures) -> Self {
+        let Buffers {
+            page,
+            write_pages,
+            read_pages,
+            bounce,
+        } = buffers;
         Self {
             registers,
             programmed: Programmed::default(),
             page,
             write_pages,
             read_pages,
+            bounce,
             failures,
         }
+    }
+
+    /// What a transfer can be copied through, if it fits.
+    pub fn bounce(&mut self, length: u32) -> Option<&mut CommonBuffer> {
+        self.bounce
+            .as_mut()
+            .filter(|buffer| buffer.length() >= length)
+    }
+
+    /// The list of a transfer that is copied through it.
+    pub fn bounced_element(&self) -> Option<Element> {
+        let buffer = self.bounce.as_ref()?;
+        Some(Element {
+            address: buffer.logical_address(),
+            length: buffer.length(),
+        })
     }
 
     /// A transfer has ended.
@@ -82,7 +112,12 @@ impl Dma {
     }
 
     /// Starts a step: writes the registers that change, and the command.
-    pub fn start(&mut self, step: Step, direction: Direction) {
+    ///
+    /// # Safety
+    ///
+    /// The step's memory is mapped for the device in this direction, and whoever has this engine
+    /// keeps it so until the device is done or was reset.
+    pub unsafe fn start(&mut self, step: Step, direction: Direction) {
         let mut command = CommandBits::START | CommandBits::INTERRUPT_WHEN_DONE;
         if direction == Direction::FromDevice {
             command |= CommandBits::FROM_DEVICE;
@@ -90,15 +125,19 @@ impl Dma {
         self.note(step, direction, command);
         let changes = self.programmed.program(step, direction);
         if let Some(source) = changes.source {
-            self.registers.write(DmaSource, source);
+            // SAFETY: by contract.
+            unsafe { self.registers.write_dma(DmaSource, source) };
         }
         if let Some(destination) = changes.destination {
-            self.registers.write(DmaDestination, destination);
+            // SAFETY: by contract.
+            unsafe { self.registers.write_dma(DmaDestination, destination) };
         }
         if let Some(count) = changes.count {
-            self.registers.write(DmaCount, count);
+            // SAFETY: by contract.
+            unsafe { self.registers.write_dma(DmaCount, count) };
         }
-        self.registers.write(DmaCommand, command);
+        // SAFETY: by contract.
+        unsafe { self.registers.write_dma(DmaCommand, command) };
     }
 
     fn note(&mut self, step: Step, direction: Direction, command: CommandBits) {
@@ -118,6 +157,11 @@ impl Dma {
             };
         }
         page.started += 1;
+    }
+
+    /// What the device is at.
+    fn command(&self) -> CommandBits {
+        self.registers.read(DmaCommand)
     }
 
     /// The device lost power or was reset: its registers hold nothing any more.
@@ -161,7 +205,7 @@ struct Mapping {
 }
 
 /// What came of mapping.
-pub type MapResult = Result<Mapped<Edu>, NotMapped<Edu>>;
+pub type MapResult = Result<Held, NotMapped<Edu>>;
 
 /// [`DmaSlot::owner`]: no queue's request.
 const NOBODY: u32 = u32::MAX;
@@ -225,6 +269,13 @@ impl DmaSlot {
         }
     }
 
+    /// Whether the device is at a transfer of no request any more. What does not answer is.
+    pub fn is_transferring(&self, irql: &mut Passive) -> bool {
+        let idle = self.idle.acquire(irql);
+        let command = idle.as_ref().map(|idle| idle.dma.command());
+        command.is_some_and(|command| command.contains(CommandBits::START))
+    }
+
     /// The queue whose request has the engine.
     pub fn owner(&self) -> Option<QueueKind> {
         // Acquire: pairs with `claim`.
@@ -268,7 +319,7 @@ impl ListControl for Edu {
     /// It may be called inside of [`Channel::map`], where the visit that asked for the mapping
     /// goes on with it: it is not begun anew on top of that visit.
     fn mapped(&self, mapped: Mapped<Self>, irql: &mut Dispatch) {
-        if !self.dma.put_mapping(Ok(mapped), irql) {
+        if !self.dma.put_mapping(Ok(Held::Mapped(mapped)), irql) {
             return;
         }
         match self.dma.owner() {

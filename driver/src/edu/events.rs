@@ -7,7 +7,7 @@ use eduwdm_abi::{
     Header,
     edu::{WAIT_INFINITE, WaitEventInput, WaitEventOutput},
 };
-use eduwdm_logic::interrupt_bits::Taken;
+use eduwdm_logic::{interrupt_bits::Taken, watchdog::Seen};
 use wdm::{
     Result, Status,
     csq::{Csq, Request},
@@ -199,5 +199,13 @@ impl Engine for Events {
 
     fn is_idle(&self) -> bool {
         true
+    }
+
+    fn tick(&mut self) -> Seen {
+        Seen::Idle
+    }
+
+    fn seen(&self) -> Seen {
+        Seen::Idle
     }
 }

@@ -9,7 +9,7 @@ use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use wdm::{
     Result, Status,
-    device::{DeviceReference, Fdo},
+    device::{Fdo, PhysicalReference},
     errorlog::{self, Entry},
     irql::{Dispatch, Passive},
     workitem::{WorkItem, WorkRoutine},
@@ -22,6 +22,8 @@ use crate::{function::FunctionDevice, tags};
 const INSUFFICIENT_RESOURCES: Status = Status::from_raw(0xc004_0002_u32.cast_signed());
 /// `IO_ERR_CONFIGURATION_ERROR`.
 const CONFIGURATION_ERROR: Status = Status::from_raw(0xc004_0003_u32.cast_signed());
+/// `IO_ERR_TIMEOUT`.
+const TIMEOUT: Status = Status::from_raw(0xc004_0009_u32.cast_signed());
 /// Tells this place from others that may log the same.
 const TRANSFER: u32 = 1;
 
@@ -30,7 +32,7 @@ pub struct Failures(WorkItem<Untold>);
 
 /// What the log has not been told yet.
 struct Untold {
-    device: DeviceReference,
+    device: PhysicalReference,
     count: AtomicU32,
     /// The last one's.
     status: AtomicI32,
@@ -44,7 +46,7 @@ impl Failures {
     /// `STATUS_INSUFFICIENT_RESOURCES`.
     pub fn new(device: &Fdo<FunctionDevice<EduFunction>>, irql: &Passive) -> Result<Self> {
         let untold = Untold {
-            device: device.reference(),
+            device: device.physical().reference(),
             count: AtomicU32::new(0),
             status: AtomicI32::new(0),
         };
@@ -57,6 +59,7 @@ impl Failures {
         if ![
             Status::INSUFFICIENT_RESOURCES,
             Status::DEVICE_CONFIGURATION_ERROR,
+            Status::IO_TIMEOUT,
         ]
         .contains(&status)
         {
@@ -79,10 +82,10 @@ impl WorkRoutine for Untold {
             return;
         }
         let status = Status::from_raw(self.status.load(Ordering::Relaxed));
-        let error_code = if status == Status::INSUFFICIENT_RESOURCES {
-            INSUFFICIENT_RESOURCES
-        } else {
-            CONFIGURATION_ERROR
+        let error_code = match status {
+            Status::INSUFFICIENT_RESOURCES => INSUFFICIENT_RESOURCES,
+            Status::IO_TIMEOUT => TIMEOUT,
+            _ => CONFIGURATION_ERROR,
         };
         let entry = Entry {
             error_code,
@@ -90,6 +93,6 @@ impl WorkRoutine for Untold {
             final_status: status,
             dump_data: count,
         };
-        errorlog::write(&self.device, entry, irql);
+        errorlog::write(self.device.device(), entry, irql);
     }
 }

@@ -80,6 +80,8 @@ impl InterruptService for Isr {
             here.foreign_interrupts.increment();
             return Claim::NotOurs;
         }
+        // Posted: it may be on its way when this returns. Nothing depends on that here, so no
+        // register is read to push it; see the guide.
         self.registers.write(InterruptAcknowledge, status);
         here.interrupts.increment();
         self.edu.interrupt_bits.save(status.bits(), processor);

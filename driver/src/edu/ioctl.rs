@@ -4,7 +4,8 @@ use eduwdm_abi::{
     Ioctl,
     edu::{
         DmaSelfTestInput, DmaSelfTestOutput, EVENT_USER_MASK, FactorialInput, FactorialOutput,
-        Identity, Liveness, LockedTransfer, RaiseEvent, WaitEventInput, WaitEventOutput,
+        Identity, Liveness, LockedTransfer, LockedTransferOutput, RaiseEvent, WaitEventInput,
+        WaitEventOutput,
     },
     topology::Topology,
 };
@@ -67,7 +68,7 @@ pub fn dispatch(
                 Err(status) => irp.complete(status, 0, irql),
             }
         }
-        Some(Ioctl::LockedTransfer) => match input::<LockedTransfer, ()>(&irp) {
+        Some(Ioctl::LockedTransfer) => match input::<LockedTransfer, LockedTransferOutput>(&irp) {
             Ok(request) => edu.locked_transfer(irp, &request, irql),
             Err(status) => irp.complete(status, 0, irql),
         },

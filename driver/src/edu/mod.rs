@@ -21,6 +21,7 @@ mod selftest;
 mod start;
 mod topology;
 mod transfer;
+mod watchdog;
 
 use core::sync::atomic::{AtomicBool, Ordering};
 
@@ -28,22 +29,32 @@ use eduwdm_abi::statistics::QueueKind;
 use eduwdm_logic::interrupt_bits::InterruptBits;
 use wdm::{
     Result, Status,
+    bus::BusInterface,
     device::{Fdo, PhysicalDevice},
     driver::DriverObject,
     irp::{Dispatched, Fresh, Irp},
     irql::Passive,
     mmio::Registers,
+    mutex::Mutex,
     pnp::Resources,
     pool::Shared,
     spinlock::SpinLock,
 };
 
 use self::{
-    compute::Compute, dma::DmaSlot, events::Events, identification::Identification, queue::Queue,
-    start::Hardware, topology::Placement, transfer::Transfer,
+    compute::Compute,
+    dma::DmaSlot,
+    events::Events,
+    identification::Identification,
+    queue::Queue,
+    start::Hardware,
+    topology::Placement,
+    transfer::Transfer,
+    watchdog::{Controls, Watchdog},
 };
 use crate::{
     function::{self, Function, FunctionDevice},
+    parameters::Parameters,
     statistics::Statistics,
     tags,
 };
@@ -74,6 +85,12 @@ pub struct Edu {
     /// Where the device, its interrupt and its buffers are, while it is started. The lock
     /// protects nothing else.
     placement: SpinLock<Option<Placement>>,
+    /// Looks whether the device finishes what it was told. Its own lock.
+    watchdog: Watchdog,
+    /// What controls the device, while it is started. A mutex: taken after that of the state.
+    controls: Mutex<Option<Controls>>,
+    /// The device does not finish what it was told. Atomic.
+    failed: AtomicBool,
     /// Each processor its own. Atomic.
     statistics: Shared<Statistics>,
     /// Bytes of the device's buffer that requests may use. Never changes.
@@ -102,11 +119,11 @@ impl EduFunction {
 pub fn add_device(
     driver: &DriverObject,
     physical: PhysicalDevice<'_>,
-    buffer_length: u32,
+    parameters: Parameters,
     irql: &mut Passive,
 ) -> Result<()> {
     let make = |irql: &mut Passive| {
-        let edu = Edu::new(buffer_length, irql)?;
+        let edu = Edu::new(parameters, irql)?;
         Ok(EduFunction {
             edu: Shared::new(tags::DEVICE, edu, irql)?,
         })
@@ -115,7 +132,7 @@ pub fn add_device(
 }
 
 impl Edu {
-    fn new(buffer_length: u32, irql: &Passive) -> Result<Self> {
+    fn new(parameters: Parameters, irql: &Passive) -> Result<Self> {
         let statistics = Shared::new(tags::STATISTICS, Statistics::new(irql)?, irql)?;
         let of = || statistics.clone();
         let (write, read) = (QueueKind::Write, QueueKind::Read);
@@ -131,8 +148,11 @@ impl Edu {
             identification: SpinLock::new(None),
             raise: SpinLock::new(None),
             placement: SpinLock::new(None),
+            watchdog: Watchdog::new(parameters.operation_ms),
+            controls: Mutex::new(tags::WATCHDOG, None, irql)?,
+            failed: AtomicBool::new(false),
             statistics,
-            buffer_length,
+            buffer_length: parameters.buffer_length,
             removed: AtomicBool::new(false),
         })
     }
@@ -205,9 +225,15 @@ impl Function for EduFunction {
         &self,
         device: &Fdo<FunctionDevice<Self>>,
         resources: Resources<'_>,
+        bus: &Shared<BusInterface>,
         irql: &mut Passive,
     ) -> Result<Hardware> {
-        Hardware::start(&self.edu, device, resources, irql)
+        Hardware::start(&self.edu, device, resources, bus, irql)
+    }
+
+    fn has_failed(&self) -> bool {
+        // Acquire: pairs with the recovery, which sets it before it has the PnP manager ask.
+        self.edu.failed.load(Ordering::Acquire)
     }
 
     fn pause(
@@ -232,8 +258,8 @@ impl Function for EduFunction {
         hardware.power_down(irql);
     }
 
-    fn power_up(&self, hardware: &mut Hardware, irql: &mut Passive) {
-        hardware.power_up(irql);
+    fn power_up(&self, hardware: &mut Hardware, irql: &mut Passive) -> Result<()> {
+        hardware.power_up(irql)
     }
 
     fn stop(&self, hardware: Hardware, irql: &mut Passive) {

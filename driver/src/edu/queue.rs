@@ -4,13 +4,17 @@
 //! queue's lock, and with it the registers that start the next: so nobody can touch those
 //! registers without the lock, or while the queue is closed.
 //!
-//! Nobody waits for the lock but those who open and close the queue: a thread that has queued a
+//! Nobody waits for the lock but those who open and close the queue, and who recovers the device: a thread that has queued a
 //! request, and the DPC, both post what they know and try; see [`eduwdm_logic::handoff`]. What
 //! calls out of the driver, such as completing a request, is done after the lock was released.
 
 use arrayvec::ArrayVec;
+use bitflags::bitflags;
 use eduwdm_abi::statistics::QueueKind;
-use eduwdm_logic::handoff::{Attempt, Work};
+use eduwdm_logic::{
+    handoff::{Attempt, Work},
+    watchdog::Seen,
+};
 use wdm::{
     Result, Status,
     csq::{Csq, Refused, Request},
@@ -112,6 +116,17 @@ pub trait QueuedRequest: Request<Context = Counted> {
     fn arrived(&self) -> Instant;
 }
 
+bitflags! {
+    /// Why waiting requests are not started.
+    #[derive(Clone, Copy, Debug, PartialEq, Eq)]
+    struct Hold: u8 {
+        /// PnP, power or a reset that a client asked for.
+        const STATE = 1 << 0;
+        /// The device did not finish what it was told.
+        const RECOVERY = 1 << 1;
+    }
+}
+
 /// What runs the requests of a queue.
 pub trait Engine: Send + Sized + 'static {
     /// What is remembered for a request.
@@ -138,6 +153,12 @@ pub trait Engine: Send + Sized + 'static {
 
     /// Whether no request is running.
     fn is_idle(&self) -> bool;
+
+    /// The watchdog's timer has ticked, with the lock held.
+    fn tick(&mut self) -> Seen;
+
+    /// What the last tick has found.
+    fn seen(&self) -> Seen;
 }
 
 /// A queue and its engine.
@@ -156,8 +177,8 @@ struct Active<E: Engine> {
     engine: E,
     /// While the device is started.
     registers: Option<E::Registers>,
-    /// Whether waiting requests may be started.
-    open: bool,
+    /// Waiting requests may be started while there is none.
+    holds: Hold,
 }
 
 impl<E: Engine> Queue<E> {
@@ -178,7 +199,7 @@ impl<E: Engine> Queue<E> {
             active: SpinLock::new(Active {
                 engine,
                 registers: None,
-                open: false,
+                holds: Hold::STATE,
             }),
             quiet: Event::new(tags::QUEUE, true, irql)?,
         })
@@ -263,7 +284,7 @@ impl<E: Engine> Queue<E> {
 
     /// Lets waiting requests run, at first and after [`Self::close`].
     pub fn reopen(&self, edu: &Edu, irql: &mut Passive) {
-        self.active.acquire(irql).open = true;
+        self.active.acquire(irql).holds -= Hold::STATE;
         self.look(edu, irql);
     }
 
@@ -273,7 +294,7 @@ impl<E: Engine> Queue<E> {
         {
             let mut active = self.active.acquire(irql);
             let (active, irql) = active.parts();
-            active.open = false;
+            active.holds |= Hold::STATE;
             // A turn sets the event when the engine has become idle.
             if active.engine.is_idle() {
                 self.quiet.set(irql);
@@ -313,11 +334,57 @@ impl<E: Engine> Queue<E> {
 
     /// Ends the running request: the device will not answer any more. [`Self::close`] follows.
     pub fn abandon(&self, edu: &Edu, status: Status, irql: &mut Passive) {
+        self.take_running(edu, Hold::STATE, |_| true, status, irql);
+    }
+
+    /// The watchdog's timer has ticked. A queue whose lock is held is at work.
+    pub fn tick(&self, edu: &Edu, irql: &mut Dispatch) -> Seen {
+        let seen = match self.active.try_acquire_at_dpc_level(irql) {
+            Some(mut active) => active.engine.tick(),
+            None => return Seen::Running,
+        };
+        self.post(edu, LOOK, irql);
+        seen
+    }
+
+    /// Whether the running request has been on the device for too long.
+    pub fn is_overdue(&self, edu: &Edu, irql: &mut Passive) -> bool {
+        let seen = self.active.acquire(irql).engine.seen();
+        self.look(edu, irql);
+        seen == Seen::Overdue
+    }
+
+    /// Lets no waiting request run, and ends the running one if it has been on the device for too
+    /// long: the device is known not to move its data any more. [`Self::recovered`] follows.
+    pub fn end_overdue(&self, edu: &Edu, irql: &mut Passive) {
+        let overdue = |engine: &E| engine.seen() == Seen::Overdue;
+        self.take_running(edu, Hold::RECOVERY, overdue, Status::IO_TIMEOUT, irql);
+    }
+
+    /// The device is idle and works again.
+    pub fn recovered(&self, edu: &Edu, irql: &mut Passive) {
+        self.active.acquire(irql).holds -= Hold::RECOVERY;
+        self.look(edu, irql);
+    }
+
+    /// Holds the waiting requests back, and ends the running one, if it is one of those meant.
+    fn take_running(
+        &self,
+        edu: &Edu,
+        hold: Hold,
+        meant: impl FnOnce(&E) -> bool,
+        status: Status,
+        irql: &mut Passive,
+    ) {
         let mut ended = EndedList::new();
         let after = {
             let mut active = self.active.acquire(irql);
-            active.open = false;
-            active.engine.abandon(status, &mut ended)
+            active.holds |= hold;
+            if meant(&active.engine) {
+                active.engine.abandon(status, &mut ended)
+            } else {
+                None
+            }
         };
         self.complete(ended, irql);
         irql::raise_to_dispatch(irql, |irql| {
@@ -417,14 +484,14 @@ impl<E: Engine> Queue<E> {
         let turn = Turn {
             edu,
             work,
-            open: active.open,
+            open: active.holds.is_empty(),
             registers,
             waiting: &self.waiting,
             ended,
             left,
         };
         let after = active.engine.turn(turn, irql);
-        if !active.open && active.engine.is_idle() {
+        if !active.holds.is_empty() && active.engine.is_idle() {
             self.quiet.set(irql);
         }
         after

@@ -86,13 +86,13 @@ wdm::registers! {
         /// DMA between memory and the device's buffer. Writes while a transfer runs are ignored.
         dma: pub block DmaBlock {
             /// Where from.
-            DmaSource(0x80): u64, write;
+            DmaSource(0x80): u64, write_dma;
             /// Where to.
-            DmaDestination(0x88): u64, write;
+            DmaDestination(0x88): u64, write_dma;
             /// How many bytes.
-            DmaCount(0x90): u64, write;
+            DmaCount(0x90): u64, write_dma;
             /// Starts a transfer.
-            DmaCommand(0x98): CommandBits, read, write;
+            DmaCommand(0x98): CommandBits, read, write_dma;
         }
     }
 }

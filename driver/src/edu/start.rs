@@ -6,22 +6,23 @@
 
 use wdm::{
     Result, Status,
+    bus::BusInterface,
     contiguous::Contiguous,
     device::Fdo,
-    dma::{Adapter, Channel, Description},
+    dma::{Adapter, Channel, CommonBuffer, Description},
     dpc::Dpc,
     interrupt::Interrupt,
     irql::Passive,
     mdl::Pages,
     mmio::{Mapping, Registers},
-    numa::{self, Processor},
-    pnp::{InterruptResource, Resources},
+    numa,
+    pnp::Resources,
     pool::Shared,
 };
 
 use super::{
     Edu, EduFunction,
-    dma::{DescriptorPage, Dma, IdleDma},
+    dma::{Buffers, Dma, IdleDma},
     failures::Failures,
     identification::Identification,
     interrupt::Isr,
@@ -30,6 +31,7 @@ use super::{
         Status as StatusRegister, StatusBits, identifies_edu,
     },
     topology::Placement,
+    watchdog::Controls,
 };
 use crate::{function::FunctionDevice, tags};
 
@@ -38,10 +40,8 @@ const MAXIMUM_LENGTH: u32 = 4096;
 /// The highest address that the device can reach.
 const HIGHEST_ADDRESS: u64 = (1 << eduwdm_logic::transfer::DMA_ADDRESS_WIDTH) - 1;
 
-/// What a started device has. The fields are given back in their order: the interrupt first, so
-/// that nothing uses the rest any more.
+/// What a started device has, beside its [`Controls`].
 pub struct Hardware {
-    interrupt: Interrupt<Isr>,
     /// Gone when the ISR's share of it is, too; then it is neither queued nor running.
     _dpc: Shared<Dpc<Edu>>,
     /// What clients may use at once, while the device has no power.
@@ -61,6 +61,7 @@ impl Hardware {
         edu: &Shared<Edu>,
         device: &Fdo<FunctionDevice<EduFunction>>,
         resources: Resources<'_>,
+        bus: &Shared<BusInterface>,
         irql: &mut Passive,
     ) -> Result<Self> {
         let physical = device.physical();
@@ -81,25 +82,11 @@ impl Hardware {
             maximum_length: MAXIMUM_LENGTH,
         };
         let adapter = Shared::new(tags::DMA, Adapter::get(physical, description, irql)?, irql)?;
-        let pages = |irql: &Passive| {
-            let length = MAXIMUM_LENGTH as usize;
-            Shared::new(
-                tags::DMA,
-                Pages::allocate(length, HIGHEST_ADDRESS, node, irql)?,
-                irql,
-            )
-        };
-        let write_pages = pages(irql)?;
-        let read_pages = pages(irql)?;
-        let page = Contiguous::<DescriptorPage>::new(HIGHEST_ADDRESS, node, irql)?;
+        let buffers = buffers(&adapter, node, irql)?;
         let failures = Failures::new(device, irql)?;
         let channel = Channel::new(tags::DMA, adapter, device.reference(), edu.clone(), irql)?;
 
-        let mut dpc = Dpc::new(tags::INTERRUPT, edu.clone(), irql)?;
-        let dpc_processor = dpc_processor(&interrupt_resource, node);
-        if let Some(processor) = dpc_processor {
-            dpc.set_target(processor, irql)?;
-        }
+        let dpc = Dpc::new(tags::INTERRUPT, edu.clone(), irql)?;
         let dpc = Shared::new(tags::INTERRUPT, dpc, irql)?;
         let isr = Isr::new(registers.interrupt, edu.clone(), dpc.clone());
         let interrupt = Interrupt::connect(physical, tags::INTERRUPT, isr, irql)?;
@@ -107,16 +94,11 @@ impl Hardware {
         let placement = Placement {
             device_node: node,
             interrupt: interrupt_resource,
-            dpc_processor: dpc_processor.map(Processor::index),
-            buffer_node: write_pages.node(),
-            write_buffer: write_pages.physical_address(),
-            read_buffer: read_pages.physical_address(),
-            descriptor_page: page.physical_address(),
-            registers: memory.start(),
+            buffer_node: buffers.write_pages.node(),
         };
         let kind = interrupt.kind();
+        let controls = Controls::new(interrupt, bus.clone());
         let mut this = Self {
-            interrupt,
             _dpc: dpc,
             parked: Some((
                 Identification {
@@ -127,9 +109,11 @@ impl Hardware {
             )),
             edu: edu.clone(),
         };
+        edu.watchdog.install(edu, device, irql)?;
         // Nothing fails from here on.
+        *edu.controls.acquire(irql) = Some(controls);
         *edu.placement.acquire(irql) = Some(placement);
-        let dma = Dma::new(registers.dma, page, write_pages, read_pages, failures);
+        let dma = Dma::new(registers.dma, buffers, failures);
         edu.dma.install(IdleDma { dma, channel }, irql);
         edu.compute.install(registers.compute, irql);
         edu.write.install((), irql);
@@ -150,7 +134,31 @@ impl Hardware {
             irql,
         );
         self.edu.dma.forget_registers(irql);
-        self.interrupt.acquire(irql).power_up();
+        self.with_controls(
+            |controls, irql| controls.interrupt.acquire(irql).power_up(),
+            irql,
+        );
+    }
+
+    /// Does something with the controls, which are there as long as the device is started.
+    fn with_controls<T: Default>(
+        &self,
+        act: impl FnOnce(&mut Controls, &mut Passive) -> T,
+        irql: &mut Passive,
+    ) -> T {
+        let mut controls = self.edu.controls.acquire(irql);
+        let (controls, irql) = controls.parts();
+        controls
+            .as_mut()
+            .map_or_else(T::default, |controls| act(controls, irql))
+    }
+
+    /// Whether the device may be touched.
+    fn is_powered(&self, irql: &mut Passive) -> bool {
+        self.with_controls(
+            |controls, irql| controls.interrupt.acquire(irql).is_powered(),
+            irql,
+        )
     }
 
     /// Holds requests back and waits until the device is idle.
@@ -169,8 +177,13 @@ impl Hardware {
     pub fn power_down(&mut self, irql: &mut Passive) {
         self.park(irql);
         self.silence(irql);
-        self.interrupt.acquire(irql).power_down();
-        self.interrupt.set_active(false, irql);
+        self.with_controls(
+            |controls, irql| {
+                controls.interrupt.acquire(irql).power_down();
+                controls.interrupt.set_active(false, irql);
+            },
+            irql,
+        );
     }
 
     /// Has the idle device stop interrupting. A line that it still asserted when nobody claims its
@@ -182,14 +195,34 @@ impl Hardware {
             |compute| compute.write(StatusRegister, StatusBits::empty()),
             irql,
         );
-        self.interrupt.acquire(irql).silence();
+        self.with_controls(
+            |controls, irql| controls.interrupt.acquire(irql).silence(),
+            irql,
+        );
     }
 
     /// The device has its power back; requests are held back still.
-    pub fn power_up(&mut self, irql: &mut Passive) {
-        self.interrupt.set_active(true, irql);
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_DEVICE_HARDWARE_ERROR` if it does not answer as an `edu` device does: it may have
+    /// been exchanged, or not come back. It is left as it is then, without power as far as the
+    /// driver is concerned.
+    pub fn power_up(&mut self, irql: &mut Passive) -> Result<()> {
+        if let Some((identification, _)) = &self.parked
+            && !identification.answers()
+        {
+            return Err(Status::DEVICE_HARDWARE_ERROR);
+        }
+        self.with_controls(
+            |controls, irql| controls.interrupt.set_active(true, irql),
+            irql,
+        );
         self.initialize_device(irql);
+        let edu = &self.edu;
+        let finished = self.with_controls(|controls, irql| Some(controls.finish(edu, irql)), irql);
         self.unpark(irql);
+        finished.unwrap_or(Ok(()))
     }
 
     /// Waits until the device is idle and gives everything back. A device with power can still
@@ -197,8 +230,7 @@ impl Hardware {
     pub fn stop(mut self, irql: &mut Passive) {
         self.pause(irql);
         // It may be removed while it has no power.
-        let powered = self.interrupt.acquire(irql).is_powered();
-        if powered {
+        if self.is_powered(irql) {
             // So that nobody can raise an event any more.
             self.park(irql);
             self.silence(irql);
@@ -212,15 +244,17 @@ impl Hardware {
     /// It need not be gone: that a device does not work, or that its bus does not see it, is told
     /// in the same way. One that is there may be moving data still, so it is waited for.
     /// ("Handling an IRP_MN_SURPRISE_REMOVAL Request".)
+    ///
+    /// One that has no power is not asked: it would not answer, and could be taken for gone. It was
+    /// idle when it lost its power, so nothing is on it.
     pub fn unplugged(self, irql: &mut Passive) {
-        let answers = match &self.parked {
-            Some((identification, _)) => identification.answers(),
-            None => self.edu.answers(irql),
-        };
-        if answers {
+        if !self.is_powered(irql) || self.edu.answers(irql) {
             return self.stop(irql);
         }
-        self.interrupt.acquire(irql).power_down();
+        self.with_controls(
+            |controls, irql| controls.interrupt.acquire(irql).power_down(),
+            irql,
+        );
         let edu = &self.edu;
         edu.for_each_queue(|queue| queue.abandon(edu, Status::DEVICE_REMOVED, irql));
         // A request that was being mapped comes back, and ends.
@@ -232,6 +266,11 @@ impl Hardware {
     fn give_back(mut self, irql: &mut Passive) {
         self.park(irql);
         let edu = &self.edu;
+        edu.watchdog.uninstall(irql);
+        // The interrupt goes first, so that nothing uses the rest any more. A recovery that is under
+        // way has the mutex until it is done, and one that comes later finds nothing.
+        let controls = edu.controls.acquire(irql).take();
+        drop(controls);
         drop(edu.compute.take_registers(edu, irql));
         edu.write.take_registers(edu, irql);
         edu.read.take_registers(edu, irql);
@@ -258,19 +297,26 @@ impl Hardware {
     }
 }
 
-/// The processor for the DPC: one that takes the interrupt, and of the device's node if there is
-/// such, so that what the ISR wrote is near.
-fn dpc_processor(interrupt: &InterruptResource, node: Option<u16>) -> Option<Processor> {
-    let mut candidates = interrupt.affinity;
-    if let Some((group, mask)) = node.map(numa::node_affinity)
-        && group == interrupt.group
-        && candidates & mask != 0
-    {
-        candidates &= mask;
-    }
-    let number = u8::try_from(candidates.trailing_zeros()).ok()?;
-    (candidates != 0).then_some(Processor {
-        group: interrupt.group,
-        number,
+/// The memory of the DMA engine. Memory that the device reaches may be scarce, and little of this
+/// has to be of that kind: what goes through the adapter is only copied less if it is, and the
+/// descriptor page is no device's to see.
+fn buffers(adapter: &Shared<Adapter>, node: Option<u16>, irql: &Passive) -> Result<Buffers> {
+    let pages = || {
+        let length = MAXIMUM_LENGTH as usize;
+        let pages = Pages::allocate(length, HIGHEST_ADDRESS, node, irql)
+            .or_else(|_| Pages::allocate(length, u64::MAX, node, irql))?;
+        Shared::new(tags::DMA, pages, irql)
+    };
+    // Without one, a list that leaves the device's reach is refused.
+    let bounce = CommonBuffer::allocate(adapter.clone(), MAXIMUM_LENGTH, irql);
+    let bounce = bounce.ok().filter(|buffer| {
+        let end = buffer.logical_address().checked_add(MAXIMUM_LENGTH.into());
+        end.is_some_and(|end| end - 1 <= HIGHEST_ADDRESS)
+    });
+    Ok(Buffers {
+        page: Contiguous::new(u64::MAX, node, irql)?,
+        write_pages: pages()?,
+        read_pages: pages()?,
+        bounce,
     })
 }

@@ -25,18 +25,8 @@ pub struct Placement {
     pub device_node: Option<u16>,
     /// The interrupt, as it was assigned.
     pub interrupt: InterruptResource,
-    /// The processor that the DPC is targeted at: its index over all groups.
-    pub dpc_processor: Option<u32>,
     /// The node that the DMA buffers are from.
     pub buffer_node: Option<u16>,
-    /// The first physical address of the self-test's source.
-    pub write_buffer: u64,
-    /// The first physical address of its destination.
-    pub read_buffer: u64,
-    /// The physical address of the descriptor page.
-    pub descriptor_page: u64,
-    /// The physical address of BAR0.
-    pub registers: u64,
 }
 
 impl Edu {
@@ -56,16 +46,10 @@ impl Edu {
             interrupt_irql: placement.interrupt.level.into(),
             interrupt_group: placement.interrupt.group.into(),
             interrupt_affinity: placement.interrupt.affinity,
-            dpc_processor: placement.dpc_processor.unwrap_or(u32::MAX),
             buffer_node: node(placement.buffer_node),
-            write_buffer: placement.write_buffer,
-            read_buffer: placement.read_buffer,
-            descriptor_page: placement.descriptor_page,
-            registers: placement.registers,
             processor_count: numa::active_processor_count(),
             group_count: numa::active_group_count().into(),
             highest_node: numa::highest_node_number().into(),
-            reserved: 0,
         })
     }
 

@@ -8,15 +8,23 @@
 //!
 //! ```text
 //!     Idle --> Elsewhere (being mapped) --> Running --> Elsewhere (being unmapped) --> Idle
+//!                        ^                     |
+//!                        +---- (bounced) ------+
 //! ```
+//!
+//! The list that the adapter gives is looked at, element by element. If one lies where the device
+//! does not reach, the request's bytes are copied through a buffer of the engine's own, which does.
 //!
 //! Mapping and unmapping call the adapter, so both are done without the lock; what comes of them
 //! is posted to the queue as work.
 
-use eduwdm_abi::statistics::QueueKind;
-use eduwdm_logic::transfer::{DeviceRange, Direction, Element, Progress, Step};
+use eduwdm_abi::{Header, edu::LockedTransferOutput, statistics::QueueKind};
+use eduwdm_logic::{
+    transfer::{DeviceRange, Direction, Element, Progress, Step, StepError},
+    watchdog::{Left, Seen},
+};
 use wdm::{
-    Status,
+    Result, Status,
     csq::Request,
     dma::{Channel, Mapped, NotMapped, TransferMemory},
     irp::{Irp, Pending},
@@ -24,6 +32,7 @@ use wdm::{
     mdl::UserPages,
     time::Instant,
 };
+use zerocopy::IntoBytes;
 
 use super::{
     Edu,
@@ -113,25 +122,67 @@ pub struct Job {
     pub arrived: Instant,
     pub direction: Direction,
     pub progress: Progress,
-    pub self_test: Option<SelfTest>,
+    pub answer: Answer,
+    /// Its bytes move through the engine's own buffer.
+    pub bounced: bool,
+}
+
+/// What a transfer that is over tells its client beside the status.
+pub enum Answer {
+    /// How many bytes were moved: a read or write, whose buffer they are in.
+    Count,
+    /// The same in a structure: the request's own output buffer is another than the one that the
+    /// transfer was about.
+    Moved,
+    /// What a self-test has compared.
+    Compared(SelfTest),
+}
+
+impl Answer {
+    /// Tells it, and gives the request's `Information`.
+    ///
+    /// # Errors
+    ///
+    /// That of writing the answer.
+    fn tell(&self, irp: &mut Irp<Pending>, moved: u32, dma: &Dma) -> Result<usize> {
+        match self {
+            Self::Count => Ok(moved as usize),
+            Self::Moved => {
+                let output = LockedTransferOutput {
+                    header: Header::of::<LockedTransferOutput>(),
+                    moved,
+                    reserved: 0,
+                };
+                irp.write_output(output.as_bytes())
+            }
+            Self::Compared(test) => test.finish(irp, dma),
+        }
+    }
 }
 
 impl Job {
     /// Starts the next step, if one is left.
-    fn start_next_step(&mut self, mapped: &Mapped<Edu>) -> Next {
-        let element = |index| {
-            let (address, length) = mapped.element(index)?;
-            Some(Element { address, length })
+    fn start_next_step(&mut self, held: &Held) -> Next {
+        let element = |index| match held {
+            Held::Mapped(mapped) => {
+                let (address, length) = mapped.element(index)?;
+                Some(Element { address, length })
+            }
+            Held::Bounced(..) => self.dma.bounced_element().filter(|_| index == 0),
         };
         match self.progress.next_step(element) {
             Ok(None) => Next::End(Status::SUCCESS),
             // Between two steps is where a cancelled request can end: the device is not at it.
-            Ok(Some(_)) if mapped.irp().is_canceled() => Next::End(Status::CANCELLED),
+            Ok(Some(_)) if held.irp().is_canceled() => Next::End(Status::CANCELLED),
             Ok(Some(step)) => {
-                self.dma.start(step, self.direction);
+                // SAFETY: of the list that the memory is mapped by, or of the engine's own buffer; the
+                // engine is kept with both until the device is done, or does not answer any more.
+                unsafe { self.dma.start(step, self.direction) };
                 Next::Step(step)
             }
-            // The adapter was told what the device can address, and what was to be mapped.
+            // The adapter was told what the device can address. Whatever it makes of that, with
+            // buffers of its own or addresses of its own, this device drops the bits above.
+            Err(StepError::OutOfReach) if !self.bounced => Next::Bounce,
             Err(_) => Next::End(Status::DEVICE_CONFIGURATION_ERROR),
         }
     }
@@ -139,7 +190,26 @@ impl Job {
 
 enum Next {
     Step(Step),
+    /// The list leaves the device's reach.
+    Bounce,
     End(Status),
+}
+
+/// The memory of a request that has the DMA engine, as the device reaches it.
+pub enum Held {
+    /// By the adapter's list.
+    Mapped(Mapped<Edu>),
+    /// Not at all: its bytes move through the engine's own buffer, or it could not be mapped.
+    Bounced(TransferMemory, Channel<Edu>),
+}
+
+impl Held {
+    const fn irp(&self) -> &Irp<Pending> {
+        match self {
+            Self::Mapped(mapped) => mapped.irp(),
+            Self::Bounced(memory, _) => memory.irp(),
+        }
+    }
 }
 
 /// Where the running request is.
@@ -158,8 +228,9 @@ enum State {
 
 struct Running {
     job: Job,
-    mapped: Mapped<Edu>,
+    held: Held,
     step: Step,
+    left: Left,
 }
 
 /// The engine of one direction.
@@ -178,18 +249,14 @@ pub enum After {
         request: TransferRequest,
         idle: IdleDma,
     },
+    /// Have the memory of a request moved through the engine's own buffer.
+    Bounce { job: Job, held: Held },
     /// Unmap the memory of a request that is over, and complete it.
     End {
         job: Job,
-        memory: Ending,
+        held: Held,
         status: Status,
     },
-}
-
-/// The memory of a request that is over.
-pub enum Ending {
-    Mapped(Mapped<Edu>),
-    NotMapped(TransferMemory, Channel<Edu>),
 }
 
 impl Transfer {
@@ -203,23 +270,24 @@ impl Transfer {
     }
 
     /// Puts a mapped request on the device, or ends it.
-    fn run(&mut self, mut job: Job, mapped: Mapped<Edu>) -> Option<After> {
+    fn run(&mut self, mut job: Job, held: Held, edu: &Edu, irql: &mut Dispatch) -> Option<After> {
         let next = self
             .abandoned
-            .map_or_else(|| job.start_next_step(&mapped), Next::End);
+            .map_or_else(|| job.start_next_step(&held), Next::End);
+        self.state = State::Elsewhere;
         match next {
             Next::Step(step) => {
-                self.state = State::Running(Running { job, mapped, step });
+                let left = edu.watchdog.start(0, irql);
+                self.state = State::Running(Running {
+                    job,
+                    held,
+                    step,
+                    left,
+                });
                 None
             }
-            Next::End(status) => {
-                self.state = State::Elsewhere;
-                Some(After::End {
-                    job,
-                    memory: Ending::Mapped(mapped),
-                    status,
-                })
-            }
+            Next::Bounce => Some(After::Bounce { job, held }),
+            Next::End(status) => Some(After::End { job, held, status }),
         }
     }
 }
@@ -235,7 +303,7 @@ impl Engine for Transfer {
             && let Some((job, result)) = turn.edu.dma.take_mapping(irql)
         {
             match result {
-                Ok(mapped) => return self.run(job, mapped),
+                Ok(held) => return self.run(job, held, turn.edu, irql),
                 Err(NotMapped {
                     channel,
                     memory,
@@ -243,7 +311,7 @@ impl Engine for Transfer {
                 }) => {
                     return Some(After::End {
                         job,
-                        memory: Ending::NotMapped(memory, channel),
+                        held: Held::Bounced(memory, channel),
                         status,
                     });
                 }
@@ -253,12 +321,13 @@ impl Engine for Transfer {
             && let State::Running(_) = self.state
             && let State::Running(Running {
                 mut job,
-                mapped,
+                held,
                 step,
+                ..
             }) = core::mem::replace(&mut self.state, State::Elsewhere)
         {
             job.progress.advance(step);
-            return self.run(job, mapped);
+            return self.run(job, held, turn.edu, irql);
         }
         if turn.work & ENDED != 0 {
             self.state = State::Idle;
@@ -280,11 +349,8 @@ impl Engine for Transfer {
     fn after(queue: &Queue<Self>, edu: &Edu, after: After, irql: &mut Dispatch) -> bool {
         match after {
             After::Map { irp, request, idle } => map(queue, edu, irp, request, idle, irql),
-            After::End {
-                job,
-                memory,
-                status,
-            } => end(queue, edu, job, memory, status, irql),
+            After::Bounce { job, held } => bounce(queue, edu, job, held, irql),
+            After::End { job, held, status } => end(queue, edu, job, held, status, irql),
         }
     }
 
@@ -316,16 +382,30 @@ impl Engine for Transfer {
                 self.abandoned = Some(status);
                 None
             }
-            State::Running(Running { job, mapped, .. }) => Some(After::End {
-                job,
-                memory: Ending::Mapped(mapped),
-                status,
-            }),
+            State::Running(Running { job, held, .. }) => Some(After::End { job, held, status }),
         }
     }
 
     fn is_idle(&self) -> bool {
         matches!(self.state, State::Idle)
+    }
+
+    /// While its memory is being mapped, a request is not on the device: the adapter may have none
+    /// to give for as long as others have it.
+    fn tick(&mut self) -> Seen {
+        match &mut self.state {
+            State::Idle => Seen::Idle,
+            State::Elsewhere => Seen::Running,
+            State::Running(running) => running.left.tick(),
+        }
+    }
+
+    fn seen(&self) -> Seen {
+        match &self.state {
+            State::Idle => Seen::Idle,
+            State::Elsewhere => Seen::Running,
+            State::Running(running) => running.left.seen(),
+        }
     }
 }
 
@@ -348,9 +428,9 @@ fn map(
 ) -> bool {
     let TransferRequest { arrived, range, .. } = request;
     let IdleDma { dma, channel } = idle;
-    let (memory, self_test) = match request.into_memory() {
+    let (memory, answer) = match request.into_memory() {
         Memory::Direct => match TransferMemory::direct(irp) {
-            Ok(memory) => (memory, None),
+            Ok(memory) => (memory, Answer::Count),
             Err(irp) => {
                 // Never for what the read and write routines let in: they look for the MDL.
                 edu.dma.release(IdleDma { dma, channel }, irql);
@@ -364,10 +444,11 @@ fn map(
                 return true;
             }
         },
-        Memory::User(pages) => (TransferMemory::user(irp, pages), None),
+        Memory::User(pages) => (TransferMemory::user(irp, pages), Answer::Moved),
         Memory::SelfTest => {
             let test = SelfTest::begin(&irp, range, &dma);
-            (TransferMemory::pages(irp, dma.write_pages()), Some(test))
+            let memory = TransferMemory::pages(irp, dma.write_pages());
+            (memory, Answer::Compared(test))
         }
     };
     let job = Job {
@@ -375,7 +456,8 @@ fn map(
         arrived,
         direction: direction_of(queue.counted().kind),
         progress: Progress::new(range),
-        self_test,
+        answer,
+        bounced: false,
     };
     map_for(queue, edu, job, memory, channel, range.length(), irql);
     false
@@ -405,38 +487,89 @@ fn map_for(
     }
 }
 
+/// Has a request moved through the engine's own buffer, since the device does not reach what its
+/// list says. Whether the DMA engine is free then.
+///
+/// The list is given back first: while it is there, the adapter may have the bytes in buffers of
+/// its own, and would copy them over those that are moved here.
+fn bounce(
+    queue: &Queue<Transfer>,
+    edu: &Edu,
+    mut job: Job,
+    held: Held,
+    irql: &mut Dispatch,
+) -> bool {
+    let (memory, channel) = unmap(held, irql);
+    let length = job.progress.range().length();
+    let filled = match (job.dma.bounce(length), job.direction) {
+        // There was no memory for one.
+        (None, _) => Err(Status::DEVICE_CONFIGURATION_ERROR),
+        (Some(buffer), Direction::ToDevice) => memory.copy_to(buffer, length, irql),
+        (Some(_), Direction::FromDevice) => Ok(()),
+    };
+    let held = Held::Bounced(memory, channel);
+    if let Err(status) = filled {
+        return end(queue, edu, job, held, status, irql);
+    }
+    job.bounced = true;
+    job.progress.restart();
+    edu.dma.begin_mapping(job, irql);
+    edu.dma.put_mapping(Ok(held), irql);
+    if edu.dma.mapping_called(irql) {
+        queue.leave(MAPPED);
+    }
+    false
+}
+
+/// Gives a list back, if there is one.
+fn unmap(held: Held, irql: &Dispatch) -> (TransferMemory, Channel<Edu>) {
+    match held {
+        Held::Mapped(mapped) => mapped.unmap(irql),
+        Held::Bounced(memory, channel) => (memory, channel),
+    }
+}
+
 /// Unmaps the memory of a request that is over, and completes it; or goes on with the second half
 /// of a self-test. Whether the DMA engine is free then.
 fn end(
     queue: &Queue<Transfer>,
     edu: &Edu,
     mut job: Job,
-    memory: Ending,
-    status: Status,
+    held: Held,
+    mut status: Status,
     irql: &mut Dispatch,
 ) -> bool {
-    let (memory, channel) = match memory {
-        Ending::Mapped(mapped) => mapped.unmap(irql),
-        Ending::NotMapped(memory, channel) => (memory, channel),
-    };
-    let mut irp = memory.into_irp();
-    let mut information = job.progress.done() as usize;
-    let mut status = status;
-    if let Some(test) = &mut job.self_test
+    let (mut memory, channel) = unmap(held, irql);
+    let length = job.progress.done();
+    if job.bounced
+        && job.direction == Direction::FromDevice
         && status.is_success()
+        && let Some(buffer) = job.dma.bounce(length)
+        && let Err(error) = memory.copy_from(buffer, length, irql)
     {
-        if let Some((direction, range)) = test.second_half() {
-            job.direction = direction;
-            job.progress = Progress::new(range);
-            let memory = TransferMemory::pages(irp, job.dma.read_pages());
-            map_for(queue, edu, job, memory, channel, range.length(), irql);
-            return false;
-        }
-        match test.finish(&mut irp, &job.dma) {
-            Ok(length) => information = length,
-            Err(error) => status = error,
-        }
+        status = error;
     }
+    let mut irp = memory.into_irp();
+    if let Answer::Compared(test) = &mut job.answer
+        && status.is_success()
+        && let Some((direction, range)) = test.second_half()
+    {
+        job.direction = direction;
+        job.progress = Progress::new(range);
+        job.bounced = false;
+        let memory = TransferMemory::pages(irp, job.dma.read_pages());
+        map_for(queue, edu, job, memory, channel, range.length(), irql);
+        return false;
+    }
+    let told = if status.is_success() {
+        job.answer.tell(&mut irp, length, &job.dma)
+    } else {
+        Err(status)
+    };
+    let (status, information) = match told {
+        Ok(information) => (status, information),
+        Err(status) => (status, 0),
+    };
     let Job { dma, arrived, .. } = job;
     dma.ended(status, irql);
     edu.dma.release(IdleDma { dma, channel }, irql);
@@ -444,7 +577,7 @@ fn end(
         irp,
         arrived,
         status,
-        information: if status.is_success() { information } else { 0 },
+        information,
     };
     ended.complete(queue.counted(), irql);
     true

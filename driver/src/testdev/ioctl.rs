@@ -46,8 +46,8 @@ impl Testdev {
     }
 
     fn info(&self, irql: &mut Passive) -> Result<Info> {
-        let active = self.active.acquire(irql);
-        let bars = active.bars.as_ref().ok_or(Status::DEVICE_NOT_READY)?;
+        let bars = self.bars.acquire(irql);
+        let bars = bars.as_ref().ok_or(Status::DEVICE_NOT_READY)?;
         Ok(Info {
             header: Header::of::<Info>(),
             memory_length: bars.memory_length,

@@ -1,7 +1,9 @@
 //! The `pci-testdev` device: no interrupt, and a queue that the system manages.
 //!
-//! Its requests are run one after the other by StartIo, at DISPATCH_LEVEL, each to its end. What
-//! they work with is in [`Testdev::active`], inside of a lock that StartIo takes.
+//! StartIo gets its requests one after the other, at DISPATCH_LEVEL, where nobody may stay for more
+//! than 100 microseconds. A request makes up to a thousand accesses to registers, each of which may
+//! take a microsecond, or ten in a virtual machine: so StartIo leaves it to a work item, and the
+//! system's queue goes on when that is done. ("Guidelines for Writing DPC Routines".)
 
 mod ioctl;
 mod registers;
@@ -10,15 +12,20 @@ mod startio;
 
 use wdm::{
     Result, Status,
+    bus::BusInterface,
     csq::Csq,
     device::{Fdo, PhysicalDevice, StartIo},
     driver::DriverObject,
+    event::Event,
     irp::{Dispatched, Fresh, Irp},
     irql::Passive,
     mmio::{Mapping, Registers},
+    mutex::Mutex,
     pnp::{Memory, Resources},
+    pool::Shared,
     ports::PortRange,
     spinlock::SpinLock,
+    workitem::IrpWorkItem,
 };
 
 use self::{
@@ -32,18 +39,25 @@ use crate::{
 
 /// The kind of device that [`crate::function`] knows.
 pub struct Testdev {
-    /// Protects everything that StartIo works with.
+    /// What the device has, while it is started. A mutex: a request is run with it held, at
+    /// PASSIVE_LEVEL.
+    bars: Mutex<Option<Bars>>,
+    /// Protects what StartIo decides by.
     active: SpinLock<Active>,
+    /// Set while no request is run.
+    idle: Event,
     /// The request that StartIo was given while requests may not be run, if it was. Protected by
     /// its own lock.
     parked: Csq<Parked>,
 }
 
-/// What StartIo works with.
+/// What StartIo decides by.
 #[derive(Default)]
 struct Active {
-    /// While the device is started.
-    bars: Option<Bars>,
+    /// What a request is left to, once the device has been started.
+    work: Option<IrpWorkItem<FunctionDevice<Testdev>>>,
+    /// Whether a request has been left to it, and is not done.
+    running: bool,
     /// Whether requests may be run.
     open: bool,
     /// What requests end with instead.
@@ -72,7 +86,9 @@ pub fn add_device(
 ) -> Result<()> {
     let make = |irql: &mut Passive| {
         Ok(Testdev {
+            bars: Mutex::new(tags::QUEUE, None, irql)?,
             active: SpinLock::new(Active::default()),
+            idle: Event::new(tags::QUEUE, true, irql)?,
             parked: Csq::new(tags::QUEUE, (), irql)?,
         })
     };
@@ -87,7 +103,8 @@ impl Bars {
         let bar0 = memory.next().ok_or(missing)?;
         let bar2 = memory.next();
         let ports = resources.ports().next().ok_or(missing)?;
-        let ports = PortRange::new(ports).ok_or(missing)?;
+        // SAFETY: the device knows no DMA.
+        let ports = unsafe { PortRange::new(ports) }.ok_or(missing)?;
         if ports.length() < registers::PORTS_NEEDED {
             return Err(missing);
         }
@@ -113,17 +130,18 @@ impl Function for Testdev {
         &self,
         device: &Fdo<FunctionDevice<Self>>,
         resources: Resources<'_>,
+        _bus: &Shared<BusInterface>,
         irql: &mut Passive,
     ) -> Result<()> {
         let bars = Bars::new(resources, irql)?;
-        self.active.acquire(irql).bars = Some(bars);
+        startio::prepare(device, irql)?;
+        *self.bars.acquire(irql) = Some(bars);
         startio::open(device, irql);
         Ok(())
     }
 
-    /// StartIo runs requests to their end with the lock held: when this has it, none is running.
     fn pause(&self, _device: &Fdo<FunctionDevice<Self>>, (): &mut (), irql: &mut Passive) {
-        self.active.acquire(irql).open = false;
+        startio::close(self, irql);
     }
 
     fn resume(&self, device: &Fdo<FunctionDevice<Self>>, (): &mut (), irql: &mut Passive) {
@@ -133,14 +151,13 @@ impl Function for Testdev {
     /// A paused device is not touched, and keeps nothing that a power loss would take.
     fn power_down(&self, (): &mut (), _irql: &mut Passive) {}
 
-    fn power_up(&self, (): &mut (), _irql: &mut Passive) {}
+    fn power_up(&self, (): &mut (), _irql: &mut Passive) -> Result<()> {
+        Ok(())
+    }
 
     fn stop(&self, (): (), irql: &mut Passive) {
-        let bars = {
-            let mut active = self.active.acquire(irql);
-            active.open = false;
-            active.bars.take()
-        };
+        startio::close(self, irql);
+        let bars = self.bars.acquire(irql).take();
         drop(bars);
     }
 

@@ -17,7 +17,8 @@ wdm::registers! {
     }
 }
 
-impl Whole for AllOfBar0 {}
+// SAFETY: the device knows no DMA.
+unsafe impl Whole for AllOfBar0 {}
 
 /// Where the fields of the header are.
 mod field {

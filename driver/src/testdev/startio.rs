@@ -1,4 +1,4 @@
-//! StartIo: requests one after the other, at DISPATCH_LEVEL.
+//! StartIo: requests one after the other, each left to a work item.
 //!
 //! While the device is stopped or has no power, StartIo parks the request that it is given and
 //! does not go on to the next, so that the system queues those behind it. A request that has been
@@ -8,16 +8,17 @@
 
 use eduwdm_abi::testdev::RunInput;
 use wdm::{
-    Status,
+    Result, Status,
     csq::{Csq, Refused, Request},
     device::Fdo,
     irp::{FileObject, Irp, Pending},
     irql::{self, Dispatch, Passive, UpToDispatch},
+    workitem::IrpWorkItem,
 };
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::Testdev;
-use crate::function::FunctionDevice;
+use crate::{function::FunctionDevice, tags};
 
 type Device = Fdo<FunctionDevice<Testdev>>;
 
@@ -40,8 +41,7 @@ pub fn start_io(device: &Device, irp: Irp<Pending>, irql: &mut Dispatch) {
         (active.open, active.refused)
     };
     if open || refused.is_some() {
-        finish(device, irp, irql);
-        device.start_next(irql);
+        begin(device, irp, irql);
         return;
     }
     // Parked first and counted as busy then: whoever opens the device in between finds it not
@@ -58,7 +58,7 @@ fn park(parked: &Csq<Parked>, irp: Irp<Pending>, irql: &Dispatch) {
     }
 }
 
-/// Runs the parked request, if there is one and the device may, and goes on to the next.
+/// Goes on with the parked request, if there is one and the device may, or else with the next.
 fn unpark(device: &Device, irql: &mut Dispatch) {
     let testdev = &device.function;
     {
@@ -69,21 +69,56 @@ fn unpark(device: &Device, irql: &mut Dispatch) {
         active.busy = false;
     }
     // Nothing is there if it was cancelled.
-    if let Some((irp, Parked)) = testdev.parked.remove_next(irql) {
-        finish(device, irp, irql);
+    match testdev.parked.remove_next(irql) {
+        Some((irp, Parked)) => begin(device, irp, irql),
+        None => device.start_next(irql),
+    }
+}
+
+/// Leaves a request to the work item, which goes on with the next; or completes it and goes on
+/// with the next, if it is to be refused.
+fn begin(device: &Device, irp: Irp<Pending>, irql: &mut Dispatch) {
+    let testdev = &device.function;
+    let left = {
+        let mut active = testdev.active.acquire_at_dpc_level(irql);
+        let (active, irql) = active.parts();
+        match (active.refused, &active.work) {
+            (Some(status), _) => Err((irp, status)),
+            (None, None) => Err((irp, Status::DEVICE_NOT_READY)),
+            (None, Some(work)) => {
+                active.running = true;
+                testdev.idle.clear(irql);
+                let queued = work.queue(irp, irql);
+                // Never an error: the system gives StartIo one request at a time.
+                queued.map_err(|irp| (irp, Status::INTERNAL_ERROR))
+            }
+        }
+    };
+    if let Err((irp, status)) = left {
+        irp.complete(status, 0, irql);
+        end(device, irql);
+    }
+}
+
+/// A request is over: goes on with the next.
+fn end(device: &Device, irql: &mut Dispatch) {
+    {
+        let mut active = device.function.active.acquire_at_dpc_level(irql);
+        let (active, irql) = active.parts();
+        active.running = false;
+        device.function.idle.set(irql);
     }
     device.start_next(irql);
 }
 
-/// Runs a request to its end, and completes it.
-fn finish(device: &Device, mut irp: Irp<Pending>, irql: &mut Dispatch) {
+/// Runs a request to its end and completes it, in a system thread.
+fn run(device: &Device, mut irp: Irp<Pending>, irql: &mut Passive) {
     let output = {
-        let mut active = device.function.active.acquire_at_dpc_level(irql);
+        let mut bars = device.function.bars.acquire(irql);
         // Validated by the dispatch routine; the I/O manager's copy has not changed since.
         let input = RunInput::read_from_prefix(irp.input());
-        match (active.refused, &mut active.bars, input) {
-            (Some(status), _, _) => Err(status),
-            (None, Some(bars), Ok((input, _))) => bars.run(&input),
+        match (&mut *bars, input) {
+            (Some(bars), Ok((input, _))) => bars.run(&input),
             _ => Err(Status::DEVICE_NOT_READY),
         }
     };
@@ -92,6 +127,27 @@ fn finish(device: &Device, mut irp: Irp<Pending>, irql: &mut Dispatch) {
         Ok(length) => irp.complete(Status::SUCCESS, length, irql),
         Err(status) => irp.complete(status, 0, irql),
     }
+    irql::raise_to_dispatch(irql, |irql| end(device, irql));
+}
+
+/// Allocates what requests are left to, if it has not been yet.
+///
+/// # Errors
+///
+/// `STATUS_INSUFFICIENT_RESOURCES`.
+pub fn prepare(device: &Device, irql: &mut Passive) -> Result<()> {
+    let active = &device.function.active;
+    if active.acquire(irql).work.is_none() {
+        let work = IrpWorkItem::new(tags::WORK, device, run, irql)?;
+        active.acquire(irql).work = Some(work);
+    }
+    Ok(())
+}
+
+/// Lets no request run any more, and waits until the running one is done. Those that come wait.
+pub fn close(testdev: &Testdev, irql: &mut Passive) {
+    testdev.active.acquire(irql).open = false;
+    testdev.idle.wait(irql);
 }
 
 /// Lets requests run.

@@ -52,7 +52,7 @@ pub type FREE_FUNCTION_EX = unsafe extern "win64" fn(entry: *mut c_void, lookasi
 /// drivers, which so rely on every member).
 #[repr(C, align(16))]
 #[derive(Clone, Copy)]
-pub struct GENERAL_LOOKASIDE {
+pub struct GENERAL_LOOKASIDE_POOL {
     /// The entries.
     pub ListHead: SLIST_HEADER,
     /// How many entries it holds at the most.
@@ -85,6 +85,14 @@ pub struct GENERAL_LOOKASIDE {
     pub LastAllocateMisses: u32,
     /// The system's.
     pub Future: [u32; 2],
+}
+
+/// The same, as paged and non-paged lookaside lists have it: in cache lines of its own.
+#[repr(C, align(64))]
+#[derive(Clone, Copy)]
+pub struct GENERAL_LOOKASIDE {
+    /// All there is to it.
+    pub pool: GENERAL_LOOKASIDE_POOL,
 }
 
 /// A work item (ns-wdm-_work_queue_item); drivers initialize it by inlined code.

@@ -2,6 +2,8 @@
 
 use core::ffi::c_void;
 
+use crate::guid::GUID;
+
 /// An IRQL.
 pub type KIRQL = u8;
 /// A spin lock; zero when free.
@@ -280,6 +282,38 @@ pub struct KBUGCHECK_REASON_CALLBACK_RECORD {
     pub Reason: i32,
     /// `KBUGCHECK_BUFFER_DUMP_STATE`.
     pub State: u8,
+}
+
+/// What a routine for secondary dump data is given, and gives
+/// (ns-wdm-_kbugcheck_secondary_dump_data).
+#[repr(C)]
+#[derive(Clone, Copy)]
+pub struct KBUGCHECK_SECONDARY_DUMP_DATA {
+    /// Memory of the system's, for the data.
+    pub InBuffer: *mut c_void,
+    /// Its length.
+    pub InBufferLength: u32,
+    /// The most that the data may have.
+    pub MaximumAllowed: u32,
+    /// What the data is known by.
+    pub Guid: GUID,
+    /// The data, in that memory or in the driver's own.
+    pub OutBuffer: *mut c_void,
+    /// Its length.
+    pub OutBufferLength: u32,
+}
+
+impl Default for KBUGCHECK_SECONDARY_DUMP_DATA {
+    fn default() -> Self {
+        Self {
+            InBuffer: core::ptr::null_mut(),
+            InBufferLength: 0,
+            MaximumAllowed: 0,
+            Guid: GUID::default(),
+            OutBuffer: core::ptr::null_mut(),
+            OutBufferLength: 0,
+        }
+    }
 }
 
 /// How long DPCs may run on (ns-wdm-_kdpc_watchdog_information).

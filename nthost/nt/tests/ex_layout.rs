@@ -4,7 +4,7 @@
 use std::mem::{align_of, offset_of, size_of};
 
 use nthost_nt::{
-    ex::{ERESOURCE, FAST_MUTEX, GENERAL_LOOKASIDE},
+    ex::{ERESOURCE, FAST_MUTEX, GENERAL_LOOKASIDE, GENERAL_LOOKASIDE_POOL},
     ke::SLIST_HEADER,
 };
 use windows_sys::Wdk::Foundation as fnd;
@@ -43,15 +43,16 @@ fn a_resource_is_as_large_as_the_header_makes_it_on_x64() {
 fn a_lookaside_list_is_what_inlined_allocation_reads() {
     assert_eq!(size_of::<SLIST_HEADER>(), 16);
     assert_eq!(align_of::<SLIST_HEADER>(), 16);
-    // `GENERAL_LOOKASIDE_POOL`; `GENERAL_LOOKASIDE` is padded to a cache line.
-    assert_eq!(size_of::<GENERAL_LOOKASIDE>(), 96);
-    assert_eq!(offset_of!(GENERAL_LOOKASIDE, Depth), 16);
-    assert_eq!(offset_of!(GENERAL_LOOKASIDE, TotalAllocates), 20);
-    assert_eq!(offset_of!(GENERAL_LOOKASIDE, AllocateMisses), 24);
-    assert_eq!(offset_of!(GENERAL_LOOKASIDE, TotalFrees), 28);
-    assert_eq!(offset_of!(GENERAL_LOOKASIDE, Type), 36);
-    assert_eq!(offset_of!(GENERAL_LOOKASIDE, Tag), 40);
-    assert_eq!(offset_of!(GENERAL_LOOKASIDE, Size), 44);
-    assert_eq!(offset_of!(GENERAL_LOOKASIDE, Allocate), 48);
-    assert_eq!(offset_of!(GENERAL_LOOKASIDE, Free), 56);
+    assert_eq!(size_of::<GENERAL_LOOKASIDE_POOL>(), 96);
+    assert_eq!(size_of::<GENERAL_LOOKASIDE>(), 128);
+    assert_eq!(align_of::<GENERAL_LOOKASIDE>(), 64);
+    assert_eq!(offset_of!(GENERAL_LOOKASIDE_POOL, Depth), 16);
+    assert_eq!(offset_of!(GENERAL_LOOKASIDE_POOL, TotalAllocates), 20);
+    assert_eq!(offset_of!(GENERAL_LOOKASIDE_POOL, AllocateMisses), 24);
+    assert_eq!(offset_of!(GENERAL_LOOKASIDE_POOL, TotalFrees), 28);
+    assert_eq!(offset_of!(GENERAL_LOOKASIDE_POOL, Type), 36);
+    assert_eq!(offset_of!(GENERAL_LOOKASIDE_POOL, Tag), 40);
+    assert_eq!(offset_of!(GENERAL_LOOKASIDE_POOL, Size), 44);
+    assert_eq!(offset_of!(GENERAL_LOOKASIDE_POOL, Allocate), 48);
+    assert_eq!(offset_of!(GENERAL_LOOKASIDE_POOL, Free), 56);
 }

@@ -487,12 +487,6 @@ fn dma_transfers_lie_as_in_the_metadata() {
         Reserved,
         Elements,
     );
-    same_fields!(
-        d::DMA_ADAPTER_INFO,
-        sys::DMA_ADAPTER_INFO,
-        Version,
-        V1 = Anonymous
-    );
     same_layout!(
         d::DMA_TRANSFER_INFO,
         sys::DMA_TRANSFER_INFO,

@@ -1,5 +1,5 @@
 //! Faults on demand: what goes wrong because the host wants it to, and which of the calls, IRPs,
-//! timers and DPCs that a fault is about it strikes.
+//! timers, DPCs and so on that a fault is about it strikes.
 
 use alloc::string::String;
 
@@ -109,6 +109,44 @@ pub enum Fault {
         /// How much later.
         milliseconds: u32,
     },
+    /// An interrupt is lost: no routine is called for it. A message does not come again; a line
+    /// that is asserted still interrupts at once.
+    LostInterrupt {
+        /// The service whose driver has the routine; empty for any.
+        #[serde(default)]
+        service: String,
+        /// Which of the matching interrupts is the first, counted from 0.
+        #[serde(default)]
+        nth: u32,
+        /// How many of them are lost, from that one on.
+        #[serde(default = "once")]
+        count: u32,
+    },
+    /// A scatter/gather list lies where the device does not reach, as the adapter's description
+    /// says: what the driver asked the HAL for, it has not got.
+    FarList {
+        /// The service whose driver asks for it; empty for any.
+        #[serde(default)]
+        service: String,
+        /// Which of the matching lists is the first, counted from 0.
+        #[serde(default)]
+        nth: u32,
+        /// How many of them, from that one on.
+        #[serde(default = "once")]
+        count: u32,
+    },
+    /// A device is another one, as its configuration space says: who reads its device id reads the
+    /// next one.
+    OtherDevice {
+        /// The instance path of the device.
+        device: String,
+        /// Which of the reads is the first, counted from 0.
+        #[serde(default)]
+        nth: u32,
+        /// How many of them, from that one on.
+        #[serde(default = "once")]
+        count: u32,
+    },
 }
 
 const fn once() -> u32 {
@@ -133,7 +171,7 @@ pub enum IrpEffect {
 pub struct FaultState {
     /// The fault.
     pub fault: Fault,
-    /// How many calls, IRPs, timers or DPCs it was about.
+    /// How many calls, IRPs, timers, DPCs and so on it was about.
     pub matched: u64,
     /// How many of them it struck.
     pub struck: u64,
@@ -150,8 +188,10 @@ impl Fault {
             | Self::RandomCalls { service, .. }
             | Self::FewerPages { service, .. }
             | Self::LateTimer { service, .. }
-            | Self::LateDpc { service, .. } => service,
-            Self::Irp { .. } => "",
+            | Self::LateDpc { service, .. }
+            | Self::LostInterrupt { service, .. }
+            | Self::FarList { service, .. } => service,
+            Self::Irp { .. } | Self::OtherDevice { .. } => "",
         }
     }
 }
@@ -213,7 +253,10 @@ impl Standing {
             | Fault::FewerPages { nth, count, .. }
             | Fault::Irp { nth, count, .. }
             | Fault::LateTimer { nth, count, .. }
-            | Fault::LateDpc { nth, count, .. } => {
+            | Fault::LateDpc { nth, count, .. }
+            | Fault::LostInterrupt { nth, count, .. }
+            | Fault::FarList { nth, count, .. }
+            | Fault::OtherDevice { nth, count, .. } => {
                 let first = nth as u64;
                 index >= first && index - first < count as u64
             }

@@ -58,11 +58,11 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn ExAllocateCacheAwareRundownProtection(
-        kind: u32,
+        kind: i32,
         tag: u32,
     ) -> *mut EX_RUNDOWN_REF {
         let caller = export::caller();
-        let pool = pool::from_pool_type(kind) | flags::CACHE_ALIGNED;
+        let pool = pool::from_pool_type(kind.cast_unsigned()) | flags::CACHE_ALIGNED;
         let address = pool::allocate(pool, SIZE as u64, tag, caller);
         let reference: *mut EX_RUNDOWN_REF = pool::pointer(address).cast();
         if !reference.is_null() {

@@ -114,15 +114,6 @@ fn release(mutex: *mut FAST_MUTEX) -> u8 {
     before
 }
 
-/// A mutex is taken or released "unsafe": APCs must be held back by the caller.
-fn check_apcs(name: &'static str, mutex: *mut FAST_MUTEX) {
-    // SAFETY: the thread that runs exists.
-    let held_back = unsafe { (*thread::current()).holds_apcs_back() };
-    if irql::current() < APC_LEVEL && !held_back {
-        hook::wrong_irql(name, &[mutex as u64]);
-    }
-}
-
 /// Adds to what holds normal and special kernel APCs back.
 fn guard_region(change: i32) {
     let thread: *mut Thread = thread::current();
@@ -186,7 +177,6 @@ nt_export! {
     ///
     /// It is an initialized mutex.
     pub unsafe fn ExAcquireFastMutexUnsafe(mutex: *mut FAST_MUTEX) {
-        check_apcs("ExAcquireFastMutexUnsafe", mutex);
         acquire(mutex, irql::current());
     }
 
@@ -199,7 +189,6 @@ nt_export! {
     ///
     /// The thread took it so.
     pub unsafe fn ExReleaseFastMutexUnsafe(mutex: *mut FAST_MUTEX) {
-        check_apcs("ExReleaseFastMutexUnsafe", mutex);
         release(mutex);
     }
 

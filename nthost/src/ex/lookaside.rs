@@ -12,7 +12,7 @@ use alloc::collections::BTreeMap;
 use core::{ffi::c_void, ptr::null_mut};
 
 use nthost_nt::{
-    ex::{ALLOCATE_FUNCTION_EX, FREE_FUNCTION_EX, GENERAL_LOOKASIDE},
+    ex::{ALLOCATE_FUNCTION_EX, FREE_FUNCTION_EX, GENERAL_LOOKASIDE_POOL},
     ke::{LIST_ENTRY, SLIST_HEADER},
     status::{NTSTATUS, STATUS_INVALID_PARAMETER_4, STATUS_INVALID_PARAMETER_5, STATUS_SUCCESS},
 };
@@ -74,7 +74,7 @@ impl Wanted {
     /// # Safety
     ///
     /// It is resident memory for a list.
-    unsafe fn make(self, list: *mut GENERAL_LOOKASIDE, caller: u64) {
+    unsafe fn make(self, list: *mut GENERAL_LOOKASIDE_POOL, caller: u64) {
         let address = list as u64;
         if self.size < MINIMUM_SIZE {
             violation([0xcd, address, self.size, MINIMUM_SIZE]);
@@ -82,7 +82,7 @@ impl Wanted {
         if LISTS.lock().insert(address, caller).is_some() {
             hook::misuse([0xca, address, 0, 0]);
         }
-        let value = GENERAL_LOOKASIDE {
+        let value = GENERAL_LOOKASIDE_POOL {
             ListHead: SLIST_HEADER {
                 Alignment: 0,
                 Region: 0,
@@ -148,7 +148,7 @@ unsafe extern "win64" fn default_free(entry: *mut c_void, _list: *mut c_void) {
 /// # Safety
 ///
 /// It is an initialized list.
-unsafe fn flush(list: *mut GENERAL_LOOKASIDE) {
+unsafe fn flush(list: *mut GENERAL_LOOKASIDE_POOL) {
     // SAFETY: the caller's promise.
     let free = unsafe { (*list).Free };
     // SAFETY: the caller's promise.
@@ -169,7 +169,7 @@ unsafe fn flush(list: *mut GENERAL_LOOKASIDE) {
 /// # Safety
 ///
 /// Nobody uses it any more.
-unsafe fn delete(list: *mut GENERAL_LOOKASIDE) {
+unsafe fn delete(list: *mut GENERAL_LOOKASIDE_POOL) {
     if LISTS.lock().remove(&(list as u64)).is_none() {
         hook::misuse([0xcb, list as u64, 0, 0]);
         return;
@@ -188,7 +188,7 @@ nt_export! {
     ///
     /// It is resident memory for a list; the routines, if given, do what they should.
     pub unsafe fn ExInitializeNPagedLookasideList(
-        list: *mut GENERAL_LOOKASIDE,
+        list: *mut GENERAL_LOOKASIDE_POOL,
         allocate: Option<ALLOCATE_FUNCTION_EX>,
         free: Option<FREE_FUNCTION_EX>,
         flags: u32,
@@ -211,7 +211,7 @@ nt_export! {
     ///
     /// As ExInitializeNPagedLookasideList.
     pub unsafe fn ExInitializePagedLookasideList(
-        list: *mut GENERAL_LOOKASIDE,
+        list: *mut GENERAL_LOOKASIDE_POOL,
         allocate: Option<ALLOCATE_FUNCTION_EX>,
         free: Option<FREE_FUNCTION_EX>,
         flags: u32,
@@ -235,15 +235,16 @@ nt_export! {
     ///
     /// As ExInitializeNPagedLookasideList.
     pub unsafe fn ExInitializeLookasideListEx(
-        list: *mut GENERAL_LOOKASIDE,
+        list: *mut GENERAL_LOOKASIDE_POOL,
         allocate: Option<ALLOCATE_FUNCTION_EX>,
         free: Option<FREE_FUNCTION_EX>,
-        kind: u32,
+        kind: i32,
         flags: u32,
         size: u64,
         tag: u32,
         _depth: u16,
     ) -> NTSTATUS {
+        let kind = kind.cast_unsigned();
         let caller = export::caller();
         // NonPagedPool, PagedPool, their cache-aligned forms, each perhaps not executable.
         if !matches!(kind & !NON_PAGED_POOL_NX, 0 | 1 | 4 | 5) {
@@ -268,7 +269,7 @@ nt_export! {
     /// # Safety
     ///
     /// Nobody uses it any more.
-    pub unsafe fn ExDeleteNPagedLookasideList(list: *mut GENERAL_LOOKASIDE) {
+    pub unsafe fn ExDeleteNPagedLookasideList(list: *mut GENERAL_LOOKASIDE_POOL) {
         // SAFETY: the caller's promise.
         unsafe { delete(list) };
     }
@@ -281,7 +282,7 @@ nt_export! {
     /// # Safety
     ///
     /// Nobody uses it any more.
-    pub unsafe fn ExDeletePagedLookasideList(list: *mut GENERAL_LOOKASIDE) {
+    pub unsafe fn ExDeletePagedLookasideList(list: *mut GENERAL_LOOKASIDE_POOL) {
         // SAFETY: the caller's promise.
         unsafe { delete(list) };
     }
@@ -294,7 +295,7 @@ nt_export! {
     /// # Safety
     ///
     /// Nobody uses it any more.
-    pub unsafe fn ExDeleteLookasideListEx(list: *mut GENERAL_LOOKASIDE) {
+    pub unsafe fn ExDeleteLookasideListEx(list: *mut GENERAL_LOOKASIDE_POOL) {
         // SAFETY: the caller's promise.
         unsafe { delete(list) };
     }
@@ -307,7 +308,7 @@ nt_export! {
     /// # Safety
     ///
     /// It is an initialized list.
-    pub unsafe fn ExFlushLookasideListEx(list: *mut GENERAL_LOOKASIDE) {
+    pub unsafe fn ExFlushLookasideListEx(list: *mut GENERAL_LOOKASIDE_POOL) {
         // SAFETY: the caller's promise.
         unsafe { flush(list) };
     }

@@ -14,15 +14,10 @@ use alloc::collections::{BTreeMap, VecDeque};
 use nthost_nt::ke::KEVENT;
 
 use super::event;
-use crate::{
-    export::APC_LEVEL,
-    hook,
-    ke::{
-        bugcheck::{self, code},
-        irql,
-        lock::SpinLock,
-        thread,
-    },
+use crate::ke::{
+    bugcheck::{self, code},
+    lock::SpinLock,
+    thread,
 };
 
 /// Who waits for a lock.
@@ -50,17 +45,6 @@ static HELD: SpinLock<BTreeMap<usize, Held>> = SpinLock::new(BTreeMap::new());
 
 fn violation(parameters: [u64; 4]) -> ! {
     bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters)
-}
-
-/// A thread that has a push lock must not be stopped by an APC.
-fn check_apcs(subcode: u64, lock: usize) {
-    let level = irql::current();
-    // SAFETY: the thread that runs exists.
-    let thread = unsafe { &*thread::current() };
-    if level < APC_LEVEL && !thread.holds_apcs_back() {
-        let count = u64::from(thread.kernel_apc_disable.cast_unsigned());
-        hook::misuse([subcode, u64::from(level), count, lock as u64]);
-    }
 }
 
 /// How many threads wait for a lock.
@@ -92,7 +76,6 @@ impl Held {
 
 fn acquire(lock: *mut usize, exclusive: bool) {
     let address = lock.addr();
-    check_apcs(0xea, address);
     // SAFETY: the caller's lock: its page must be there, though nothing is kept in it.
     unsafe { lock.read_volatile() };
     let thread = thread::current().addr();
@@ -119,7 +102,6 @@ fn acquire(lock: *mut usize, exclusive: bool) {
 
 fn release(lock: *mut usize, exclusive: Option<bool>) {
     let address = lock.addr();
-    check_apcs(0xeb, address);
     let thread = thread::current().addr();
     let mut locks = HELD.lock();
     let Some(held) = locks.get_mut(&address) else {

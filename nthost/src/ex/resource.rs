@@ -23,11 +23,9 @@ use nthost_nt::{
 
 use super::event;
 use crate::{
-    export::{self, APC_LEVEL},
-    hook,
+    export, hook,
     ke::{
         bugcheck::{self, code},
-        irql,
         lock::HighLock,
         thread,
     },
@@ -105,17 +103,6 @@ fn with<T>(resource: u64, operation: impl FnOnce(&mut State) -> T) -> T {
         violation([0x1002, resource, 0, 0]);
     };
     operation(state)
-}
-
-/// Normal kernel APCs must be held back while a thread has a resource, or it could be stopped
-/// for ever by another.
-fn check_apcs(subcode: u64, resource: u64) {
-    // SAFETY: the thread that runs; only it changes the field.
-    let disabled = unsafe { (*thread::current()).holds_apcs_back() };
-    let level = irql::current();
-    if !disabled && level < APC_LEVEL {
-        hook::misuse([subcode, u64::from(level), 0, resource]);
-    }
 }
 
 impl State {
@@ -202,7 +189,6 @@ fn wake(woken: Vec<*mut Waiter>) {
 
 /// Takes a resource, waiting for it or not.
 pub(super) fn acquire(resource: u64, exclusive: bool, politeness: Politeness, wait: bool) -> u8 {
-    check_apcs(0x37, resource);
     let owner = me();
     let mut waiter = Waiter {
         event: event::new(),
@@ -237,7 +223,6 @@ pub(super) fn acquire(resource: u64, exclusive: bool, politeness: Politeness, wa
 
 /// Gives a resource back once.
 fn release(resource: u64, owner: u64) {
-    check_apcs(0x38, resource);
     let woken = with(resource, |state| {
         let own = state.own(owner)?;
         own.count -= 1;

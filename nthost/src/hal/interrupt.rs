@@ -224,7 +224,16 @@ pub fn dispatch(vector: u8) {
         // SAFETY: it is connected, and disconnecting waits for us.
         let level_sensitive = unsafe { (*interrupt).level_sensitive };
         // SAFETY: as above.
-        claimed |= unsafe { call(interrupt) };
+        let routine = match unsafe { (*interrupt).service } {
+            Service::Line(routine) => routine as usize,
+            Service::Message(routine, _) => routine as usize,
+        };
+        if hook::interrupt_lost(routine as u64) {
+            claimed = true;
+        } else {
+            // SAFETY: as above.
+            claimed |= unsafe { call(interrupt) };
+        }
         if claimed && level_sensitive {
             break;
         }

@@ -245,7 +245,8 @@ pub(super) fn set_up_control(
         0 => {
             packet.UserBuffer = output.address;
             built.buffer(input.length.max(output.length), input)?;
-            if !output.is_empty() {
+            // The pointer decides, not the length.
+            if !output.address.is_null() {
                 packet.Flags |= IRP_INPUT_OPERATION;
             }
         }

@@ -7,8 +7,8 @@
 use nthost_nt::{
     io::{
         device::DEVICE_OBJECT,
-        irp::{IO_TYPE_IRP, IRP},
-        major::{IRP_MJ_DEVICE_CONTROL, IRP_MJ_PNP, IRP_MN_REMOVE_DEVICE},
+        irp::{IO_TYPE_IRP, IRP, IRP_BUFFERED_IO, IRP_INPUT_OPERATION},
+        major::{IRP_MJ_DEVICE_CONTROL, IRP_MJ_PNP, IRP_MJ_READ, IRP_MN_REMOVE_DEVICE},
         stack::{
             IO_STACK_LOCATION, SL_ERROR_RETURNED, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR,
             SL_INVOKE_ON_SUCCESS, SL_PENDING_RETURNED,
@@ -98,22 +98,31 @@ fn check(packet: &IRP, caller: usize) {
         io_violation(verify::FAILED_REMOVE, caller, irp, 0);
     }
     pass_rules::check_completing(packet, location, caller);
-    let room = output_room(location);
+    let room = output_room(packet, location);
     if room.is_some_and(|room| !nt_error(status) && packet.IoStatus.Information > room as usize) {
         io_violation(verify::TOO_MUCH_INFORMATION, caller, irp, 0);
     }
 }
 
-/// How many bytes of a system buffer are output, if any are: without, nothing is copied, and the
-/// number is the driver's to give a meaning.
-fn output_room(location: &IO_STACK_LOCATION) -> Option<u32> {
+/// How many bytes of the system buffer are output, if the I/O manager may copy from it: as many as
+/// `Information` says, wherever the requester's pointer leads, and whatever length came with it.
+/// A device-control code alone says so. Of other requests their flags say whether this one does.
+///
+/// Sources: "Failure to Check the Size of Buffers"; bug check 0xC9, code 0x312.
+fn output_room(packet: &IRP, location: &IO_STACK_LOCATION) -> Option<u32> {
+    const METHOD_MASK: u32 = 3;
     const METHOD_BUFFERED: u32 = 0;
-    if location.MajorFunction != IRP_MJ_DEVICE_CONTROL {
-        return None;
+    const COPIED: u32 = IRP_BUFFERED_IO | IRP_INPUT_OPERATION;
+    let copied = packet.Flags & COPIED == COPIED;
+    match location.MajorFunction {
+        IRP_MJ_DEVICE_CONTROL => {
+            let control = location.Parameters.device_io_control();
+            (control.IoControlCode & METHOD_MASK == METHOD_BUFFERED)
+                .then_some(control.OutputBufferLength)
+        }
+        IRP_MJ_READ if copied => Some(location.Parameters.read_write().Length),
+        _ => None,
     }
-    let control = location.Parameters.device_io_control();
-    let room = control.OutputBufferLength;
-    (control.IoControlCode & 3 == METHOD_BUFFERED && room != 0).then_some(room)
 }
 
 /// Leaves one location after the other, and calls the completion routine that the driver above

@@ -160,7 +160,8 @@ unsafe fn finish_built(irp: *mut IRP) {
     FINISHING.fetch_sub(1, Ordering::Release);
 }
 
-/// Copies what a buffered request read from the system buffer to the requester's.
+/// Copies what a buffered request read from the system buffer to the requester's: as many bytes as
+/// `Information` says. How long the requester's buffer is, nobody looks.
 ///
 /// # Safety
 ///
@@ -173,7 +174,8 @@ unsafe fn copy_back(packet: &IRP) {
     }
     let count = packet.IoStatus.Information;
     let to = packet.UserBuffer.cast::<u8>();
-    // SAFETY: both are as long as the request's output, which `Information` does not exceed.
+    // SAFETY: the drivers' promise, which the I/O manager relies on: `Information` exceeds neither.
+    // The verifier has looked at it.
     unsafe { to.copy_from(from.cast::<u8>(), count) };
 }
 

@@ -20,7 +20,8 @@ use nthost_nt::{
         },
         stack::IO_STACK_LOCATION,
     },
-    status::{STATUS_NOT_SUPPORTED, nt_success},
+    po::DevicePowerState,
+    status::{STATUS_DELETE_PENDING, STATUS_NOT_SUPPORTED, nt_error, nt_success},
 };
 
 use nthost_protocol::manifest::VerifierOption;
@@ -214,11 +215,43 @@ const fn is_reserved(minor: u8) -> bool {
     )
 }
 
+/// Whether a driver fails a request to set a power state, which drivers above the bus driver must
+/// not, nor anybody if the state is the system's. Not who finds it failed by a driver below, nor
+/// who cannot take the remove lock of a device that goes away.
+///
+/// Sources: IRP_MN_SET_POWER, "I/O Status Block"; "Handling a System Set-Power IRP in a Device
+/// Power Policy Owner" for the remove lock.
+fn fails_set_power(packet: &IRP, location: &IO_STACK_LOCATION, caller: usize) -> bool {
+    let status = packet.IoStatus.status();
+    let is_one = location.MajorFunction == IRP_MJ_POWER
+        && location.MinorFunction == IRP_MN_SET_POWER
+        && nt_error(status)
+        // There is a rule of its own for a request that was left as it came.
+        && status != STATUS_NOT_SUPPORTED
+        && status != STATUS_DELETE_PENDING;
+    let device = location.DeviceObject;
+    if !is_one || image(caller).is_none() || !verify::is_device(device) {
+        return false;
+    }
+    let is_bus_driver = device::lowest(device) == device;
+    if is_bus_driver && location.Parameters.power().Type == DevicePowerState {
+        return false;
+    }
+    let below = irp::record((&raw const *packet).cast_mut()).and_then(|record| {
+        let below = (packet.CurrentLocation as usize).checked_sub(1)?;
+        record.lock().seen(below).completed
+    });
+    !below.is_some_and(nt_error)
+}
+
 /// An IRP is completed at its current location.
 pub fn check_completing(packet: &IRP, location: &IO_STACK_LOCATION, caller: usize) {
     let address = (&raw const *packet).addr();
     if is_below(packet, caller) {
         io_violation(verify::COMPLETED_WHILE_BELOW, caller, address, 0);
+    }
+    if fails_set_power(packet, location, caller) {
+        io_violation(verify::FAILED_UNFAILABLE, caller, address, 0);
     }
     let (untouched, successful) = match location.MajorFunction {
         IRP_MJ_PNP => (

@@ -13,7 +13,7 @@ use core::{
 };
 
 use nthost_nt::{
-    io::remove_lock::{IO_REMOVE_LOCK, IO_REMOVE_LOCK_COMMON_BLOCK},
+    io::remove_lock::{CHECKED_REMOVE_LOCK, IO_REMOVE_LOCK_COMMON_BLOCK},
     status::{NTSTATUS, STATUS_DELETE_PENDING, STATUS_SUCCESS, STATUS_TIMEOUT},
 };
 
@@ -168,7 +168,7 @@ nt_export! {
         _high_watermark: u32,
         size: u32,
     ) {
-        let whole = size_of::<IO_REMOVE_LOCK>();
+        let whole = size_of::<CHECKED_REMOVE_LOCK>();
         let bytes = if size as usize == whole {
             whole
         } else {

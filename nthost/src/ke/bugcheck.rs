@@ -68,7 +68,7 @@ fn report(code: u32, parameters: [u64; 4], start: &Registers) {
         let _ = writeln!(port, "frame {index} {module} +{offset:#x}");
     });
     hook::bugcheck_report(&mut port, processor);
-    super::bugcheck_callback::run();
+    super::bugcheck_callback::run(&mut port);
     let _ = writeln!(port, "*** end");
 }
 

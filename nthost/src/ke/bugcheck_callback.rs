@@ -1,12 +1,14 @@
 //! Routines that drivers want to be called at a bug check, to bring their devices to rest.
 //!
 //! Sources: KeRegisterBugCheckCallback, KeRegisterBugCheckReasonCallback,
-//! nc-wdm-kbugcheck_callback_routine, "Writing a Bug Check Callback Routine". nthost writes no
-//! crash dump, as Windows does not if told so: the callbacks that add to one are registered, and
-//! never called.
+//! nc-wdm-kbugcheck_callback_routine, "Writing a Bug Check Callback Routine", "Writing a Bug Check
+//! Reason Callback Routine", ns-wdm-_kbugcheck_secondary_dump_data. nthost writes no crash dump. Of
+//! the callbacks that add to one, those for secondary data are called all the same, and the
+//! characters of what they give are told; the others are registered, and never called.
 
 use core::{
     ffi::c_void,
+    fmt,
     ops::Range,
     sync::atomic::{AtomicU8, Ordering},
 };
@@ -15,6 +17,7 @@ use alloc::vec::Vec;
 
 use nthost_nt::ke::{
     KBUGCHECK_CALLBACK_RECORD, KBUGCHECK_CALLBACK_ROUTINE, KBUGCHECK_REASON_CALLBACK_RECORD,
+    KBUGCHECK_SECONDARY_DUMP_DATA,
 };
 
 use super::lock::HighLock;
@@ -28,6 +31,14 @@ const FINISHED: u8 = 3;
 /// `KbCallbackTriageDumpData`, the last.
 const FIRST_REASON: i32 = 2;
 const LAST_REASON: i32 = 7;
+
+/// The routine of a record with a reason (nc-wdm-kbugcheck_reason_callback_routine).
+type ReasonRoutine = unsafe extern "win64" fn(
+    reason: i32,
+    record: *mut KBUGCHECK_REASON_CALLBACK_RECORD,
+    data: *mut c_void,
+    length: u32,
+);
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 enum Record {
@@ -83,12 +94,17 @@ pub fn registered_in(image: &Range<u64>) -> Option<u64> {
 
 /// Calls the routines, the latest first. The other processors have stopped, and interrupts are
 /// off; a routine that faults is not called again.
-pub fn run() {
+pub fn run(port: &mut impl fmt::Write) {
     // A processor may have been stopped with the lock: what it protects is only read from here.
     let records = core::mem::take(&mut *RECORDS.lock());
     for record in records.into_iter().rev() {
-        let Record::Plain(record) = record else {
-            continue;
+        let record = match record {
+            Record::Plain(record) => record,
+            Record::Reason(record) => {
+                // SAFETY: a registered record exists.
+                unsafe { tell_dump_data(record, port) };
+                continue;
+            }
         };
         // SAFETY: a registered record exists.
         let fields = unsafe { &mut *record };
@@ -99,6 +115,46 @@ pub fn run() {
         }
         fields.State = FINISHED;
     }
+}
+
+/// How much a driver may add to a dump.
+const MAXIMUM_ALLOWED: u32 = 0x1_0000;
+
+/// Has a callback for secondary dump data add its own, and tells what that says in characters.
+///
+/// # Safety
+///
+/// A registered record.
+unsafe fn tell_dump_data(
+    record: *mut KBUGCHECK_REASON_CALLBACK_RECORD,
+    port: &mut impl fmt::Write,
+) {
+    // SAFETY: the caller's promise.
+    let fields = unsafe { &*record };
+    if fields.Reason != FIRST_REASON || fields.CallbackRoutine.is_null() {
+        return;
+    }
+    // SAFETY: what was registered for this reason is such a routine.
+    let routine: ReasonRoutine = unsafe { core::mem::transmute(fields.CallbackRoutine) };
+    let mut data = KBUGCHECK_SECONDARY_DUMP_DATA {
+        MaximumAllowed: MAXIMUM_ALLOWED,
+        ..KBUGCHECK_SECONDARY_DUMP_DATA::default()
+    };
+    let length = size_of::<KBUGCHECK_SECONDARY_DUMP_DATA>() as u32;
+    // SAFETY: the driver's routine, with what its reason brings.
+    unsafe { routine(FIRST_REASON, record, (&raw mut data).cast(), length) };
+    let count = data.OutBufferLength.min(MAXIMUM_ALLOWED) as usize;
+    if data.OutBuffer.is_null() || count == 0 {
+        return;
+    }
+    // SAFETY: the driver says so.
+    let bytes = unsafe { core::slice::from_raw_parts(data.OutBuffer.cast::<u8>(), count) };
+    let _ = write!(port, "secondary dump data {}, {count} bytes:", data.Guid);
+    let texts = bytes.split(|byte| !(b' '..=b'~').contains(byte));
+    for text in texts.filter(|text| text.len() >= 4) {
+        let _ = write!(port, " {}", core::str::from_utf8(text).unwrap_or_default());
+    }
+    let _ = writeln!(port);
 }
 
 nt_export! {

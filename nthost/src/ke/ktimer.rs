@@ -136,9 +136,9 @@ nt_export! {
     /// # Safety
     ///
     /// As KeSetTimer.
-    pub unsafe fn KeSetTimerEx(timer: *mut KTIMER, due: i64, period: u32, dpc: *mut KDPC) -> u8 {
+    pub unsafe fn KeSetTimerEx(timer: *mut KTIMER, due: i64, period: i32, dpc: *mut KDPC) -> u8 {
         // SAFETY: the caller's promise.
-        u8::from(unsafe { set_timer(timer, due, period, dpc) })
+        u8::from(unsafe { set_timer(timer, due, period.cast_unsigned(), dpc) })
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;

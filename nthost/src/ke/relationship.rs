@@ -271,10 +271,11 @@ mod exported {
         /// Null, or a processor's number; there are as many bytes as the length says.
         pub unsafe fn KeQueryLogicalProcessorRelationship(
             number: *const PROCESSOR_NUMBER,
-            relation: u32,
+            relation: i32,
             to: *mut u8,
             length: *mut u32,
         ) -> NTSTATUS {
+            let relation = relation.cast_unsigned();
             let processors: Vec<_> = pcr::all()
                 .map(|pcr| Processor {
                     apic_id: pcr.apic_id,

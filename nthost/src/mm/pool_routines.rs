@@ -183,7 +183,8 @@ nt_export! {
     /// # Safety
     ///
     /// None.
-    pub unsafe fn ExAllocatePoolWithTag(kind: u32, size: u64, tag: u32) -> *mut c_void {
+    pub unsafe fn ExAllocatePoolWithTag(kind: i32, size: u64, tag: u32) -> *mut c_void {
+        let kind = kind.cast_unsigned();
         older("ExAllocatePoolWithTag", kind, size, tag, kind & RAISE_IF_FAILURE != 0, export::caller())
     }
 
@@ -195,7 +196,8 @@ nt_export! {
     /// # Safety
     ///
     /// None.
-    pub unsafe fn ExAllocatePool(kind: u32, size: u64) -> *mut c_void {
+    pub unsafe fn ExAllocatePool(kind: i32, size: u64) -> *mut c_void {
+        let kind = kind.cast_unsigned();
         older("ExAllocatePool", kind, size, NO_TAG, kind & RAISE_IF_FAILURE != 0, export::caller())
     }
 
@@ -210,8 +212,9 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn ExAllocatePoolWithQuotaTag(
-        kind: u32, size: u64, tag: u32
+        kind: i32, size: u64, tag: u32
     ) -> *mut c_void {
+        let kind = kind.cast_unsigned();
         older("ExAllocatePoolWithQuotaTag", kind, size, tag, kind & QUOTA_FAIL_INSTEAD_OF_RAISE == 0, export::caller())
     }
 }
@@ -261,11 +264,12 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn ExAllocatePoolWithTagPriority(
-        kind: u32,
+        kind: i32,
         size: u64,
         tag: u32,
         _priority: i32,
     ) -> *mut c_void {
+        let kind = kind.cast_unsigned();
         let caller = export::caller();
         if size == 0 {
             hook::misuse([0, u64::from(irql::current()), u64::from(kind), 0]);

@@ -192,7 +192,7 @@ nt_export! {
         // SAFETY: the caller's promise.
         let due = unsafe { due.read() };
         // SAFETY: as above.
-        unsafe { KeSetTimerEx(timer, due, period.cast_unsigned(), null_mut()) };
+        unsafe { KeSetTimerEx(timer, due, period, null_mut()) };
         object::dereference(entry.object);
         // SAFETY: the caller's promise.
         unsafe { put(previous, before) };

@@ -218,7 +218,9 @@ impl Request {
         )?;
         packet.UserBuffer = pointer(output.address);
         self.buffer_input(packet, length)?;
-        if output.length != 0 {
+        // The pointer decides, not the length: a driver that tells of more bytes than the buffer
+        // has, even of any at all for a buffer of none, has them written there.
+        if length != 0 && output.address != 0 {
             packet.Flags |= IRP_INPUT_OPERATION;
         }
         Ok(())
@@ -278,11 +280,14 @@ impl Request {
         let space = &self.client.process.space;
         // SAFETY: the IRP is complete, and this is it or what it was.
         let packet = unsafe { &*self.packet() };
-        let (status, information) = (packet.IoStatus.status(), packet.IoStatus.Information as u64);
+        let information = packet.IoStatus.Information as u64;
+        let status = match packet.IoStatus.status() {
+            status if nt_error(status) => status,
+            status => self.copy_back(packet).err().unwrap_or(status),
+        };
         let data = if nt_error(status) {
             Vec::new()
         } else {
-            self.copy_back(packet, information);
             self.output.take(space, information)
         };
         let completion = Completion {
@@ -313,17 +318,22 @@ impl Request {
         }
     }
 
-    fn copy_back(&self, packet: &IRP, information: u64) {
+    /// Copies the output of a buffered request to the process, as the I/O manager does: as many
+    /// bytes as `Information` says. ("Failure to Check the Size of Buffers".)
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_ACCESS_VIOLATION` where the process has no memory: the request ends with it, though
+    /// the driver has done it.
+    fn copy_back(&self, packet: &IRP) -> Result<(), NTSTATUS> {
         let wanted = IRP_BUFFERED_IO | IRP_INPUT_OPERATION;
         let from = packet.AssociatedIrp.system_buffer().cast::<u8>();
         if packet.Flags & wanted != wanted || from.is_null() {
-            return;
+            return Ok(());
         }
-        let count = information.min(u64::from(self.output.length)) as usize;
-        // SAFETY: the system buffer is at least as long as the output.
-        let bytes = unsafe { core::slice::from_raw_parts(from, count) };
-        // The process may have freed its memory meanwhile: that is its own loss.
-        let _ = buffer::write(&self.client.process.space, self.output.address, bytes);
+        // SAFETY: the driver's promise. What lies behind the system buffer faults.
+        let bytes = unsafe { core::slice::from_raw_parts(from, packet.IoStatus.Information) };
+        buffer::write(&self.client.process.space, self.output.address, bytes)
     }
 
     /// Gives everything back: of a request that was not sent, or is complete.

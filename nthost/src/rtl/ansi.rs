@@ -491,8 +491,8 @@ nt_export! {
     /// # Safety
     ///
     /// None.
-    pub unsafe fn RtlUpperChar(byte: u8) -> u8 {
-        upcase_byte(byte)
+    pub unsafe fn RtlUpperChar(byte: i8) -> i8 {
+        upcase_byte(byte.cast_unsigned()).cast_signed()
     }
 
     irql: PASSIVE_LEVEL..=APC_LEVEL;

@@ -198,7 +198,7 @@ impl Timer {
     }
 
     /// Sets it; whether it was set.
-    pub fn start(&self, milliseconds: i64, period: u32, dpc: Option<&Dpc>) -> bool {
+    pub fn start(&self, milliseconds: i64, period: i32, dpc: Option<&Dpc>) -> bool {
         let dpc = dpc.map_or_else(null_mut, Object::get);
         // SAFETY: an initialized timer and DPC, that the test waits for.
         unsafe { KeSetTimerEx(self.get(), -milliseconds * MILLISECOND, period, dpc) != 0 }

@@ -89,17 +89,26 @@ pub fn run(name: &str) {
 
 const ABOVE: u8 = DIRQL_MIN;
 
-/// A routine's checked entry, which a driver's import would be bound to.
-fn checked<F: Copy>(routine: F) -> F {
+/// A routine's checked entry, which a driver's import of it would be bound to. By its name: routines
+/// that do the same may lie at the same address.
+fn checked<F: Copy>(name: &str, routine: F) -> F {
     const { assert!(size_of::<F>() == size_of::<*const ()>()) };
-    // SAFETY: a pointer to a function, as callers say, of the size of a pointer.
-    let address = unsafe { core::mem::transmute_copy::<F, *const ()>(&routine) };
     let mut exports = export::all().iter();
-    let entry = exports
-        .find(|export| export.address == address && !export.checked.is_null())
-        .map_or(address, |export| export.checked);
-    // SAFETY: an entry is called as its routine is.
-    unsafe { core::mem::transmute_copy::<*const (), F>(&entry) }
+    let found = exports.find(|export| export.name == name && !export.checked.is_null());
+    let Some(export) = found else {
+        log!("selftest", "FAILED {name} has no checked entry");
+        return routine;
+    };
+    // SAFETY: a pointer to a function, as callers say, of the size of a pointer; an entry is called
+    // as its routine is.
+    unsafe { core::mem::transmute_copy::<*const (), F>(&export.checked) }
+}
+
+/// The checked entry of a routine of this type.
+macro_rules! checked {
+    ($routine:ident as $type:ty) => {
+        checked(stringify!($routine), $routine as $type)
+    };
 }
 
 unsafe fn lock() -> KSPIN_LOCK {
@@ -116,7 +125,7 @@ unsafe fn release_spin_lock_below() {
     let before = unsafe { KeAcquireSpinLockRaiseToDpc(&raw mut lock) };
     irql::set(before);
     // SAFETY: the wrong of this test.
-    unsafe { checked(KeReleaseSpinLock as unsafe extern "win64" fn(_, _))(&raw mut lock, before) };
+    unsafe { checked!(KeReleaseSpinLock as unsafe extern "win64" fn(_, _))(&raw mut lock, before) };
 }
 
 unsafe fn acquire_fast_mutex_above() {
@@ -126,7 +135,7 @@ unsafe fn acquire_fast_mutex_above() {
     unsafe { KeInitializeGuardedMutex(&raw mut mutex) };
     irql::set(DISPATCH_LEVEL);
     // SAFETY: the wrong of this test.
-    unsafe { checked(ExAcquireFastMutex as unsafe extern "win64" fn(_))(&raw mut mutex) };
+    unsafe { checked!(ExAcquireFastMutex as unsafe extern "win64" fn(_))(&raw mut mutex) };
 }
 
 unsafe fn release_fast_mutex_below() {
@@ -138,7 +147,7 @@ unsafe fn release_fast_mutex_below() {
     unsafe { ExAcquireFastMutex(&raw mut mutex) };
     irql::set(0);
     // SAFETY: the wrong of this test.
-    unsafe { checked(ExReleaseFastMutex as unsafe extern "win64" fn(_))(&raw mut mutex) };
+    unsafe { checked!(ExReleaseFastMutex as unsafe extern "win64" fn(_))(&raw mut mutex) };
 }
 
 unsafe fn acquire_fast_mutex_unsafe() {
@@ -147,7 +156,7 @@ unsafe fn acquire_fast_mutex_unsafe() {
     // SAFETY: memory for a mutex.
     unsafe { KeInitializeGuardedMutex(&raw mut mutex) };
     // SAFETY: the wrong of this test.
-    unsafe { checked(ExAcquireFastMutexUnsafe as unsafe extern "win64" fn(_))(&raw mut mutex) };
+    unsafe { checked!(ExAcquireFastMutexUnsafe as unsafe extern "win64" fn(_))(&raw mut mutex) };
 }
 
 unsafe fn wait_at_dispatch_level() {
@@ -155,7 +164,7 @@ unsafe fn wait_at_dispatch_level() {
     irql::set(DISPATCH_LEVEL);
     // SAFETY: the wrong of this test.
     unsafe {
-        checked(KeWaitForSingleObject as unsafe extern "win64" fn(_, i32, i8, u8, _) -> _)(
+        checked!(KeWaitForSingleObject as unsafe extern "win64" fn(_, i32, i8, u8, _) -> _)(
             event.get().cast(),
             0,
             0,
@@ -170,7 +179,7 @@ unsafe fn delay_at_dispatch_level() {
     let time = -MILLISECOND;
     // SAFETY: the wrong of this test.
     unsafe {
-        checked(KeDelayExecutionThread as unsafe extern "win64" fn(i8, u8, _) -> _)(
+        checked!(KeDelayExecutionThread as unsafe extern "win64" fn(i8, u8, _) -> _)(
             0,
             0,
             &raw const time,
@@ -191,7 +200,7 @@ unsafe fn acquire_at_dpc_level_below() {
     // SAFETY: no preconditions.
     let mut lock = unsafe { lock() };
     // SAFETY: the wrong of this test.
-    unsafe { checked(KeAcquireSpinLockAtDpcLevel as unsafe extern "win64" fn(_))(&raw mut lock) };
+    unsafe { checked!(KeAcquireSpinLockAtDpcLevel as unsafe extern "win64" fn(_))(&raw mut lock) };
 }
 
 unsafe fn release_from_dpc_level_below() {
@@ -200,8 +209,9 @@ unsafe fn release_from_dpc_level_below() {
     // SAFETY: an initialized lock.
     let before = unsafe { KeAcquireSpinLockRaiseToDpc(&raw mut lock) };
     irql::set(before);
+    let release = checked!(KeReleaseSpinLockFromDpcLevel as unsafe extern "win64" fn(_));
     // SAFETY: the wrong of this test.
-    unsafe { checked(KeReleaseSpinLockFromDpcLevel as unsafe extern "win64" fn(_))(&raw mut lock) };
+    unsafe { release(&raw mut lock) };
 }
 
 unsafe fn acquire_spin_lock_above() {
@@ -210,21 +220,21 @@ unsafe fn acquire_spin_lock_above() {
     irql::set(ABOVE);
     // SAFETY: the wrong of this test.
     unsafe {
-        checked(KeAcquireSpinLockRaiseToDpc as unsafe extern "win64" fn(_) -> _)(&raw mut lock)
+        checked!(KeAcquireSpinLockRaiseToDpc as unsafe extern "win64" fn(_) -> _)(&raw mut lock)
     };
 }
 
 unsafe fn set_event_above() {
     let event = Event::notification();
     irql::set(ABOVE);
-    let set = checked(KeSetEvent as unsafe extern "win64" fn(_, i32, u8) -> _);
+    let set = checked!(KeSetEvent as unsafe extern "win64" fn(_, i32, u8) -> _);
     // SAFETY: the wrong of this test.
     unsafe { set(event.get(), 0, 0) };
 }
 
 unsafe fn push_lock_with_apcs() {
     let mut lock = 0_usize;
-    let acquire = checked(ExAcquirePushLockExclusiveEx as unsafe extern "win64" fn(_, u32));
+    let acquire = checked!(ExAcquirePushLockExclusiveEx as unsafe extern "win64" fn(_, u32));
     // SAFETY: the wrong of this test.
     unsafe { acquire(&raw mut lock, 0) };
 }
@@ -241,19 +251,19 @@ unsafe fn cancel_timer_above() {
     let timer = super::object::Timer::timer(false);
     irql::set(ABOVE);
     // SAFETY: the wrong of this test.
-    unsafe { checked(KeCancelTimer as unsafe extern "win64" fn(_) -> _)(timer.get()) };
+    unsafe { checked!(KeCancelTimer as unsafe extern "win64" fn(_) -> _)(timer.get()) };
 }
 
 unsafe fn close_at_dispatch_level() {
     irql::set(DISPATCH_LEVEL);
     // SAFETY: the wrong of this test.
-    unsafe { checked(ZwClose as unsafe extern "win64" fn(u64) -> _)(4) };
+    unsafe { checked!(ZwClose as unsafe extern "win64" fn(u64) -> _)(4) };
 }
 
 unsafe fn string_at_dispatch_level() {
     irql::set(DISPATCH_LEVEL);
     // SAFETY: the wrong of this test.
-    unsafe { checked(RtlDowncaseUnicodeChar as unsafe extern "win64" fn(u16) -> _)(0x41) };
+    unsafe { checked!(RtlDowncaseUnicodeChar as unsafe extern "win64" fn(u16) -> _)(0x41) };
 }
 
 unsafe fn writer_twice() {

@@ -81,6 +81,9 @@ pub fn open() {
     register::handle_used(rights::check);
     register::image_unloading(|base| module::find(base).is_some_and(unload::check));
     register::irp_sent(fault::irp);
+    register::interrupt_lost(fault::lost_interrupt);
+    register::list_out_of_reach(fault::far_list);
+    register::device_exchanged(fault::other_device);
     register::fixes_interrupts(breakpoint::are_enabled);
 }
 

@@ -1,5 +1,6 @@
 //! Faults on demand: calls that fail, IRPs that fail or stay away, timers and DPCs that are
-//! late, because the manifest or the host wants it so.
+//! late, interrupts that are lost, lists out of the device's reach and devices that are exchanged,
+//! because the manifest or the host wants it so.
 //!
 //! A call that the documentation lets fail for lack of resources asks [`strikes`] with its own
 //! name and with where the driver called it. Only calls of drivers count: what nthost itself
@@ -158,6 +159,40 @@ pub fn late_dpc(routine: u64) -> u32 {
         _ => None,
     });
     late.unwrap_or(0)
+}
+
+/// Whether an interrupt is lost before this routine is called for it. Any IRQL.
+#[must_use]
+pub fn lost_interrupt(routine: u64) -> bool {
+    let lost = ask("interrupt", routine, |fault| match fault {
+        Fault::LostInterrupt { .. } => Some(()),
+        _ => None,
+    });
+    if lost.is_some() {
+        log!("fault", "an interrupt is lost");
+    }
+    lost.is_some()
+}
+
+/// Whether a list lies where the device does not reach. IRQL up to DISPATCH_LEVEL. `caller` is
+/// where the driver asked for it.
+#[must_use]
+pub fn far_list(caller: u64) -> bool {
+    let far = ask("list", caller, |fault| match fault {
+        Fault::FarList { .. } => Some(()),
+        _ => None,
+    });
+    far.is_some()
+}
+
+/// Whether a device is another one to who reads which it is. Any IRQL. `caller` is where that is.
+#[must_use]
+pub fn other_device(instance: &str, caller: u64) -> bool {
+    let other = ask("device id", caller, |fault| match fault {
+        Fault::OtherDevice { device, .. } => device.eq_ignore_ascii_case(instance).then_some(()),
+        _ => None,
+    });
+    other.is_some()
 }
 
 /// What happens to an IRP that a driver sends to a device. IRQL up to DISPATCH_LEVEL.

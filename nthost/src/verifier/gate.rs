@@ -11,9 +11,9 @@ use core::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use super::{breakpoint, fault, history, irql as irql_rule, noise, options, trace};
+use super::{apcs, breakpoint, fault, history, irql as irql_rule, noise, options, trace};
 use crate::{
-    export::{DISPATCH_LEVEL, GATE, Routine},
+    export::{self, Check, DISPATCH_LEVEL, GATE, Routine},
     hook,
     ke::{irql, stack},
     mm::{pageable, paging::KERNEL_BASE},
@@ -34,6 +34,21 @@ pub fn open() {
     GATE.store(down as *mut (), Ordering::Relaxed);
     hook::register::bugcheck_report(report);
     super::binding::watch_processors();
+    for (name, check) in apcs::CHECKS {
+        attach(name, *check);
+    }
+}
+
+/// Has a rule looked at before the routine of this name.
+fn attach(name: &str, check: Check) {
+    let mut exports = export::all().iter();
+    let found = exports.find(|export| export.name == name);
+    let routine = found.and_then(|export| export.routine);
+    debug_assert!(routine.is_some(), "{name} is no routine");
+    if let Some(routine) = routine {
+        // Relaxed: no driver is loaded yet.
+        routine.check.store(check as *mut (), Ordering::Relaxed);
+    }
 }
 
 /// What a call left on the stack when it came: its frame, made by [`down`].
@@ -106,6 +121,12 @@ unsafe extern "win64" fn enter(routine: &'static Routine, frame: &Frame) -> *con
     noise::at_call();
     if breakpoint::any() {
         breakpoint::reached(routine.name, caller);
+    }
+    let check = routine.check.load(Ordering::Relaxed);
+    if !check.is_null() && options::is_any_on_at(caller) {
+        // SAFETY: `attach` puts nothing but this type there.
+        let check = unsafe { core::mem::transmute::<*mut (), Check>(check) };
+        check(routine, frame.arguments(routine));
     }
     if !routine.failure.is_null() && fault::strikes(routine.name, caller) {
         return routine.failure;

@@ -9,6 +9,7 @@
 //! | `options`, `binding` | which options are on, for which drivers, and whose calls pass the gate |
 //! | `found` | what becomes of a finding: the end, or a line in the log |
 //! | `irql` | "Force IRQL Checking", and the rules `Irql…` of "DDI Compliance Checking" |
+//! | `apcs` | the rules of routines before which APCs must be held back |
 //! | `locks`, `lock_order` | "Deadlock Detection" |
 //! | `freed` | "Miscellaneous Checks": what is in memory that is freed |
 //! | `unload` | "Pool Tracking", and what else a driver leaves behind |
@@ -26,6 +27,8 @@
 
 pub mod lock_order;
 
+#[cfg(target_os = "none")]
+pub mod apcs;
 #[cfg(target_os = "none")]
 pub mod binding;
 #[cfg(target_os = "none")]

@@ -16,6 +16,9 @@ static const GUID INTERFACE_CLASS = {
 /* How often AddDevice was called. */
 #define IOCTL_ADDED (ULONG)CTL_CODE(0x9040, 0x800, METHOD_BUFFERED, FILE_ANY_ACCESS)
 
+/* Says that as many bytes have been written as the input tells, and writes those that fit. */
+#define IOCTL_TELL (ULONG)CTL_CODE(0x9040, 0x801, METHOD_BUFFERED, FILE_ANY_ACCESS)
+
 typedef struct {
     PDEVICE_OBJECT next;
     IO_REMOVE_LOCK remove_lock;
@@ -95,6 +98,13 @@ static NTSTATUS NTAPI dispatch_control(PDEVICE_OBJECT object, PIRP irp)
 {
     PIO_STACK_LOCATION location = IoGetCurrentIrpStackLocation(irp);
     UNREFERENCED_PARAMETER(object);
+    if (location->Parameters.DeviceIoControl.IoControlCode == IOCTL_TELL &&
+        location->Parameters.DeviceIoControl.InputBufferLength >= sizeof(ULONG)) {
+        ULONG told = *(ULONG *)irp->AssociatedIrp.SystemBuffer;
+        RtlFillMemory(irp->AssociatedIrp.SystemBuffer,
+                      location->Parameters.DeviceIoControl.InputBufferLength, 0xa5);
+        return finish(irp, STATUS_SUCCESS, told);
+    }
     if (location->Parameters.DeviceIoControl.IoControlCode != IOCTL_ADDED ||
         location->Parameters.DeviceIoControl.OutputBufferLength < sizeof(ULONG))
         return finish(irp, STATUS_INVALID_DEVICE_REQUEST, 0);

@@ -73,6 +73,31 @@ SERVE_POWER(pass_on_failed_power)
     return pass_on(irp, STATUS_UNSUCCESSFUL);
 }
 
+/* Its driver may not fail it: the device does not ask whether there is memory. */
+SERVE_POWER(fail_power)
+{
+    return complete(irp, STATUS_INSUFFICIENT_RESOURCES);
+}
+
+/* The same when the drivers below have done their part of it. */
+static NTSTATUS NTAPI fail_completed(PDEVICE_OBJECT object, PIRP irp, PVOID context)
+{
+    UNREFERENCED_PARAMETER(object);
+    UNREFERENCED_PARAMETER(context);
+    complete(irp, STATUS_INSUFFICIENT_RESOURCES);
+    return STATUS_MORE_PROCESSING_REQUIRED;
+}
+
+SERVE_POWER(fail_completed_power)
+{
+    IoMarkIrpPending(irp);
+    IoCopyCurrentIrpStackLocationToNext(irp);
+    IoSetCompletionRoutine(irp, fail_completed, NULL, TRUE, TRUE, TRUE);
+    irp->IoStatus.Status = STATUS_SUCCESS;
+    IoCallDriver(next, irp);
+    return STATUS_PENDING;
+}
+
 /* One request is served otherwise than it should be, the others as they should. */
 #define SERVE_MINOR(name, minor)                                                                   \
     static NTSTATUS name##_dispatch(PIRP irp);                                                     \
@@ -216,5 +241,7 @@ const MISDEED misdeeds[] = {
     MISDEED(complete_power_successful),
     MISDEED(pass_on_failed_power),
     MISDEED(have_no_power_routine),
+    MISDEED(fail_power),
+    MISDEED(fail_completed_power),
     {NULL, NULL},
 };

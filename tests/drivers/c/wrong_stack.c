@@ -25,10 +25,17 @@ static NTSTATUS lower(PIRP irp)
     if (lower_does == KEEP)
         return STATUS_PENDING;
     irp->IoStatus.Status = STATUS_SUCCESS;
-    /* With METHOD_BUFFERED, so many bytes are copied to the requester. */
-    irp->IoStatus.Information = location->MajorFunction == IRP_MJ_DEVICE_CONTROL
-                                    ? location->Parameters.DeviceIoControl.InputBufferLength
-                                    : 0;
+    /* With METHOD_BUFFERED and DO_BUFFERED_IO, so many bytes are copied to the requester. */
+    switch (location->MajorFunction) {
+    case IRP_MJ_DEVICE_CONTROL:
+        irp->IoStatus.Information = location->Parameters.DeviceIoControl.InputBufferLength;
+        break;
+    case IRP_MJ_READ:
+        irp->IoStatus.Information = location->Parameters.Read.Length + 1;
+        break;
+    default:
+        irp->IoStatus.Information = 0;
+    }
     IoCompleteRequest(irp, IO_NO_INCREMENT);
     return lower_does == COMPLETE ? STATUS_SUCCESS : STATUS_PENDING;
 }
@@ -44,6 +51,7 @@ static PDEVICE_OBJECT make_stack(PDRIVER_OBJECT driver, BEHAVIOUR *behaviour)
     PDEVICE_OBJECT upper, below;
     driver->MajorFunction[IRP_MJ_FLUSH_BUFFERS] = dispatch;
     driver->MajorFunction[IRP_MJ_DEVICE_CONTROL] = dispatch;
+    driver->MajorFunction[IRP_MJ_READ] = dispatch;
     if (!NT_SUCCESS(IoCreateDevice(driver, 0, NULL, FILE_DEVICE_UNKNOWN, 0, FALSE, &below)) ||
         !NT_SUCCESS(
             IoCreateDevice(driver, sizeof(UPPER), NULL, FILE_DEVICE_UNKNOWN, 0, FALSE, &upper)))
@@ -292,6 +300,29 @@ static VOID tell_too_much_information(PDRIVER_OBJECT driver)
                                                       sizeof(output), FALSE, &event, &block));
 }
 
+/* The same for a request that has no output at all. */
+static VOID tell_information_without_output(PDRIVER_OBJECT driver)
+{
+    static UCHAR input[64];
+    PDEVICE_OBJECT upper = make_stack(driver, pass_on);
+    ULONG code = CTL_CODE(FILE_DEVICE_UNKNOWN, 0x800, METHOD_BUFFERED, FILE_ANY_ACCESS);
+    KeInitializeEvent(&event, NotificationEvent, FALSE);
+    IoCallDriver(upper, IoBuildDeviceIoControlRequest(code, upper, input, sizeof(input), NULL, 0,
+                                                      FALSE, &event, &block));
+}
+
+/* The lower device says that it has read more than it was asked for. */
+static VOID tell_too_much_read(PDRIVER_OBJECT driver)
+{
+    static UCHAR bytes[4];
+    PDEVICE_OBJECT upper = make_stack(driver, pass_on);
+    LARGE_INTEGER offset = {.QuadPart = 0};
+    upper->Flags |= DO_BUFFERED_IO;
+    KeInitializeEvent(&event, NotificationEvent, FALSE);
+    IoCallDriver(upper, IoBuildSynchronousFsdRequest(IRP_MJ_READ, upper, bytes, sizeof(bytes),
+                                                     &offset, &event, &block));
+}
+
 const MISDEED misdeeds[] = {
     MISDEED(keep_for_others),
     MISDEED(send_irp_below),
@@ -307,5 +338,7 @@ const MISDEED misdeeds[] = {
     MISDEED(reuse_irp_below),
     MISDEED(reuse_built_irp),
     MISDEED(tell_too_much_information),
+    MISDEED(tell_information_without_output),
+    MISDEED(tell_too_much_read),
     {NULL, NULL},
 };

@@ -129,24 +129,25 @@ impl File for Win32File {
             Request::Read { .. } => {
                 // SAFETY: the buffer and the structure are the system's until the request has
                 // ended: the share that was lent keeps them.
-                unsafe { ReadFile(self.handle, Some(output), None, Some(overlapped)) }
+                unsafe { ReadFile(self.handle, filled(output), None, Some(overlapped)) }
             }
             Request::Write { .. } => {
-                let input = Some(operation.input.as_slice());
+                let input = Some(operation.input.as_slice()).filter(|input| !input.is_empty());
                 // SAFETY: as above.
                 unsafe { WriteFile(self.handle, input, None, Some(overlapped)) }
             }
             Request::DeviceControl { code, .. } => {
-                let input = &operation.input;
-                let input_length = u32::try_from(input.len()).unwrap_or(u32::MAX);
+                let input = Some(operation.input.as_slice()).filter(|input| !input.is_empty());
+                let input_length =
+                    input.map_or(0, |input| u32::try_from(input.len()).unwrap_or(u32::MAX));
                 // SAFETY: as above; the lengths are those of the buffers.
                 unsafe {
                     DeviceIoControl(
                         self.handle,
                         code,
-                        Some(input.as_ptr().cast()),
+                        input.map(|input| input.as_ptr().cast()),
                         input_length,
-                        Some(output.as_mut_ptr().cast()),
+                        filled(output).map(|output| output.as_mut_ptr().cast()),
                         output_length,
                         None,
                         Some(overlapped),
@@ -176,6 +177,12 @@ impl File for Win32File {
             drop(canceled);
         }
     }
+}
+
+/// A buffer, if there is one. The pointer of an empty one leads nowhere, and the I/O manager does
+/// not look at its length: whatever a driver says it has written is copied there.
+fn filled(buffer: &mut [u8]) -> Option<&mut [u8]> {
+    (!buffer.is_empty()).then_some(buffer)
 }
 
 /// The request is under way.

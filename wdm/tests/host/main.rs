@@ -9,12 +9,25 @@ mod kernel;
 
 mod callbacks;
 mod device;
+mod dma;
 mod pool;
 mod queue;
 mod registers;
 mod timeout;
 
 use wdm::{irql::Passive, pool::Tag};
+
+#[test]
+fn a_status_is_what_something_can_end_in() {
+    use wdm::Status;
+    for none in [wdk_sys::STATUS_PENDING, -1] {
+        assert_eq!(Status::from_raw(none), Status::INTERNAL_ERROR);
+    }
+    assert_eq!(Status::check(-1), Err(Status::INTERNAL_ERROR));
+    for status in [wdk_sys::STATUS_SUCCESS, wdk_sys::STATUS_CANCELLED] {
+        assert_eq!(Status::from_raw(status).to_raw(), status);
+    }
+}
 
 pub const TAG: Tag = Tag::new(*b"Test");
 

@@ -72,6 +72,23 @@ fn no_profile_of_the_drivers_unwinds() {
     }
 }
 
+/// `cargo wdk build` makes a package of each member that says what driver it is, and asks for its
+/// INF file: only the driver has one. The others go by what the workspace says.
+#[test]
+fn only_the_driver_itself_is_packed_by_cargo_wdk() {
+    let drivers = paths::root().join("tests/drivers");
+    for entry in fs::read_dir(drivers).unwrap() {
+        let manifest = entry.unwrap().path().join("Cargo.toml");
+        let text = fs::read_to_string(&manifest).unwrap_or_default();
+        assert!(!text.contains("metadata.wdk"), "{}", manifest.display());
+    }
+    let driver = fs::read_to_string(paths::driver().join("Cargo.toml")).unwrap();
+    for section in ["workspace", "package"] {
+        let line = format!("\n[{section}.metadata.wdk.driver-model]\n");
+        assert!(driver.contains(&line), "{line}");
+    }
+}
+
 /// What of a checkout cargo reads: nobody's disk images.
 const TREE: &[&str] = &[
     ".cargo",

@@ -94,15 +94,16 @@ pub struct SCATTER_GATHER_LIST {
     pub Elements: [SCATTER_GATHER_ELEMENT; 0],
 }
 
-/// What an adapter can do (ns-wdm-_dma_adapter_info).
-#[repr(C)]
+/// What an adapter can do (ns-wdm-_dma_adapter_info). A driver of version 2004 has no more than
+/// the first two fields.
+#[repr(C, align(8))]
 pub struct DMA_ADAPTER_INFO {
     /// 1.
     pub Version: u32,
-    /// Padding: another form, for crash dumps, holds pointers.
-    pub reserved: u32,
     /// The form that drivers ask for.
     pub V1: DMA_ADAPTER_INFO_V1,
+    /// The rest of another form, for crash dumps.
+    pub reserved: [u64; 8],
 }
 
 /// What an adapter can do (ns-wdm-_dma_adapter_info_v1).

@@ -2,8 +2,7 @@
 
 use crate::ke::{KEVENT, LIST_ENTRY};
 
-/// A remove lock of a driver built without `DBG` (opaque in the reference; its size is that of
-/// the header).
+/// What every remove lock has (opaque in the reference; its size is that of the header).
 #[repr(C)]
 pub struct IO_REMOVE_LOCK_COMMON_BLOCK {
     /// `IoReleaseRemoveLockAndWaitEx` was called.
@@ -41,9 +40,16 @@ pub struct IO_REMOVE_LOCK_DBG_BLOCK {
     pub Blocks: usize,
 }
 
-/// A remove lock with both blocks.
+/// A remove lock of a driver built without `DBG`.
 #[repr(C)]
 pub struct IO_REMOVE_LOCK {
+    /// What every driver has.
+    pub Common: IO_REMOVE_LOCK_COMMON_BLOCK,
+}
+
+/// A remove lock of a driver built with `DBG`, where the header gives it two blocks.
+#[repr(C)]
+pub struct CHECKED_REMOVE_LOCK {
     /// What every driver has.
     pub Common: IO_REMOVE_LOCK_COMMON_BLOCK,
     /// What a checked build adds.

@@ -230,6 +230,7 @@ fn make(
             DmaOperations: &raw const **operations,
         },
         reach: Reach {
+            lowest: 0,
             highest: highest(description)?,
             scatter_gather: description.ScatterGather != 0,
             domain: domain::of(device, caller).ok()?,

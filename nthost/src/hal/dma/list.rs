@@ -99,6 +99,8 @@ struct Transfer {
     tell: *mut *mut SCATTER_GATHER_LIST,
     /// Names the request among those that wait.
     key: usize,
+    /// It is to lie where the device does not reach.
+    far: bool,
 }
 
 // SAFETY: what it points to is the driver's, which keeps it until the list is given back.
@@ -113,7 +115,7 @@ impl Transfer {
     /// `STATUS_BUFFER_TOO_SMALL` if the chain or the driver's memory for the list is too small,
     /// `STATUS_INSUFFICIENT_RESOURCES`.
     fn start(
-        self,
+        mut self,
         adapter: &Adapter,
         wait: bool,
         (routine, caller): (&'static str, u64),
@@ -131,6 +133,7 @@ impl Transfer {
         if hook::call_fails(routine, caller) {
             return Err(STATUS_INSUFFICIENT_RESOURCES);
         }
+        self.far = hook::list_out_of_reach(caller);
         adapter.acquire(self.waiting(pieces.len() as u32, wait), wait)
     }
 
@@ -156,17 +159,14 @@ impl Transfer {
         registers: u32,
         (wait, within): (bool, bool),
     ) -> Result<Outcome, NTSTATUS> {
+        let reach = if self.far {
+            adapter.reach.beyond()
+        } else {
+            adapter.reach
+        };
         let map = || {
             // SAFETY: the driver's chain, which it keeps until the list is given back.
-            unsafe {
-                Mapping::new(
-                    self.mdl,
-                    self.offset,
-                    self.length,
-                    self.write,
-                    adapter.reach,
-                )
-            }
+            unsafe { Mapping::new(self.mdl, self.offset, self.length, self.write, reach) }
         };
         let mapped = map().or_else(|_| {
             adapter.free_retired();
@@ -268,6 +268,7 @@ pub unsafe extern "win64" fn get(
         buffer: None,
         tell: core::ptr::null_mut(),
         key: 0,
+        far: false,
     };
     status(transfer.start(this, true, ("GetScatterGatherList", caller)))
 }
@@ -301,6 +302,7 @@ pub unsafe extern "win64" fn build(
         buffer: Some((buffer.cast(), room as usize)),
         tell: core::ptr::null_mut(),
         key: 0,
+        far: false,
     };
     status(transfer.start(this, true, ("BuildScatterGatherList", caller)))
 }
@@ -350,6 +352,7 @@ pub unsafe extern "win64" fn get_ex(
         buffer: None,
         tell,
         key: transfer_context.addr(),
+        far: false,
     };
     status(transfer.start(
         this,
@@ -394,6 +397,7 @@ pub unsafe extern "win64" fn build_ex(
         buffer: Some((buffer.cast(), room as usize)),
         tell,
         key: transfer_context.addr(),
+        far: false,
     };
     status(transfer.start(
         this,

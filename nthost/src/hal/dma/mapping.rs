@@ -43,12 +43,28 @@ struct Register {
 /// What the device may address, and how.
 #[derive(Clone, Copy, Debug)]
 pub struct Reach {
+    /// The lowest address: zero, but for what is to lie out of reach.
+    pub lowest: u64,
     /// The highest address.
     pub highest: u64,
     /// It takes lists of pieces.
     pub scatter_gather: bool,
     /// The IOMMU's idea of it, if there is one.
     pub domain: Option<&'static Domain>,
+}
+
+impl Reach {
+    /// All that the device does not reach; the same if it reaches everything.
+    pub const fn beyond(self) -> Self {
+        match self.highest.checked_add(1) {
+            Some(lowest) => Self {
+                lowest,
+                highest: u64::MAX,
+                ..self
+            },
+            None => self,
+        }
+    }
 }
 
 /// A mapped range.
@@ -216,7 +232,7 @@ impl Mapping {
         let pieces = unsafe { fragments_of_pages(chain, offset, length)? };
         // SAFETY: the caller's promise.
         let is_io_space = unsafe { mdls(chain) }.any(|mdl| mdl.MdlFlags & IO_SPACE != 0);
-        let always = hook::guards_transfers() && !is_io_space;
+        let always = (hook::guards_transfers() || reach.lowest > 0) && !is_io_space;
         let ways = plan::ways(&pieces, reach.highest, always, reach.scatter_gather);
         let bounced = ways.iter().filter(|&&way| way == Way::Bounced).count();
         if is_io_space && bounced > 0 {
@@ -311,6 +327,7 @@ fn allocate(count: u64, reach: Reach) -> Result<Vec<u64>, NTSTATUS> {
         return Ok(Vec::new());
     }
     let request = Request {
+        lowest: reach.lowest,
         highest: reach.highest,
         ..Request::any(count)
     };

@@ -154,12 +154,12 @@ unsafe extern "win64" fn adapter_info(
 ) -> NTSTATUS {
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
-    // SAFETY: the driver's structure.
-    let info = unsafe { &mut *info };
-    if info.Version != 1 {
+    // SAFETY: the driver's structure, of which no more than the version and the first form may be
+    // there.
+    if unsafe { (*info).Version } != 1 {
         return STATUS_NOT_SUPPORTED;
     }
-    info.V1 = DMA_ADAPTER_INFO_V1 {
+    let answer = DMA_ADAPTER_INFO_V1 {
         ReadDmaCounterAvailable: 0,
         ScatterGatherLimit: if this.reach.scatter_gather {
             this.registers
@@ -170,6 +170,8 @@ unsafe extern "win64" fn adapter_info(
         Flags: 0,
         MinimumTransferUnit: 1,
     };
+    // SAFETY: likewise.
+    unsafe { (*info).V1 = answer };
     STATUS_SUCCESS
 }
 

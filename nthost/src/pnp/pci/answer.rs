@@ -42,6 +42,7 @@ use nthost_nt::{
 use super::requirements as list;
 use crate::{
     hal::{dma::adapter, pci},
+    hook,
     mm::pool::{self, flags},
     ob::object,
     pnp::{eject, node::Node, resource::View},
@@ -251,15 +252,26 @@ unsafe extern "win64" fn get_data(
     offset: u32,
     length: u32,
 ) -> u32 {
+    const DEVICE_ID: u32 = 2;
+    let caller = crate::export::caller();
     // SAFETY: the context is a node, which stays.
     let node = unsafe { &*context.cast::<Node>() };
     // SAFETY: the caller's buffer, as long as it says.
-    let buffer = unsafe { core::slice::from_raw_parts_mut(buffer.cast(), length as usize) };
-    if space == PCI_WHICHSPACE_CONFIG {
-        read(node, offset, buffer) as u32
-    } else {
-        0
+    let buffer: &mut [u8] =
+        unsafe { core::slice::from_raw_parts_mut(buffer.cast(), length as usize) };
+    if space != PCI_WHICHSPACE_CONFIG {
+        return 0;
     }
+    let count = read(node, offset, buffer);
+    let id = DEVICE_ID
+        .checked_sub(offset)
+        .and_then(|index| buffer.get_mut(index as usize));
+    if let Some(id) = id
+        && hook::device_exchanged(&node.instance, caller)
+    {
+        *id = id.wrapping_add(1);
+    }
+    count as u32
 }
 
 unsafe extern "win64" fn set_data(

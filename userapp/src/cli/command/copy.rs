@@ -3,7 +3,7 @@
 use std::path::PathBuf;
 
 use clap::Args;
-use eductl::{Edu, Error, IoSystem, device::success};
+use eductl::{Edu, Error, IoSystem};
 use eduwdm_abi::edu::{FROM_DEVICE, TO_DEVICE};
 use serde_json::json;
 
@@ -78,12 +78,10 @@ impl Arguments {
         let address = memory.address();
         let transfer = |direction| {
             let transfer = edu.locked_transfer(address, length(data), self.offset, direction)?;
-            let status = transfer.wait_within(edu.device().limit())?;
-            let status = success("LockedTransfer", status)?;
-            if status.information != data.len() as u64 {
+            let moved = transfer.wait()?.moved;
+            if moved != length(data) {
                 return Err(Error::WrongAnswer(format!(
-                    "{} of {} bytes were moved",
-                    status.information,
+                    "{moved} of {} bytes were moved",
                     data.len()
                 )));
             }

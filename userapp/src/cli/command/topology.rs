@@ -19,8 +19,6 @@ impl Arguments {
         let known = |node| (node != NODE_UNKNOWN).then_some(node);
         let device_node = known(topology.device_node);
         let buffer_node = known(topology.buffer_node);
-        // All ones stand for none here too.
-        let dpc_processor = known(topology.dpc_processor);
         let json = json!({
             "device_node": device_node,
             "buffer_node": buffer_node,
@@ -30,11 +28,6 @@ impl Arguments {
                 "group": topology.interrupt_group,
                 "affinity": topology.interrupt_affinity,
             },
-            "dpc_processor": dpc_processor,
-            "write_buffer": topology.write_buffer,
-            "read_buffer": topology.read_buffer,
-            "descriptor_page": topology.descriptor_page,
-            "registers": topology.registers,
             "system": {
                 "processors": topology.processor_count,
                 "groups": topology.group_count,
@@ -49,7 +42,6 @@ impl Arguments {
                 topology.processor_count, topology.group_count, topology.highest_node
             )?;
             writeln!(out, "device           node {}", or_dash(device_node))?;
-            writeln!(out, "registers        {:#x}", topology.registers)?;
             writeln!(
                 out,
                 "interrupt        vector {:#x}, IRQL {}, group {}, processors {:#x}",
@@ -58,15 +50,7 @@ impl Arguments {
                 topology.interrupt_group,
                 topology.interrupt_affinity
             )?;
-            writeln!(out, "DPC              processor {}", or_dash(dpc_processor))?;
-            writeln!(
-                out,
-                "buffers          node {}, writes {:#x}, reads {:#x}",
-                or_dash(buffer_node),
-                topology.write_buffer,
-                topology.read_buffer
-            )?;
-            writeln!(out, "descriptor page  {:#x}", topology.descriptor_page)
+            writeln!(out, "buffers          node {}", or_dash(buffer_node))
         })
     }
 }

@@ -10,8 +10,9 @@ use std::{
 };
 
 use wdk_sys::{
-    CCHAR, DEVICE_OBJECT, IO_STACK_LOCATION, IRP, NTSTATUS, PDEVICE_OBJECT, PDRIVER_CANCEL, PIRP,
-    STATUS_MORE_PROCESSING_REQUIRED,
+    BOOLEAN, CCHAR, DEVICE_OBJECT, IO_STACK_LOCATION, IRP, NTSTATUS, PDEVICE_OBJECT,
+    PDRIVER_CANCEL, PIO_COMPLETION_ROUTINE, PIRP, PVOID, STATUS_MORE_PROCESSING_REQUIRED,
+    STATUS_SUCCESS,
 };
 
 use super::assert_at_most_dispatch;
@@ -58,6 +59,12 @@ impl TestIrp {
 
     pub fn as_ptr(&self) -> PIRP {
         self.0.as_ptr().cast()
+    }
+
+    /// Gives it the I/O manager's MDL.
+    pub fn set_mdl(&self, mdl: *mut wdk_sys::MDL) {
+        // SAFETY: not sent yet.
+        unsafe { (*self.as_ptr()).MdlAddress = mdl };
     }
 
     /// Sends it.
@@ -131,6 +138,26 @@ fn call_driver(device: PDEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
 extern "C" fn IofCallDriver(device: *mut DEVICE_OBJECT, irp: PIRP) -> NTSTATUS {
     assert_at_most_dispatch();
     call_driver(device, irp)
+}
+
+#[unsafe(no_mangle)]
+extern "C" fn IoSetCompletionRoutineEx(
+    _device: PDEVICE_OBJECT,
+    irp: PIRP,
+    routine: PIO_COMPLETION_ROUTINE,
+    context: PVOID,
+    on_success: BOOLEAN,
+    on_error: BOOLEAN,
+    on_cancel: BOOLEAN,
+) -> NTSTATUS {
+    // SAFETY: the caller's IRP, which has a location left.
+    unsafe {
+        let next = current(irp).read().sub(1);
+        (*next).CompletionRoutine = routine;
+        (*next).Context = context;
+        (*next).Control = on_success << 6 | on_error << 7 | on_cancel << 5;
+    }
+    STATUS_SUCCESS
 }
 
 #[unsafe(no_mangle)]

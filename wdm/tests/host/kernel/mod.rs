@@ -6,6 +6,7 @@
 
 pub mod csq;
 pub mod device;
+pub mod dma;
 pub mod irp;
 pub mod lock;
 pub mod pool;

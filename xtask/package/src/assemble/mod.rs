@@ -24,7 +24,7 @@ use crate::sign::certificate::{self, CertificateError, Signer};
 use crate::sign::time_stamp::TimeStamper;
 pub use error::PackageError;
 
-/// A program that is larger was built for its developer. eductl.exe has a quarter of this.
+/// A program that is larger has its symbols in it, or was not optimised.
 const MOST_PROGRAM_BYTES: usize = 8 << 20;
 
 /// What is packed, and how.

@@ -13,6 +13,7 @@ const LIBRARIES: &[&str] = &[
     "bcrypt",
     "bcryptprimitives",
     "cfgmgr32",
+    "combase",
     "kernel32",
     "msvcrt",
     "ntdll",

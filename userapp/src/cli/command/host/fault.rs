@@ -108,6 +108,22 @@ enum Kind {
     /// Processors come to DPCs later.
     #[command(after_help = "Example: eductl host fault dpc --service eduwdm --late 20")]
     Dpc(Late),
+    /// Interrupts are lost.
+    #[command(after_help = "Example: eductl host fault interrupt --service eduwdm --nth 3")]
+    Interrupt(Which),
+    /// Scatter/gather lists lie where the device does not reach.
+    #[command(after_help = "Example: eductl host fault far-list --service eduwdm")]
+    FarList(Which),
+    /// A device is another one, as its configuration space says.
+    #[command(after_help = "Example: eductl host fault other-device --device VEN_1234")]
+    OtherDevice {
+        /// Which of the reads is the first, counted from 0.
+        #[arg(long, default_value = "0", value_parser = number32)]
+        nth: u32,
+        /// How many of them, from that one on.
+        #[arg(long, default_value = "1", value_parser = number32)]
+        count: u32,
+    },
     /// What has become of the faults.
     #[command(after_help = "Example: eductl host fault list")]
     List,
@@ -130,6 +146,19 @@ struct Late {
     /// By how many milliseconds.
     #[arg(long = "late", value_parser = number32)]
     milliseconds: u32,
+}
+
+#[derive(Debug, Args)]
+struct Which {
+    /// The service of the driver that is concerned; any if nothing is said.
+    #[arg(long, default_value = "")]
+    service: String,
+    /// Which of these is the first, counted from 0.
+    #[arg(long, default_value = "0", value_parser = number32)]
+    nth: u32,
+    /// How many of them, from that one on.
+    #[arg(long, default_value = "1", value_parser = number32)]
+    count: u32,
 }
 
 fn byte(text: &str) -> Result<u8, String> {
@@ -208,6 +237,21 @@ impl Arguments {
                 nth: late.nth,
                 count: late.count,
                 milliseconds: late.milliseconds,
+            },
+            Kind::Interrupt(which) => Fault::LostInterrupt {
+                service: which.service.clone(),
+                nth: which.nth,
+                count: which.count,
+            },
+            Kind::FarList(which) => Fault::FarList {
+                service: which.service.clone(),
+                nth: which.nth,
+                count: which.count,
+            },
+            Kind::OtherDevice { nth, count } => Fault::OtherDevice {
+                device: device_node(context, host)?.instance,
+                nth: *nth,
+                count: *count,
             },
         };
         done(context, host, HostRequest::Fault(fault))
