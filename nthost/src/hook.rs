@@ -217,6 +217,13 @@ hooks! {
         None
     }
 
+    /// Whether somebody looks at what this option reports, so that it is worth telling more of it.
+    /// Any IRQL.
+    fn watches(option: VerifierOption) -> bool {
+        let _ = option;
+        false
+    }
+
     /// The kernel has seen a driver do what this option reports, and goes on if nobody stops it:
     /// the bug check that it is reported by, with its parameters. Any IRQL.
     fn violation(option: VerifierOption, code: u32, parameters: [u64; 4]) {
@@ -253,9 +260,10 @@ hooks! {
     }
 
     /// The image at this base is about to go: its driver's unload routine has returned, or its
-    /// initialization failed. PASSIVE_LEVEL.
-    fn image_unloading(base: u64) {
+    /// initialization failed. Whether it must stay, since something calls into it. PASSIVE_LEVEL.
+    fn image_unloading(base: u64) -> bool {
         let _ = base;
+        false
     }
 
     /// What becomes of an IRP that a driver sends to this device, in place of the lower driver's

@@ -88,10 +88,25 @@ fn device_of(booted: &Booted, service: &str) -> Device {
 /// Removes the first device of a service in the orderly way.
 fn remove(booted: &Booted, service: &str) {
     let node = device_of(booted, service);
-    for operation in [PnpOperation::QueryRemove, PnpOperation::Remove] {
-        let done = booted.host.pnp(&node.instance, operation);
-        done.unwrap_or_else(|fault| panic!("{fault}\n{}", booted.log()));
+    wait_for_no_handles(booted, &node);
+    let done = booted.host.pnp(&node.instance, PnpOperation::Remove);
+    done.unwrap_or_else(|fault| panic!("{fault}\n{}", booted.log()));
+}
+
+/// Asks whether a device may go until it may: the handles of a client that is gone are closed once
+/// its requests have ended, and until then they veto that.
+fn wait_for_no_handles(booted: &Booted, node: &Device) {
+    for _ in 0..1200 {
+        let asked = booted.host.pnp(&node.instance, PnpOperation::QueryRemove);
+        match asked {
+            Ok(()) => return,
+            Err(fault) if fault.status() == Some(QUERY_VETOED) => {
+                thread::sleep(Duration::from_millis(50));
+            }
+            Err(fault) => panic!("{fault}\n{}", booted.log()),
+        }
     }
+    panic!("{} is still in use\n{}", node.instance, booted.log());
 }
 
 /// Removes the device and unloads its driver, at which the verifier looks for what is left, and

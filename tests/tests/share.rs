@@ -49,6 +49,8 @@ enum Ask {
     MapSection,
     LeaveView,
     AllocateThere,
+    TakeHandle,
+    TouchIrp,
 }
 
 impl Ask {
@@ -389,4 +391,31 @@ fn a_driver_whose_device_is_open_is_unloaded_with_the_last_handle() {
     assert!(unloaded(&booted), "{}", booted.log());
     assert!(booted.host.host_success(unload).is_err(), "it is unloaded");
     booted.shut_down();
+}
+
+#[test]
+fn a_clients_handle_is_no_kernels_and_its_irp_is_gone_once_it_is_complete() {
+    let booted = booted();
+    let file = open(&booted.host);
+    // As the client's it is one: UserMode is 1.
+    let done = try_ask(&file, Ask::TakeHandle, 4, 1, 0).expect("an answer");
+    assert_eq!(done.status, 0);
+    drop(file);
+    unload(booted);
+    // ObReferenceObjectByHandle with KernelMode: bug check 0xC4, 0xF6.
+    let mut booted = self::booted();
+    let file = open(&booted.host);
+    let answer = try_ask(&file, Ask::TakeHandle, 4, 0, 0);
+    booted.session.guest.wait(LIMIT);
+    let bugcheck = booted.session.guest.log.bugcheck();
+    let bugcheck = bugcheck.unwrap_or_else(|| panic!("{answer:?}\n{}", booted.log()));
+    assert_eq!(
+        (
+            bugcheck.code,
+            bugcheck.parameters[0],
+            bugcheck.parameters[1]
+        ),
+        (0xc4, 0xf6, 4)
+    );
+    check(&[(Ask::TouchIrp, 0)], 0xd5, u64::MAX);
 }

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use eductl::nthost::NtHost;
 use eduwdm_qemu::{Machine, Session, machine::Choice, serial::Bugcheck};
-use eduwdm_tests::{artifacts, options};
+use eduwdm_tests::{artifacts, boot, options};
 use nthost_protocol::{
     HostRequest, Manifest,
     host::PnpOperation,
@@ -227,6 +227,7 @@ fn a_misdeed_with_pool_ends_in_its_bug_check() {
             ("write_before_page", Done, 0xd6, &[(2, 1)]),
             ("write_after_free", Done, 0xd5, &[(2, 1)]),
             ("read_after_free", Done, 0xd5, &[(2, 0)]),
+            ("read_long_after_free", Done, 0xd5, &[(2, 0)]),
             ("free_twice", Done, 0xc2, &[(1, 7)]),
             ("free_no_pool", Done, 0xc4, &[(1, 0x10)]),
             ("free_inside", Done, 0xc4, &[(1, 0x10)]),
@@ -266,7 +267,13 @@ fn a_misdeed_with_irps_and_what_is_queued_ends_in_its_bug_check() {
             ("mark_and_return_success", Done, 0xc9, &[(1, 0x23e)]),
             ("forget_irp", Done, 0xc9, &[(1, 0x226)]),
             ("return_other_status", Done, 0xc9, &[(1, 0x224)]),
-            ("return_raised", Done, 0xc9, &[(1, 5), (3, 0), (4, 2)]),
+            ("return_raised", Logged, 0xc9, &[(1, 5), (3, 0), (4, 2)]),
+            (
+                "return_raised_from_cancel",
+                Logged,
+                0xc9,
+                &[(1, 5), (3, 0), (4, 2)],
+            ),
             ("touch_after_completion", Done, 0xd5, &[(2, 0)]),
             ("pass_on_with_cancel_routine", Done, 0xc9, &[(1, 0x203)]),
             ("pass_on_to_nobody", Done, 0xc9, &[(1, 0x204)]),
@@ -383,6 +390,8 @@ fn a_misdeed_with_mdls_and_mappings_ends_in_its_bug_check() {
             ("free_other_size", Done, 0xda, &[(1, 2), (3, 2), (4, 1)]),
             ("free_noncached_twice", Done, 0xda, &[(1, 0x300)]),
             ("leave_noncached", Unloaded, 0xc4, &[(1, 0x62), (4, 1)]),
+            ("copy_overlapping", Done, 0xc4, &[(1, 0xf0), (4, 32)]),
+            ("map_memory_as_io_space", Done, 0xc4, &[(1, 0x83)]),
         ],
     );
 }
@@ -765,6 +774,7 @@ fn a_misdeed_with_resources_and_lists_ends_in_its_bug_check() {
             ("free_lookaside_list", Done, 0xc4, &[(1, 0xcc)]),
             ("leave_critical_region", Done, 0xc4, &[(1, 0x3e)]),
             ("damage_list", Done, 0x139, &[(1, 3)]),
+            ("print_wide_at_dispatch", Done, 0xc4, &[(1, 0x2_0023)]),
             ("leave_resource", Unloaded, 0xce, &[]),
             ("leave_lookaside_list", Unloaded, 0xce, &[]),
             ("leave_callback", Unloaded, 0xce, &[]),
@@ -821,6 +831,7 @@ fn a_misdeed_with_plug_and_play_and_power_ends_in_its_bug_check() {
             ("complete_power_untouched", Done, 0xc9, &[(1, 0x232)]),
             ("complete_power_successful", Done, 0xc9, &[(1, 0x231)]),
             ("pass_on_failed_power", Done, 0xc9, &[(1, 0x219)]),
+            ("have_no_power_routine", Logged, 0xc9, &[(1, 0x21f)]),
             ("fail_power", Done, 0xc9, &[(1, 0x247)]),
             ("fail_completed_power", Done, 0xc9, &[(1, 0x247)]),
         ],
@@ -856,6 +867,7 @@ fn a_misdeed_in_a_stack_of_devices_ends_in_its_bug_check() {
             ("enter_region_in_completion", Logged, 0xc4, &[(1, 0xfb)]),
             ("forget_pending", Done, 0xc9, &[(1, 0x228)]),
             ("change_status", Done, 0xc9, &[(1, 0x224)]),
+            ("turn_into_read_config", Done, 0xc9, &[(1, 0x20e)]),
             ("pend_what_was_passed_on", Done, 0xc9, &[(1, 0x23d)]),
             ("copy_completion_routine", Done, 0xc9, &[(1, 0x207)]),
             ("free_irp_below", Done, 0xc9, &[(1, 0x20b)]),
@@ -866,4 +878,79 @@ fn a_misdeed_in_a_stack_of_devices_ends_in_its_bug_check() {
             ("tell_too_much_read", Done, 0xc9, &[(1, 0x312)]),
         ],
     );
+}
+
+/// Boots a driver that does wrong, and unloads it: what the log says of it.
+fn log_of(manifest: Manifest, service: &str) -> String {
+    let booted = boot("up", &options(manifest)).unwrap_or_else(|fault| panic!("{fault}"));
+    remove(&booted.host, service, REMOVE).unwrap();
+    let service = service.to_owned();
+    let unloaded = booted
+        .host
+        .host_success(HostRequest::UnloadDriver { service });
+    unloaded.unwrap_or_else(|fault| panic!("{fault}\n{}", booted.log()));
+    let log = booted.log();
+    booted.shut_down();
+    log
+}
+
+#[test]
+fn what_is_found_is_told_and_the_driver_goes_on_if_that_is_wanted() {
+    for (driver, misdeed, told) in [
+        ("wrong_io", "return_other_status", "0xc9 (0x224,"),
+        ("wrong_io", "leave_device", "0xce ("),
+        ("wrong_ke", "close_no_handle", "0x93 ("),
+        ("wrong_pool", "leak_pool", "0xc4 (0x62,"),
+        ("wrong_left", "leave_notification", "0xce ("),
+        ("wrong_ex", "print_wide_at_dispatch", "0xc4 (0x20023,"),
+        ("wrong_mm", "copy_overlapping", "0xc4 (0xf0,"),
+    ] {
+        let mut manifest = manifest(driver, misdeed);
+        manifest.verifier_goes_on = true;
+        let log = log_of(manifest, driver);
+        let line = format!("verifier: found {told}");
+        let told = log.lines().filter(|found| found.contains(&line)).count();
+        assert!(told > 0, "{driver}, {misdeed}: {line} is due:\n{log}");
+        assert!(!log.contains("*** STOP"), "{driver}, {misdeed}:\n{log}");
+    }
+}
+
+#[test]
+fn with_the_verifier_off_what_it_alone_looks_at_is_let_pass() {
+    for (driver, misdeed) in [
+        ("wrong_io", "return_other_status"),
+        ("wrong_io", "leave_device"),
+        ("wrong_io", "leave_irp"),
+        ("wrong_ke", "close_no_handle"),
+        ("wrong_pool", "leak_pool"),
+        ("wrong_left", "leave_notification"),
+        ("wrong_mm", "copy_overlapping"),
+    ] {
+        let mut manifest = manifest(driver, misdeed);
+        manifest.verifier = Some(Vec::new());
+        let log = log_of(manifest, driver);
+        assert!(
+            log.contains("was let through"),
+            "{driver}, {misdeed}:\n{log}"
+        );
+        assert!(!log.contains("verifier: "), "{driver}, {misdeed}:\n{log}");
+    }
+}
+
+#[test]
+fn the_log_says_why_there_is_no_pool_and_for_whom_a_removal_waits() {
+    let log = log_of(
+        manifest("wrong_pool", "allocate_by_pool_type"),
+        "wrong_pool",
+    );
+    let line = "ExAllocatePool2 gives NULL to wrong_pool.sys+";
+    let told = log.lines().find(|found| found.contains(line));
+    assert!(told.is_some_and(|told| told.contains("POOL_TYPE")), "{log}");
+    let manifest = manifest("wrong_io", "keep_remove_lock");
+    let booted = boot("up", &options(manifest)).unwrap_or_else(|fault| panic!("{fault}"));
+    let told = booted.session.guest.log.wait(LIMIT, |line| {
+        line.contains("a removal waits for the remove lock") && line.contains("the tag 0x1234")
+    });
+    let told = told.unwrap_or_else(|| panic!("{}", booted.log()));
+    assert!(told.contains("wrong_io.sys+"), "{told}");
 }

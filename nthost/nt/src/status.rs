@@ -143,6 +143,10 @@ pub const STATUS_SHARING_VIOLATION: NTSTATUS = status(0xc000_0043);
 pub const STATUS_INVALID_PAGE_PROTECTION: NTSTATUS = status(0xc000_0045);
 /// The section is larger than any.
 pub const STATUS_SECTION_TOO_BIG: NTSTATUS = status(0xc000_0040);
+/// A thread acts for nobody but its process.
+pub const STATUS_NO_TOKEN: NTSTATUS = status(0xc000_007c);
+/// A client does not let itself be impersonated.
+pub const STATUS_BAD_IMPERSONATION_LEVEL: NTSTATUS = status(0xc000_00a5);
 /// A view's address or offset is not a multiple of the allocation granularity.
 pub const STATUS_MAPPED_ALIGNMENT: NTSTATUS = status(0xc000_0220);
 /// The section does not allow the protection.

@@ -11,6 +11,21 @@ use nthost_nt::status::{NTSTATUS, STATUS_ACCESS_VIOLATION, STATUS_SUCCESS};
 static NEXT: AtomicU64 = AtomicU64::new(1001);
 
 nt_export! {
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// Copies a number.
+    ///
+    /// Source: RtlCopyLuid.
+    ///
+    /// # Safety
+    ///
+    /// One can be written, the other read.
+    pub unsafe fn RtlCopyLuid(to: *mut [u32; 2], from: *const [u32; 2]) {
+        // SAFETY: the caller's promise.
+        let value = unsafe { from.read() };
+        // SAFETY: the caller's promise.
+        unsafe { to.write(value) };
+    }
+
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
     /// Gives a number that nobody else has until the system restarts.
     ///

@@ -20,6 +20,8 @@ pub mod push_lock;
 #[cfg(target_os = "none")]
 pub mod resource;
 #[cfg(target_os = "none")]
+mod resource_region;
+#[cfg(target_os = "none")]
 pub mod rundown;
 #[cfg(target_os = "none")]
 pub mod slist;

@@ -58,7 +58,7 @@ unsafe impl Send for State {}
 
 /// How a thread that wants shared access stands to those who wait for exclusive access.
 #[derive(Clone, Copy, PartialEq, Eq)]
-enum Politeness {
+pub(super) enum Politeness {
     /// It waits for them, unless it has shared access already.
     Normal,
     /// It goes before them.
@@ -91,7 +91,7 @@ pub fn all() -> Vec<(u64, u64)> {
         .collect()
 }
 
-fn me() -> u64 {
+pub(super) fn me() -> u64 {
     thread::current() as u64
 }
 
@@ -188,7 +188,7 @@ fn wake(woken: Vec<*mut Waiter>) {
 }
 
 /// Takes a resource, waiting for it or not.
-fn acquire(resource: u64, exclusive: bool, politeness: Politeness, wait: bool) -> u8 {
+pub(super) fn acquire(resource: u64, exclusive: bool, politeness: Politeness, wait: bool) -> u8 {
     let owner = me();
     let mut waiter = Waiter {
         event: event::new(),
@@ -245,7 +245,7 @@ fn leave_critical_region() {
     unsafe { (*thread::current()).kernel_apc_disable += 1 };
 }
 
-fn enter_critical_region() {
+pub(super) fn enter_critical_region() {
     // SAFETY: the thread that runs; only it changes the field.
     unsafe { (*thread::current()).kernel_apc_disable -= 1 };
 }

@@ -6,6 +6,8 @@ pub mod apic;
 #[cfg(target_os = "none")]
 mod bus_data;
 pub mod cmos;
+#[cfg(target_os = "none")]
+mod debug_port;
 pub mod dma;
 #[cfg(target_os = "none")]
 pub mod exit;

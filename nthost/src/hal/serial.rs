@@ -5,7 +5,8 @@ use core::fmt;
 use super::port;
 use crate::ke::lock::{HighGuard, HighLock};
 
-const COM1: u16 = 0x3f8;
+/// Where the log goes.
+pub(super) const COM1: u16 = 0x3f8;
 const LINE_STATUS: u16 = COM1 + 5;
 const TRANSMITTER_EMPTY: u8 = 0x20;
 

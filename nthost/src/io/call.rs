@@ -145,6 +145,7 @@ pub unsafe fn dispatch(
         io_violation(verify::NOT_AN_IRP_SENT, irp.addr(), 0, 0);
         return STATUS_NOT_SUPPORTED;
     };
+    pass_rules::check_routine(device, routine as usize, major);
     let turn = record.map_or(0, |record| record.lock().turn(index));
     let status = driver_routine::call(Kind::Dispatch, routine as usize, device.addr(), || {
         // SAFETY: the driver's own routine, with what it is for.

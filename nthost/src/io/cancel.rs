@@ -10,11 +10,15 @@ use nthost_nt::{
     ke::{KIRQL, KSPIN_LOCK},
 };
 
+use nthost_protocol::manifest::VerifierOption;
+
 use super::{irp, verify};
 use crate::{
     driver_routine::{self, Kind},
     export::DISPATCH_LEVEL,
+    hook,
     ke::{bugcheck, irql, spinlock},
+    pe::module::module_of,
 };
 
 /// The one lock that all cancel routines are called with. It is a driver's kind of lock, for
@@ -110,13 +114,20 @@ pub unsafe fn cancel(irp: *mut IRP) -> bool {
         unsafe { routine(device, irp) };
     });
     let after = irql::current();
-    if after != before {
+    if after != before && hook::watches(VerifierOption::IoVerification) {
+        // It has returned, so that no stack names it.
+        let (module, offset) = module_of(routine as usize as u64);
+        log!(
+            "verifier",
+            "the routine at {module}+{offset:#x} returned at another IRQL"
+        );
         verify::io_violation(
             verify::DISPATCH_CHANGED_IRQL,
             device.addr(),
             before.into(),
             after.into(),
         );
+        irql::set(before);
     }
     true
 }

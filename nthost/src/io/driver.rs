@@ -73,13 +73,21 @@ impl Driver {
         *self.module.lock()
     }
 
-    /// Its unload routine has returned: its image goes, and with it the export drivers that
-    /// nobody else imports from.
-    pub(super) fn finish_unload(&self, module: &'static Module) {
-        hook::image_unloading(module.base);
+    /// Its unload routine has returned: its image goes, unless something can still call into it,
+    /// and with it the export drivers that nobody else imports from.
+    pub(super) fn finish_unload(&self, module: &'static Module, stays: bool) {
+        let stays = hook::image_unloading(module.base) || stays;
         crate::pnp::detect::forget(&self.image.service);
         let libraries = export_driver::libraries(module);
         *self.module.lock() = None;
+        if stays {
+            log!(
+                "driver",
+                "{} is unloaded, and its image stays",
+                self.image.service
+            );
+            return;
+        }
         // SAFETY: the driver has returned from its unload routine and has left nothing behind.
         unsafe { module.unload() };
         log!("driver", "{} is unloaded", self.image.service);
@@ -137,6 +145,12 @@ unsafe extern "win64" fn invalid_request(_device: *mut DEVICE_OBJECT, irp: *mut 
     // SAFETY: as above.
     unsafe { complete::complete(irp, 0) };
     status
+}
+
+/// Whether it is the routine that every major function has that a driver gives none.
+#[must_use]
+pub fn is_default(routine: usize) -> bool {
+    routine == invalid_request as *const () as usize
 }
 
 /// A string that stays as long as the system does.
@@ -292,10 +306,12 @@ fn try_load(image: &DriverImage, bytes: &[u8], options: LoadOptions) -> Driver {
         return loaded(object, status);
     }
     reinitialize::forget(object);
-    super::leak::check_unloaded(&image.image, object, module);
+    let stays = super::leak::check_unloaded(&image.image, object, module);
     ob::remove_name_of(object.addr());
     object::dereference(object.cast());
-    hook::image_unloading(module.base);
+    if hook::image_unloading(module.base) || stays {
+        return failed(status, String::new());
+    }
     let libraries = export_driver::libraries(module);
     // SAFETY: the driver has said that it does not run.
     unsafe { module.unload() };

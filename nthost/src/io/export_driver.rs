@@ -104,6 +104,6 @@ pub fn unload_unused(libraries: &[String]) {
             image.service
         );
         // An export driver may itself import from others.
-        driver.finish_unload(module);
+        driver.finish_unload(module, false);
     }
 }

@@ -3,10 +3,11 @@
 use alloc::{format, string::String, vec::Vec};
 
 use nthost_nt::io::{device::DEVICE_OBJECT, driver::DRIVER_OBJECT};
+use nthost_protocol::manifest::VerifierOption;
 
 use super::{device, driver, irp, remove_lock};
 use crate::{
-    ke::bugcheck,
+    hook,
     ob::{self, object},
     pe::module::{Module, module_of},
 };
@@ -60,8 +61,8 @@ pub fn objects() -> Vec<String> {
 }
 
 /// A driver's unload routine has returned, or its DriverEntry has with a failure: nothing of it
-/// may be left that could be called.
-pub fn check_unloaded(image: &str, driver: *mut DRIVER_OBJECT, module: &Module) {
+/// may be left that could be called. Whether something is, so that its image must stay.
+pub fn check_unloaded(image: &str, driver: *mut DRIVER_OBJECT, module: &Module) -> bool {
     let range = module.base..module.base + u64::from(module.size);
     let mut left = Vec::new();
     irp::for_each(|irp, record| {
@@ -73,19 +74,22 @@ pub fn check_unloaded(image: &str, driver: *mut DRIVER_OBJECT, module: &Module) 
     for &device in &devices {
         object::dereference(device.cast());
     }
-    if left.is_empty() && devices.is_empty() {
-        return;
+    if hook::watches(VerifierOption::IoVerification) && (!left.is_empty() || !devices.is_empty()) {
+        for irp in &left {
+            log!("verifier", "{image} leaves irp {irp:#x}");
+        }
+        for device in &devices {
+            log!("verifier", "{image} leaves device {:#x}", device.addr());
+        }
+        let parameters = [module.base, u64::from(module.size), 0, 0];
+        hook::violation(
+            VerifierOption::IoVerification,
+            PENDING_OPERATIONS,
+            parameters,
+        );
     }
-    for irp in &left {
-        log!("verifier", "{image} leaves irp {irp:#x}");
-    }
-    for device in &devices {
-        log!("verifier", "{image} leaves device {:#x}", device.addr());
-    }
-    bugcheck::bugcheck(
-        PENDING_OPERATIONS,
-        [module.base, u64::from(module.size), 0, 0],
-    );
+    // A device keeps its driver's object, and that the image.
+    !devices.is_empty()
 }
 
 /// Memory of a driver's is gone: what was known of the IRPs and remove locks in it says nothing of

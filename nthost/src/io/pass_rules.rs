@@ -24,12 +24,18 @@ use nthost_nt::{
     status::{STATUS_DELETE_PENDING, STATUS_NOT_SUPPORTED, nt_error, nt_success},
 };
 
+use nthost_protocol::manifest::VerifierOption;
+
 use super::{
-    device, irp,
+    device, driver, irp,
     record::Origin,
     verify::{self, io_violation},
 };
-use crate::pe::module::{self, Module};
+use crate::{
+    hook,
+    pe::module::{self, Module},
+    pnp::node,
+};
 
 /// The image of the driver that a call comes from; none for nthost's own.
 fn image(caller: usize) -> Option<&'static Module> {
@@ -93,6 +99,15 @@ pub fn check_sender(packet: &IRP, caller: usize) {
     }
 }
 
+/// What the driver that has an IRP was asked for; none, if nobody has it yet, or the first driver of
+/// its stack skips its location.
+fn current_major(packet: &IRP) -> Option<u8> {
+    (packet.CurrentLocation <= packet.StackCount).then(|| {
+        // SAFETY: the IRP has been sent, so it has a current location.
+        unsafe { (*packet.overlay().CurrentStackLocation).MajorFunction }
+    })
+}
+
 /// An IRP is sent, whose next location has been set up.
 pub fn check_sending(packet: &IRP, location: &IO_STACK_LOCATION, caller: usize) {
     let address = (&raw const *packet).addr();
@@ -107,7 +122,8 @@ pub fn check_sending(packet: &IRP, location: &IO_STACK_LOCATION, caller: usize) 
         record.entered(packet.CurrentLocation as usize - 1),
     );
     drop(record);
-    if !sent {
+    // Somebody else's IRP is a request of the driver's own from where it becomes another one.
+    if !sent || current_major(packet).is_some_and(|before| before != major) {
         if image(caller).is_some() {
             check_first(major, minor, unset, (caller, address));
         }
@@ -120,6 +136,33 @@ pub fn check_sending(packet: &IRP, location: &IO_STACK_LOCATION, caller: usize) 
             _ => {}
         }
     }
+}
+
+/// A driver in a stack of plug and play gets a request that each driver there must pass on, and has
+/// no routine for it: the system's completes it as nobody's.
+///
+/// Source: bug check 0xC9, 0x21F; "Dispatch Routines Required in WDM Drivers".
+pub fn check_routine(device: *mut DEVICE_OBJECT, routine: usize, major: u8) {
+    let needed = matches!(major, IRP_MJ_PNP | IRP_MJ_POWER | IRP_MJ_SYSTEM_CONTROL);
+    if !needed || !driver::is_default(routine) || !hook::watches(VerifierOption::IoVerification) {
+        return;
+    }
+    let lowest = device::lowest(device);
+    if lowest == device || node::of(lowest).is_none() {
+        return;
+    }
+    // SAFETY: the device exists.
+    let driver = unsafe { (*device).DriverObject };
+    // SAFETY: a device's driver object outlives it.
+    let Some(image) = image(unsafe { (*driver).DriverStart }.addr()) else {
+        return;
+    };
+    log!(
+        "verifier",
+        "{} has no dispatch routine for the major function {major:#x}",
+        image.name
+    );
+    io_violation(verify::NO_ROUTINE, driver.addr(), major.into(), 0);
 }
 
 /// Whether an IRP that a driver sends would tell of its end by an event that is signalled.

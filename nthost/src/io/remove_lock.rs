@@ -14,7 +14,7 @@ use core::{
 
 use nthost_nt::{
     io::remove_lock::{CHECKED_REMOVE_LOCK, IO_REMOVE_LOCK_COMMON_BLOCK},
-    status::{NTSTATUS, STATUS_DELETE_PENDING, STATUS_SUCCESS},
+    status::{NTSTATUS, STATUS_DELETE_PENDING, STATUS_SUCCESS, STATUS_TIMEOUT},
 };
 
 use nthost_protocol::manifest::VerifierOption;
@@ -37,11 +37,14 @@ const RELEASED_AND_WAITED_WRONG_TAG: u64 = 0xd6;
 /// Subcode: a remove lock is initialized anew after its device was removed.
 const INITIALIZED_AFTER_REMOVE: u64 = 0xd7;
 
+/// How long a removal waits before it is told who keeps it: two seconds, in units of 100 ns.
+static PATIENCE: i64 = -20_000_000;
+
 /// What is known of a lock.
 #[derive(Debug, Default)]
 struct Use {
-    /// The tags with which it is held.
-    tags: Vec<usize>,
+    /// The tags with which it is held, and where it was acquired.
+    tags: Vec<(usize, usize)>,
     /// IoReleaseRemoveLockAndWait was called.
     removed: bool,
 }
@@ -75,16 +78,35 @@ unsafe fn removed<'a>(lock: *mut IO_REMOVE_LOCK_COMMON_BLOCK) -> &'a AtomicU8 {
     unsafe { AtomicU8::from_ptr(removed) }
 }
 
-fn note(lock: *mut IO_REMOVE_LOCK_COMMON_BLOCK, tag: *mut c_void) {
+fn note(lock: *mut IO_REMOVE_LOCK_COMMON_BLOCK, tag: *mut c_void, caller: usize) {
     let mut uses = USES.lock();
-    uses.entry(lock.addr()).or_default().tags.push(tag.addr());
+    let tags = &mut uses.entry(lock.addr()).or_default().tags;
+    tags.push((tag.addr(), caller));
+}
+
+/// Says who has a lock that a removal waits for.
+fn tell_holders(lock: *mut IO_REMOVE_LOCK_COMMON_BLOCK) {
+    let uses = USES.lock();
+    let tags = uses
+        .get(&lock.addr())
+        .map_or_else(Vec::new, |held| held.tags.clone());
+    drop(uses);
+    for (tag, caller) in tags {
+        let (module, offset) = crate::pe::module::module_of(caller as u64);
+        log!(
+            "verifier",
+            "a removal waits for the remove lock {:#x}, acquired with the tag {tag:#x} at \
+             {module}+{offset:#x}",
+            lock.addr()
+        );
+    }
 }
 
 /// The lock is no longer held with this tag; bug check 0xC4 if it was not.
 fn forget(lock: *mut IO_REMOVE_LOCK_COMMON_BLOCK, tag: *mut c_void, code: u64) {
     let mut uses = USES.lock();
     let held = uses.entry(lock.addr()).or_default();
-    if let Some(index) = held.tags.iter().position(|&other| other == tag.addr()) {
+    if let Some(index) = held.tags.iter().position(|&(other, _)| other == tag.addr()) {
         held.tags.swap_remove(index);
         return;
     }
@@ -181,10 +203,11 @@ nt_export! {
         _line: u32,
         _size: u32,
     ) -> NTSTATUS {
+        let caller = crate::export::caller() as usize;
         // SAFETY: the caller's promise.
         let status = unsafe { acquire(lock) };
         if status == STATUS_SUCCESS {
-            note(lock, tag);
+            note(lock, tag, caller);
         }
         status
     }
@@ -234,6 +257,11 @@ nt_export! {
         // SAFETY: within the lock.
         let event = unsafe { &raw mut (*lock).RemoveEvent };
         // SAFETY: an initialized event.
-        unsafe { KeWaitForSingleObject(event.cast(), 0, 0, 0, core::ptr::null_mut()) };
+        let status = unsafe { KeWaitForSingleObject(event.cast(), 0, 0, 0, &raw const PATIENCE) };
+        if status == STATUS_TIMEOUT {
+            tell_holders(lock);
+            // SAFETY: as above.
+            unsafe { KeWaitForSingleObject(event.cast(), 0, 0, 0, core::ptr::null()) };
+        }
     }
 }

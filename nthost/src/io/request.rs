@@ -1,6 +1,6 @@
 //! Requests that nthost itself makes of a device, and waits for.
 
-use core::ffi::c_void;
+use core::{cell::UnsafeCell, ffi::c_void};
 
 use nthost_nt::{
     io::{
@@ -29,6 +29,35 @@ pub unsafe extern "win64" fn completed(
 ) -> NTSTATUS {
     // SAFETY: the event of a sender that waits for it.
     unsafe { &*context.cast::<Event>() }.set();
+    STATUS_MORE_PROCESSING_REQUIRED
+}
+
+/// Somebody who waits for an IRP.
+struct Waiter {
+    event: Event,
+    result: UnsafeCell<IO_STATUS_BLOCK>,
+}
+
+/// Tells who waits for an IRP how it ended, and frees it: it is no driver's any more, and whichever
+/// still touches it is to fault.
+///
+/// # Safety
+///
+/// The context is a waiter that lives until its event is set.
+unsafe extern "win64" fn ended(
+    _device: *mut DEVICE_OBJECT,
+    irp: *mut IRP,
+    context: *mut c_void,
+) -> NTSTATUS {
+    // SAFETY: the caller's promise.
+    let waiter = unsafe { &*context.cast::<Waiter>() };
+    // SAFETY: the IRP is back at its maker.
+    let result = unsafe { (*irp).IoStatus };
+    // SAFETY: the waiter looks at it once the event is set.
+    unsafe { waiter.result.get().write(result) };
+    // SAFETY: nobody else has it any more.
+    unsafe { irp::free(irp) };
+    waiter.event.set();
     STATUS_MORE_PROCESSING_REQUIRED
 }
 
@@ -65,14 +94,13 @@ pub unsafe fn send(
     // SAFETY: it has as many locations as the stack has devices.
     let location = unsafe { irp::next(irp) };
     prepare(packet, location);
-    let event = Event::notification();
-    on_completion(location, completed, (&raw const event).cast_mut().cast());
+    let waiter = Waiter {
+        event: Event::notification(),
+        result: UnsafeCell::new(IO_STATUS_BLOCK::new(0, 0)),
+    };
+    on_completion(location, ended, (&raw const waiter).cast_mut().cast());
     // SAFETY: the caller's promise, and the location is set up.
     unsafe { call::send(device, irp, 0) };
-    event.wait();
-    // SAFETY: the completion routine has kept it.
-    let result = unsafe { (*irp).IoStatus };
-    // SAFETY: nobody else has it any more.
-    unsafe { irp::free(irp) };
-    result
+    waiter.event.wait();
+    waiter.result.into_inner()
 }

@@ -32,6 +32,7 @@ pub fn unload(service: &str) -> Result<(), NTSTATUS> {
     let driver = driver::of_service(service).ok_or(STATUS_NOT_FOUND)?;
     let module = driver.module().ok_or(STATUS_NOT_FOUND)?;
     let object = driver.object;
+    let mut stays = false;
     if !object.is_null() {
         // SAFETY: a loaded driver's object exists.
         let fields = unsafe { &mut *object };
@@ -51,13 +52,13 @@ pub fn unload(service: &str) -> Result<(), NTSTATUS> {
         fields.Flags |= DRVO_UNLOAD_INVOKED;
         // SAFETY: the driver's own routine.
         unsafe { unload(object) };
-        leak::check_unloaded(&driver.image.image, object, module);
+        stays = leak::check_unloaded(&driver.image.image, object, module);
         ob::remove_name_of(object.addr());
         object::dereference(object.cast());
     } else if export_driver::is_imported(module) {
         return Err(STATUS_INVALID_DEVICE_STATE);
     }
-    driver.finish_unload(module);
+    driver.finish_unload(module, stays);
     Ok(())
 }
 

@@ -73,6 +73,8 @@ pub const POWER_STATUS_TAKEN_BACK: usize = 0x21a;
 pub const NOT_DETACHED: usize = 0x21d;
 /// Did not delete its device on removal.
 pub const NOT_DELETED: usize = 0x21e;
+/// Has no routine for a major function that a driver of its kind needs.
+pub const NO_ROUTINE: usize = 0x21f;
 /// A completion routine did not pass the pending mark on.
 pub const PENDING_NOT_PROPAGATED: usize = 0x228;
 /// Completed a PnP IRP with success that is to be passed down.
@@ -125,7 +127,7 @@ pub fn caller() -> usize {
     crate::export::caller() as usize
 }
 
-/// Bug check 0xC9, unless I/O verification is off.
+/// Bug check 0xC9, unless I/O verification is off; if it is only reported, this returns.
 pub fn io_violation(code: usize, second: usize, third: usize, fourth: usize) {
     let parameters = [code, second, third, fourth].map(|parameter| parameter as u64);
     hook::violation(

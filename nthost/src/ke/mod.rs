@@ -38,6 +38,8 @@ pub mod exception;
 pub mod expand;
 #[cfg(target_os = "none")]
 pub mod extended_state;
+#[cfg(target_os = "none")]
+mod frame_chain;
 pub mod group;
 #[cfg(target_os = "none")]
 pub mod interrupt_lock;

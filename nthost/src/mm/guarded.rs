@@ -12,6 +12,7 @@ use super::{
     paging::{self, Access},
     phys::{self, Request},
     pool::{self, Misuse, flags},
+    remembered::Remembered,
 };
 use crate::{
     hook,
@@ -34,12 +35,14 @@ struct Range {
 struct Ranges {
     live: BTreeMap<u64, Range>,
     freed: Vec<Range>,
+    gone: Remembered,
 }
 
 /// Protects the ranges. The page tables' and the allocators' locks are taken while it is held.
 static RANGES: SpinLock<Ranges> = SpinLock::new(Ranges {
     live: BTreeMap::new(),
     freed: Vec::new(),
+    gone: Remembered::new(),
 });
 
 /// Zeroed memory, aligned to 16 bytes. `None` if there is none left. IRQL up to DISPATCH_LEVEL.
@@ -67,7 +70,10 @@ pub fn allocate(size: usize) -> Option<*mut u8> {
         return None;
     };
     let address = base + count * PAGE_SIZE - size;
-    RANGES.lock().live.insert(address, Range { base, frames });
+    let mut ranges = RANGES.lock();
+    ranges.gone.forget(base, base + count * PAGE_SIZE);
+    ranges.live.insert(address, Range { base, frames });
+    drop(ranges);
     Some(core::ptr::with_exposed_provenance_mut(address as usize))
 }
 
@@ -112,6 +118,8 @@ pub fn free(memory: *mut u8) -> bool {
         // SAFETY: the owner has given it up.
         let _ = unsafe { paging::unmap(range.base + index * PAGE_SIZE) };
     }
+    let end = range.base + range.frames.len() as u64 * PAGE_SIZE;
+    ranges.gone.add(range.base, end + PAGE_SIZE);
     ranges.freed.push(range);
     if ranges.freed.len() < BATCH {
         return true;
@@ -142,11 +150,7 @@ pub fn misuse(address: u64) -> Option<Misuse> {
     {
         return Some(Misuse::Beside);
     }
-    let freed = ranges
-        .freed
-        .iter()
-        .any(|range| extent(range).contains(&address));
-    freed.then_some(Misuse::Freed)
+    ranges.gone.contains(address).then_some(Misuse::Freed)
 }
 
 fn free_frames(frames: &[u64]) {

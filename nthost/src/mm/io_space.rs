@@ -4,10 +4,14 @@
 
 use core::ffi::c_void;
 
+use nthost_protocol::manifest::VerifierOption;
+
 use super::{
     PAGE_SIZE,
     cache::{self, Cache},
+    locked, mdl,
     paging::{self, Access},
+    phys, pool,
 };
 use crate::{
     export, hook,
@@ -35,6 +39,7 @@ fn map(
     let first = physical / PAGE_SIZE;
     let pages = (physical + length).div_ceil(PAGE_SIZE) - first;
     let frames = (0..pages as usize).map(|index| (first + index as u64) * PAGE_SIZE);
+    check_memory(physical, length, frames.clone());
     let wanted = Cache::of_access(access);
     match cache::map(frames.clone(), wanted) {
         Some(cache) if cache == wanted => {}
@@ -57,6 +62,35 @@ fn map(
     let address = base + physical % PAGE_SIZE;
     account::take(Kind::IoSpace, address, length, caller);
     core::ptr::with_exposed_provenance_mut(address as usize)
+}
+
+/// Memory is no I/O space, unless its pages are locked or the driver's own: else whoever has them
+/// next is written to. Bug check 0xC4, subcode 0x83.
+fn check_memory(physical: u64, length: u64, mut frames: impl Iterator<Item = u64>) {
+    let loose =
+        |&frame: &u64| phys::is_memory(frame) && !locked::is_locked(frame) && !is_owned(frame);
+    if let Some(frame) = frames.find(loose) {
+        let parameters = [0x83, physical, length, frame / PAGE_SIZE];
+        let code = code::DRIVER_VERIFIER_DETECTED_VIOLATION;
+        hook::violation(VerifierOption::MiscellaneousChecks, code, parameters);
+    }
+}
+
+/// Whether a page is of those that drivers have for an MDL or as contiguous memory.
+fn is_owned(frame: u64) -> bool {
+    account::all(Kind::Pages)
+        .into_iter()
+        .any(|(address, held)| {
+            if pool::find(address).is_none() {
+                let first = paging::translate(address).map(|(physical, _)| physical);
+                return first
+                    .is_some_and(|first| (first..first + held.count * PAGE_SIZE).contains(&frame));
+            }
+            let mdl = core::ptr::with_exposed_provenance_mut(address as usize);
+            // SAFETY: an MDL that was made for its pages, and has not been freed.
+            let pages = unsafe { mdl::pages(mdl) };
+            pages.contains(&(frame / PAGE_SIZE))
+        })
 }
 
 nt_export! {

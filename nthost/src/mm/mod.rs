@@ -42,6 +42,7 @@ pub mod pool;
 #[cfg(target_os = "none")]
 pub mod pool_routines;
 pub mod region;
+pub mod remembered;
 #[cfg(target_os = "none")]
 pub mod reserved;
 #[cfg(target_os = "none")]
@@ -58,6 +59,8 @@ pub mod start_info;
 pub mod user_view;
 #[cfg(target_os = "none")]
 pub mod view;
+#[cfg(target_os = "none")]
+mod virtual_for_physical;
 #[cfg(target_os = "none")]
 pub mod virtual_memory;
 

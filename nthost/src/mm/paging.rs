@@ -8,7 +8,7 @@
 //! | `0xffff_f780_0000_0000` | `KUSER_SHARED_DATA` |
 //! | `0xffff_ffff_8000_0000` | nthost's image |
 
-use alloc::vec::Vec;
+use alloc::{collections::VecDeque, vec::Vec};
 
 use bitflags::bitflags;
 use x86_64::{
@@ -68,6 +68,22 @@ pub enum MapError {
 
 /// Protects the page tables of the kernel's half.
 static TABLES: HighLock<()> = HighLock::new(());
+/// Addresses that were given back and are kept from being given out again, the oldest first: whoever
+/// still uses them finds nothing there. Taken before [`SYSTEM_SPACE`].
+static RESTING: HighLock<Resting> = HighLock::new(Resting {
+    ranges: VecDeque::new(),
+    pages: 0,
+});
+/// For each page of memory, so many of addresses rest: their page tables, which stay, take 1/512 of
+/// that.
+const RESTING_PER_PAGE: u64 = 4;
+
+/// Ranges of addresses, and how many pages they have together.
+struct Resting {
+    ranges: VecDeque<(u64, u64)>,
+    pages: u64,
+}
+
 /// Protects the free ranges of system space, in pages, sorted.
 static SYSTEM_SPACE: HighLock<Vec<(u64, u64)>> = HighLock::new(Vec::new());
 
@@ -215,12 +231,27 @@ pub fn reserve(pages: u64) -> Option<u64> {
     Some((first + 1) * PAGE_SIZE)
 }
 
-/// Gives a range of addresses back that [`reserve`] gave; nothing is mapped there any more.
+/// Gives a range of addresses back that [`reserve`] gave; nothing is mapped there any more, and
+/// nothing will be until as many others have been given back as there is memory for.
 ///
 /// # Panics
 ///
 /// If it was given back before.
 pub fn release(address: u64, pages: u64) {
+    let limit = phys::total_bytes() / PAGE_SIZE * RESTING_PER_PAGE;
+    let mut resting = RESTING.lock();
+    resting.ranges.push_back((address, pages));
+    resting.pages += pages + 2;
+    while resting.pages > limit
+        && let Some((address, pages)) = resting.ranges.pop_front()
+    {
+        resting.pages -= pages + 2;
+        make_free(address, pages);
+    }
+}
+
+/// A range of addresses can be reserved again.
+fn make_free(address: u64, pages: u64) {
     let (mut first, mut count) = (address / PAGE_SIZE - 1, pages + 2);
     let mut space = SYSTEM_SPACE.lock();
     let index = space.partition_point(|&(start, _)| start < first);

@@ -14,6 +14,7 @@ use super::{
 use crate::{
     export, hook,
     ke::{exception, irql},
+    pe::module::module_of,
 };
 
 /// `POOL_RAISE_IF_ALLOCATION_FAILURE`.
@@ -46,6 +47,22 @@ const ANY_NODE: u32 = 0x8000_0000;
 const fn is_valid(pool: u64, size: u64, tag: u32) -> bool {
     let unknown = pool & flags::REQUIRED & !flags::KNOWN != 0;
     (pool & flags::KINDS).is_power_of_two() && !unknown && size != 0 && tag != 0
+}
+
+/// Says why a driver gets nothing, which it may take for a shortage of memory.
+fn tell_invalid(routine: &str, pool: u64, size: u64, tag: u32, caller: u64) {
+    let why = match pool & flags::KINDS {
+        _ if size == 0 => "no bytes are asked for",
+        _ if tag == 0 => "there is no tag",
+        0 => "the flags do not say of which kind (these are POOL_FLAG_…, not a POOL_TYPE)",
+        kinds if !kinds.is_power_of_two() => "the flags say of several kinds",
+        _ => "flags are unknown",
+    };
+    let (module, offset) = module_of(caller);
+    log!(
+        "verifier",
+        "{routine} gives NULL to {module}+{offset:#x}: {why}, flags {pool:#x}"
+    );
 }
 
 impl ExtendedParameter {
@@ -104,9 +121,12 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn ExAllocatePool2(pool: u64, size: u64, tag: u32) -> *mut c_void {
+        let caller = export::caller();
         let valid = is_valid(pool, size, tag);
-        let address =
-            if valid { allocate_for("ExAllocatePool2", pool, size, tag, export::caller()) } else { None };
+        if !valid {
+            tell_invalid("ExAllocatePool2", pool, size, tag, caller);
+        }
+        let address = if valid { allocate_for("ExAllocatePool2", pool, size, tag, caller) } else { None };
         if address.is_none() && pool & flags::RAISE_ON_FAILURE != 0 {
             let status = if valid {
                 STATUS_INSUFFICIENT_RESOURCES
@@ -134,7 +154,11 @@ nt_export! {
         let caller = export::caller();
         // SAFETY: the caller's promise.
         let placement = unsafe { placement_of(parameters, count, pool) };
-        let placed = if is_valid(pool, size, tag) { placement } else { None };
+        let valid = is_valid(pool, size, tag);
+        if !valid {
+            tell_invalid("ExAllocatePool3", pool, size, tag, caller);
+        }
+        let placed = if valid { placement } else { None };
         let struck = || hook::call_fails("ExAllocatePool3", caller);
         let address = placed.filter(|_| !struck()).and_then(|placement| {
             pool::allocate_at(pool, size, tag, caller, placement)
@@ -192,6 +216,20 @@ nt_export! {
     ) -> *mut c_void {
         let kind = kind.cast_unsigned();
         older("ExAllocatePoolWithQuotaTag", kind, size, tag, kind & QUOTA_FAIL_INSTEAD_OF_RAISE == 0, export::caller())
+    }
+}
+
+nt_export! {
+    irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
+    /// As ExAllocatePoolWithQuotaTag, with the tag of those who have none.
+    ///
+    /// Source: ExAllocatePoolWithQuota.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn ExAllocatePoolWithQuota(kind: u32, size: u64) -> *mut c_void {
+        older("ExAllocatePoolWithQuota", kind, size, NO_TAG, kind & QUOTA_FAIL_INSTEAD_OF_RAISE == 0, export::caller())
     }
 }
 

@@ -250,7 +250,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
-    /// Waits for what a handle stands for: an event, a thread, or a file's last request.
+    /// Waits for what a handle stands for: an event, a timer, a thread, or a file's last request.
     /// STATUS_OBJECT_TYPE_MISMATCH for what cannot be waited for.
     ///
     /// Source: ZwWaitForSingleObject.
@@ -264,7 +264,7 @@ nt_export! {
             Err(status) => return status,
         };
         let waited: *mut c_void = match object::kind(entry.object) {
-            Some(Kind::Event | Kind::Thread) => entry.object,
+            Some(Kind::Event | Kind::Thread | Kind::Timer) => entry.object,
             Some(Kind::File) => {
                 // SAFETY: a file, which the reference keeps.
                 unsafe { &raw mut (*entry.object.cast::<FILE_OBJECT>()).Event }.cast()

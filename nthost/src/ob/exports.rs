@@ -16,13 +16,14 @@ use nthost_nt::{
 use nthost_protocol::manifest::VerifierOption;
 
 use super::{
+    client_handle,
     handle::{self, Entry, HandleTable, KERNEL_HANDLES},
     make_link,
     object::{self, Kind},
     remove_link, units,
 };
 use crate::{
-    hook,
+    export, hook,
     ke::{bugcheck::code, thread},
     ps,
 };
@@ -197,6 +198,7 @@ nt_export! {
         object: *mut *mut c_void,
         information: *mut [u32; 2],
     ) -> NTSTATUS {
+        let caller = export::caller();
         // SAFETY: the caller's promise.
         let kind = unsafe { kind_of(object_type) };
         let referenced = match (handle, kind) {
@@ -210,6 +212,9 @@ nt_export! {
         };
         match referenced {
             Ok(entry) => {
+                if mode != USER_MODE {
+                    client_handle::check(handle, entry.opener, caller);
+                }
                 // SAFETY: the caller's promise.
                 unsafe { object.write(entry.object) };
                 if !information.is_null() {

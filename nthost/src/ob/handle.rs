@@ -124,7 +124,7 @@ fn release(entry: Entry) {
     }
     // A temporary object: its name goes with its last handle.
     let is_temporary = match object::kind(entry.object) {
-        Some(Kind::Event | Kind::Section) => true,
+        Some(Kind::Event | Kind::Section | Kind::Timer) => true,
         // SAFETY: a directory, which the handle's reference keeps alive.
         Some(Kind::Directory) => unsafe { !super::directory::is_permanent(entry.object) },
         _ => false,

@@ -3,9 +3,13 @@
 #[cfg(target_os = "none")]
 pub mod attributes;
 #[cfg(target_os = "none")]
+mod client_handle;
+#[cfg(target_os = "none")]
 pub mod client_id;
 #[cfg(target_os = "none")]
 pub mod directory;
+#[cfg(target_os = "none")]
+mod duplicate;
 #[cfg(target_os = "none")]
 pub mod event;
 #[cfg(target_os = "none")]
@@ -24,9 +28,13 @@ pub mod object;
 pub mod open;
 #[cfg(target_os = "none")]
 pub mod query;
+#[cfg(target_os = "none")]
+mod query_object;
 pub mod security;
 #[cfg(target_os = "none")]
 pub mod tagged;
+#[cfg(target_os = "none")]
+mod timer;
 
 #[cfg(target_os = "none")]
 pub use kernel::*;

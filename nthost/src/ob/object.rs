@@ -43,6 +43,8 @@ pub enum Kind {
     Section,
     /// An access token.
     Token,
+    /// A timer.
+    Timer,
     /// A WMI data block that a driver has opened.
     WmiGuid,
 }
@@ -95,6 +97,14 @@ pub fn insert(object: *mut c_void, kind: Kind, delete: Delete) {
 #[must_use]
 pub fn kind(object: *mut c_void) -> Option<Kind> {
     OBJECTS.lock().get(&object.addr()).map(|header| header.kind)
+}
+
+/// How many handles and references an object has.
+#[must_use]
+pub fn counts(object: *mut c_void) -> (u32, u64) {
+    let objects = OBJECTS.lock();
+    let header = objects.get(&object.addr());
+    header.map_or((0, 0), |header| (header.handles, header.references))
 }
 
 /// How many references an object has.

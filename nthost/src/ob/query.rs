@@ -24,7 +24,7 @@ use crate::{hook, rtl::string};
 const PSEUDO_HANDLES: u64 = u64::MAX - 5;
 
 /// The name of an object; none of one that has none.
-fn name(object: *mut c_void) -> Vec<u16> {
+pub(super) fn name(object: *mut c_void) -> Vec<u16> {
     let own = |object: *mut c_void| {
         let name = name_of(object.addr()).unwrap_or_default();
         name.encode_utf16().collect::<Vec<_>>()

@@ -98,6 +98,12 @@ pub fn assign(node: &Node) -> Result<Resources, NTSTATUS> {
     Ok(Resources { bars, interrupts })
 }
 
+/// The vector of a line that a device has.
+#[must_use]
+pub fn vector_of_line(line: u32) -> Option<Vector> {
+    LINES.lock().vector(line)
+}
+
 fn messages(node: &Node, count: u16) -> Result<Interrupts, NTSTATUS> {
     let mut vectors = Vec::new();
     for _ in 0..count {

@@ -49,6 +49,12 @@ impl Lines {
         Self(BTreeMap::new())
     }
 
+    /// The vector of a line that is in use.
+    #[must_use]
+    pub fn vector(&self, line: u32) -> Option<Vector> {
+        self.0.get(&line).map(|known| known.vector)
+    }
+
     /// Another device gets a line that is in use; its vector. `None` if it is not in use.
     pub fn share(&mut self, line: u32) -> Option<Vector> {
         let known = self.0.get_mut(&line)?;

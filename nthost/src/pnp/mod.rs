@@ -22,6 +22,8 @@ pub mod invalidate;
 #[cfg(target_os = "none")]
 pub mod keys;
 #[cfg(target_os = "none")]
+mod legacy;
+#[cfg(target_os = "none")]
 pub mod manager;
 #[cfg(target_os = "none")]
 pub mod node;

@@ -51,8 +51,10 @@ pub struct Request {
     pub client: Arc<Client>,
     /// The file, of which this has a reference.
     pub file: *mut FILE_OBJECT,
-    /// The packet.
+    /// The packet; null once it is complete and gone.
     pub irp: *mut IRP,
+    /// What it was when it was complete, without its stack locations.
+    ended: Option<Box<IRP>>,
     input: UserBuffer,
     output: UserBuffer,
     operation: Operation,
@@ -101,6 +103,7 @@ impl Request {
             client,
             file,
             irp,
+            ended: None,
             input,
             output,
             operation,
@@ -275,8 +278,8 @@ impl Request {
     /// Hands its results to the process, and gives everything back. In its thread.
     pub fn finish(self) -> Completion {
         let space = &self.client.process.space;
-        // SAFETY: the IRP is complete, and the completion routine has kept it.
-        let packet = unsafe { &*self.irp };
+        // SAFETY: the IRP is complete, and this is it or what it was.
+        let packet = unsafe { &*self.packet() };
         let information = packet.IoStatus.Information as u64;
         let status = match packet.IoStatus.status() {
             status if nt_error(status) => status,
@@ -295,6 +298,24 @@ impl Request {
         };
         self.release();
         completion
+    }
+
+    /// The packet, or what it was when it was complete.
+    fn packet(&self) -> *mut IRP {
+        let ended = self.ended.as_deref();
+        ended.map_or(self.irp, |ended| core::ptr::from_ref(ended).cast_mut())
+    }
+
+    /// The IRP is complete, and no driver's any more: whoever still touches it is to fault. If it is
+    /// being cancelled at this moment it stays until [`Self::release`].
+    fn end(&mut self) {
+        // SAFETY: the IRP is back at its maker, this request.
+        self.ended = Some(Box::new(unsafe { self.irp.read() }));
+        if self.client.process.let_irp_go(self.id) {
+            // SAFETY: nobody cancels it any more, and what it was has been kept.
+            unsafe { irp::free(self.irp) };
+            self.irp = core::ptr::null_mut();
+        }
     }
 
     /// Copies the output of a buffered request to the process, as the I/O manager does: as many
@@ -317,11 +338,9 @@ impl Request {
 
     /// Gives everything back: of a request that was not sent, or is complete.
     pub fn release(&self) {
+        let packet = self.packet();
         // SAFETY: the IRP is this request's alone: not sent yet, or complete.
-        let mdl = core::mem::replace(
-            unsafe { &mut (*self.irp).MdlAddress },
-            core::ptr::null_mut(),
-        );
+        let mdl = core::mem::replace(unsafe { &mut (*packet).MdlAddress }, core::ptr::null_mut());
         if !mdl.is_null() {
             // SAFETY: its pages were locked when it was made, and the driver is done with it.
             unsafe { mdl::MmUnlockPages(mdl) };
@@ -329,9 +348,11 @@ impl Request {
             unsafe { mdl::free(mdl) };
         }
         // SAFETY: as above.
-        unsafe { finish::release_buffers(self.irp) };
-        // SAFETY: as above.
-        unsafe { irp::free(self.irp) };
+        unsafe { finish::release_buffers(packet) };
+        if !self.irp.is_null() {
+            // SAFETY: as above.
+            unsafe { irp::free(self.irp) };
+        }
         self.input.release(&self.client.process.space);
         self.output.release(&self.client.process.space);
         object::dereference(self.file.cast());
@@ -349,7 +370,8 @@ unsafe extern "win64" fn completed(
     context: *mut c_void,
 ) -> NTSTATUS {
     // SAFETY: `send` leaked it for this.
-    let request = unsafe { Box::from_raw(context.cast::<Request>()) };
+    let mut request = unsafe { Box::from_raw(context.cast::<Request>()) };
+    request.end();
     let client = request.client.clone();
     client.queue(Job::Finish(request));
     STATUS_MORE_PROCESSING_REQUIRED

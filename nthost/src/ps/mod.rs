@@ -4,6 +4,7 @@
 pub mod attach;
 mod buffer;
 pub mod identity;
+mod information;
 mod irp;
 pub mod notify;
 pub mod open;

@@ -73,7 +73,7 @@ const SYSTEM_IMAGE: u32 = 3 | 1 << 8;
 /// `PS_IMAGE_NOTIFY_CONFLICTING_ARCHITECTURE`.
 const CONFLICTING_ARCHITECTURE: u64 = 1;
 /// The name of the image of every client.
-const CLIENT_IMAGE: &str = r"\Device\Host\client.exe";
+pub(super) const CLIENT_IMAGE: &str = r"\Device\Host\client.exe";
 
 type ProcessRoutine = unsafe extern "win64" fn(u64, u64, u8);
 type ProcessRoutineEx = unsafe extern "win64" fn(*mut c_void, u64, *mut CreateInfo);

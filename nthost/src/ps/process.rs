@@ -52,6 +52,7 @@ const MAIN: ThreadId = ThreadId(u32::MAX);
 /// A request that is on its way.
 #[derive(Clone, Copy, Debug)]
 struct Outstanding {
+    /// Null once it is complete and gone.
     irp: *mut IRP,
     file: *mut FILE_OBJECT,
     thread: ThreadId,
@@ -333,6 +334,17 @@ impl Process {
         true
     }
 
+    /// A request's IRP is complete: whether it may be freed before the request is finished. From
+    /// then on nobody cancels it.
+    pub fn let_irp_go(&self, id: RequestId) -> bool {
+        let mut outstanding = self.outstanding.lock();
+        let request = outstanding.get_mut(&id).filter(|request| request.pins == 0);
+        request.is_some_and(|request| {
+            request.irp = core::ptr::null_mut();
+            true
+        })
+    }
+
     /// Cancels requests that are on their way: how many there were.
     pub fn cancel(&self, suits: impl Fn(RequestId, *mut FILE_OBJECT, ThreadId) -> bool) -> usize {
         let mut pinned = Vec::new();
@@ -343,8 +355,10 @@ impl Process {
             }
         }
         for &(id, irp) in &pinned {
-            // SAFETY: the pin keeps the IRP from being freed.
-            unsafe { cancel::cancel(irp) };
+            if !irp.is_null() {
+                // SAFETY: the pin keeps the IRP from being freed.
+                unsafe { cancel::cancel(irp) };
+            }
             if let Some(request) = self.outstanding.lock().get_mut(&id) {
                 request.pins -= 1;
             }

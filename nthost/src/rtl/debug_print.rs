@@ -4,21 +4,30 @@
 //! Messages". Every message is shown, whatever its component and level.
 
 use super::printf::{Arguments, Width, format_string};
-use crate::ke::bugcheck::is_readable;
+use crate::{
+    export::PASSIVE_LEVEL,
+    hook,
+    ke::{
+        bugcheck::{code, is_readable},
+        irql,
+    },
+};
 use alloc::string::String;
+use nthost_protocol::manifest::VerifierOption;
 
 /// The arguments of a call with a variable number of them: slots of 8 bytes, one after the
 /// other (`va_list` on x64).
 #[derive(Debug)]
 pub struct Slots {
     next: *const u64,
+    wide: bool,
 }
 
 impl Slots {
     /// The arguments that begin there.
     #[must_use]
     pub const fn new(next: *const u64) -> Self {
-        Self { next }
+        Self { next, wide: false }
     }
 }
 
@@ -32,6 +41,10 @@ fn read<T: Copy>(address: u64) -> Option<T> {
 }
 
 impl Arguments for Slots {
+    fn takes_wide_text(&mut self) {
+        self.wide = true;
+    }
+
     fn next(&mut self) -> u64 {
         // SAFETY: the format of the call promises so many arguments.
         let value = unsafe { self.next.read() };
@@ -85,14 +98,41 @@ fn decode(units: impl Iterator<Item = u16>) -> String {
 /// `format` is a C string, `arguments` has what it asks for.
 #[must_use]
 pub unsafe fn format_call(format: *const u8, arguments: *const u64) -> String {
-    let mut slots = Slots { next: arguments };
+    let mut slots = Slots::new(arguments);
     let format = slots.string(format as u64, 4096).unwrap_or_default();
     format_string(&format, Width::Narrow, &mut slots)
 }
 
+/// UTF-16 text is printed above PASSIVE_LEVEL: bug check 0xC4, subcode 0x20023.
+fn wide_text() {
+    const RULE: &core::ffi::CStr = c"IrqlIoRtlZwPassive";
+    if hook::watches(VerifierOption::DdiCompliance) {
+        log!(
+            "verifier",
+            "UTF-16 text is printed at IRQL {}; DbgPrint takes it at PASSIVE_LEVEL",
+            irql::current()
+        );
+    }
+    let parameters = [0x2_0023, RULE.as_ptr() as u64, 0, 0];
+    let code = code::DRIVER_VERIFIER_DETECTED_VIOLATION;
+    hook::violation(VerifierOption::DdiCompliance, code, parameters);
+}
+
+/// As [`format_call`], for the debugger. The tables that turn UTF-16 into what is printed are
+/// pageable: the conversions that take it are for PASSIVE_LEVEL (the page of DbgPrint).
+unsafe fn format_message(format: *const u8, arguments: *const u64) -> String {
+    let mut slots = Slots::new(arguments);
+    let format = slots.string(format as u64, 4096).unwrap_or_default();
+    let text = format_string(&format, Width::Narrow, &mut slots);
+    if slots.wide && irql::current() > PASSIVE_LEVEL {
+        wide_text();
+    }
+    text
+}
+
 unsafe extern "win64" fn print(format: *const u8, arguments: *const u64) -> i32 {
     // SAFETY: the caller of the exported routine promises it.
-    let text = unsafe { format_call(format, arguments) };
+    let text = unsafe { format_message(format, arguments) };
     for line in text.lines() {
         log!("dbgprint", "{line}");
     }
@@ -187,8 +227,8 @@ nt_export! {
         arguments: *const u64,
     ) -> u32 {
         // SAFETY: the caller's promise.
-        let text = unsafe { format_call(format, arguments) };
-        let prefix = Slots { next: arguments }.string(prefix as u64, 512).unwrap_or_default();
+        let text = unsafe { format_message(format, arguments) };
+        let prefix = Slots::new(arguments).string(prefix as u64, 512).unwrap_or_default();
         log!("dbgprint", "{prefix}{}", text.trim_end());
         0
     }

@@ -185,6 +185,7 @@ macro_rules! c_routine {
 c_routine! {
     /// Copies; the ranges do not overlap. Any IRQL at which both are resident.
     fn memcpy(to: *mut u8, from: *const u8, count: usize) -> *mut u8 {
+        super::overlap::check(to, from, count);
         // SAFETY: the caller's promise.
         unsafe { copy_forward(to, from, count) };
         to

@@ -6,6 +6,8 @@ pub mod balanced;
 pub mod bitmap;
 pub mod case;
 #[cfg(target_os = "none")]
+mod code_page;
+#[cfg(target_os = "none")]
 pub mod convert;
 pub mod crt;
 #[cfg(target_os = "none")]
@@ -16,6 +18,8 @@ pub mod number;
 #[cfg(target_os = "none")]
 pub mod once;
 #[cfg(target_os = "none")]
+mod overlap;
+#[cfg(target_os = "none")]
 pub mod owned;
 pub mod printf;
 pub mod random;
@@ -25,6 +29,7 @@ pub mod splay;
 pub mod splay_table;
 pub mod string;
 pub mod table;
+pub mod table_index;
 pub mod time;
 pub mod utf8;
 pub mod version;

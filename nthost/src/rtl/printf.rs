@@ -15,6 +15,8 @@ pub trait Arguments {
     fn wide_string(&self, address: u64, limit: usize) -> Option<String>;
     /// The counted string that a `UNICODE_STRING` (or, if not wide, an `ANSI_STRING`) is.
     fn counted_string(&self, address: u64, wide: bool) -> Option<String>;
+    /// A conversion takes UTF-16 text.
+    fn takes_wide_text(&mut self) {}
 }
 
 #[derive(Clone, Copy, Default)]
@@ -183,6 +185,9 @@ fn convert(
     arguments: &mut impl Arguments,
     out: &mut String,
 ) {
+    if wide && matches!(conversion, 'c' | 'C' | 's' | 'S' | 'Z') {
+        arguments.takes_wide_text();
+    }
     match conversion {
         '%' => out.push('%'),
         'd' | 'i' => {

@@ -33,7 +33,7 @@ const fn root(table: Table) -> Link {
 }
 
 /// An element's data; null for none.
-fn data(element: Link) -> *mut c_void {
+pub(super) fn data(element: Link) -> *mut c_void {
     if element.is_null() {
         return null_mut();
     }
@@ -159,7 +159,7 @@ fn delete(table: Table, element: Link) {
 }
 
 /// The element behind one, or the first behind none.
-fn after(table: Table, element: Link) -> Link {
+pub(super) fn after(table: Table, element: Link) -> Link {
     if element.is_null() {
         balanced::end(root(table), Side::Left)
     } else {

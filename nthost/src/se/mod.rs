@@ -2,12 +2,17 @@
 
 pub mod access;
 pub mod identity;
+pub mod information;
 pub mod names;
 pub mod sddl;
 pub mod well_known;
 
 #[cfg(target_os = "none")]
+pub mod impersonation;
+#[cfg(target_os = "none")]
 pub mod object;
+#[cfg(target_os = "none")]
+mod query;
 #[cfg(target_os = "none")]
 pub mod subject;
 #[cfg(target_os = "none")]

@@ -18,7 +18,7 @@ use nthost_nt::{
 use super::{
     access::{self, Granted},
     identity::{Identity, SECURITY, TAKE_OWNERSHIP},
-    token,
+    impersonation, token,
 };
 use crate::{
     export, hook,
@@ -95,11 +95,17 @@ nt_export! {
     ///
     /// It is memory for a context.
     pub unsafe fn SeCaptureSubjectContext(context: *mut SECURITY_SUBJECT_CONTEXT) {
-        let token = token::of(token::current());
+        let client = impersonation::current();
+        let client_token = client.map_or(null_mut(), |(who, _)| {
+            let token = token::of(who);
+            object::reference(token);
+            token
+        });
+        let token = token::of(token::of_process());
         object::reference(token);
         let value = SECURITY_SUBJECT_CONTEXT {
-            ClientToken: null_mut(),
-            ImpersonationLevel: 0,
+            ClientToken: client_token,
+            ImpersonationLevel: client.map_or(0, |(_, level)| level),
             PrimaryToken: token,
             ProcessAuditId: hook::process_id(),
         };
@@ -146,6 +152,10 @@ nt_export! {
         let context = unsafe { &mut *context };
         let primary = core::mem::replace(&mut context.PrimaryToken, null_mut());
         object::dereference(primary);
+        let client = core::mem::replace(&mut context.ClientToken, null_mut());
+        if !client.is_null() {
+            object::dereference(client);
+        }
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;

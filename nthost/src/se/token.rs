@@ -5,7 +5,7 @@
 
 use core::ffi::c_void;
 
-use super::{identity::Identity, well_known::ADMINISTRATORS};
+use super::{identity::Identity, impersonation, well_known::ADMINISTRATORS};
 use crate::{
     ob::object::{self, Kind},
     ps::{self, process::Process},
@@ -61,6 +61,15 @@ pub fn identity(token: *const c_void) -> Option<Identity> {
 /// Whom the thread that runs acts for.
 #[must_use]
 pub fn current() -> Identity {
+    if let Some((who, _)) = impersonation::current() {
+        return who;
+    }
+    of_process()
+}
+
+/// Whom the process acts for in whose context the thread runs.
+#[must_use]
+pub fn of_process() -> Identity {
     ps::current().map_or(Identity::System, |process| *process.acts_for.lock())
 }
 

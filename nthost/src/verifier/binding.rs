@@ -60,6 +60,7 @@ pub fn open() {
     register::memory_freed(freed::check);
     register::call_fails(fault::strikes);
     register::fewer_pages(fault::fewer_pages);
+    register::watches(is_on);
     register::violation(|option, code, parameters| {
         if is_on(option) {
             found::report(code, parameters);
@@ -78,11 +79,7 @@ pub fn open() {
     register::guards_transfers(|| is_on(VerifierOption::DmaChecking));
     register::takes_pageable_away(|| is_on(VerifierOption::ForceIrqlChecking));
     register::handle_used(rights::check);
-    register::image_unloading(|base| {
-        if let Some(module) = module::find(base) {
-            unload::check(module);
-        }
-    });
+    register::image_unloading(|base| module::find(base).is_some_and(unload::check));
     register::irp_sent(fault::irp);
     register::interrupt_lost(fault::lost_interrupt);
     register::list_out_of_reach(fault::far_list);

@@ -129,6 +129,9 @@ fn after_dpc(call: &Call, before: Before) {
     if level > before.level {
         violation(call, [0x30, level.into(), before.level.into(), 0]);
     }
+    if level != before.level {
+        irql::set(before.level);
+    }
     if apcs != before.apcs {
         let parameters = [4, call.routine, count(before.apcs), count(apcs)];
         found::report_at(call.routine, code::TIMER_OR_DPC_INVALID, parameters);

@@ -13,17 +13,13 @@ use core::ops::Range;
 
 use nthost_protocol::manifest::VerifierOption;
 
-use super::{freed, is_on};
+use super::{found, freed, is_on};
 use crate::{
     etw::provider,
     ex::{callback, lookaside, resource, timer},
     hal::dma::adapter,
     io::{interrupt, notify},
-    ke::{
-        bugcheck::{self, code},
-        bugcheck_callback, nmi,
-        thread::Thread,
-    },
+    ke::{bugcheck::code, bugcheck_callback, nmi, thread::Thread},
     mm::{
         account::{self, Kind},
         pool, user_view,
@@ -43,21 +39,25 @@ fn line(what: &str, address: u64, caller: u64) {
     );
 }
 
-/// A driver's unload routine has returned, its image is about to go. PASSIVE_LEVEL.
-pub fn check(module: &Module) {
+/// A driver's unload routine has returned, its image is about to go. Whether something is left that
+/// calls into it, and that was only reported. PASSIVE_LEVEL.
+#[must_use]
+pub fn check(module: &Module) -> bool {
     let image = module.base..module.base + u64::from(module.size);
+    // A registration for these references the driver's object, which keeps its image.
+    let mut called = notify::calling_into(&image).is_some();
     if is_on(VerifierOption::MiscellaneousChecks) {
-        check_objects(&image);
-        check_providers(&image);
+        called |= check_objects(&image) | check_providers(&image);
         freed::check(module.base, u64::from(module.size));
     }
     if is_on(VerifierOption::PoolTracking) {
         check_memory(module, &image);
     }
+    called
 }
 
 /// What the driver made and has not deleted, wherever it lies.
-fn check_objects(image: &Range<u64>) {
+fn check_objects(image: &Range<u64>) -> bool {
     let lists = lookaside::all().into_iter();
     let lists = lists.map(|(address, caller)| ("lookaside list", address, caller));
     let resources = resource::all().into_iter();
@@ -121,11 +121,12 @@ fn check_objects(image: &Range<u64>) {
     if let Some(address) = first {
         // Parameter 1: what is referenced. 3: who would.
         let parameters = [address, 0, image.start, 0];
-        bugcheck::bugcheck(
+        found::report(
             code::DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS,
             parameters,
         );
     }
+    first.is_some()
 }
 
 /// The routine of a thread that the driver made and that has not ended.
@@ -138,14 +139,17 @@ fn thread_in(image: &Range<u64>) -> Option<u64> {
 }
 
 /// What the driver registered for tracing.
-fn check_providers(image: &Range<u64>) {
+fn check_providers(image: &Range<u64>) -> bool {
+    let mut left = false;
     for (handle, caller) in provider::registered() {
         if image.contains(&caller) {
+            left = true;
             line("registration of an event provider", handle, caller);
             let parameters = [0xdd, caller, image.start, handle];
-            bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
+            found::report(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
         }
     }
+    left
 }
 
 /// What the driver allocated, locked and mapped, and has not given back.
@@ -155,7 +159,7 @@ fn check_memory(module: &Module, image: &Range<u64>) {
             line("MDL with locked pages", mdl, held.caller);
             // Bug check 0xCB. 3: the MDL. 4: how many pages.
             let parameters = [0, 0, mdl, held.count];
-            bugcheck::bugcheck(code::DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS, parameters);
+            found::report(code::DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS, parameters);
         }
     }
     let mut left = 0;
@@ -212,7 +216,7 @@ fn check_memory(module: &Module, image: &Range<u64>) {
     }
     if left != 0 {
         let name = module.name.as_ptr() as u64;
-        bugcheck::bugcheck(
+        found::report(
             code::DRIVER_VERIFIER_DETECTED_VIOLATION,
             [0x62, name, 0, left],
         );

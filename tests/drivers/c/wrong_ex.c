@@ -151,6 +151,16 @@ static VOID leave_callback(PDRIVER_OBJECT driver)
         ExRegisterCallback(object, notify, NULL);
 }
 
+/* What turns UTF-16 into what is printed is pageable. */
+static VOID print_wide_at_dispatch(PDRIVER_OBJECT driver)
+{
+    KIRQL irql;
+    UNREFERENCED_PARAMETER(driver);
+    KeRaiseIrql(DISPATCH_LEVEL, &irql);
+    DbgPrint("wrong: %ws\n", L"text");
+    KeLowerIrql(irql);
+}
+
 const MISDEED misdeeds[] = {
     MISDEED(initialize_resource_twice),
     MISDEED(delete_resource_twice),
@@ -169,5 +179,6 @@ const MISDEED misdeeds[] = {
     MISDEED(leave_resource),
     MISDEED(leave_lookaside_list),
     MISDEED(leave_callback),
+    MISDEED(print_wide_at_dispatch),
     {NULL, NULL},
 };

@@ -111,6 +111,56 @@ SENDING(return_other_status)
     return STATUS_UNSUCCESSFUL;
 }
 
+/* It gives the lock back, and not the IRQL. */
+static VOID NTAPI cancel_and_stay_raised(PDEVICE_OBJECT device, PIRP irp)
+{
+    UNREFERENCED_PARAMETER(device);
+    UNREFERENCED_PARAMETER(irp);
+    IoReleaseCancelSpinLock(DISPATCH_LEVEL);
+}
+
+DISPATCH(keep_cancelable)
+{
+    UNREFERENCED_PARAMETER(device);
+    IoMarkIrpPending(irp);
+    IoSetCancelRoutine(irp, cancel_and_stay_raised);
+    return STATUS_PENDING;
+}
+
+static VOID return_raised_from_cancel(PDRIVER_OBJECT driver)
+{
+    PDEVICE_OBJECT device = make_device(driver);
+    static KEVENT event;
+    static IO_STATUS_BLOCK block;
+    PIRP irp;
+    driver->MajorFunction[IRP_MJ_FLUSH_BUFFERS] = keep_cancelable;
+    KeInitializeEvent(&event, NotificationEvent, FALSE);
+    irp = IoBuildSynchronousFsdRequest(IRP_MJ_FLUSH_BUFFERS, device, NULL, 0, NULL, &event, &block);
+    IoCallDriver(device, irp);
+    IoCancelIrp(irp);
+}
+
+static IO_REMOVE_LOCK remove_lock;
+
+static VOID NTAPI remove_and_wait(PVOID context)
+{
+    IoReleaseRemoveLockAndWait(&remove_lock, context);
+}
+
+/* Whoever took it with the tag 0x1234 never gives it back. */
+static VOID keep_remove_lock(PDRIVER_OBJECT driver)
+{
+    HANDLE thread;
+    UNREFERENCED_PARAMETER(driver);
+    IoInitializeRemoveLock(&remove_lock, TAG, 0, 0);
+    if (!NT_SUCCESS(IoAcquireRemoveLock(&remove_lock, (PVOID)0x1234)) ||
+        !NT_SUCCESS(IoAcquireRemoveLock(&remove_lock, &remove_lock)))
+        return;
+    PsCreateSystemThread(&thread, THREAD_ALL_ACCESS, NULL, NULL, NULL, remove_and_wait,
+                         &remove_lock);
+    ZwClose(thread);
+}
+
 SENDING(return_raised)
 {
     KIRQL irql;
@@ -332,6 +382,8 @@ const MISDEED misdeeds[] = {
     MISDEED(forget_irp),
     MISDEED(return_other_status),
     MISDEED(return_raised),
+    MISDEED(return_raised_from_cancel),
+    MISDEED(keep_remove_lock),
     MISDEED(touch_after_completion),
     MISDEED(pass_on_with_cancel_routine),
     MISDEED(pass_on_to_nobody),

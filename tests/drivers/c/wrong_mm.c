@@ -211,6 +211,25 @@ static VOID leave_noncached(PDRIVER_OBJECT driver)
     MmAllocateNonCachedMemory(PAGE_SIZE);
 }
 
+/* memcpy is for ranges that are apart. Called by its address, it is not the compiler's own. */
+static PVOID (*volatile copy)(PVOID to, const VOID *from, SIZE_T count) = (PVOID)memcpy;
+
+static VOID copy_overlapping(PDRIVER_OBJECT driver)
+{
+    static UCHAR buffer[64];
+    UNREFERENCED_PARAMETER(driver);
+    copy(buffer, buffer, 64);
+    copy(buffer, buffer + 32, 32);
+    copy(buffer + 1, buffer, 32);
+}
+
+static VOID map_memory_as_io_space(PDRIVER_OBJECT driver)
+{
+    PVOID pool = ExAllocatePoolWithTag(NonPagedPoolNx, PAGE_SIZE, TAG);
+    UNREFERENCED_PARAMETER(driver);
+    MmMapIoSpace(MmGetPhysicalAddress(pool), PAGE_SIZE, MmCached);
+}
+
 const MISDEED misdeeds[] = {
     MISDEED(free_other_size),
     MISDEED(free_noncached_twice),
@@ -236,5 +255,7 @@ const MISDEED misdeeds[] = {
     MISDEED(leave_contiguous),
     MISDEED(leave_io_space),
     MISDEED(leave_mdl),
+    MISDEED(copy_overlapping),
+    MISDEED(map_memory_as_io_space),
     {NULL, NULL},
 };

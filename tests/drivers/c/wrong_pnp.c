@@ -214,6 +214,13 @@ static VOID send_power(PDRIVER_OBJECT driver)
     send(IRP_MJ_POWER, IRP_MN_SET_POWER, STATUS_NOT_SUPPORTED);
 }
 
+/* The system's own routine, which serves whatever a driver has none for, is what READ has. */
+static VOID have_no_power_routine(PDRIVER_OBJECT driver)
+{
+    driver->MajorFunction[IRP_MJ_POWER] = driver->MajorFunction[IRP_MJ_READ];
+    request_power();
+}
+
 const MISDEED misdeeds[] = {
     MISDEED(leave_attached),
     MISDEED(leave_undeleted),
@@ -233,6 +240,7 @@ const MISDEED misdeeds[] = {
     MISDEED(complete_power_untouched),
     MISDEED(complete_power_successful),
     MISDEED(pass_on_failed_power),
+    MISDEED(have_no_power_routine),
     MISDEED(fail_power),
     MISDEED(fail_completed_power),
     {NULL, NULL},

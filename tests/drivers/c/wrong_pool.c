@@ -99,6 +99,30 @@ static VOID read_after_free(PDRIVER_OBJECT driver)
     seen = pool[31];
 }
 
+/* What was freed stays out of use while others come and go. */
+static VOID read_long_after_free(PDRIVER_OBJECT driver)
+{
+    volatile UCHAR *pool = allocate(32);
+    ULONG i;
+    UNREFERENCED_PARAMETER(driver);
+    free_pool(pool);
+    for (i = 0; i < 3000; i++)
+        free_pool(allocate(i + 1));
+    seen = allocate(32)[0] + pool[31];
+}
+
+/* A POOL_TYPE where POOL_FLAGS are due: NULL, which looks like a shortage of memory. */
+typedef PVOID NTAPI ALLOCATE2(ULONG64 flags, SIZE_T size, ULONG tag);
+
+static VOID allocate_by_pool_type(PDRIVER_OBJECT driver)
+{
+    UNICODE_STRING name = RTL_CONSTANT_STRING(L"ExAllocatePool2");
+    ALLOCATE2 *allocate2 = (ALLOCATE2 *)MmGetSystemRoutineAddress(&name);
+    UNREFERENCED_PARAMETER(driver);
+    if (allocate2(NonPagedPoolNx, 32, TAG))
+        DbgPrint("wrong: there was pool\n");
+}
+
 static VOID free_twice(PDRIVER_OBJECT driver)
 {
     volatile UCHAR *pool = allocate(32);
@@ -284,6 +308,8 @@ const MISDEED misdeeds[] = {
     MISDEED(write_before_page),
     MISDEED(write_after_free),
     MISDEED(read_after_free),
+    MISDEED(read_long_after_free),
+    MISDEED(allocate_by_pool_type),
     MISDEED(free_twice),
     MISDEED(free_no_pool),
     MISDEED(free_inside),

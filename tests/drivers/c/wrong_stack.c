@@ -213,6 +213,16 @@ BEHAVING(change_status)
     return STATUS_UNSUCCESSFUL;
 }
 
+/* A client's request becomes one of the driver's own, whose status says that it was answered. */
+BEHAVING(turn_into_read_config)
+{
+    PIO_STACK_LOCATION location = IoGetNextIrpStackLocation(irp);
+    RtlZeroMemory(location, sizeof(*location));
+    location->MajorFunction = IRP_MJ_PNP;
+    location->MinorFunction = IRP_MN_READ_CONFIG;
+    return IoCallDriver(below, irp);
+}
+
 BEHAVING(pend_what_was_passed_on)
 {
     IoSkipCurrentIrpStackLocation(irp);
@@ -321,6 +331,7 @@ const MISDEED misdeeds[] = {
     MISDEED(enter_region_in_completion),
     MISDEED(forget_pending),
     MISDEED(change_status),
+    MISDEED(turn_into_read_config),
     MISDEED(pend_what_was_passed_on),
     MISDEED(copy_completion_routine),
     MISDEED(free_irp_below),

@@ -301,6 +301,12 @@ pub fn find(address: u64) -> Option<(u64, Allocation)> {
     ordinary::find(address).or_else(|| special::find(address))
 }
 
+/// Where the page of a special allocation is mapped that has this physical address.
+#[must_use]
+pub fn address_of(frame: u64) -> Option<u64> {
+    special::address_of(frame)
+}
+
 /// `POOL_TYPE` of the older routines, as flags.
 #[must_use]
 pub const fn from_pool_type(kind: u32) -> u64 {

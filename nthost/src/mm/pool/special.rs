@@ -7,10 +7,7 @@
 //!
 //! Sources: "Special Pool"; bug checks 0xC1, 0xCC, 0xCD, 0xD5 and 0xD6.
 
-use alloc::{
-    collections::{BTreeMap, VecDeque},
-    vec::Vec,
-};
+use alloc::{collections::BTreeMap, vec::Vec};
 use core::{
     ops::Range,
     sync::atomic::{AtomicBool, Ordering},
@@ -25,7 +22,9 @@ use crate::{
     mm::{
         pageable,
         paging::{self, Access},
-        phys, user_view,
+        phys,
+        remembered::Remembered,
+        user_view,
     },
 };
 
@@ -53,10 +52,8 @@ pub fn set_underrun(underrun: bool) {
     UNDERRUN.store(underrun, Ordering::Relaxed);
 }
 
-/// How many ranges of freed pages are remembered.
-const REMEMBERED: usize = 4096;
-/// Ranges of pages that were freed, newest last: what a fault there is about. A leaf.
-static FREED: HighLock<VecDeque<(u64, u64)>> = HighLock::new(VecDeque::new());
+/// What was freed. A leaf.
+static FREED: HighLock<Remembered> = HighLock::new(Remembered::new());
 
 /// What is wrong with an access to special pool.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -83,18 +80,12 @@ pub fn misuse(address: u64) -> Option<Misuse> {
         }
     }
     drop(allocations);
-    let freed = FREED.lock();
-    let hit = freed
-        .iter()
-        .any(|&(base, end)| (base..end).contains(&address));
-    hit.then_some(Misuse::Freed)
+    FREED.lock().contains(address).then_some(Misuse::Freed)
 }
 
 /// Whether an allocation was freed in whose pages an address is.
 pub(super) fn was_freed(address: u64) -> bool {
-    let page = address & !(PAGE_SIZE - 1);
-    let freed = FREED.lock();
-    freed.iter().any(|&(base, end)| (base..end).contains(&page))
+    FREED.lock().contains(address & !(PAGE_SIZE - 1))
 }
 
 impl Block {
@@ -149,6 +140,7 @@ pub(super) fn allocate(wanted: &Wanted) -> Option<u64> {
         base,
         frames,
     };
+    FREED.lock().forget(base, base + total);
     ALLOCATIONS.lock().insert(address, block);
     Some(address)
 }
@@ -196,12 +188,7 @@ pub(super) fn free(address: u64, tag: Option<u32>) -> bool {
         bugcheck::bugcheck(code::SPECIAL_POOL_DETECTED_MEMORY_CORRUPTION, parameters);
     }
     pageable::remove(block.base);
-    let mut freed = FREED.lock();
-    if freed.len() == REMEMBERED {
-        freed.pop_front();
-    }
-    freed.push_back((block.base, end));
-    drop(freed);
+    FREED.lock().add(block.base, end);
     // SAFETY: the driver has given the memory back; whoever still uses it faults.
     unsafe { paging::unmap_range(block.base, block.frames.len() as u64) };
     free_frames(&block.frames);
@@ -233,4 +220,13 @@ pub(super) fn find(address: u64) -> Option<(u64, Allocation)> {
     let allocations = ALLOCATIONS.lock();
     let (&start, block) = allocations.range(..=address).next_back()?;
     (address < start + block.allocation.size).then_some((start, block.allocation))
+}
+
+/// Where the page of an allocation is mapped that has this physical address.
+pub(super) fn address_of(frame: u64) -> Option<u64> {
+    let allocations = ALLOCATIONS.lock();
+    allocations.values().find_map(|block| {
+        let index = block.frames.iter().position(|&own| own == frame)?;
+        Some(block.base + index as u64 * PAGE_SIZE)
+    })
 }

@@ -130,6 +130,9 @@ formats! {
     /// Formats into a buffer that is large enough.
     sprintf vsprintf narrow u8 () = Rule::Whole,
         ["mov [rsp + 24], r8", "mov [rsp + 32], r9"], "32", "mov r8, rax";
+    /// Formats into a buffer that is large enough.
+    swprintf _vswprintf wide u16 () = Rule::Whole,
+        ["mov [rsp + 24], r8", "mov [rsp + 32], r9"], "32", "mov r8, rax";
     /// Formats so many units.
     _snprintf _vsnprintf narrow u8 (count) = Rule::Part(count),
         ["mov [rsp + 32], r9"], "40", "mov r9, rax";
@@ -149,3 +152,6 @@ formats! {
     _snwprintf_s _vsnwprintf_s wide u16 (size, count) = Rule::CheckedPart(size, count),
         [], "48", "mov [rsp + 32], rax";
 }
+
+// C's routine of before it had a count has two names.
+nt_export_data!(_swprintf = swprintf);

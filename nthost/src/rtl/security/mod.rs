@@ -5,3 +5,4 @@ pub mod acl;
 pub mod descriptor;
 pub mod relative;
 pub mod sid;
+pub mod sid_parts;

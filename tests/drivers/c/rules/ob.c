@@ -276,4 +276,5 @@ VOID check_ob(PDRIVER_OBJECT driver)
     clients_handles();
     nameless_directory();
     section_in_directory();
+    check_objects(driver);
 }

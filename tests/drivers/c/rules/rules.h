@@ -29,10 +29,14 @@ VOID check_mm(PDRIVER_OBJECT driver);
 /* What check_mm also checks. */
 VOID check_mappings(VOID);
 VOID check_ob(PDRIVER_OBJECT driver);
+/* What check_ob also checks. */
+VOID check_objects(PDRIVER_OBJECT driver);
 VOID check_rtl(PDRIVER_OBJECT driver);
 VOID check_registry(PDRIVER_OBJECT driver);
 VOID check_hal(PDRIVER_OBJECT driver);
 VOID check_se(PDRIVER_OBJECT driver);
+/* What check_se also checks. */
+VOID check_tokens(VOID);
 VOID check_apc(PDRIVER_OBJECT driver);
 VOID check_requestor(PDRIVER_OBJECT driver);
 VOID check_etw(PDRIVER_OBJECT driver);

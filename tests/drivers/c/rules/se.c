@@ -201,4 +201,5 @@ VOID check_se(PDRIVER_OBJECT driver)
     identifiers();
     checks();
     devices(driver);
+    check_tokens();
 }

@@ -36,6 +36,8 @@ enum {
     IOCTL_MAP_SECTION = CODE(0x812),
     IOCTL_LEAVE_VIEW = CODE(0x813),
     IOCTL_ALLOCATE_THERE = CODE(0x814),
+    IOCTL_TAKE_HANDLE = CODE(0x815),
+    IOCTL_TOUCH_IRP = CODE(0x816),
 };
 
 enum { READ_ONLY = 1, POOL = 2 };
@@ -200,7 +202,7 @@ static NTSTATUS control(ULONG code, WHAT what, DONE *done)
 {
     KAPC_STATE state;
     KIRQL irql;
-    PVOID base;
+    PVOID base, object;
     done->status = STATUS_SUCCESS;
     switch (code) {
     case IOCTL_MAP:
@@ -269,6 +271,15 @@ static NTSTATUS control(ULONG code, WHAT what, DONE *done)
         done->status = allocate_there(kept, &base);
         done->address = (ULONG64)base;
         return STATUS_SUCCESS;
+    case IOCTL_TAKE_HANDLE:
+        /* The first handle of the client's, which is open to this device, taken for the kernel's. */
+        done->status =
+            ObReferenceObjectByHandle((HANDLE)what.wish, 0, NULL, what.flags & 1, &object, NULL);
+        if (NT_SUCCESS(done->status))
+            ObDereferenceObject(object);
+        break;
+    case IOCTL_TOUCH_IRP:
+        break;
     case IOCTL_SECURE:
         secured = MmSecureVirtualMemory((PVOID)what.wish, 1, PAGE_READWRITE);
         done->status = secured ? STATUS_SUCCESS : STATUS_UNSUCCESSFUL;
@@ -300,6 +311,7 @@ static NTSTATUS NTAPI dispatch_control(PDEVICE_OBJECT object, PIRP irp)
     PIO_STACK_LOCATION location = IoGetCurrentIrpStackLocation(irp);
     PVOID buffer = irp->AssociatedIrp.SystemBuffer;
     WHAT what;
+    ULONG code;
     NTSTATUS status;
     UNREFERENCED_PARAMETER(object);
     if (location->Parameters.DeviceIoControl.InputBufferLength < sizeof(WHAT) ||
@@ -307,8 +319,11 @@ static NTSTATUS NTAPI dispatch_control(PDEVICE_OBJECT object, PIRP irp)
         return finish(irp, STATUS_INVALID_PARAMETER, 0);
     what = *(WHAT *)buffer;
     RtlZeroMemory(buffer, sizeof(DONE));
-    status = control(location->Parameters.DeviceIoControl.IoControlCode, what, buffer);
-    return finish(irp, status, sizeof(DONE));
+    code = location->Parameters.DeviceIoControl.IoControlCode;
+    status = control(code, what, buffer);
+    finish(irp, status, sizeof(DONE));
+    /* Whoever completes a client's IRP has it no longer. */
+    return code == IOCTL_TOUCH_IRP ? irp->IoStatus.Status : status;
 }
 
 static NTSTATUS NTAPI dispatch_file(PDEVICE_OBJECT object, PIRP irp)
