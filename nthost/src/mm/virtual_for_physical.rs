@@ -39,9 +39,9 @@ nt_export! {
             return core::ptr::null_mut();
         }
         let offset = physical % PAGE_SIZE;
-        match of_driver(physical - offset) {
-            Some(page) => core::ptr::with_exposed_provenance_mut((page + offset) as usize),
-            None => paging::physical(physical).cast(),
-        }
+        of_driver(physical - offset).map_or_else(
+            || paging::physical(physical).cast(),
+            |page| core::ptr::with_exposed_provenance_mut((page + offset) as usize),
+        )
     }
 }

@@ -60,6 +60,10 @@ pub struct Request {
     operation: Operation,
 }
 
+#[expect(
+    clippy::non_send_fields_in_send_ty,
+    reason = "what a completed IRP's pointers lead to belongs to the request, and goes with it"
+)]
 // SAFETY: a request belongs to one thread at a time: its maker, then its finisher.
 unsafe impl Send for Request {}
 
