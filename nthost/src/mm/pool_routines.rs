@@ -228,7 +228,8 @@ nt_export! {
     /// # Safety
     ///
     /// None.
-    pub unsafe fn ExAllocatePoolWithQuota(kind: u32, size: u64) -> *mut c_void {
+    pub unsafe fn ExAllocatePoolWithQuota(kind: i32, size: u64) -> *mut c_void {
+        let kind = kind.cast_unsigned();
         older("ExAllocatePoolWithQuota", kind, size, NO_TAG, kind & QUOTA_FAIL_INSTEAD_OF_RAISE == 0, export::caller())
     }
 }
