@@ -249,6 +249,11 @@ hooks! {
         false
     }
 
+    /// Whether an image whose code can be written is refused. Any IRQL.
+    fn enforces_code_integrity() -> bool {
+        false
+    }
+
     /// Whether pageable memory is taken away while the IRQL is raised.
     fn takes_pageable_away() -> bool {
         false

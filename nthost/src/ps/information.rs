@@ -8,11 +8,6 @@
 use alloc::vec::Vec;
 use core::ffi::c_void;
 
-use nthost_nt::status::{
-    NTSTATUS, STATUS_INFO_LENGTH_MISMATCH, STATUS_INVALID_INFO_CLASS, STATUS_SUCCESS,
-};
-use nthost_protocol::manifest::VerifierOption;
-
 use super::{
     identity::{self, Identity},
     notify::CLIENT_IMAGE,
@@ -20,6 +15,7 @@ use super::{
     reference,
 };
 use crate::{
+    hook,
     ke::{pcr, thread::Thread},
     mm::{
         PAGE_SIZE, phys,
@@ -29,7 +25,9 @@ use crate::{
         client_id, handle,
         object::{self, Kind},
     },
-    verifier::is_on,
+};
+use nthost_nt::status::{
+    NTSTATUS, STATUS_INFO_LENGTH_MISMATCH, STATUS_INVALID_INFO_CLASS, STATUS_SUCCESS,
 };
 
 /// `SystemBasicInformation`, `SystemProcessInformation`, `SystemCodeIntegrityInformation`.
@@ -213,7 +211,7 @@ fn of_system(class: i32, base: u64) -> Result<Vec<u8>, NTSTATUS> {
         CODE_INTEGRITY => {
             let mut fields = Fields::new(8);
             fields.word(0, 8);
-            let on = is_on(VerifierOption::CodeIntegrity);
+            let on = hook::enforces_code_integrity();
             fields.word(4, if on { INTEGRITY_ENABLED } else { 0 });
             Ok(fields.0)
         }

@@ -77,6 +77,7 @@ pub fn open() {
         }
     });
     register::guards_transfers(|| is_on(VerifierOption::DmaChecking));
+    register::enforces_code_integrity(|| is_on(VerifierOption::CodeIntegrity));
     register::takes_pageable_away(|| is_on(VerifierOption::ForceIrqlChecking));
     register::handle_used(rights::check);
     register::image_unloading(|base| module::find(base).is_some_and(unload::check));
