@@ -13,7 +13,7 @@ use crate::{
 };
 
 /// Raised when this file or the list of packages changes what is installed.
-const REVISION: u32 = 2;
+const REVISION: u32 = 3;
 
 /// What setup and build can be told.
 #[derive(Args, Clone, Debug, Default)]
