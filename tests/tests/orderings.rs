@@ -10,7 +10,12 @@ use eduwdm_abi::{
     edu::{FactorialOutput, WaitEventInput, WaitEventOutput},
 };
 use eduwdm_tests::{Booted, InFlight, boot, manifest, options};
-use nthost_protocol::{HostRequest, breakpoint::Stop, host::PnpOperation};
+use nthost_protocol::{
+    HostRequest,
+    breakpoint::Stop,
+    host::PnpOperation,
+    manifest::{RegistryData, RegistryValue},
+};
 use zerocopy::FromBytes;
 
 const SUCCESS: u32 = 0;
@@ -30,6 +35,13 @@ fn start(machine: &str) -> (Booted, Arc<NtFile>) {
 fn start_with(machine: &str, index: usize) -> (Booted, Arc<NtFile>) {
     let mut manifest = manifest();
     manifest.breakpoints = true;
+    // The watchdog looks at each queue when its timer ticks, by the routines at which processors are
+    // to stop here.
+    manifest.drivers[0].service_values.push(RegistryValue {
+        key: "Parameters".to_owned(),
+        name: "OperationTimeout".to_owned(),
+        data: RegistryData::Dword(u32::MAX),
+    });
     let booted = boot(machine, &options(manifest)).unwrap_or_else(|fault| panic!("{fault}"));
     let path = booted.path(DeviceKind::Edu, index).unwrap();
     let file = InFlight::open(&booted, &path);
