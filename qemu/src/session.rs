@@ -192,7 +192,7 @@ impl Session {
     /// If the machine does not answer.
     pub fn threads(&self, host: &NtHost) -> Result<String, eductl::Error> {
         let threads = host.threads()?;
-        let lines: Vec<_> = threads.iter().flat_map(thread::lines).collect();
+        let lines = thread::lines_of_all(&threads);
         Ok(self.symbols.annotate(&lines))
     }
 

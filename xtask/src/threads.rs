@@ -50,7 +50,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             }
         }
     }
-    let lines: Vec<_> = threads.iter().flat_map(thread::lines).collect();
+    let lines = thread::lines_of_all(&threads);
     print!("{}", symbols.annotate(&lines));
     Ok(())
 }

@@ -1,6 +1,35 @@
 //! What the machine's threads do, in lines for a person.
 
-use nthost_protocol::thread::{Activity, Object, ObjectKind, Thread};
+use nthost_protocol::thread::{Activity, Frame, Object, ObjectKind, Thread};
+
+/// The module that the kernel's own places are in.
+const KERNEL: &str = "nthost";
+
+/// The lines of several threads: the idle worker threads, of which each system has many, in one
+/// line, and behind it the threads that say more.
+#[must_use]
+pub fn lines_of_all(threads: &[Thread]) -> Vec<String> {
+    let (idle, others): (Vec<_>, Vec<_>) = threads.iter().partition(|one| is_idle_worker(one));
+    let mut lines = Vec::new();
+    if !idle.is_empty() {
+        lines.push(format!("{} worker threads wait for work", idle.len()));
+    }
+    lines.extend(others.into_iter().flat_map(self::lines));
+    lines
+}
+
+/// A thread that runs work items, and has none.
+fn is_idle_worker(thread: &Thread) -> bool {
+    let waits = matches!(
+        &thread.activity,
+        Activity::Waiting { objects, .. } if matches!(objects.as_slice(), [Object { kind: ObjectKind::Event, .. }])
+    );
+    let within = |frame: &Frame| frame.module == KERNEL;
+    waits
+        && !thread.apc_pending
+        && thread.name.starts_with("worker ")
+        && thread.frames.iter().all(within)
+}
 
 /// A line for the thread, and one for each place of its stack in the form of the machine's log,
 /// in which such places can be told as functions, files and lines.
@@ -69,8 +98,6 @@ fn object(object: &Object) -> String {
 
 #[cfg(test)]
 mod tests {
-    use nthost_protocol::thread::Frame;
-
     use super::*;
 
     fn waiting(objects: Vec<Object>) -> Thread {
@@ -117,5 +144,26 @@ mod tests {
         let lines = lines(&waiting(vec![event(0x10), event(0x20)]));
         assert!(lines[0].contains("for any of event 0x10, event 0x20, for a time"));
         assert!(super::lines(&waiting(Vec::new()))[0].contains("for nothing, for a time"));
+    }
+
+    #[test]
+    fn idle_workers_share_a_line_and_one_that_is_in_a_driver_has_its_own() {
+        let event = Object {
+            kind: ObjectKind::Event,
+            address: 0x10,
+            owner: None,
+        };
+        let worker = |module: &str| {
+            let mut thread = waiting(vec![event.clone()]);
+            thread.name = "worker 0.1".to_owned();
+            thread.apc_pending = false;
+            thread.frames[0].module = module.to_owned();
+            thread
+        };
+        let lines = lines_of_all(&[worker(KERNEL), worker("csq.sys"), worker(KERNEL)]);
+        assert_eq!(lines.len(), 3, "{lines:?}");
+        assert_eq!(lines[0], "2 worker threads wait for work");
+        assert!(lines[1].contains("worker 0.1"), "{lines:?}");
+        assert!(lines[2].contains("csq.sys"), "{lines:?}");
     }
 }

@@ -159,7 +159,7 @@ pub fn verifier(context: &Context, verifier: &Verifier) -> Result<(), Error> {
 
 pub fn threads(context: &Context, threads: &[Thread]) -> Result<(), Error> {
     context.print(&json!({ "threads": threads }), |out| {
-        let mut lines = threads.iter().flat_map(thread::lines);
+        let mut lines = thread::lines_of_all(threads).into_iter();
         lines.try_for_each(|line| writeln!(out, "{line}"))
     })
 }
