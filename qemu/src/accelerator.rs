@@ -15,7 +15,7 @@ use std::{
     time::{Duration, Instant},
 };
 
-use crate::machine::Choice;
+use crate::{child, machine::Choice};
 
 /// What executes a machine's processors.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -70,6 +70,11 @@ pub struct Trial<'a> {
 #[must_use]
 pub fn choose(choice: Choice, qemu: &Path, directory: &Path, trial: Option<&Trial<'_>>) -> Chosen {
     match choice {
+        Choice::Unstated => Chosen {
+            accelerator: Accelerator::Tcg,
+            reason: "nthost is tested on it; --accelerator auto takes KVM where it works"
+                .to_owned(),
+        },
         Choice::Tcg => forced(Accelerator::Tcg),
         Choice::Kvm => forced(Accelerator::Kvm),
         Choice::Auto => match kvm_works(qemu, directory, trial) {
@@ -135,7 +140,8 @@ fn probe(qemu: &Path, directory: &Path, accelerator: Accelerator) -> Result<(), 
         .tempfile_in(directory)
         .map_err(fault)?;
     fs::write(rom.path(), option_rom()).map_err(fault)?;
-    let mut child = Command::new(qemu)
+    let mut command = Command::new(qemu);
+    command
         .args(["-accel", accelerator.name(), "-machine", "q35", "-m", "64"])
         .args(["-nodefaults", "-display", "none", "-no-reboot"])
         .args(["-device", "isa-debug-exit,iobase=0xf4,iosize=1"])
@@ -143,9 +149,8 @@ fn probe(qemu: &Path, directory: &Path, accelerator: Accelerator) -> Result<(), 
         .arg(rom.path())
         .stdin(Stdio::null())
         .stdout(Stdio::null())
-        .stderr(Stdio::null())
-        .spawn()
-        .map_err(fault)?;
+        .stderr(Stdio::null());
+    let mut child = child::spawn(command).map_err(fault)?;
     let end = Instant::now() + PROBE_LIMIT;
     while Instant::now() < end {
         if let Some(status) = child.try_wait().map_err(fault)? {
@@ -245,6 +250,7 @@ mod tests {
     #[test]
     fn what_was_asked_for_is_not_probed() {
         for (choice, accelerator) in [
+            (Choice::Unstated, Accelerator::Tcg),
             (Choice::Tcg, Accelerator::Tcg),
             (Choice::Kvm, Accelerator::Kvm),
         ] {

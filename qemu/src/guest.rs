@@ -16,6 +16,7 @@ use nthost_protocol::{Manifest, PROTOCOL_VERSION, ToGuest, encode};
 use crate::{
     accelerator::{self, Chosen, Trial},
     archive::{self, Image},
+    child,
     command_line::{self, Extras, Files},
     machine::{Choice, Machine},
     manifest,
@@ -203,7 +204,7 @@ impl Guest {
     #[must_use]
     pub fn accelerator(machine: &Machine, kernel: &Kernel<'_>) -> Chosen {
         let choice = match (machine.accelerator, kernel.accelerator) {
-            (choice, Choice::Auto) | (_, choice) => choice,
+            (choice, Choice::Unstated) | (_, choice) => choice,
         };
         let trial = Trial {
             name: "kvm-probe-nthost",
@@ -322,13 +323,13 @@ fn at(path: &Path) -> impl FnOnce(io::Error) -> StartError {
 }
 
 fn spawn(arguments: &[OsString]) -> Result<Child, StartError> {
-    Command::new(PROGRAM)
+    let mut command = Command::new(PROGRAM);
+    command
         .args(arguments)
         .stdin(Stdio::null())
         .stdout(Stdio::piped())
-        .stderr(Stdio::piped())
-        .spawn()
-        .map_err(StartError::Program)
+        .stderr(Stdio::piped());
+    child::spawn(command).map_err(StartError::Program)
 }
 
 /// What QEMU has said on its standard error, once it has ended.

@@ -17,6 +17,8 @@ pub mod archive;
 #[cfg(unix)]
 pub mod broker;
 #[cfg(unix)]
+pub mod child;
+#[cfg(unix)]
 pub mod command_line;
 #[cfg(unix)]
 pub mod demo;

@@ -172,8 +172,10 @@ pub enum Interrupts {
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Deserialize)]
 #[serde(rename_all = "kebab-case")]
 pub enum Choice {
-    /// KVM where a probe shows that it works, TCG otherwise.
+    /// Nothing has been said: QEMU's translator, on which nthost is tested.
     #[default]
+    Unstated,
+    /// KVM where a probe shows that it works, TCG otherwise.
     Auto,
     /// QEMU's translator.
     Tcg,

@@ -57,7 +57,7 @@ impl Options {
         Self {
             manifest,
             images: Vec::new(),
-            accelerator: Choice::Auto,
+            accelerator: Choice::default(),
             extras: Extras::default(),
             name: None,
         }

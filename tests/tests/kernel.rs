@@ -30,7 +30,7 @@ fn run_from(clock: Option<&str>, machine: &str, switches: &[&str]) -> (Ending, V
         image: &artifacts.kernel,
         manifest: &Manifest::default(),
         images: &[],
-        accelerator: Choice::Auto,
+        accelerator: Choice::default(),
         directory: &artifacts.directory,
         extras: Extras {
             switches: switches.iter().map(ToString::to_string).collect(),

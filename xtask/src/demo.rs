@@ -32,9 +32,10 @@ pub struct MachineOptions {
     /// Which machine: one of qemu/machines, or the path of another one's file
     #[arg(long, value_name = "NAME", default_value = "numa2x2", long_help = long_help())]
     pub machine: String,
-    /// What executes its processors: auto, tcg or kvm
-    #[arg(long, default_value = "auto")]
-    pub accelerator: Choice,
+    /// What executes its processors: auto (KVM where a probe shows that it works), tcg or kvm.
+    /// Without this, and unless the machine's file says it, tcg
+    #[arg(long, value_name = "WHICH")]
+    pub accelerator: Option<Choice>,
     /// What is loaded: a manifest in TOML, with its images beside it; eduwdm's if none is given
     #[arg(long, value_name = "FILE")]
     pub manifest: Option<PathBuf>,
@@ -120,7 +121,7 @@ impl MachineOptions {
         let mut manifest = manifest::load(path.unwrap_or_else(|| Path::new(manifest::EDUWDM)))?;
         manifest.breakpoints |= self.breakpoints;
         let mut options = session::Options::new(manifest);
-        options.accelerator = self.accelerator;
+        options.accelerator = self.accelerator.unwrap_or_default();
         progress::step("choosing the accelerator", || {
             Ok(Session::accelerator(machine, artifacts, &options))
         })?;

@@ -8,7 +8,7 @@ use std::process::{Child, Command, Stdio};
 use std::thread;
 use std::time::{Duration, Instant};
 
-use eduwdm_qemu::qmp::Monitor;
+use eduwdm_qemu::{child, qmp::Monitor};
 use serde_json::{Value, json};
 use tempfile::TempDir;
 
@@ -121,12 +121,12 @@ impl Emulator {
             package: "qemu-system-x86",
             error,
         };
-        let mut child = Command::new(PROGRAM)
+        let mut command = Command::new(PROGRAM);
+        command
             .args(arguments)
             .stdin(Stdio::null())
-            .stdout(Stdio::null())
-            .spawn()
-            .map_err(failed)?;
+            .stdout(Stdio::null());
+        let mut child = child::spawn(command).map_err(failed)?;
         match connect(&mut child, &sockets) {
             Ok((serial, monitor)) => Ok(Self {
                 child,
