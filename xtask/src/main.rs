@@ -25,6 +25,8 @@ mod run;
 mod setup;
 mod test;
 #[cfg(unix)]
+mod test_files;
+#[cfg(unix)]
 mod threads;
 mod toolchain;
 #[cfg(unix)]

@@ -5,6 +5,8 @@ use std::process::Command;
 use anyhow::{Context, bail};
 use clap::Args;
 
+#[cfg(unix)]
+use crate::test_files;
 use crate::{
     build, genuine, layout, miri, msrv, paths, progress, setup,
     toolchain::{DRIVER, KERNEL, Toolchain, WINDOWS},
@@ -78,9 +80,17 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         progress::step("checking the host's crates for Windows", || {
             for_windows(toolchain)
         })?;
+        progress::step("the hand-offs, under every interleaving", interleavings)?;
+        #[cfg(unix)]
+        progress::step("looking for test files without a test", || {
+            test_files::run(&["--workspace"])
+        })?;
     }
     let mut cargo = cargo("test");
-    cargo.arg("--workspace").args(&options.filter);
+    // All failures in one run: whoever reads them may not be able to run it.
+    cargo
+        .args(["--workspace", "--no-fail-fast"])
+        .args(&options.filter);
     #[cfg(unix)]
     if let Some(seed) = options.seed {
         cargo.env(eduwdm_qemu::replay::SEED_VARIABLE, seed.to_string());
@@ -115,7 +125,23 @@ fn warning_free(cargo: &mut Command) -> anyhow::Result<()> {
     bail!("{cargo:?}:\n{said}")
 }
 
-fn cargo(command: &str) -> Command {
+/// The tests of what processors hand to each other, by `loom`, which is a feature: other tests use
+/// the atomics of the processor.
+fn interleavings() -> anyhow::Result<()> {
+    let arguments = [
+        "--package",
+        "eduwdm-logic",
+        "--features",
+        "loom",
+        "--test",
+        "interleavings",
+    ];
+    #[cfg(unix)]
+    test_files::run(&arguments)?;
+    status(cargo("test").args(arguments).arg("--quiet"))
+}
+
+pub fn cargo(command: &str) -> Command {
     let mut cargo = Command::new("cargo");
     cargo.arg(command).current_dir(paths::root());
     cargo

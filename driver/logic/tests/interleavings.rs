@@ -1,6 +1,5 @@
 //! The hand-offs between processors, under every interleaving and every order that the memory
 //! model allows: `cargo test --features loom --test interleavings`.
-#![cfg(feature = "loom")]
 
 use eduwdm_logic::{
     handoff::{Attempt, Work},
