@@ -20,6 +20,8 @@ pub enum Direction {
 pub struct Access {
     /// What was done.
     pub direction: Direction,
+    /// By which processor.
+    pub processor: u32,
     /// Where: the physical address.
     pub address: u64,
     /// What was read or written.
@@ -64,6 +66,7 @@ impl FromStr for Access {
         };
         Ok(Self {
             direction,
+            processor: word("cpu").and_then(|cpu| cpu.parse().ok()).ok_or(())?,
             address: hexadecimal("addr").ok_or(())?,
             value: hexadecimal("value").ok_or(())?,
             size: word("size").and_then(|size| size.parse().ok()).ok_or(())?,
@@ -81,6 +84,7 @@ mod tests {
                     value 0x80 size 4 name 'edu-mmio'";
         let access = Access {
             direction: Direction::Write,
+            processor: 1,
             address: 0xfea0_0064,
             value: 0x80,
             size: 4,
