@@ -342,3 +342,28 @@ fn nothing_waits_for_a_device_that_is_gone() {
         machine.booted.shut_down();
     }
 }
+
+/// Two of its breakpoints would be for the plug-and-play manager, which disables what a driver has
+/// left enabled: so what is looked for is the driver's call.
+#[test]
+fn the_driver_disables_its_interface_when_its_device_goes() {
+    for operation in [PnpOperation::SurpriseRemoval, PnpOperation::Remove] {
+        let mut manifest = manifest();
+        manifest.breakpoints = true;
+        let booted = boot("smp4", &options(manifest)).unwrap_or_else(|fault| panic!("{fault}"));
+        let device = booted.instance(EDU, 0);
+        if operation == PnpOperation::Remove {
+            booted.host.pnp(&device, PnpOperation::QueryRemove).unwrap();
+        }
+        booted.break_at("IoSetDeviceInterfaceState");
+        let removal = {
+            let (host, device) = (booted.host.clone(), device.clone());
+            std::thread::spawn(move || host.pnp(&device, operation))
+        };
+        let stop = booted.stopped_at("IoSetDeviceInterfaceState");
+        assert_eq!(stop.module, "eduwdm.sys", "{operation:?}");
+        booted.go_on(&stop);
+        removal.join().unwrap().unwrap();
+        booted.shut_down();
+    }
+}

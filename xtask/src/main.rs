@@ -10,6 +10,8 @@ mod genuine;
 mod layout;
 mod miri;
 mod msrv;
+#[cfg(unix)]
+mod mutants;
 mod package;
 mod packages;
 mod paths;
@@ -71,6 +73,9 @@ enum Command {
     /// Writes which of the kernel's routines nthost has, and why it has not the others
     #[cfg(unix)]
     Routines(setup::Options),
+    /// Plants bugs, one after the other, and looks whether the tests find them
+    #[cfg(unix)]
+    Mutants(mutants::Options),
     /// Runs all tests, on the host and in QEMU
     Test(test::Options),
     /// Makes the driver package for a Windows test machine: signed, with its catalog and scripts
@@ -116,6 +121,8 @@ fn run_command(command: Command) -> anyhow::Result<()> {
         Command::Figures(options) => figures::run(&options),
         #[cfg(unix)]
         Command::Routines(options) => routines::run(&options),
+        #[cfg(unix)]
+        Command::Mutants(options) => mutants::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Package(options) => package::run(&options),
         #[cfg(unix)]
