@@ -9,7 +9,7 @@ use std::{
 
 use crate::{
     accelerator::Accelerator,
-    device_trace,
+    coverage, device_trace,
     machine::{Device, Machine},
 };
 
@@ -51,6 +51,19 @@ pub struct Extras {
     /// The file to which QEMU writes each access to a register of an emulated device, a line
     /// each: see [`crate::device_trace`].
     pub device_trace: Option<PathBuf>,
+    /// The file in which the machine, when it ends, leaves what ran of its drivers: see
+    /// [`crate::coverage`]. TCG only.
+    pub coverage: Option<PathBuf>,
+}
+
+impl Extras {
+    /// The file that QEMU logs to. The blocks that ran are in it, if that was asked for, until the
+    /// machine has ended.
+    #[must_use]
+    pub fn log_file(&self) -> Option<PathBuf> {
+        let blocks = || Some(self.coverage.as_ref()?.with_extension("blocks"));
+        self.device_trace.clone().or_else(blocks)
+    }
 }
 
 /// When the clock of a machine begins whose time is counted in instructions.
@@ -120,8 +133,16 @@ pub fn arguments(
         (None, Some(clock)) => line.option("-rtc", format!("base={clock}")),
         (None, None) => {}
     }
-    if let Some(file) = &extras.device_trace {
-        line.option("-d", device_trace::EVENTS);
+    if let Some(file) = extras.log_file() {
+        let mut events = Vec::new();
+        if extras.device_trace.is_some() {
+            events.push(device_trace::EVENTS);
+        }
+        if extras.coverage.is_some() {
+            events.push(coverage::EVENTS);
+            line.option("-dfilter", coverage::FILTER);
+        }
+        line.option("-d", events.join(","));
         line.option("-D", file);
     }
     if let Some(port) = extras.debugger {

@@ -18,6 +18,7 @@ use crate::{
     archive::{self, Image},
     child,
     command_line::{self, Extras, Files},
+    coverage::Executed,
     machine::{Choice, Machine},
     manifest,
     qmp::{Monitor, QmpError},
@@ -116,6 +117,7 @@ pub struct Guest {
     pub started: Instant,
     port: Option<UnixStream>,
     stderr: Option<JoinHandle<String>>,
+    extras: Extras,
     // The archive and the sockets are gone with it.
     _directory: tempfile::TempDir,
 }
@@ -195,6 +197,7 @@ impl Guest {
             started,
             port: Some(port),
             stderr,
+            extras: kernel.extras.clone(),
             _directory: directory,
         })
     }
@@ -265,9 +268,27 @@ impl Guest {
     }
 }
 
+impl Guest {
+    /// Leaves what ran of the drivers where that was asked for.
+    fn leave_coverage(&self) -> io::Result<()> {
+        let (Some(file), Some(blocks)) = (&self.extras.coverage, self.extras.log_file()) else {
+            return Ok(());
+        };
+        let _ = self.log.wait_for_end(CONNECT_LIMIT);
+        Executed::of_trace(&blocks, &self.log.lines())?.write(file)?;
+        if self.extras.device_trace.is_none() {
+            fs::remove_file(blocks)?;
+        }
+        Ok(())
+    }
+}
+
 impl Drop for Guest {
     fn drop(&mut self) {
         self.end();
+        if let Err(error) = self.leave_coverage() {
+            eprintln!("what ran of the drivers is not known: {error}");
+        }
     }
 }
 

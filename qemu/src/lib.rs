@@ -21,6 +21,8 @@ pub mod child;
 #[cfg(unix)]
 pub mod command_line;
 #[cfg(unix)]
+pub mod coverage;
+#[cfg(unix)]
 pub mod demo;
 #[cfg(unix)]
 pub mod device_trace;

@@ -1,8 +1,10 @@
 //! A machine from its start to its end: QEMU, the broker, and the symbols of what runs in it.
 
 use std::{
-    fs, io,
+    env, fs, io,
     path::{Path, PathBuf},
+    process,
+    sync::atomic::{AtomicU32, Ordering},
     time::Duration,
 };
 
@@ -14,6 +16,7 @@ use crate::{
     archive::Image,
     broker::{Broker, BrokerError, Greeting},
     command_line::Extras,
+    coverage,
     guest::{Ending, Guest, Kernel, StartError},
     machine::{Choice, Machine},
     symbols::{SymbolError, Symbols},
@@ -124,6 +127,16 @@ fn searched(directories: &[PathBuf]) -> String {
     names.join(", ")
 }
 
+/// Where the next machine leaves what ran of its drivers, if all of this process's do: see
+/// [`coverage::VARIABLE`].
+fn next_coverage() -> Option<PathBuf> {
+    // Only that they differ matters.
+    static NEXT: AtomicU32 = AtomicU32::new(0);
+    let folder = env::var_os(coverage::VARIABLE)?;
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    Some(Path::new(&folder).join(format!("{}-{number}.executed", process::id())))
+}
+
 /// A running machine with its broker. Dropping it ends both.
 #[derive(Debug)]
 pub struct Session {
@@ -154,7 +167,11 @@ impl Session {
             let image = load(&driver.image, artifacts, options, &mut symbols)?;
             images.push(image);
         }
-        let mut guest = Guest::start(machine, &kernel(artifacts, options, &images), watch)?;
+        let mut kernel = kernel(artifacts, options, &images);
+        if kernel.extras.coverage.is_none() {
+            kernel.extras.coverage = next_coverage();
+        }
+        let mut guest = Guest::start(machine, &kernel, watch)?;
         symbols.add_kernel(&artifacts.kernel)?;
         let name = options.name.as_deref().unwrap_or(&machine.name);
         let socket = artifacts.directory.join(format!("{name}.sock"));

@@ -2,7 +2,7 @@
 //! the image itself, as nthost has it and drivers that mingw-w64's tools have built.
 
 use std::{
-    collections::HashMap,
+    collections::{BTreeMap, HashMap},
     fmt, fs, io,
     path::{Path, PathBuf},
 };
@@ -158,6 +158,35 @@ impl Symbols {
         locations.unwrap_or_default()
     }
 
+    /// The source lines of each byte of a module's image that is code, innermost first where
+    /// functions were inlined. Empty if the module is not known.
+    #[must_use]
+    pub fn lines(&self, module: &str, length: u64) -> BTreeMap<u64, Vec<(String, u32)>> {
+        let of = |locations: Vec<Location>| -> Vec<_> {
+            locations
+                .into_iter()
+                .filter_map(|location| location.line)
+                .collect()
+        };
+        let mut lines = BTreeMap::new();
+        match self.images.get(&module.to_ascii_lowercase()) {
+            Some(Source::Pdb(pdb)) => {
+                each_pdb_location(pdb, 0..length, |offset, locations| {
+                    lines.insert(offset, of(locations));
+                });
+            }
+            Some(Source::Dwarf(loader, base)) => {
+                for offset in 0..length {
+                    if let Some(locations) = dwarf_locations(loader, base + offset) {
+                        lines.insert(offset, of(locations));
+                    }
+                }
+            }
+            None => {}
+        }
+        lines
+    }
+
     /// A bugcheck for a person: the stop line, and a line for each function on the stack.
     #[must_use]
     pub fn describe(&self, bugcheck: &Bugcheck) -> String {
@@ -244,22 +273,32 @@ fn dwarf_locations(loader: &Loader, address: u64) -> Option<Vec<Location>> {
 }
 
 fn pdb_locations(pdb: &[u8], offset: u64) -> Option<Vec<Location>> {
-    let offset = u32::try_from(offset).ok()?;
+    let mut found = None;
+    each_pdb_location(pdb, [offset], |_, locations| found = Some(locations));
+    found
+}
+
+/// Gives what each place stands for that the PDB knows, which is taken apart once for all of them.
+fn each_pdb_location(
+    pdb: &[u8],
+    offsets: impl IntoIterator<Item = u64>,
+    mut give: impl FnMut(u64, Vec<Location>),
+) -> Option<()> {
     let data = ContextPdbData::try_from_pdb(PDB::open(io::Cursor::new(pdb)).ok()?).ok()?;
     let context = data.make_context().ok()?;
-    let frames = context.find_frames(offset).ok()??;
-    Some(
-        frames
-            .frames
-            .into_iter()
-            .map(|frame| Location {
-                function: frame.function,
-                line: frame
-                    .file
-                    .and_then(|file| Some((file.into_owned(), frame.line?))),
-            })
-            .collect(),
-    )
+    for offset in offsets {
+        let Ok(Some(frames)) = context.find_frames(u32::try_from(offset).ok()?) else {
+            continue;
+        };
+        let locations = frames.frames.into_iter().map(|frame| Location {
+            function: frame.function,
+            line: frame
+                .file
+                .and_then(|file| Some((file.into_owned(), frame.line?))),
+        });
+        give(offset, locations.collect());
+    }
+    Some(())
 }
 
 #[cfg(test)]

@@ -3,6 +3,8 @@
 mod build;
 mod check;
 #[cfg(unix)]
+mod coverage;
+#[cfg(unix)]
 mod demo;
 #[cfg(unix)]
 mod figures;
@@ -73,6 +75,9 @@ enum Command {
     /// Writes which of the kernel's routines nthost has, and why it has not the others
     #[cfg(unix)]
     Routines(setup::Options),
+    /// Runs the tests, and tells which lines and branches of the driver they have run
+    #[cfg(unix)]
+    Coverage(coverage::Options),
     /// Plants bugs, one after the other, and looks whether the tests find them
     #[cfg(unix)]
     Mutants(mutants::Options),
@@ -121,6 +126,8 @@ fn run_command(command: Command) -> anyhow::Result<()> {
         Command::Figures(options) => figures::run(&options),
         #[cfg(unix)]
         Command::Routines(options) => routines::run(&options),
+        #[cfg(unix)]
+        Command::Coverage(options) => coverage::run(&options),
         #[cfg(unix)]
         Command::Mutants(options) => mutants::run(&options),
         Command::Test(options) => test::run(&options),
