@@ -147,8 +147,10 @@ pub fn arguments(
     }
     if let Some(port) = extras.debugger {
         line.option("-gdb", format!("tcp:127.0.0.1:{port}"));
-        line.flag("-S");
     }
+    // It begins when it is told to: by its monitor, so that however soon it ends, it has been seen;
+    // or by the debugger.
+    line.flag("-S");
     line.0
 }
 

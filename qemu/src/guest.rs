@@ -12,6 +12,7 @@ use std::{
 };
 
 use nthost_protocol::{Manifest, PROTOCOL_VERSION, ToGuest, encode};
+use serde_json::json;
 
 use crate::{
     accelerator::{self, Chosen, Trial},
@@ -182,7 +183,13 @@ impl Guest {
         });
         let port = accept(&port_listener, process, &mut stderr, &port)?;
         let monitor = accept(&monitor_listener, process, &mut stderr, &monitor)?;
-        let monitor = match Monitor::new(monitor) {
+        let begin = |mut monitor: Monitor| {
+            if kernel.extras.debugger.is_none() {
+                monitor.execute("cont", json!({}))?;
+            }
+            Ok(monitor)
+        };
+        let monitor = match Monitor::new(monitor).and_then(begin) {
             Ok(monitor) => monitor,
             Err(fault) => return Err(gone(process, stderr).unwrap_or_else(|| fault.into())),
         };

@@ -12,7 +12,7 @@ use eductl::{
     nthost::{Access, NtFile},
 };
 use eduwdm_abi::{Header, Ioctl, edu::FactorialInput};
-use nthost_protocol::{BreakpointRequest, HostRequest, breakpoint::Stop};
+use nthost_protocol::{BreakpointRequest, HostRequest, breakpoint::Stop, host::DeviceState};
 use zerocopy::IntoBytes;
 
 use crate::Booted;
@@ -20,7 +20,36 @@ use crate::Booted;
 /// How long anything may take before the test fails: no test measures time.
 const LIMIT: Duration = Duration::from_secs(30);
 
+/// Waits until something is so.
+///
+/// # Panics
+///
+/// If it does not come to be.
+pub fn until(what: &str, mut is: impl FnMut() -> bool) {
+    let begun = Instant::now();
+    while !is() {
+        assert!(begun.elapsed() < LIMIT, "{what}: not in {LIMIT:?}");
+        thread::yield_now();
+    }
+}
+
 impl Booted {
+    /// Waits until a device that is gone is removed, which follows the close of its last handle.
+    ///
+    /// # Panics
+    ///
+    /// If it is not removed, or the machine has no such device.
+    pub fn wait_until_removed(&self, device: &str) {
+        until(&format!("{device} is removed"), || {
+            let devices = self
+                .host
+                .devices()
+                .unwrap_or_else(|fault| panic!("{fault}"));
+            let node = devices.iter().find(|node| node.instance == device);
+            node.unwrap_or_else(|| panic!("there is no {device}")).state == DeviceState::Removed
+        });
+    }
+
     /// Has a processor stop where the driver next calls a routine.
     ///
     /// # Panics

@@ -12,7 +12,7 @@ mod machine;
 mod pe;
 mod program;
 
-pub use breakpoint::InFlight;
+pub use breakpoint::{InFlight, until};
 pub use edu::InEachQueue;
 pub use machine::{Booted, artifacts, boot, manifest, options, out, seed};
 pub use pe::{

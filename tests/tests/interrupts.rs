@@ -3,11 +3,7 @@
 //! no power.
 #![cfg(unix)]
 
-use std::{
-    collections::BTreeMap,
-    path::PathBuf,
-    time::{Duration, Instant},
-};
+use std::{collections::BTreeMap, path::PathBuf};
 
 use eductl::{DeviceKind, status::Status};
 use eduwdm_abi::{
@@ -15,7 +11,7 @@ use eduwdm_abi::{
     edu::{WaitEventInput, WaitEventOutput},
 };
 use eduwdm_qemu::device_trace::{self, Access, Direction};
-use eduwdm_tests::{Booted, InFlight, boot, manifest, options};
+use eduwdm_tests::{Booted, InFlight, boot, manifest, options, until};
 use nthost_protocol::{HostRequest, fault::Fault};
 use zerocopy::FromBytes;
 
@@ -27,9 +23,6 @@ const ACKNOWLEDGE: u64 = 0x64;
 /// The bit of a factorial that is done, and one of a client's.
 const FACTORIAL: u32 = 0x1;
 const EVENT: u32 = 0x80;
-
-/// How long anything may take before the test fails: no test measures time.
-const LIMIT: Duration = Duration::from_secs(30);
 
 /// A machine whose devices' registers are watched from outside of it.
 struct Watched {
@@ -63,13 +56,6 @@ impl Watched {
         let log = self.booted.log();
         let range = log.split_once(&line).unwrap_or_else(|| panic!("{log}")).1;
         u64::from_str_radix(range.split('-').next().unwrap(), 16).unwrap()
-    }
-}
-
-fn until(what: &str, mut is: impl FnMut() -> bool) {
-    let begun = Instant::now();
-    while !is() {
-        assert!(begun.elapsed() < LIMIT, "{what}: not in {LIMIT:?}");
     }
 }
 

@@ -9,7 +9,7 @@ use eduwdm_abi::{
     Header, Ioctl,
     edu::{FactorialOutput, WaitEventInput, WaitEventOutput},
 };
-use eduwdm_tests::{Booted, InFlight, boot, manifest, options};
+use eduwdm_tests::{Booted, InFlight, boot, manifest, options, until};
 use nthost_protocol::{
     HostRequest,
     breakpoint::Stop,
@@ -296,6 +296,7 @@ fn the_device_is_unplugged_wherever_a_request_is() {
         drop(request);
         // With the last handle, it is removed.
         drop(open);
+        booted.wait_until_removed(&device);
         booted
             .host
             .pnp(&device, PnpOperation::Add)
@@ -396,7 +397,9 @@ fn requests_that_come_while_the_dpc_has_the_queue_are_started_by_it() {
     let stop = booted.stopped_at("IoCsqRemoveNextIrp");
     // Its dispatch routine tries the lock, misses, and leaves the request to the DPC.
     let second = from_another_thread(&file);
-    while edu.statistics().unwrap().fixed.queues[0].try_lock_misses == before {}
+    until("the lock is missed", || {
+        edu.statistics().unwrap().fixed.queues[0].try_lock_misses != before
+    });
     assert!(!second.is_complete());
     booted.go_on(&stop);
     check(&first.end("the first"), SUCCESS, "the first");

@@ -10,7 +10,7 @@ use eductl::{
     status::Status,
 };
 use eduwdm_abi::Ioctl;
-use eduwdm_tests::{Booted, InEachQueue, InFlight, boot, manifest, options};
+use eduwdm_tests::{Booted, InEachQueue, InFlight, boot, manifest, options, until};
 use nthost_protocol::{HostRequest, host::DeviceState, host::PnpOperation};
 
 const SUCCESS: u32 = 0;
@@ -64,16 +64,6 @@ impl Machine {
         let devices = self.booted.host.devices().unwrap();
         let device = devices.iter().find(|node| node.instance == device);
         device.expect("a node stays").state
-    }
-
-    /// Waits until a device that is gone is removed, which follows the close of its last handle.
-    fn wait_until_removed(&self, device: &str) {
-        for _ in 0..100_000 {
-            if self.state(device) == DeviceState::Removed {
-                return;
-            }
-        }
-        panic!("{device} is {:?}", self.state(device));
     }
 
     fn end(self) {
@@ -189,7 +179,7 @@ fn a_device_goes_before_it_was_started_and_comes_back() {
     // Unplugged before it was started.
     machine.pnp(&machine.edu, PnpOperation::AddDevice);
     machine.pnp(&machine.edu, PnpOperation::SurpriseRemoval);
-    machine.wait_until_removed(&machine.edu);
+    machine.booted.wait_until_removed(&machine.edu);
     // Stopped, and removed instead of started.
     machine.pnp(&machine.edu, PnpOperation::Add);
     machine.pnp(&machine.edu, PnpOperation::QueryStop);
@@ -230,7 +220,7 @@ fn unplug_busy(name: &str) {
         assert!(path.is_err(), "{what}: the interface is gone, not {path:?}");
         // With it, the device goes.
         drop(file);
-        machine.wait_until_removed(&machine.edu);
+        machine.booted.wait_until_removed(&machine.edu);
         if machine.booted.log().contains("was pulled out of its slot") {
             // It is gone for good, and its driver has given everything back.
             machine.pnp(&machine.testdev, PnpOperation::QueryRemove);
@@ -267,7 +257,9 @@ fn a_device_that_fails_is_waited_for_before_its_memory_is_given_back() {
         let requests = InEachQueue::send(&file);
         let behind: Vec<_> = (0..4).map(|_| InEachQueue::send(&file)).collect();
         let edu = machine.booted.edu(0).unwrap();
-        while edu.statistics().unwrap().fixed.queues[0].completed < 5 {}
+        until("five are completed", || {
+            edu.statistics().unwrap().fixed.queues[0].completed >= 5
+        });
         drop(edu);
         machine.pnp(&machine.edu, PnpOperation::Fail);
         let mut done = 0;
@@ -297,7 +289,7 @@ fn a_device_that_fails_is_waited_for_before_its_memory_is_given_back() {
             "{what}: nothing works any more"
         );
         drop((statistics, file));
-        machine.wait_until_removed(&machine.edu);
+        machine.booted.wait_until_removed(&machine.edu);
         machine.pnp(&machine.edu, PnpOperation::Add);
         machine.booted.assert_edu_works(0, &what);
     }
@@ -337,7 +329,7 @@ fn nothing_waits_for_a_device_that_is_gone() {
             );
         }
         drop(file);
-        machine.wait_until_removed(&machine.edu);
+        machine.booted.wait_until_removed(&machine.edu);
         machine.booted.assert_nothing_of_requests_left();
         machine.booted.shut_down();
     }

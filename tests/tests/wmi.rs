@@ -4,7 +4,7 @@
 
 use eductl::{Interrupt, Request, Status, device::OpenDevice, io::IoSystem};
 use eduwdm_abi::InterfaceClass;
-use eduwdm_tests::{Booted, boot, options};
+use eduwdm_tests::{Booted, boot, options, until};
 use nthost_protocol::{
     HostRequest, Manifest,
     host::PnpOperation,
@@ -71,9 +71,9 @@ fn data_are_queried_and_set_a_method_runs_and_an_event_comes() {
         // The driver is told once that somebody wants data or events, and later, by the kernel's
         // own threads, that nobody does any more.
         let wanted = [1; 5];
-        let mut tries = 0..500;
-        while control(&booted, COUNTS) != wanted && tries.next().is_some() {}
-        assert_eq!(control(&booted, COUNTS), wanted);
+        until("it has been told of each once", || {
+            control(&booted, COUNTS) == wanted
+        });
         pnp(PnpOperation::QueryRemove);
         pnp(PnpOperation::Remove);
         pnp(PnpOperation::Add);
