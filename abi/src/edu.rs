@@ -17,7 +17,8 @@
 //!
 //! A request that waits or runs ends with `STATUS_CANCELLED` when it is cancelled, its handle
 //! closed or the device reset; with `STATUS_DEVICE_REMOVED` when the device is unplugged; with
-//! `STATUS_DELETE_PENDING` when it is removed. While the device is stopped or has no power,
+//! `STATUS_DELETE_PENDING` when it is removed. A device that has been pulled out, and that nobody has
+//! told the driver of yet, ends what it does not answer with `STATUS_DEVICE_REMOVED` as well. While the device is stopped or has no power,
 //! requests of the queues wait; those that are answered at once get `STATUS_DEVICE_NOT_READY`.
 
 use zerocopy::{FromBytes, Immutable, IntoBytes, KnownLayout};

@@ -309,6 +309,33 @@ fn the_device_is_unplugged_wherever_a_request_is() {
     booted.shut_down();
 }
 
+/// The last that a device has said is that it is done. By then it may be out of its slot.
+#[test]
+fn what_a_device_that_is_gone_answers_is_no_result() {
+    let (booted, file) = start("smp4");
+    let device = booted.instance(EDU, 0);
+    let (request, stop) = hold(&booted, &file, Point::InIsr);
+    booted
+        .host
+        .host_success(HostRequest::Unplug {
+            device: device.clone(),
+        })
+        .unwrap();
+    booted.go_on(&stop);
+    check(&request.end("unplugged"), DEVICE_REMOVED, "unplugged");
+    let identify = InFlight::control(&file, Ioctl::Identify, &[0_u8; 0], 64);
+    check(&identify.end("identify"), DEVICE_REMOVED, "identify");
+    drop((request, identify, file));
+    booted
+        .host
+        .pnp(&device, PnpOperation::SurpriseRemoval)
+        .unwrap();
+    booted.wait_until_removed(&device);
+    booted.host.pnp(&device, PnpOperation::Add).unwrap();
+    works(&booted, "it came back");
+    booted.shut_down();
+}
+
 #[test]
 fn an_interrupt_while_its_isr_is_being_connected_is_claimed() {
     for machine in ["smp4", "smp4-intx"] {

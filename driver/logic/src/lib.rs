@@ -6,6 +6,7 @@
 #![cfg_attr(not(any(test, feature = "loom")), no_std)]
 
 mod atomic;
+pub mod factorial;
 pub mod handoff;
 pub mod interrupt_bits;
 pub mod request;

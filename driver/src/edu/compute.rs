@@ -7,7 +7,10 @@ use eduwdm_abi::{
     Header,
     edu::{FactorialInput, FactorialOutput},
 };
-use eduwdm_logic::watchdog::{Left, Seen};
+use eduwdm_logic::{
+    factorial,
+    watchdog::{Left, Seen},
+};
 use wdm::{
     Status,
     csq::Request,
@@ -82,14 +85,32 @@ impl Compute {
     }
 
     /// The device has computed the running factorial: reads the result.
-    fn finish(&mut self, registers: &Registers<ComputeBlock>, edu: &Edu) -> Option<Ended> {
+    ///
+    /// It may have been pulled out since its interrupt, and what a register reads as then is no
+    /// result. Only of one that could be that is the device asked whether it is there, so that all
+    /// others cost no access more.
+    fn finish(
+        &mut self,
+        registers: &Registers<ComputeBlock>,
+        edu: &Edu,
+        irql: &mut Dispatch,
+    ) -> Option<Ended> {
         let Running {
             mut irp, request, ..
         } = self.running.take()?;
+        let result = registers.read(Factorial);
+        if !factorial::is_plausible(request.n, result) && !edu.answers_at_dispatch(irql) {
+            return Some(Ended {
+                irp,
+                arrived: request.arrived,
+                status: Status::DEVICE_REMOVED,
+                information: 0,
+            });
+        }
         let output = FactorialOutput {
             header: Header::of::<FactorialOutput>(),
             n: request.n,
-            result: registers.read(Factorial),
+            result,
             interrupt_processor: edu.factorial_interrupt.take().processor,
             dpc_processor: numa::current_processor_index(),
             elapsed_100ns: request.arrived.elapsed_100ns(),
@@ -116,7 +137,7 @@ impl Engine for Compute {
     fn turn(&mut self, turn: Turn<'_, Self>, irql: &mut Dispatch) -> Option<Self::After> {
         if turn.work & DEVICE_DONE != 0
             && let Some(room) = turn.ended.room()
-            && let Some(ended) = self.finish(turn.registers, turn.edu)
+            && let Some(ended) = self.finish(turn.registers, turn.edu, irql)
         {
             room.end(ended);
         }

@@ -4,7 +4,12 @@ use eduwdm_abi::{
     Header,
     edu::{Identity, InterruptKind, Liveness, RaiseEvent},
 };
-use wdm::{Result, Status, interrupt::Kind, irql::Passive, mmio::Registers};
+use wdm::{
+    Result, Status,
+    interrupt::Kind,
+    irql::{Dispatch, Passive},
+    mmio::Registers,
+};
 
 use super::{
     Edu,
@@ -49,15 +54,25 @@ impl Edu {
         identification.as_ref().is_none_or(Identification::answers)
     }
 
+    /// As [`Self::answers`], for who holds a queue's lock.
+    pub fn answers_at_dispatch(&self, irql: &mut Dispatch) -> bool {
+        let identification = self.identification.acquire_at_dpc_level(irql);
+        identification.as_ref().is_none_or(Identification::answers)
+    }
+
     /// [`eduwdm_abi::Ioctl::Identify`], validated.
     ///
     /// # Errors
     ///
-    /// `STATUS_DEVICE_NOT_READY` while the device is stopped or has no power.
+    /// `STATUS_DEVICE_NOT_READY` while the device is stopped or has no power;
+    /// `STATUS_DEVICE_REMOVED` if it does not answer.
     pub fn identify(&self, irql: &mut Passive) -> Result<Identity> {
         let identification = self.identification.acquire(irql);
         let this = identification.as_ref().ok_or(Status::DEVICE_NOT_READY)?;
         let register = this.registers.read(IdentificationRegister);
+        if !identifies_edu(register) {
+            return Err(Status::DEVICE_REMOVED);
+        }
         let [major, minor, _, _] = register.to_be_bytes();
         let (kind, count) = match this.interrupt {
             Kind::LineBased => (InterruptKind::LineBased, 1),
@@ -79,7 +94,8 @@ impl Edu {
     ///
     /// # Errors
     ///
-    /// As [`Self::identify`].
+    /// `STATUS_DEVICE_NOT_READY` while the device is stopped or has no power. A device that does not
+    /// answer is what the client finds out by the answer.
     pub fn liveness(&self, request: Liveness, irql: &mut Passive) -> Result<Liveness> {
         let mut identification = self.identification.acquire(irql);
         let this = identification.as_mut().ok_or(Status::DEVICE_NOT_READY)?;
