@@ -43,6 +43,8 @@ pub mod serial;
 #[cfg(unix)]
 pub mod session;
 #[cfg(unix)]
+pub mod soak;
+#[cfg(unix)]
 pub mod symbols;
 
 pub use machine::Machine;

@@ -27,6 +27,8 @@ mod routines;
 #[cfg(unix)]
 mod run;
 mod setup;
+#[cfg(unix)]
+mod soak;
 mod test;
 #[cfg(unix)]
 mod test_files;
@@ -78,6 +80,9 @@ enum Command {
     /// Runs the tests, and tells which lines and branches of the driver they have run
     #[cfg(unix)]
     Coverage(coverage::Options),
+    /// Does everything at once, at random, and holds each request to what is documented
+    #[cfg(unix)]
+    Soak(soak::Options),
     /// Plants bugs, one after the other, and looks whether the tests find them
     #[cfg(unix)]
     Mutants(mutants::Options),
@@ -128,6 +133,8 @@ fn run_command(command: Command) -> anyhow::Result<()> {
         Command::Routines(options) => routines::run(&options),
         #[cfg(unix)]
         Command::Coverage(options) => coverage::run(&options),
+        #[cfg(unix)]
+        Command::Soak(options) => soak::run(&options),
         #[cfg(unix)]
         Command::Mutants(options) => mutants::run(&options),
         Command::Test(options) => test::run(&options),

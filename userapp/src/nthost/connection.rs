@@ -52,6 +52,8 @@ struct Waiting {
     malformed: Option<String>,
     requests: HashMap<RequestId, Arc<Completion>>,
     answers: HashMap<u64, SyncSender<HostAnswer>>,
+    /// Completions of what was not outstanding.
+    unexpected: u64,
 }
 
 /// The number of the calling thread: system calls of one thread stay in their order.
@@ -238,6 +240,8 @@ impl Connection {
                         information: completion.information,
                         data: completion.data,
                     }));
+                } else {
+                    waiting.unexpected += 1;
                 }
             }
             ToHost::Answer { id, answer } => {
@@ -248,6 +252,11 @@ impl Connection {
             }
             ToHost::Malformed(why) => waiting.malformed = Some(why),
         }
+    }
+
+    /// How many requests have ended that were not outstanding, such as one that has ended before.
+    pub fn unexpected(&self) -> u64 {
+        self.waiting().unexpected
     }
 
     /// Hangs up, with whatever is open or outstanding left as it is.

@@ -56,6 +56,12 @@ impl NtHost {
         self.connection.hang_up();
     }
 
+    /// How many requests have ended that were not outstanding: none, unless one has ended twice.
+    #[must_use]
+    pub fn unexpected_completions(&self) -> u64 {
+        self.connection.unexpected()
+    }
+
     /// Makes a system call and waits for its end.
     fn call(
         &self,
