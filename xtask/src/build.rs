@@ -108,10 +108,6 @@ fn drivers(toolchain: Toolchain, wdk: Option<&Path>) -> anyhow::Result<()> {
     choose_wdk(&mut cargo, wdk)?;
     // What serves the build scripts is built for this machine, as they are.
     cargo.args(["--release", "--workspace", "--exclude", "version-resource"]);
-    if cfg!(windows) || wdk.is_some() {
-        // It is about headers that are not Microsoft's.
-        cargo.args(["--exclude", "wdk-layout"]);
-    }
     for library in built(&mut cargo, "cdylib", "dll")? {
         let name = library
             .file_stem()

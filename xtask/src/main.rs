@@ -9,7 +9,6 @@ mod demo;
 #[cfg(unix)]
 mod figures;
 mod genuine;
-mod layout;
 mod miri;
 mod msrv;
 #[cfg(unix)]
@@ -86,6 +85,8 @@ enum Command {
     /// Plants bugs, one after the other, and looks whether the tests find them
     #[cfg(unix)]
     Mutants(mutants::Options),
+    /// Compares the bindings and nthost with the tables of cross/genuine, or those with a WDK
+    Genuine(genuine::Options),
     /// Runs all tests, on the host and in QEMU
     Test(test::Options),
     /// Makes the driver package for a Windows test machine: signed, with its catalog and scripts
@@ -100,17 +101,23 @@ fn main() -> ExitCode {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("{error:#}");
-            #[cfg(unix)]
-            if let Some(failed) = error.downcast_ref::<demo::Failed>() {
-                return ExitCode::from(failed.0.exit_code());
-            }
-            #[cfg(unix)]
-            if let Some(failed) = error.downcast_ref::<vm::Failed>() {
-                return ExitCode::from(failed.0);
-            }
-            ExitCode::FAILURE
+            ExitCode::from(exit_code(&error))
         }
     }
+}
+
+/// The exit code that a command has documented for its failure, or 1.
+fn exit_code(error: &anyhow::Error) -> u8 {
+    #[cfg(unix)]
+    if let Some(failed) = error.downcast_ref::<demo::Failed>() {
+        return failed.0.exit_code();
+    }
+    #[cfg(unix)]
+    if let Some(failed) = error.downcast_ref::<vm::Failed>() {
+        return failed.0;
+    }
+    _ = error;
+    1
 }
 
 fn run_command(command: Command) -> anyhow::Result<()> {
@@ -137,6 +144,7 @@ fn run_command(command: Command) -> anyhow::Result<()> {
         Command::Soak(options) => soak::run(&options),
         #[cfg(unix)]
         Command::Mutants(options) => mutants::run(&options),
+        Command::Genuine(options) => genuine::asked(&options),
         Command::Test(options) => test::run(&options),
         Command::Package(options) => package::run(&options),
         #[cfg(unix)]

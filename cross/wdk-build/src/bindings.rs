@@ -4,7 +4,7 @@ use std::borrow::Borrow;
 
 use bindgen::{Builder, EnumVariation, Formatter, RustEdition};
 
-use crate::{ApiSubset, Config, ConfigError, DriverConfig, host};
+use crate::{ApiSubset, Config, ConfigError, DriverConfig, IoError, host, wdk};
 
 /// Gives a [`bindgen::Builder`] that is set up for the kernel's headers.
 pub trait BuilderExt {
@@ -64,9 +64,10 @@ impl BuilderExt for Builder {
             .formatter(Formatter::Prettyplease)
             .rust_edition(RustEdition::Edition2024);
         if let Some(wdk) = &config.wdk {
-            wdk.check_libclang(&bindgen::clang_version())?;
+            wdk::check_libclang(wdk, &bindgen::clang_version())?;
             let overlay = folder().join("wdk-overlay.json");
-            wdk.write_overlay(&overlay)?;
+            wdk.write_overlay(&overlay)
+                .map_err(|error| IoError::with_path(&overlay, error))?;
             Ok(builder
                 .clang_args(Config::wdk_bindgen_compiler_flags())
                 .clang_args(["-ivfsoverlay".to_owned(), overlay.display().to_string()]))
@@ -106,7 +107,7 @@ impl Config {
     /// [`ConfigError::Missing`], [`ConfigError::NoWdk`].
     pub fn include_paths(&self) -> Result<Vec<std::path::PathBuf>, ConfigError> {
         if let Some(wdk) = &self.wdk {
-            return wdk.include_paths();
+            return Ok(wdk.include_paths()?);
         }
         let mingw = host::mingw_include()?;
         Ok(vec![

@@ -11,6 +11,7 @@ mod bindings;
 mod error;
 mod host;
 mod link;
+mod tree;
 mod wdk;
 
 pub use bindings::BuilderExt;
@@ -69,7 +70,7 @@ pub enum ApiSubset {
 pub struct Config {
     /// The driver model.
     pub driver_config: DriverConfig,
-    wdk: Option<wdk::Wdk>,
+    wdk: Option<tree::Tree>,
 }
 
 impl Config {
@@ -84,7 +85,7 @@ impl Config {
         if target.starts_with("x86_64-") && target.contains("-windows-") {
             Ok(Self {
                 driver_config: DriverConfig::Wdm,
-                wdk: wdk::Wdk::from_env()?,
+                wdk: wdk::from_env()?,
             })
         } else {
             Err(ConfigError::Target(target))

@@ -13,7 +13,7 @@ use std::{
     process::Command,
 };
 
-use crate::{ConfigError, IoError, host, wdk::Wdk};
+use crate::{ConfigError, IoError, host, tree::Tree};
 
 /// The import libraries of the kernel and the HAL.
 pub const LIBRARIES: [&str; 2] = ["ntoskrnl", "hal"];
@@ -41,7 +41,7 @@ const ARGUMENTS: [&str; 15] = [
 ];
 
 /// Makes the import libraries and prints the linker's arguments.
-pub fn configure(wdk: Option<&Wdk>) -> Result<(), ConfigError> {
+pub fn configure(wdk: Option<&Tree>) -> Result<(), ConfigError> {
     if !env::var("CARGO_CFG_TARGET_FEATURE")
         .unwrap_or_default()
         .contains("crt-static")
@@ -49,7 +49,7 @@ pub fn configure(wdk: Option<&Wdk>) -> Result<(), ConfigError> {
         return Err(ConfigError::StaticCrtNotEnabled);
     }
     let folder = PathBuf::from(env::var_os("OUT_DIR").expect("a build script has OUT_DIR"));
-    if let Some(libraries) = wdk.and_then(Wdk::libraries) {
+    if let Some(libraries) = wdk.and_then(Tree::libraries) {
         println!("cargo::rustc-link-search={}", libraries.display());
     } else {
         let exports = host::cross().join("exports");

@@ -21,6 +21,17 @@ pub enum About {
     Versions,
 }
 
+impl About {
+    /// All that an exception can be about.
+    pub const ALL: [Self; 5] = [
+        Self::Absent,
+        Self::Bindings,
+        Self::Kernel,
+        Self::KernelRoutine,
+        Self::Versions,
+    ];
+}
+
 /// One line of the list.
 #[derive(Clone, Debug)]
 struct Exception {
@@ -115,10 +126,22 @@ mod tests {
         assert!(exceptions.cover(About::Absent, "A"));
         assert!(!exceptions.cover(About::Absent, "AB"));
         assert!(!exceptions.cover(About::Bindings, "A"));
-        let all = [About::Absent, About::Kernel];
-        assert_eq!(exceptions.unneeded(&all).len(), 1);
+        assert_eq!(exceptions.unneeded(&About::ALL).len(), 1);
         assert!(exceptions.cover(About::Kernel, "B.c"));
-        assert_eq!(exceptions.unneeded(&all), Vec::<String>::new());
+        assert_eq!(exceptions.unneeded(&About::ALL), [""; 0]);
+    }
+
+    #[test]
+    fn a_line_of_any_kind_that_nothing_needs_is_told() {
+        let kinds = ["absent", "bindings", "kernel", "kernel-routine", "versions"];
+        for (kind, about) in kinds.into_iter().zip(About::ALL) {
+            let text = format!("head\n{kind}\tA\twhy\n");
+            let exceptions = Exceptions::parse(&text).unwrap();
+            let unneeded = ["A: nothing needs this exception"];
+            assert_eq!(exceptions.unneeded(&About::ALL), unneeded, "{kind}");
+            assert!(exceptions.cover(about, "A"), "{kind}");
+            assert_eq!(exceptions.unneeded(&About::ALL), [""; 0], "{kind}");
+        }
     }
 
     #[test]

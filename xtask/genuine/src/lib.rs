@@ -10,12 +10,16 @@
 
 pub mod bindings;
 pub mod compare;
+pub mod compare_kernel;
 pub mod exceptions;
+pub mod headers;
 pub mod kernel;
 pub mod kind;
 pub mod layout;
 pub mod sources;
 pub mod tables;
+#[path = "../../../cross/wdk-build/src/tree.rs"]
+pub mod tree;
 
 use std::{io, path::PathBuf};
 
@@ -38,6 +42,20 @@ pub enum Fault {
         /// What is wrong.
         what: String,
     },
+    /// The tables have no column for headers this old.
+    #[error("these headers are older than those of {0}, the oldest that the tables have")]
+    OldHeaders(&'static str),
+    /// clang cannot read the headers.
+    #[error("{found} cannot read the headers of WDK 26100 and later; {needed} or later can")]
+    OldClang {
+        /// What there is.
+        found: String,
+        /// The major version that does.
+        needed: u32,
+    },
+    /// clang refuses more than what is compared.
+    #[error("clang: {0}")]
+    Clang(String),
     /// wdk-sys has not been built.
     #[error("no bindings below {}: build a driver first", .0.display())]
     NoBindings(PathBuf),

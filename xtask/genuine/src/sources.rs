@@ -9,9 +9,10 @@ use std::{
 use crate::{Fault, read};
 
 /// The Rust sources that stand on wdk-sys, and the C sources of the test drivers.
-pub const FOLDERS: [&str; 4] = [
+pub const FOLDERS: [&str; 5] = [
     "driver/src",
     "wdm/src",
+    "tests/drivers/panics/src",
     "tests/drivers/waits/src",
     "tests/drivers/c",
 ];

@@ -26,13 +26,46 @@ pub struct Record {
     pub fields: BTreeMap<String, [Option<usize>; 3]>,
 }
 
+/// How the oldest version has a routine.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum First {
+    /// Not at all.
+    Absent,
+    /// As the newest.
+    Same,
+    /// Inline, where the newest may import it.
+    Inline,
+}
+
 /// A routine.
 #[derive(Clone, Debug)]
 pub struct Function {
+    /// How the oldest version has it.
+    pub first: First,
     /// The headers define it inline, so that nothing is imported.
     pub is_inline: bool,
     /// What it takes and gives.
     pub signature: Signature,
+}
+
+impl Function {
+    /// Whether a version can have it. The tables say so of the oldest and the newest.
+    #[must_use]
+    pub fn may_be_in(&self, version: usize) -> bool {
+        version > 0 || self.first != First::Absent
+    }
+
+    /// Whether a version must have it.
+    #[must_use]
+    pub fn must_be_in(&self, version: usize) -> bool {
+        version + 1 == VERSIONS.len() || self.first != First::Absent
+    }
+
+    /// Whether a version has it inline.
+    #[must_use]
+    pub fn is_inline_in(&self, version: usize) -> bool {
+        self.is_inline || (version == 0 && self.first == First::Inline)
+    }
 }
 
 /// All that the genuine headers say.
@@ -62,8 +95,13 @@ impl Tables {
         }
         for name in ["functions.tsv", "more-functions.tsv"] {
             for row in rows(&folder.join(name))? {
-                let [name, _, how, result, arguments] = fields(&row);
+                let [name, first, how, result, arguments] = fields(&row);
                 let function = Function {
+                    first: match first {
+                        "no" => First::Absent,
+                        "inline" => First::Inline,
+                        _ => First::Same,
+                    },
                     is_inline: how == "inline",
                     signature: Signature {
                         result: Kind::parse(result),

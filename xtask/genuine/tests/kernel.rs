@@ -4,10 +4,9 @@
 use std::path::{Path, PathBuf};
 
 use eduwdm_genuine::{
-    compare::{self, Report},
+    compare_kernel,
     exceptions::{About, Exceptions},
-    kernel, layout,
-    tables::{FOLLOWED, Tables},
+    tables::Tables,
 };
 
 fn root() -> PathBuf {
@@ -25,32 +24,7 @@ fn tables() -> (Tables, Exceptions) {
 #[test]
 fn its_structures_lie_as_the_headers_say() {
     let (tables, exceptions) = tables();
-    let records = kernel::records(|record, field| {
-        let genuine = tables.find(record);
-        genuine.is_some_and(|(_, record)| record.fields.contains_key(field))
-    });
-    let mut report = Report::default();
-    let mut inner = Vec::new();
-    for name in records.keys() {
-        if let Some((genuine, _)) = tables.find(name) {
-            compare::record(
-                &mut report,
-                (&records, name),
-                (&tables, genuine),
-                (&exceptions, About::Kernel),
-                FOLLOWED,
-            );
-            inner.extend(layout::inner(&records, name));
-        }
-    }
-    for name in records.keys() {
-        let compared = tables.find(name).is_some() || inner.contains(name);
-        if !compared && !exceptions.cover(About::Absent, &format!("nthost {name}")) {
-            report
-                .differences
-                .push(format!("{name} of nthost is in no table"));
-        }
-    }
+    let mut report = compare_kernel::records(&tables, &exceptions);
     report
         .differences
         .extend(exceptions.unneeded(&[About::Kernel]));
@@ -62,25 +36,12 @@ fn its_structures_lie_as_the_headers_say() {
 #[test]
 fn its_routines_take_and_give_what_the_headers_say() {
     let (tables, exceptions) = tables();
-    let signatures = kernel::signatures(&root().join("nthost")).unwrap();
-    let mut compared = 0;
-    let mut differences = Vec::new();
-    for (name, ours) in &signatures {
-        let Some(genuine) = tables.functions.get(name) else {
-            continue;
-        };
-        compared += 1;
-        if !genuine.signature.agrees_with(ours)
-            && !exceptions.cover(About::KernelRoutine, &format!("{name}()"))
-        {
-            differences.push(format!(
-                "{name} is {ours}, and in the WDK {}",
-                genuine.signature
-            ));
-        }
-    }
-    differences.extend(exceptions.unneeded(&[About::KernelRoutine]));
-    println!("{compared} routines compared; {} differ", differences.len());
-    assert!(differences.is_empty(), "{differences:#?}");
-    assert!(compared > 700, "{compared}");
+    let nthost = root().join("nthost");
+    let mut report = compare_kernel::routines(&tables, &exceptions, &nthost).unwrap();
+    report
+        .differences
+        .extend(exceptions.unneeded(&[About::KernelRoutine]));
+    println!("{report}");
+    assert!(report.differences.is_empty(), "{:#?}", report.differences);
+    assert!(report.functions > 700, "{report}");
 }
