@@ -5,7 +5,7 @@ Set-StrictMode -Version 3.0
 $ErrorActionPreference = 'Stop'
 
 # What is kept on the system's disk: the agent, and how far a verification has come.
-$GuestFolder = Join-Path $env:SystemDrive 'eduwdm-vm'
+$script:GuestFolder = Join-Path $env:SystemDrive 'eduwdm-vm'
 # The first serial port, once it is open.
 $script:Port = $null
 
