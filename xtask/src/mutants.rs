@@ -142,9 +142,9 @@ fn finder(text: &str) -> anyhow::Result<Finder> {
         (Some("host"), arguments @ [_, ..]) => Ok(Finder::Host(
             arguments.iter().map(ToString::to_string).collect(),
         )),
-        (Some("machine"), [file, test]) => Ok(Finder::Machine {
+        (Some("machine"), [file, name]) => Ok(Finder::Machine {
             file: (*file).to_owned(),
-            test: (*test).to_owned(),
+            test: (*name).to_owned(),
         }),
         _ => bail!("“{line}” names neither the compiler, nor tests of the host or a machine"),
     }
@@ -319,7 +319,7 @@ mod tests {
         let mut files = BTreeSet::new();
         for mutant in &mutants {
             let patch = mutant.patch.display().to_string();
-            git(paths::root(), &["apply", "--check", &patch]).unwrap_or_else(|fault| {
+            git(&paths::root(), &["apply", "--check", &patch]).unwrap_or_else(|fault| {
                 panic!("{}: {fault}", mutant.name);
             });
             if let Finder::Machine { file, test } = &mutant.finder {
