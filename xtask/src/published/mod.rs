@@ -17,11 +17,14 @@ use std::{
     fs,
     path::{Path, PathBuf},
     process::{Command, Output},
+    sync::Mutex,
 };
 
 use anyhow::{Context, bail};
 
 use crate::{paths, toolchain::DRIVER};
+
+mod drop_in;
 
 /// The drop-in's version: what wdk-sys asks for, and what is published under this number.
 const VERSION: &str = "0.6.0";
@@ -34,6 +37,7 @@ fn the_published_crate_takes_the_builds_that_the_readme_tells_and_no_wrong_ones(
     let place = paths::target().join("published");
     let probe = Probe {
         program: program(&place)?,
+        arguments: Vec::new(),
         tree: tree(&place)?,
         wdk: wdk(&place)?,
     };
@@ -109,6 +113,7 @@ const TREE: &[&str] = &[
 /// The published crate's code, ready to be run over a copy of the tree.
 struct Probe {
     program: PathBuf,
+    arguments: Vec<&'static str>,
     tree: PathBuf,
     wdk: PathBuf,
 }
@@ -138,13 +143,20 @@ impl Probe {
         Ok(features.collect::<Vec<_>>().join(","))
     }
 
+    /// Where the driver's build script may write.
+    fn out(&self, target: &str) -> PathBuf {
+        self.tree.join(target).join("build/eduwdm-0/out")
+    }
+
     /// What the crate says as part of the driver's build script that cargo runs in this target
     /// folder.
     fn ask(&self, target: &str, features: &str) -> anyhow::Result<Output> {
-        let out = self.tree.join(target).join("build/eduwdm-0/out");
+        let out = self.out(target);
         fs::create_dir_all(&out)?;
         let output = Command::new(&self.program)
+            .args(&self.arguments)
             .env("OUT_DIR", out)
+            .env("TARGET", DRIVER)
             .env("CARGO_CFG_TARGET_ARCH", "x86_64")
             .env("CARGO_CFG_TARGET_FEATURE", features)
             .env("WDKContentRoot", &self.wdk)
@@ -179,21 +191,23 @@ impl Probe {
 }
 
 /// The manifest of the program that asks, with the crate from here or from the registry.
-fn manifest(patch: &str) -> String {
+fn manifest(name: &str, patch: &str) -> String {
     format!(
-        "[workspace]\n\n[package]\nname = \"probe\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
+        "[workspace]\n\n[package]\nname = \"{name}\"\nversion = \"0.0.0\"\nedition = \"2024\"\n\n\
          [dependencies]\nwdk-build = \"={VERSION}\"\nbindgen = \"0.73\"\n\n{patch}"
     )
 }
 
-/// Builds the program that asks.
+/// Builds the program that asks the published crate.
 fn program(place: &Path) -> anyhow::Result<PathBuf> {
+    // Two tests ask it, in threads of one process.
+    static BUILDING: Mutex<()> = Mutex::new(());
+    let _building = BUILDING.lock();
     let (probe, copy) = (place.join("probe"), place.join("wdk-build"));
     let stamp = copy.join("patched");
-    fs::create_dir_all(probe.join("src"))?;
-    fs::write(probe.join("src/main.rs"), include_str!("probe.rs"))?;
+    fs::create_dir_all(&probe)?;
     if !stamp.is_file() {
-        fs::write(probe.join("Cargo.toml"), manifest(""))?;
+        write_probe(&probe, "")?;
         let mut cargo = Command::new("cargo");
         cargo
             .args(["metadata", "--format-version=1"])
@@ -209,15 +223,34 @@ fn program(place: &Path) -> anyhow::Result<PathBuf> {
         patch(&copy)?;
         fs::write(&stamp, VERSION)?;
     }
-    let here = "[patch.crates-io]\nwdk-build = { path = \"../wdk-build\" }\n";
-    fs::write(probe.join("Cargo.toml"), manifest(here))?;
+    build(place, "probe", &copy)
+}
+
+/// Builds the program with the crate that is in this folder.
+fn build(place: &Path, name: &str, wdk_build: &Path) -> anyhow::Result<PathBuf> {
+    let probe = place.join(name);
+    write_probe(
+        &probe,
+        &format!("[patch.crates-io]\nwdk-build = {{ path = {wdk_build:?} }}\n"),
+    )?;
     let mut cargo = Command::new("cargo");
     cargo
         .args(["build", "--quiet", "--target-dir"])
         .arg(place.join("target"))
         .current_dir(&probe);
     finished(&mut cargo)?;
-    Ok(place.join("target/debug/probe"))
+    Ok(place.join("target/debug").join(name))
+}
+
+fn write_probe(probe: &Path, patch: &str) -> anyhow::Result<()> {
+    fs::create_dir_all(probe.join("src"))?;
+    fs::write(probe.join("src/main.rs"), include_str!("probe.rs"))?;
+    let name = probe.file_name().context("a folder has a name")?;
+    fs::write(
+        probe.join("Cargo.toml"),
+        manifest(&name.to_string_lossy(), patch),
+    )?;
+    Ok(())
 }
 
 /// Replaces what compiles on Windows alone.
