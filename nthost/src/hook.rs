@@ -11,7 +11,27 @@ use core::{
     sync::atomic::{AtomicPtr, Ordering},
 };
 
+use nthost_nt::{
+    io::{
+        device::DEVICE_OBJECT, driver::DRIVER_OBJECT, irp::IRP,
+        remove_lock::IO_REMOVE_LOCK_COMMON_BLOCK,
+    },
+    status::NTSTATUS,
+};
 use nthost_protocol::{IrpEffect, manifest::VerifierOption};
+
+/// What whoever watches IRPs remembers across a dispatch routine.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Dispatch {
+    /// What is known of the IRP, as a number; zero, if nothing is.
+    pub record: usize,
+    /// The routine's stack location.
+    pub location: usize,
+    /// In which of the IRP's turns it was sent there.
+    pub turn: u32,
+    /// Where it was sent from by its maker, with an event that was signalled already; else zero.
+    pub signalled: usize,
+}
 
 /// Defines hooks: for each a function that calls what is registered, and one of the same name
 /// in [`register`] that registers it.
@@ -162,12 +182,6 @@ hooks! {
         let _ = (address, size);
     }
 
-    /// Pool is being freed: what the I/O manager knows of what lies in it is to be forgotten. IRQL
-    /// up to DISPATCH_LEVEL.
-    fn pool_freed(start: usize, bytes: usize) {
-        let _ = (start, bytes);
-    }
-
     /// The id of the process that the thread that runs works for; the system's, 4, if for none.
     fn process_id() -> u64 {
         4
@@ -269,6 +283,101 @@ hooks! {
     fn image_unloading(base: u64) -> bool {
         let _ = base;
         false
+    }
+
+    /// An IRP was made, or made ready once more, by who called from there. IRQL up to
+    /// DISPATCH_LEVEL.
+    fn irp_made(irp: *mut IRP, caller: usize) {
+        let _ = (irp, caller);
+    }
+
+    /// The memory of an IRP is about to be freed. IRQL up to DISPATCH_LEVEL.
+    fn irp_freed(irp: *mut IRP) {
+        let _ = irp;
+    }
+
+    /// A driver makes an IRP of this memory. IRQL up to DISPATCH_LEVEL.
+    fn irp_initializing(irp: *mut IRP, caller: usize) {
+        let _ = (irp, caller);
+    }
+
+    /// A driver makes an IRP ready to be used once more. IRQL up to DISPATCH_LEVEL.
+    fn irp_reusing(irp: *mut IRP, caller: usize) {
+        let _ = (irp, caller);
+    }
+
+    /// A driver frees what it takes for an IRP. IRQL up to DISPATCH_LEVEL.
+    fn irp_freeing(irp: *mut IRP, caller: usize) {
+        let _ = (irp, caller);
+    }
+
+    /// What its sender takes for an IRP is about to be sent to what it takes for a device. Any IRQL.
+    fn irp_sending(device: *mut DEVICE_OBJECT, irp: *mut IRP, caller: usize) {
+        let _ = (device, irp, caller);
+    }
+
+    /// A dispatch routine is about to be called. What it gives is given to [`irp_dispatched`].
+    fn irp_dispatching(device: *mut DEVICE_OBJECT, irp: *mut IRP, routine: usize) -> Dispatch {
+        let _ = (device, irp, routine);
+        Dispatch::default()
+    }
+
+    /// A dispatch routine has returned. The IRP may be gone.
+    fn irp_dispatched(before: Dispatch, irp: *mut IRP, routine: usize, status: NTSTATUS) {
+        let _ = (before, irp, routine, status);
+    }
+
+    /// What its driver takes for an IRP is about to be completed. Any IRQL.
+    fn irp_completing(irp: *mut IRP, caller: usize) {
+        let _ = (irp, caller);
+    }
+
+    /// An IRP is about to leave its current location upwards.
+    fn irp_leaving(irp: *mut IRP) {
+        let _ = irp;
+    }
+
+    /// An IRP has left a location, and is at the one above, or at the top: it may be back at who
+    /// made it.
+    fn irp_back(irp: *mut IRP, at_top: bool) {
+        let _ = (irp, at_top);
+    }
+
+    /// A completion routine has not kept an IRP that was pending below. `caller` completes it.
+    fn irp_passed_up(irp: *mut IRP, routine: usize, caller: usize) {
+        let _ = (irp, routine, caller);
+    }
+
+    /// What its maker takes for an IRP is about to be cancelled. The cancel spin lock is held.
+    fn irp_cancelling(irp: *mut IRP) {
+        let _ = irp;
+    }
+
+    /// A driver's unload routine has returned, or its DriverEntry has with a failure; its image is
+    /// at this base. PASSIVE_LEVEL.
+    fn driver_leaving(driver: *mut DRIVER_OBJECT, base: u64) {
+        let _ = (driver, base);
+    }
+
+    /// A remove lock is made in this memory. PASSIVE_LEVEL.
+    fn remove_lock_made(lock: *mut IO_REMOVE_LOCK_COMMON_BLOCK) {
+        let _ = lock;
+    }
+
+    /// A remove lock was acquired with this tag. IRQL up to DISPATCH_LEVEL.
+    fn remove_lock_acquired(lock: *mut IO_REMOVE_LOCK_COMMON_BLOCK, tag: usize, caller: usize) {
+        let _ = (lock, tag, caller);
+    }
+
+    /// A remove lock is about to be released with this tag, for its removal or not. IRQL up to
+    /// DISPATCH_LEVEL.
+    fn remove_lock_releasing(lock: *mut IO_REMOVE_LOCK_COMMON_BLOCK, tag: usize, removal: bool) {
+        let _ = (lock, tag, removal);
+    }
+
+    /// A removal has waited long for a remove lock. PASSIVE_LEVEL.
+    fn remove_lock_kept(lock: *mut IO_REMOVE_LOCK_COMMON_BLOCK) {
+        let _ = lock;
     }
 
     /// What becomes of an IRP that a driver sends to this device, in place of the lower driver's

@@ -21,7 +21,7 @@ use crate::{
     },
     pe::module::module_of,
     pnp, po, transport,
-    verifier::{self, binding, gate},
+    verifier::{self, binding, gate, irp::left},
 };
 
 /// Microseconds from the machine's reset to the first driver's entry.
@@ -156,7 +156,7 @@ fn report() -> Verifier {
             pool::tag_text(allocation.tag)
         ));
     });
-    let irps = leak::irps();
+    let irps = left::irps();
     report.irps = irps.len() as u64;
     report.details.extend(irps);
     let objects = leak::objects();

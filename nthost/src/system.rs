@@ -59,12 +59,10 @@ pub fn main(info: &BootInfo) {
 fn register_hooks() {
     use core::ptr::with_exposed_provenance_mut as pointer;
 
-    register::pool_freed(io::leak::forget_memory);
     register::thread_ends(|| {
         io::thread_end::end_requests();
         se::impersonation::end();
     });
-    register::is_irp(|address| io::irp::record(pointer(address)).is_some());
     register::process_id(|| ps::current().map_or(4, |process| process.identity.id));
     register::key_path(registry::key::path_of);
     register::object_deleted(se::object::forget);

@@ -53,7 +53,7 @@ const UPWARD: &[(&str, &str, usize)] = &[
     ("hal", "mm", 9),
     ("hal", "pe", 1),
     ("hal", "pnp", 1),
-    ("io", "pnp", 11),
+    ("io", "pnp", 10),
     ("io", "ps", 4),
     ("ke", "ex", 1),
     ("ke", "mm", 16),

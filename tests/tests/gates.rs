@@ -1,8 +1,14 @@
 //! The gate down: with everything off, no call of a driver's passes it; a fault that the host
-//! adds has all calls pass it, and when that is taken back, none does any more.
+//! adds has all calls pass it, and when that is taken back, none does any more. And what stands
+//! behind the kernel's hooks: with everything off, nothing is remembered of an IRP.
 #![cfg(unix)]
 
-use eduwdm_tests::{Booted, boot, manifest, options};
+use eductl::DeviceKind;
+use eduwdm_abi::{
+    Header, Ioctl,
+    edu::{WAIT_INFINITE, WaitEventInput, WaitEventOutput},
+};
+use eduwdm_tests::{Booted, InFlight, boot, manifest, options};
 use nthost_protocol::{Fault, HostRequest, Manifest};
 
 fn start(manifest: Manifest) -> Booted {
@@ -61,5 +67,36 @@ fn drivers_that_are_not_verified_are_bound_to_the_routines_themselves() {
     let booted = start(one);
     booted.assert_edu_works(0, "with one verified");
     assert_ne!(booted.counts().checks, 0);
+    booted.shut_down();
+}
+
+/// How many IRPs the verifier knows of while a driver has one.
+fn irps_known(booted: &Booted) -> u64 {
+    let path = booted.path(DeviceKind::Edu, 0);
+    let file = InFlight::open(booted, &path.unwrap());
+    let wait = WaitEventInput {
+        header: Header::of::<WaitEventInput>(),
+        mask: 0x80,
+        timeout_ms: WAIT_INFINITE,
+    };
+    let wait = InFlight::control(&file, Ioctl::WaitEvent, &wait, size_of::<WaitEventOutput>());
+    // The next request of the same thread is sent when the driver has this one.
+    InFlight::factorial(&file, 5).end("the factorial");
+    let known = booted.counts().irps;
+    assert!(!wait.is_complete());
+    wait.cancel().join().unwrap();
+    wait.end("the wait");
+    known
+}
+
+#[test]
+fn with_everything_off_nothing_is_remembered_of_an_irp() {
+    let booted = start(off());
+    assert_eq!(irps_known(&booted), 0);
+    booted.shut_down();
+    let mut on = manifest();
+    on.noise = None;
+    let booted = start(on);
+    assert_ne!(irps_known(&booted), 0);
     booted.shut_down();
 }

@@ -26,7 +26,11 @@ use nthost_nt::{
     status::STATUS_SUCCESS,
 };
 
-use super::{finish, irp, record::Origin, verify};
+use super::{
+    finish,
+    irp::{self, Origin},
+    thread_end, verify,
+};
 use crate::{
     ke::thread,
     mm::{
@@ -86,12 +90,9 @@ impl Built {
         }
         let built = Self { irp, caller };
         built.packet().overlay_mut().Thread = thread::current().cast();
-        if origin == Origin::Synchronous
-            && let Some(record) = irp::record(irp)
-        {
-            let mut record = record.lock();
-            record.thread = thread::current().expose_provenance();
-            record.process = identity::current().expose_provenance();
+        if origin == Origin::Synchronous {
+            *built.packet().issuing_process_mut() = identity::current();
+            thread_end::insert(built.packet());
         }
         Some(built)
     }

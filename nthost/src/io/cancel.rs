@@ -6,19 +6,19 @@
 use core::sync::atomic::{AtomicU8, AtomicUsize, Ordering};
 
 use nthost_nt::{
-    io::{driver::DRIVER_CANCEL, irp::IRP},
+    io::{
+        driver::DRIVER_CANCEL,
+        irp::{IO_TYPE_IRP, IRP},
+    },
     ke::{KIRQL, KSPIN_LOCK},
 };
 
-use nthost_protocol::manifest::VerifierOption;
-
-use super::{irp, verify};
+use super::irp;
 use crate::{
     driver_routine::{self, Kind},
     export::DISPATCH_LEVEL,
     hook,
     ke::{bugcheck, irql, spinlock},
-    pe::module::module_of,
 };
 
 /// The one lock that all cancel routines are called with. It is a driver's kind of lock, for
@@ -86,7 +86,9 @@ pub unsafe fn cancel(irp: *mut IRP) -> bool {
     let before = irql::raise(DISPATCH_LEVEL);
     // SAFETY: the cancel spin lock.
     unsafe { spinlock::acquire(lock()) };
-    if irp::record(irp).is_none() {
+    hook::irp_cancelling(irp);
+    // SAFETY: the caller's promise. What was freed is no IRP any more, or faults.
+    if unsafe { (*irp).Type } != IO_TYPE_IRP {
         bugcheck::bugcheck(CANCEL_STATE_IN_COMPLETED_IRP, [irp.addr() as u64, 0, 0, 0]);
     }
     // SAFETY: the caller's promise.
@@ -113,22 +115,6 @@ pub unsafe fn cancel(irp: *mut IRP) -> bool {
         // SAFETY: the driver's own routine; it releases the cancel spin lock.
         unsafe { routine(device, irp) };
     });
-    let after = irql::current();
-    if after != before && hook::watches(VerifierOption::IoVerification) {
-        // It has returned, so that no stack names it.
-        let (module, offset) = module_of(routine as usize as u64);
-        log!(
-            "verifier",
-            "the routine at {module}+{offset:#x} returned at another IRQL"
-        );
-        verify::io_violation(
-            verify::DISPATCH_CHANGED_IRQL,
-            device.addr(),
-            before.into(),
-            after.into(),
-        );
-        irql::set(before);
-    }
     true
 }
 

@@ -7,25 +7,20 @@
 use nthost_nt::{
     io::{
         device::DEVICE_OBJECT,
-        irp::{IO_TYPE_IRP, IRP, IRP_BUFFERED_IO, IRP_INPUT_OPERATION},
-        major::{IRP_MJ_DEVICE_CONTROL, IRP_MJ_PNP, IRP_MJ_READ, IRP_MN_REMOVE_DEVICE},
+        irp::{IO_TYPE_IRP, IRP},
         stack::{
             IO_STACK_LOCATION, SL_ERROR_RETURNED, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR,
             SL_INVOKE_ON_SUCCESS, SL_PENDING_RETURNED,
         },
     },
-    status::{NTSTATUS, STATUS_MORE_PROCESSING_REQUIRED, STATUS_PENDING, nt_error, nt_success},
+    status::{NTSTATUS, STATUS_MORE_PROCESSING_REQUIRED, nt_error, nt_success},
 };
 
-use super::{
-    dispatch_rules::Violation,
-    finish, irp, pass_rules,
-    verify::{self, io_violation},
-};
+use super::{finish, irp, verify};
 use crate::{
     driver_routine::{self, Kind},
-    export::DISPATCH_LEVEL,
-    ke::{bugcheck, irql},
+    hook,
+    ke::bugcheck,
 };
 
 /// MULTIPLE_IRP_COMPLETE_REQUESTS.
@@ -56,73 +51,21 @@ nt_export! {
 ///
 /// As IofCompleteRequest.
 pub unsafe fn complete(irp: *mut IRP, caller: usize) {
-    if irp::record(irp).is_none() {
-        // What was an IRP is none any more: it was completed and freed.
-        bugcheck::bugcheck(MULTIPLE_IRP_COMPLETE_REQUESTS, [irp.addr() as u64, 0, 0, 0]);
-    }
-    // SAFETY: it exists, as its record does.
+    hook::irp_completing(irp, caller);
+    // SAFETY: the caller's promise. What was freed is no IRP any more, or faults.
     let packet = unsafe { &mut *irp };
     if packet.Type != IO_TYPE_IRP || packet.CurrentLocation > packet.StackCount {
         bugcheck::bugcheck(MULTIPLE_IRP_COMPLETE_REQUESTS, [irp.addr() as u64, 0, 0, 0]);
     }
-    check(packet, caller);
-    // SAFETY: the caller's promise.
-    unsafe { walk_up(irp, caller) };
-}
-
-/// The rules of who completes an IRP.
-fn check(packet: &IRP, caller: usize) {
-    let irp = (&raw const *packet).addr();
-    let status = packet.IoStatus.status();
-    if status == STATUS_PENDING || status == -1 {
-        let status = status.cast_unsigned() as usize;
-        io_violation(verify::COMPLETED_AS_PENDING, status, irp, 0);
-    }
     if let Some(routine) = packet.CancelRoutine {
-        io_violation(verify::COMPLETED_CANCELABLE, routine as usize, irp, 0);
+        let routine = routine as usize as u64;
         bugcheck::bugcheck(
             CANCEL_STATE_IN_COMPLETED_IRP,
-            [irp as u64, routine as usize as u64, 0, 0],
+            [irp.addr() as u64, routine, 0, 0],
         );
     }
-    let level = irql::current();
-    if level > DISPATCH_LEVEL {
-        io_violation(verify::COMPLETED_AT_IRQL, level.into(), irp, 0);
-    }
-    // SAFETY: an IRP that has been sent has a current location.
-    let location = unsafe { &*packet.overlay().CurrentStackLocation };
-    if location.MajorFunction == IRP_MJ_PNP
-        && location.MinorFunction == IRP_MN_REMOVE_DEVICE
-        && nt_error(status)
-    {
-        io_violation(verify::FAILED_REMOVE, caller, irp, 0);
-    }
-    pass_rules::check_completing(packet, location, caller);
-    let room = output_room(packet, location);
-    if room.is_some_and(|room| !nt_error(status) && packet.IoStatus.Information > room as usize) {
-        io_violation(verify::TOO_MUCH_INFORMATION, caller, irp, 0);
-    }
-}
-
-/// How many bytes of the system buffer are output, if the I/O manager may copy from it: as many as
-/// `Information` says, wherever the requester's pointer leads, and whatever length came with it.
-/// A device-control code alone says so. Of other requests their flags say whether this one does.
-///
-/// Sources: "Failure to Check the Size of Buffers"; bug check 0xC9, code 0x312.
-fn output_room(packet: &IRP, location: &IO_STACK_LOCATION) -> Option<u32> {
-    const METHOD_MASK: u32 = 3;
-    const METHOD_BUFFERED: u32 = 0;
-    const COPIED: u32 = IRP_BUFFERED_IO | IRP_INPUT_OPERATION;
-    let copied = packet.Flags & COPIED == COPIED;
-    match location.MajorFunction {
-        IRP_MJ_DEVICE_CONTROL => {
-            let control = location.Parameters.device_io_control();
-            (control.IoControlCode & METHOD_MASK == METHOD_BUFFERED)
-                .then_some(control.OutputBufferLength)
-        }
-        IRP_MJ_READ if copied => Some(location.Parameters.read_write().Length),
-        _ => None,
-    }
+    // SAFETY: the caller's promise.
+    unsafe { walk_up(irp, caller) };
 }
 
 /// Leaves one location after the other, and calls the completion routine that the driver above
@@ -132,7 +75,6 @@ fn output_room(packet: &IRP, location: &IO_STACK_LOCATION) -> Option<u32> {
 ///
 /// The IRP is this routine's, and has been sent.
 unsafe fn walk_up(irp: *mut IRP, caller: usize) {
-    let record = irp::record(irp);
     loop {
         // SAFETY: the IRP is this routine's until a completion routine keeps it.
         let packet = unsafe { &mut *irp };
@@ -140,16 +82,8 @@ unsafe fn walk_up(irp: *mut IRP, caller: usize) {
         // SAFETY: the current location is one of the IRP's own.
         let location = unsafe { left.read() };
         let marked = location.Control & SL_PENDING_RETURNED != 0;
-        let index = packet.CurrentLocation as usize;
         let status = packet.IoStatus.status();
-        let forgot = record
-            .as_ref()
-            .and_then(|record| record.lock().complete(index, status, marked));
-        if let Some(routine) = forgot {
-            let pending = STATUS_PENDING.cast_unsigned() as usize;
-            let code = Violation::PendingNotMarked.code();
-            io_violation(code, routine, irp.addr(), pending);
-        }
+        hook::irp_leaving(irp);
         packet.PendingReturned = marked.into();
         packet.CurrentLocation += 1;
         // SAFETY: one above the current location; at the top it is only compared.
@@ -174,9 +108,7 @@ unsafe fn walk_up(irp: *mut IRP, caller: usize) {
             unsafe { irp::current(irp) }.Control |= SL_ERROR_RETURNED;
         }
     }
-    if let Some(record) = record {
-        record.lock().sent = false;
-    }
+    hook::irp_back(irp, true);
     // SAFETY: the IRP is back at who made it.
     unsafe { finish::finish(irp) };
 }
@@ -210,11 +142,13 @@ unsafe fn call_routine(
         // SAFETY: the caller's promise.
         unsafe { irp::current(irp) }.DeviceObject
     };
-    if let Some(record) = irp::record(irp) {
-        // From here on it may be freed or used again by who made it, who may have a location of
-        // its own there (IoSetNextIrpStackLocation).
-        record.lock().leave_last_holder(at_top);
+    // From here on it may be freed or used again by who made it, who may have a location of its
+    // own there (IoSetNextIrpStackLocation).
+    if device.is_null() {
+        // SAFETY: the caller's promise.
+        irp::set_sent(unsafe { &mut *irp }, false);
     }
+    hook::irp_back(irp, at_top);
     let pending = left.Control & SL_PENDING_RETURNED != 0;
     let status = driver_routine::call(Kind::Completion, routine as usize, irp.addr(), || {
         // SAFETY: the driver's own routine, with the context that it asked for.
@@ -224,16 +158,7 @@ unsafe fn call_routine(
         return true;
     }
     if pending && !at_top {
-        // SAFETY: the IRP was not kept, so it is still here.
-        let location = unsafe { irp::current(irp) };
-        if location.Control & SL_PENDING_RETURNED == 0 {
-            io_violation(
-                verify::PENDING_NOT_PROPAGATED,
-                routine as usize,
-                irp.addr(),
-                caller,
-            );
-        }
+        hook::irp_passed_up(irp, routine as usize, caller);
     }
     false
 }

@@ -25,7 +25,7 @@ use nthost_nt::{
     status::{NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_SUCCESS},
 };
 
-use super::{leak, startio, timer, unload, verify};
+use super::{startio, timer, unload, verify};
 use crate::{
     hook,
     ke::{event::KeInitializeEvent, lock::SpinLock},
@@ -307,7 +307,6 @@ fn delete_object(device: *mut c_void) {
     // SAFETY: it exists until the end of this routine.
     let fields = unsafe { &*device };
     let driver = fields.DriverObject;
-    leak::forget_memory(device.addr(), fields.Size.into());
     hook::device_deleted(device.addr());
     // SAFETY: made by `create`, and this is the device's end.
     drop(unsafe { Box::from_raw(fields.DeviceObjectExtension) });

@@ -306,7 +306,8 @@ fn try_load(image: &DriverImage, bytes: &[u8], options: LoadOptions) -> Driver {
         return loaded(object, status);
     }
     reinitialize::forget(object);
-    let stays = super::leak::check_unloaded(&image.image, object, module);
+    hook::driver_leaving(object, module.base);
+    let stays = super::leak::has_devices(object);
     ob::remove_name_of(object.addr());
     object::dereference(object.cast());
     if hook::image_unloading(module.base) || stays {

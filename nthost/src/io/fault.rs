@@ -64,7 +64,7 @@ fn send_due() {
         drop(held);
         // Its sender has been told that it is pending, whatever the routine returns now.
         // SAFETY: the IRP is held back at the location of its device.
-        unsafe { call::dispatch(device, irp, 0, None) };
+        unsafe { call::dispatch(device, irp, false) };
     }
 }
 

@@ -8,10 +8,7 @@
 //! that waits for it at APC_LEVEL or in a guarded region waits for ever. An asynchronous one that
 //! comes here is finished where it was completed.
 
-use core::{
-    ffi::c_void,
-    sync::atomic::{AtomicU32, Ordering},
-};
+use core::{ffi::c_void, sync::atomic::Ordering};
 
 use nthost_nt::{
     io::irp::{
@@ -24,8 +21,7 @@ use nthost_nt::{
 
 use super::{
     complete,
-    irp::{self, free},
-    record::Origin,
+    irp::{Origin, free},
     verify,
 };
 use crate::{
@@ -34,65 +30,33 @@ use crate::{
     ob::object,
 };
 
-/// How many IRPs are gone, or are about to be, whose requesters have not been told yet.
-static FINISHING: AtomicU32 = AtomicU32::new(0);
-
-/// Whether there is no requester whose memory is still written to although its IRP is gone.
-pub(super) fn nothing_on_its_way() -> bool {
-    // Acquire: pairs with the end of it.
-    FINISHING.load(Ordering::Acquire) == 0
-}
-
 /// Takes an IRP off whoever made it.
 ///
 /// # Safety
 ///
 /// The IRP has left its topmost stack location.
 pub unsafe fn finish(irp: *mut IRP) {
-    let Some(origin) = irp::record(irp).map(|record| record.lock().origin) else {
-        return;
-    };
     // SAFETY: the caller's promise.
-    let flags = unsafe { (*irp).Flags };
-    if flags & IRP_ASSOCIATED_IRP != 0 {
+    let packet = unsafe { &*irp };
+    if packet.Flags & IRP_ASSOCIATED_IRP != 0 {
         // SAFETY: the caller's promise.
         return unsafe { finish_associated(irp) };
     }
-    match origin {
-        Origin::Synchronous | Origin::Asynchronous => {
-            let record = irp::record(irp);
-            if record.is_none_or(|record| record.lock().begin_end()) {
-                // SAFETY: the caller's promise, and nobody keeps it.
-                unsafe { finish_for_requester(irp) };
-            }
+    match Origin::of(packet) {
+        Origin::Synchronous => {
+            let thread: *mut Thread = packet.overlay().Thread.cast();
+            let (process, irp) = (packet.issuing_process(), irp.expose_provenance());
+            // SAFETY: a thread does not end before its requests are finished, and the IRP is this
+            // call's alone.
+            unsafe { apc::queue(thread, process, finish_in_its_thread, irp) };
         }
+        // SAFETY: the caller's promise.
+        Origin::Asynchronous => unsafe { finish_built(irp) },
         Origin::Allocated | Origin::DriverMemory | Origin::Associated | Origin::System => {
             // Nobody waits for it: the driver that made it had to keep it.
             verify::io_violation(verify::UNKNOWN, irp.addr(), 0, 0);
         }
     }
-}
-
-/// Finishes an IRP of [`super::build`], in the thread that made it if that is to wait for it.
-///
-/// # Safety
-///
-/// As [`finish`]; nobody keeps it.
-pub(super) unsafe fn finish_for_requester(irp: *mut IRP) {
-    let (thread, process) = irp::record(irp).map_or((0, 0), |record| {
-        let record = record.lock();
-        (record.thread, record.process)
-    });
-    if thread == 0 {
-        // SAFETY: the caller's promise.
-        return unsafe { finish_built(irp) };
-    }
-    let thread: *mut Thread = core::ptr::with_exposed_provenance_mut(thread);
-    let process = core::ptr::with_exposed_provenance_mut(process);
-    let irp = irp.expose_provenance();
-    // SAFETY: a thread does not end before its requests are finished, and the IRP is this call's
-    // alone.
-    unsafe { apc::queue(thread, process, finish_in_its_thread, irp) };
 }
 
 /// The APC that does so.
@@ -109,13 +73,11 @@ unsafe fn finish_in_its_thread(irp: usize) {
 ///
 /// # Safety
 ///
-/// As [`finish`]; nobody keeps it.
+/// As [`finish`].
 unsafe fn finish_built(irp: *mut IRP) {
     // SAFETY: the caller's promise.
     let packet = unsafe { &mut *irp };
     let status = packet.IoStatus.status();
-    // AcqRel: who sees the IRP gone sees this, and later the end of it.
-    FINISHING.fetch_add(1, Ordering::AcqRel);
     let (block, event) = (packet.UserIosb, packet.UserEvent);
     // What a Zw routine has taken references for, unless it waits and gives them back itself.
     let file = packet.overlay().OriginalFileObject;
@@ -156,8 +118,6 @@ unsafe fn finish_built(irp: *mut IRP) {
         }
         object::dereference(file.cast());
     }
-    // Release: what was written to the requester's memory comes before.
-    FINISHING.fetch_sub(1, Ordering::Release);
 }
 
 /// Copies what a buffered request read from the system buffer to the requester's: as many bytes as

@@ -2,7 +2,6 @@
 //!
 //! Sources: IoAllocateIrp, IoFreeIrp, IoReuseIrp, IoInitializeIrp; "Bug Check 0xC9".
 
-use alloc::sync::Arc;
 use core::{ffi::c_void, mem::size_of, ptr::null_mut};
 
 use nthost_nt::{
@@ -14,18 +13,9 @@ use nthost_nt::{
     status::NTSTATUS,
 };
 
-use super::{
-    record::{Origin, Record},
-    records::Records,
-    verify,
-};
-use crate::{ke::lock::SpinLock, mm::guarded};
-
-/// The record of one IRP.
-pub type RecordLock = SpinLock<Record>;
-
-/// Protects the table, not the records. A record's own lock is taken while it is held.
-static RECORDS: SpinLock<Option<Records<RecordLock>>> = SpinLock::new(None);
+pub use super::origin::{Origin, is_sent, set_sent};
+use super::{thread_end, verify};
+use crate::{hook, mm::guarded};
 
 /// Bytes of an IRP with its stack locations (`IoSizeOfIrp`).
 #[must_use]
@@ -33,47 +23,12 @@ pub const fn size(stack_count: i8) -> usize {
     size_of::<IRP>() + stack_count as usize * size_of::<IO_STACK_LOCATION>()
 }
 
-/// The record of an IRP; none, if it was never made or has been freed.
-#[must_use]
-pub fn record(irp: *mut IRP) -> Option<Arc<RecordLock>> {
-    RECORDS.lock().as_ref()?.get(irp.addr())
-}
-
-/// Looks at every IRP that exists.
-pub fn for_each(mut look: impl FnMut(usize, &Record)) {
-    if let Some(records) = RECORDS.lock().as_ref() {
-        for (irp, record) in records.iter() {
-            look(irp, &record.lock());
-        }
-    }
-}
-
-fn remember(irp: *mut IRP, origin: Origin, caller: usize, stack_count: i8) {
-    let record = Record::new(origin, caller, stack_count as usize);
-    let mut records = RECORDS.lock();
-    let records = records.get_or_insert_with(Records::default);
-    records.insert(irp.addr(), SpinLock::new(record));
-}
-
-/// Memory of a driver's is freed: IRPs that it made of it (`IoInitializeIrp`) are none any more.
-pub fn forget_memory(start: usize, bytes: usize) {
-    if let Some(records) = RECORDS.lock().as_mut() {
-        records.remove_within(start..start + bytes, |record| {
-            record.lock().origin == Origin::DriverMemory
-        });
-    }
-}
-
-fn forget(irp: *mut IRP) -> Option<Arc<RecordLock>> {
-    RECORDS.lock().as_mut()?.remove(irp.addr())
-}
-
 /// Makes an IRP of memory.
 ///
 /// # Safety
 ///
 /// The memory is this large, and the caller's.
-unsafe fn initialize(irp: *mut IRP, packet_size: u16, stack_count: i8) {
+unsafe fn initialize(irp: *mut IRP, packet_size: u16, stack_count: i8, origin: Origin) {
     // SAFETY: the caller's promise.
     unsafe { irp.cast::<u8>().write_bytes(0, packet_size.into()) };
     // SAFETY: zeroes are a value of each field.
@@ -82,6 +37,7 @@ unsafe fn initialize(irp: *mut IRP, packet_size: u16, stack_count: i8) {
     fields.Size = packet_size;
     fields.StackCount = stack_count;
     fields.CurrentLocation = stack_count + 1;
+    fields.AllocationFlags = origin.flags();
     let head = &raw mut fields.ThreadListEntry;
     fields.ThreadListEntry = LIST_ENTRY {
         Flink: head,
@@ -110,8 +66,8 @@ pub fn allocate(stack_count: i8, origin: Origin, caller: usize) -> *mut IRP {
     };
     let irp = memory.cast::<IRP>();
     // SAFETY: the memory was just allocated for it.
-    unsafe { initialize(irp, packet_size, stack_count) };
-    remember(irp, origin, caller, stack_count);
+    unsafe { initialize(irp, packet_size, stack_count, origin) };
+    hook::irp_made(irp, caller);
     irp
 }
 
@@ -121,7 +77,12 @@ pub fn allocate(stack_count: i8, origin: Origin, caller: usize) -> *mut IRP {
 ///
 /// Nobody uses it any more.
 pub unsafe fn free(irp: *mut IRP) {
-    let _record = forget(irp);
+    hook::irp_freed(irp);
+    // SAFETY: the caller's promise.
+    let packet = unsafe { &mut *irp };
+    if Origin::of(packet) == Origin::Synchronous {
+        thread_end::remove(packet);
+    }
     if !guarded::free(irp.cast()) {
         verify::io_violation(verify::NOT_AN_IRP_FREED, irp.addr(), 0, 0);
     }
@@ -189,13 +150,11 @@ nt_export! {
     ///
     /// `irp` is `packet_size` bytes of resident memory for `stack_size` locations.
     pub unsafe fn IoInitializeIrp(irp: *mut IRP, packet_size: u16, stack_size: i8) {
-        let origin = record(irp).map(|record| record.lock().origin);
-        if origin.is_some_and(|origin| origin != Origin::DriverMemory) {
-            verify::io_violation(verify::INITIALIZED_ALLOCATED_IRP, verify::caller(), irp.addr(), 0);
-        }
+        let caller = verify::caller();
+        hook::irp_initializing(irp, caller);
         // SAFETY: the caller's promise.
-        unsafe { initialize(irp, packet_size, stack_size) };
-        remember(irp, Origin::DriverMemory, verify::caller(), stack_size);
+        unsafe { initialize(irp, packet_size, stack_size, Origin::DriverMemory) };
+        hook::irp_made(irp, caller);
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -208,18 +167,18 @@ nt_export! {
     /// The IRP is the caller's: it was made by IoAllocateIrp or of the caller's own memory,
     /// and is not on its way.
     pub unsafe fn IoReuseIrp(irp: *mut IRP, status: NTSTATUS) {
-        verify::reuse(irp, verify::caller());
+        hook::irp_reusing(irp, verify::caller());
         // SAFETY: the caller's promise.
         let fields = unsafe { &mut *irp };
         let (packet_size, stack_count) = (fields.Size, fields.StackCount);
-        let flags = fields.AllocationFlags;
-        // SAFETY: the IRP's own memory.
-        unsafe { initialize(irp, packet_size, stack_count) };
-        fields.AllocationFlags = flags;
-        fields.IoStatus = IO_STATUS_BLOCK::new(status, 0);
-        if let Some(record) = record(irp) {
-            record.lock().reuse(stack_count as usize);
+        let origin = Origin::of(fields);
+        if origin == Origin::Synchronous {
+            // It is its thread's, and stays in the thread's list no longer.
+            thread_end::remove(fields);
         }
+        // SAFETY: the IRP's own memory.
+        unsafe { initialize(irp, packet_size, stack_count, origin) };
+        fields.IoStatus = IO_STATUS_BLOCK::new(status, 0);
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -232,7 +191,7 @@ nt_export! {
     /// The IRP was made by IoAllocateIrp, IoBuildAsynchronousFsdRequest or IoMakeAssociatedIrp,
     /// and nobody uses it any more.
     pub unsafe fn IoFreeIrp(irp: *mut IRP) {
-        verify::free(irp, verify::caller());
+        hook::irp_freeing(irp, verify::caller());
         // SAFETY: the caller's promise.
         unsafe { free(irp) };
     }

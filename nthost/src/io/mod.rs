@@ -3,14 +3,12 @@
 //! Lock order: the cancel spin lock, a driver's own locks, then nthost's. Of the latter each is
 //! a leaf but where it says otherwise; no driver's routine is called with one of them held.
 
-pub mod dispatch_rules;
 pub mod error_code;
 pub mod error_text;
 pub mod identity;
 pub mod master_irp;
+pub mod origin;
 pub mod property_store;
-pub mod record;
-pub mod records;
 pub mod share_access;
 
 #[cfg(target_os = "none")]
@@ -67,8 +65,6 @@ pub mod leak;
 pub mod notify;
 #[cfg(target_os = "none")]
 pub mod notify_target;
-#[cfg(target_os = "none")]
-pub mod pass_rules;
 #[cfg(target_os = "none")]
 pub mod pointer;
 #[cfg(target_os = "none")]

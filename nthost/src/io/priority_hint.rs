@@ -3,12 +3,12 @@
 //! Sources: IoSetIoPriorityHint, IoGetIoPriorityHint, "Using IRP Priority Hints", IO_PRIORITY_HINT.
 
 use nthost_nt::{
-    io::irp::IRP,
+    io::irp::{IO_TYPE_IRP, IRP},
     status::{NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_SUCCESS},
 };
 
-use super::{irp, record::NORMAL_PRIORITY};
-
+/// `IoPriorityNormal`: the hint of an IRP that was given no other.
+const NORMAL: u8 = 2;
 /// `IoPriorityCritical`, the highest.
 const CRITICAL: i32 = 4;
 
@@ -21,13 +21,15 @@ nt_export! {
     ///
     /// # Safety
     ///
-    /// None.
+    /// `irp` can be read and written.
     pub unsafe fn IoSetIoPriorityHint(irp: *mut IRP, hint: i32) -> NTSTATUS {
         let hint = u8::try_from(hint).ok().filter(|_| hint <= CRITICAL);
-        let (Some(hint), Some(record)) = (hint, irp::record(irp)) else {
+        // SAFETY: the caller's promise.
+        let packet = unsafe { &mut *irp };
+        let (Some(hint), IO_TYPE_IRP) = (hint, packet.Type) else {
             return STATUS_INVALID_PARAMETER;
         };
-        record.lock().priority_hint = hint;
+        packet.set_priority_hint(hint);
         STATUS_SUCCESS
     }
 
@@ -38,8 +40,9 @@ nt_export! {
     ///
     /// # Safety
     ///
-    /// None.
+    /// It is an IRP.
     pub unsafe fn IoGetIoPriorityHint(irp: *mut IRP) -> i32 {
-        irp::record(irp).map_or(NORMAL_PRIORITY, |record| record.lock().priority_hint).into()
+        // SAFETY: the caller's promise.
+        unsafe { &*irp }.priority_hint().unwrap_or(NORMAL).into()
     }
 }

@@ -1,11 +1,8 @@
 //! Remove locks: they count who uses a device, and let its removal wait for them.
 //!
 //! Sources: IoInitializeRemoveLock, IoAcquireRemoveLock, IoReleaseRemoveLock,
-//! IoReleaseRemoveLockAndWait, "Using Remove Locks". With I/O verification on, the tags are
-//! remembered, whether or not the driver was built to have them checked: a release without its
-//! acquisition ends in bug check 0xC4, subcodes 0xD5 to 0xD7.
+//! IoReleaseRemoveLockAndWait, "Using Remove Locks".
 
-use alloc::{collections::BTreeMap, vec::Vec};
 use core::{
     ffi::c_void,
     mem::size_of,
@@ -17,46 +14,16 @@ use nthost_nt::{
     status::{NTSTATUS, STATUS_DELETE_PENDING, STATUS_SUCCESS, STATUS_TIMEOUT},
 };
 
-use nthost_protocol::manifest::VerifierOption;
-
 use crate::{
     hook,
     ke::{
         event::{KeInitializeEvent, KeSetEvent},
-        lock::SpinLock,
         wait_for::KeWaitForSingleObject,
     },
 };
 
-/// DRIVER_VERIFIER_DETECTED_VIOLATION.
-const DETECTED_VIOLATION: u32 = 0xc4;
-/// Subcode: a remove lock is released with a tag that it was not acquired with.
-const RELEASED_WRONG_TAG: u64 = 0xd5;
-/// Subcode: as above, by IoReleaseRemoveLockAndWait.
-const RELEASED_AND_WAITED_WRONG_TAG: u64 = 0xd6;
-/// Subcode: a remove lock is initialized anew after its device was removed.
-const INITIALIZED_AFTER_REMOVE: u64 = 0xd7;
-
 /// How long a removal waits before it is told who keeps it: two seconds, in units of 100 ns.
 static PATIENCE: i64 = -20_000_000;
-
-/// What is known of a lock.
-#[derive(Debug, Default)]
-struct Use {
-    /// The tags with which it is held, and where it was acquired.
-    tags: Vec<(usize, usize)>,
-    /// IoReleaseRemoveLockAndWait was called.
-    removed: bool,
-}
-
-/// Protects what is known of each lock, by its address; nothing is locked while it is held.
-static USES: SpinLock<BTreeMap<usize, Use>> = SpinLock::new(BTreeMap::new());
-
-/// Forgets the locks in memory that is freed.
-pub fn forget_memory(start: usize, bytes: usize) {
-    USES.lock()
-        .retain(|&lock, _| !(start..start + bytes).contains(&lock));
-}
 
 /// # Safety
 ///
@@ -76,47 +43,6 @@ unsafe fn removed<'a>(lock: *mut IO_REMOVE_LOCK_COMMON_BLOCK) -> &'a AtomicU8 {
     let removed = unsafe { &raw mut (*lock).Removed };
     // SAFETY: as above; it is only used through these routines.
     unsafe { AtomicU8::from_ptr(removed) }
-}
-
-fn note(lock: *mut IO_REMOVE_LOCK_COMMON_BLOCK, tag: *mut c_void, caller: usize) {
-    let mut uses = USES.lock();
-    let tags = &mut uses.entry(lock.addr()).or_default().tags;
-    tags.push((tag.addr(), caller));
-}
-
-/// Says who has a lock that a removal waits for.
-fn tell_holders(lock: *mut IO_REMOVE_LOCK_COMMON_BLOCK) {
-    let uses = USES.lock();
-    let tags = uses
-        .get(&lock.addr())
-        .map_or_else(Vec::new, |held| held.tags.clone());
-    drop(uses);
-    for (tag, caller) in tags {
-        let (module, offset) = crate::pe::module::module_of(caller as u64);
-        log!(
-            "verifier",
-            "a removal waits for the remove lock {:#x}, acquired with the tag {tag:#x} at \
-             {module}+{offset:#x}",
-            lock.addr()
-        );
-    }
-}
-
-/// The lock is no longer held with this tag; bug check 0xC4 if it was not.
-fn forget(lock: *mut IO_REMOVE_LOCK_COMMON_BLOCK, tag: *mut c_void, code: u64) {
-    let mut uses = USES.lock();
-    let held = uses.entry(lock.addr()).or_default();
-    if let Some(index) = held.tags.iter().position(|&(other, _)| other == tag.addr()) {
-        held.tags.swap_remove(index);
-        return;
-    }
-    drop(uses);
-    let parameters = [code, lock.addr() as u64, tag.addr() as u64, 0];
-    hook::violation(
-        VerifierOption::IoVerification,
-        DETECTED_VIOLATION,
-        parameters,
-    );
 }
 
 /// # Safety
@@ -174,11 +100,7 @@ nt_export! {
         } else {
             size_of::<IO_REMOVE_LOCK_COMMON_BLOCK>()
         };
-        let before = USES.lock().insert(lock.addr(), Use::default());
-        if before.is_some_and(|before| before.removed) {
-            let parameters = [INITIALIZED_AFTER_REMOVE, lock.addr() as u64, lock.addr() as u64, 0];
-            hook::violation(VerifierOption::IoVerification, DETECTED_VIOLATION, parameters);
-        }
+        hook::remove_lock_made(lock);
         // SAFETY: the caller's promise.
         unsafe { lock.cast::<u8>().write_bytes(0, bytes) };
         // SAFETY: zeroes are a value of each field.
@@ -207,7 +129,7 @@ nt_export! {
         // SAFETY: the caller's promise.
         let status = unsafe { acquire(lock) };
         if status == STATUS_SUCCESS {
-            note(lock, tag, caller);
+            hook::remove_lock_acquired(lock, tag.addr(), caller);
         }
         status
     }
@@ -225,7 +147,7 @@ nt_export! {
         tag: *mut c_void,
         _size: u32,
     ) {
-        forget(lock, tag, RELEASED_WRONG_TAG);
+        hook::remove_lock_releasing(lock, tag.addr(), false);
         // SAFETY: the caller's promise.
         unsafe { release(lock) };
     }
@@ -244,8 +166,7 @@ nt_export! {
         tag: *mut c_void,
         _size: u32,
     ) {
-        forget(lock, tag, RELEASED_AND_WAITED_WRONG_TAG);
-        USES.lock().entry(lock.addr()).or_default().removed = true;
+        hook::remove_lock_releasing(lock, tag.addr(), true);
         // SAFETY: the caller's promise.
         // SeqCst: see `acquire`.
         unsafe { removed(lock) }.store(1, Ordering::SeqCst);
@@ -259,7 +180,7 @@ nt_export! {
         // SAFETY: an initialized event.
         let status = unsafe { KeWaitForSingleObject(event.cast(), 0, 0, 0, &raw const PATIENCE) };
         if status == STATUS_TIMEOUT {
-            tell_holders(lock);
+            hook::remove_lock_kept(lock);
             // SAFETY: as above.
             unsafe { KeWaitForSingleObject(event.cast(), 0, 0, 0, core::ptr::null()) };
         }

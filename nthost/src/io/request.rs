@@ -11,7 +11,10 @@ use nthost_nt::{
     status::{NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_MORE_PROCESSING_REQUIRED},
 };
 
-use super::{call, irp, record::Origin};
+use super::{
+    call,
+    irp::{self, Origin},
+};
 use crate::ke::{owned_event::Event, thread};
 
 /// Completion routine flags: called however the IRP ends.

@@ -1,63 +1,115 @@
-//! Requests of a thread that ends: those that the I/O manager has made for drivers in that
-//! thread are cancelled, and the thread ends when they are complete.
+//! The requests that the I/O manager has made for drivers in a thread: the thread has a list of
+//! them, and when it ends they are cancelled, and it waits until they are complete.
 //!
-//! Sources: IoBuildSynchronousFsdRequest, IoBuildDeviceIoControlRequest. What processes' threads
-//! ask for is ended with them by `ps`.
+//! A request is finished by an APC of its thread ([`super::finish`]), so at APC_LEVEL the thread
+//! can look at its requests and cancel them, and none of them goes.
+//!
+//! Sources: IoBuildSynchronousFsdRequest, IoBuildDeviceIoControlRequest; `ThreadListEntry` of
+//! ns-wdm-_irp. What processes' threads ask for is ended with them by `ps`.
 
 use alloc::vec::Vec;
+use core::ptr::null_mut;
 
-use nthost_nt::io::irp::IRP;
+use nthost_nt::{io::irp::IRP, ke::LIST_ENTRY};
 
-use super::{cancel, finish, irp};
-use crate::ke::{owned_event::Event, thread, time};
+use super::{cancel, irp};
+use crate::{
+    export::APC_LEVEL,
+    ke::{
+        irql::Raised,
+        owned_event::Event,
+        thread::{self, Thread},
+        time,
+    },
+};
 
 /// How long it is before one looks again, in units of 100 ns.
 const PAUSE: u64 = 10_000;
 
-/// The thread's requests that are on their way.
-fn requests() -> Vec<usize> {
-    let own = thread::current().addr();
+/// Puts an IRP that was made for the thread that runs into its list. IRQL up to APC_LEVEL.
+pub(super) fn insert(packet: &mut IRP) {
+    let thread: *mut Thread = thread::current();
+    packet.overlay_mut().Thread = thread.cast();
+    // SAFETY: the thread that runs exists.
+    let mut guard = unsafe { &*thread }.requests.lock();
+    let head: *mut LIST_ENTRY = &raw mut *guard;
+    if guard.Flink.is_null() {
+        (guard.Flink, guard.Blink) = (head, head);
+    }
+    let (entry, last) = (&raw mut packet.ThreadListEntry, guard.Blink);
+    packet.ThreadListEntry = LIST_ENTRY {
+        Flink: head,
+        Blink: last,
+    };
+    // SAFETY: the last in the list, or its head; the lock is held.
+    unsafe { (*last).Flink = entry };
+    // SAFETY: the lock is held. The head itself may have been the last.
+    unsafe { (*head).Blink = entry };
+}
+
+/// Takes an IRP that [`insert`] put there out of its thread's list. IRQL up to DISPATCH_LEVEL.
+pub(super) fn remove(packet: &mut IRP) {
+    let thread: *const Thread = packet.overlay().Thread.cast();
+    let entry = &raw mut packet.ThreadListEntry;
+    // SAFETY: a thread does not end before its requests are finished.
+    let guard = unsafe { &*thread }.requests.lock();
+    let LIST_ENTRY { Flink, Blink } = packet.ThreadListEntry;
+    // SAFETY: it is in the list, or in none; the lock is held.
+    unsafe { (*Blink).Flink = Flink };
+    // SAFETY: as above.
+    unsafe { (*Flink).Blink = Blink };
+    packet.ThreadListEntry = LIST_ENTRY {
+        Flink: entry,
+        Blink: entry,
+    };
+    drop(guard);
+}
+
+/// The thread's requests that are on their way. APC_LEVEL.
+fn requests() -> Vec<*mut IRP> {
+    // SAFETY: the thread that runs exists.
+    let mut guard = unsafe { &*thread::current() }.requests.lock();
+    let head: *mut LIST_ENTRY = &raw mut *guard;
     let mut found = Vec::new();
-    irp::for_each(|irp, record| {
-        if record.thread == own && record.sent {
-            found.push(irp);
+    let mut entry = guard.Flink;
+    while entry != head && entry != null_mut() {
+        let packet = entry.map_addr(|at| at - core::mem::offset_of!(IRP, ThreadListEntry));
+        let packet: *mut IRP = packet.cast();
+        // SAFETY: an IRP in the list exists; the lock is held.
+        if irp::is_sent(unsafe { &*packet }) {
+            found.push(packet);
         }
-    });
+        // SAFETY: as above.
+        entry = unsafe { (*entry).Flink };
+    }
     found
 }
 
-/// Cancels a request, unless it is being finished at this moment.
-fn cancel_request(irp: usize) {
-    let irp: *mut IRP = core::ptr::with_exposed_provenance_mut(irp);
-    let Some(record) = irp::record(irp).filter(|record| record.lock().keep()) else {
-        return;
-    };
-    // SAFETY: it is kept.
-    unsafe { cancel::cancel(irp) };
-    if record.lock().let_go() {
-        // SAFETY: it is complete, and nobody else keeps it.
-        unsafe { finish::finish_for_requester(irp) };
+/// Cancels the thread's requests, and says how many there are. PASSIVE_LEVEL.
+fn cancel_all() -> usize {
+    let raised = Raised::to(APC_LEVEL);
+    let left = requests();
+    for &irp in &left {
+        // SAFETY: it is finished, and goes, when the thread is below APC_LEVEL again.
+        unsafe { cancel::cancel(irp) };
     }
+    drop(raised);
+    left.len()
 }
 
 /// Ends the requests of the thread that runs. PASSIVE_LEVEL.
 pub fn end_requests() {
-    let mut left = requests();
-    if left.is_empty() {
+    if cancel_all() == 0 {
         return;
-    }
-    for &irp in &left {
-        cancel_request(irp);
     }
     let never = Event::notification();
     loop {
-        left.retain(|&irp| {
-            let record = irp::record(core::ptr::with_exposed_provenance_mut(irp));
-            record.is_some_and(|record| record.lock().thread == thread::current().addr())
-        });
-        if left.is_empty() && finish::nothing_on_its_way() {
+        never.wait_until(Some(time::interrupt_time() + PAUSE));
+        let raised = Raised::to(APC_LEVEL);
+        let left = requests();
+        drop(raised);
+        if left.is_empty() {
             return;
         }
-        never.wait_until(Some(time::interrupt_time() + PAUSE));
     }
 }

@@ -17,6 +17,7 @@ use nthost_nt::{
 use super::{device, driver, export_driver, leak};
 use crate::{
     ex::worker::{self, Queue},
+    hook,
     ob::{self, object},
 };
 
@@ -52,7 +53,8 @@ pub fn unload(service: &str) -> Result<(), NTSTATUS> {
         fields.Flags |= DRVO_UNLOAD_INVOKED;
         // SAFETY: the driver's own routine.
         unsafe { unload(object) };
-        stays = leak::check_unloaded(&driver.image.image, object, module);
+        hook::driver_leaving(object, module.base);
+        stays = leak::has_devices(object);
         ob::remove_name_of(object.addr());
         object::dereference(object.cast());
     } else if export_driver::is_imported(module) {

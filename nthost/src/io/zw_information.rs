@@ -23,8 +23,8 @@ use nthost_nt::{
 
 use super::{
     build::{Buffer, Built},
-    device, irp,
-    record::Origin,
+    device,
+    irp::{self, Origin},
     verify, zw_request,
 };
 use crate::ob::{

@@ -28,8 +28,8 @@ use nthost_nt::{
 
 use super::{
     build::{self, Buffer, Built},
-    call, device, irp,
-    record::Origin,
+    call, device,
+    irp::{self, Origin},
     verify,
 };
 use crate::{

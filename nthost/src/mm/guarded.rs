@@ -48,9 +48,20 @@ static RANGES: SpinLock<Ranges> = SpinLock::new(Ranges {
 /// Zeroed memory, aligned to 16 bytes. `None` if there is none left. IRQL up to DISPATCH_LEVEL.
 #[must_use]
 pub fn allocate(size: usize) -> Option<*mut u8> {
+    allocate_as(flags::NON_PAGED, size)
+}
+
+/// As [`allocate`], but ordinary pool has in it whatever was there before: a system buffer, which
+/// NT does not zero either ("Failure to Initialize Output Buffers").
+#[must_use]
+pub fn allocate_buffer(size: usize) -> Option<*mut u8> {
+    allocate_as(flags::NON_PAGED | flags::UNINITIALIZED, size)
+}
+
+fn allocate_as(pool: u64, size: usize) -> Option<*mut u8> {
     let size = size.next_multiple_of(16) as u64;
     if !pool::is_special(false) {
-        let address = pool::allocate(flags::NON_PAGED, size, TAG, 0)?;
+        let address = pool::allocate(pool, size, TAG, 0)?;
         return Some(core::ptr::with_exposed_provenance_mut(address as usize));
     }
     let count = size.div_ceil(PAGE_SIZE);
@@ -84,6 +95,11 @@ pub fn size_of(memory: *mut u8) -> Option<usize> {
     if let Some(size) = ordinary_size(address) {
         return Some(size as usize);
     }
+    special_size(address)
+}
+
+/// The size of what has pages of its own.
+fn special_size(address: u64) -> Option<usize> {
     let ranges = RANGES.lock();
     let range = ranges.live.get(&address)?;
     let end = range.base + range.frames.len() as u64 * PAGE_SIZE;
@@ -101,13 +117,16 @@ fn ordinary_size(address: u64) -> Option<u64> {
 /// DISPATCH_LEVEL.
 pub fn free(memory: *mut u8) -> bool {
     let address = memory.addr() as u64;
-    let Some(size) = size_of(memory) else {
-        return false;
-    };
     if ordinary_size(address).is_some() {
+        // What lies here begins with its type, by which it is known: it has none any more.
+        // SAFETY: the owner has given the memory up, which is 16 bytes at least.
+        unsafe { memory.cast::<u16>().write(0) };
         pool::free(address, Some(TAG));
         return true;
     }
+    let Some(size) = special_size(address) else {
+        return false;
+    };
     hook::memory_freed(address, size as u64);
     let mut ranges = RANGES.lock();
     // Another processor may have freed it meanwhile.

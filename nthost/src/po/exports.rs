@@ -26,7 +26,11 @@ use super::{
 use crate::{
     ex::worker::{self, Queue},
     export::PASSIVE_LEVEL,
-    io::{call, device, irp, record::Origin, request},
+    io::{
+        call, device,
+        irp::{self, Origin},
+        request,
+    },
     ke::{irql, lock::SpinLock},
     ob::object,
 };

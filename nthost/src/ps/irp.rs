@@ -26,9 +26,13 @@ use super::{
     process::{Client, Job},
 };
 use crate::{
-    io::{call, device, finish, irp, record::Origin, request},
+    io::{
+        call, device, finish,
+        irp::{self, Origin},
+        request,
+    },
     ke::thread,
-    mm::{guarded, mdl},
+    mm::{guarded, mdl, pool},
     ob::object,
 };
 
@@ -237,7 +241,8 @@ impl Request {
         if length == 0 {
             return Ok(());
         }
-        let memory = guarded::allocate(length as usize).ok_or(STATUS_INSUFFICIENT_RESOURCES)?;
+        let memory =
+            guarded::allocate_buffer(length as usize).ok_or(STATUS_INSUFFICIENT_RESOURCES)?;
         // SAFETY: the memory was just allocated, and is at least as long.
         unsafe { memory.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         *packet.AssociatedIrp.system_buffer_mut() = memory.cast();
@@ -310,9 +315,13 @@ impl Request {
         ended.map_or(self.irp, |ended| core::ptr::from_ref(ended).cast_mut())
     }
 
-    /// The IRP is complete, and no driver's any more: whoever still touches it is to fault. If it is
-    /// being cancelled at this moment it stays until [`Self::release`].
+    /// The IRP is complete, and no driver's any more: whoever still touches it is to fault, where
+    /// freed memory does that. If it is being cancelled at this moment it stays until
+    /// [`Self::release`].
     fn end(&mut self) {
+        if !pool::is_special(false) {
+            return;
+        }
         // SAFETY: the IRP is back at its maker, this request.
         self.ended = Some(Box::new(unsafe { self.irp.read() }));
         if self.client.process.let_irp_go(self.id) {

@@ -47,6 +47,7 @@ use crate::{
         pool_routines::ExFreePool,
     },
     ob::object,
+    verifier,
 };
 
 /// The tests.
@@ -100,7 +101,7 @@ pub const TESTS: &[Test] = &[
 /// How many IRPs there are.
 fn irps() -> usize {
     let mut count = 0;
-    irp::for_each(|_, _| count += 1);
+    verifier::irp::for_each(|_, _| count += 1);
     count
 }
 

@@ -7,7 +7,8 @@
 use nthost_protocol::manifest::VerifierOption;
 
 use super::{
-    breakpoint, fault, found, freed, irql, is_on, late_dpc, locks, noise, options, rights, routine,
+    breakpoint, fault, found, freed, irp, irql, is_on, late_dpc, locks, noise, options,
+    remove_lock, rights, routine,
     trace::{self, Event},
     unload,
 };
@@ -57,7 +58,15 @@ pub fn open() {
     register::mutex_releasing(locks::releasing_mutex);
     register::recursive_mutex_taken(locks::taken_recursive_mutex);
     register::recursive_mutex_free(locks::released_recursive_mutex);
-    register::memory_freed(freed::check);
+    register::memory_freed(|address, size| {
+        freed::check(address, size);
+        irp::forget_memory(address as usize, size as usize);
+        remove_lock::forget_memory(address as usize, size as usize);
+    });
+    if options::is_any_on() {
+        irp::watch();
+        remove_lock::watch();
+    }
     register::call_fails(fault::strikes);
     register::fewer_pages(fault::fewer_pages);
     register::watches(is_on);

@@ -12,6 +12,8 @@
 //! | `apcs` | the rules of routines before which APCs must be held back |
 //! | `locks`, `lock_order` | "Deadlock Detection" |
 //! | `freed` | "Miscellaneous Checks": what is in memory that is freed |
+//! | `irp` | "I/O Verification": a record of each IRP, and the rules for it |
+//! | `remove_lock` | "I/O Verification": the tags of remove locks |
 //! | `unload` | "Pool Tracking", and what else a driver leaves behind |
 //! | `rights` | "Security Checks": rights of handles |
 //! | `verifying` | what drivers are told of the verifier |
@@ -20,11 +22,11 @@
 //! | `breakpoint` | breakpoints at routines |
 //! | `trace`, `history` | the fingerprint of a run, and what each processor did last |
 //!
-//! What "I/O Verification" and "DMA Checking" look at lies in the IRPs and adapters themselves:
-//! `io` (`record`, `verify`, `pass_rules`, `dispatch_rules`) and `hal::dma` see it, and tell it by
-//! [`hook::violation`](crate::hook::violation), which is heard here alone. Special pool is a pool of
-//! `mm`'s, and chosen here.
+//! What "DMA Checking" looks at lies in the adapters themselves: `hal::dma` sees it, and tells it
+//! by [`hook::violation`](crate::hook::violation), which is heard here alone; so does what the I/O
+//! and PnP managers come upon themselves. Special pool is a pool of `mm`'s, and chosen here.
 
+pub mod irp;
 pub mod lock_order;
 
 #[cfg(target_os = "none")]
@@ -53,6 +55,8 @@ pub mod locks;
 pub mod noise;
 #[cfg(target_os = "none")]
 pub mod options;
+#[cfg(target_os = "none")]
+pub mod remove_lock;
 #[cfg(target_os = "none")]
 pub mod rights;
 #[cfg(target_os = "none")]

@@ -3,17 +3,22 @@
 //!
 //! Source: bug check 0xC4, subcodes 0x31, 0xC1, 0xC5, 0xFA, 0xFB and 0x111; bug check 0xC7, 4.
 
+use nthost_nt::io::irp::IRP;
 use nthost_protocol::manifest::VerifierOption;
 
 use x86_64::instructions::interrupts;
 
-use super::{found, is_on, late_dpc, trace};
+use super::{found, irp::DISPATCH_CHANGED_IRQL, is_on, late_dpc, trace};
 use crate::{
     driver_routine::{Before, Call, Gate, Kind},
+    io::irp,
     ke::{bugcheck::code, irql, thread},
     mm::pageable,
     pe::module::module_of,
 };
+
+/// DRIVER_VERIFIER_IOMANAGER_VIOLATION.
+const IOMANAGER_VIOLATION: u32 = 0xc9;
 
 /// What is looked at before and after each call of a driver's routine.
 pub static GATE: Gate = Gate { enter, leave };
@@ -41,10 +46,19 @@ fn enter(call: &Call) -> Before {
     if matches!(call.kind, Kind::Interrupt | Kind::Dpc) {
         pageable::trim();
     }
-    let before = Before {
+    let mut before = Before {
         level: irql::current(),
         apcs: apcs(),
+        device: 0,
     };
+    if call.kind == Kind::Cancel {
+        let packet = core::ptr::with_exposed_provenance_mut::<IRP>(call.object as usize);
+        // It gives the cancel spin lock back, and with it the IRQL from before that was taken.
+        // SAFETY: the IRP is about to be given to its cancel routine.
+        before.level = unsafe { (*packet).CancelIrql };
+        // SAFETY: as above; it has been sent.
+        before.device = unsafe { irp::current(packet) }.DeviceObject.addr() as u64;
+    }
     if call.kind == Kind::Dpc {
         late_dpc::runs(call.object);
         trace::record(trace::Event::Dpc, call.routine, 0);
@@ -57,6 +71,7 @@ fn leave(call: &Call, before: Before) {
     match call.kind {
         Kind::Dispatch => after_dispatch(call, before),
         Kind::Completion => after_completion(call, before),
+        Kind::Cancel => after_cancel(call, before),
         Kind::Dpc => after_dpc(call, before),
         Kind::Interrupt => after_interrupt(call, before),
         _ => {}
@@ -87,9 +102,13 @@ fn after_dispatch(call: &Call, before: Before) {
     }
     if level != before.level {
         blame(call, "the IRQL");
-        // DRIVER_VERIFIER_IOMANAGER_VIOLATION.
-        let parameters = [5, call.object, before.level.into(), level.into()];
-        found::report_at(call.routine, 0xc9, parameters);
+        let parameters = [
+            DISPATCH_CHANGED_IRQL as u64,
+            call.object,
+            before.level.into(),
+            level.into(),
+        ];
+        found::report_at(call.routine, IOMANAGER_VIOLATION, parameters);
     }
 }
 
@@ -108,6 +127,21 @@ fn after_completion(call: &Call, before: Before) {
     if apcs != before.apcs {
         blame(call, "what holds APCs back");
         violation(call, [0xfb, call.routine, count(apcs), count(before.apcs)]);
+    }
+}
+
+fn after_cancel(call: &Call, before: Before) {
+    let level = irql::current();
+    if level != before.level && is_on(VerifierOption::IoVerification) {
+        blame(call, "the IRQL");
+        let parameters = [
+            DISPATCH_CHANGED_IRQL as u64,
+            before.device,
+            before.level.into(),
+            level.into(),
+        ];
+        found::report_at(call.routine, IOMANAGER_VIOLATION, parameters);
+        irql::set(before.level);
     }
 }
 

@@ -136,7 +136,43 @@ impl IRP {
         // SAFETY: any bytes are a value of this type; see above.
         unsafe { &mut self.Tail.Overlay }
     }
+
+    /// The process that an IRP was made in which is finished in an APC of its thread
+    /// (`Overlay.AsynchronousParameters.IssuingProcess`, which shares its place with
+    /// `UserApcRoutine`).
+    #[must_use]
+    pub const fn issuing_process(&self) -> *mut c_void {
+        // SAFETY: any bytes are a value of this type.
+        unsafe { self.Overlay.AsynchronousParameters.UserApcRoutine }
+    }
+
+    /// As [`Self::issuing_process`], to be set.
+    pub const fn issuing_process_mut(&mut self) -> &mut *mut c_void {
+        // SAFETY: any bytes are a value of this type.
+        unsafe { &mut self.Overlay.AsynchronousParameters.UserApcRoutine }
+    }
+
+    /// The hint of how urgent it is (`IO_PRIORITY_HINT`), if it was given one: three bits of the
+    /// flags, one more than the hint.
+    #[must_use]
+    pub const fn priority_hint(&self) -> Option<u8> {
+        match (self.Flags & IRP_PRIORITY_MASK) >> IRP_PRIORITY_SHIFT {
+            0 => None,
+            field => Some(field as u8 - 1),
+        }
+    }
+
+    /// Gives it a hint, from 0 to 4.
+    pub const fn set_priority_hint(&mut self, hint: u8) {
+        self.Flags = self.Flags & !IRP_PRIORITY_MASK | (hint as u32 + 1) << IRP_PRIORITY_SHIFT;
+    }
 }
+
+/// Where the priority hint lies in an IRP's flags: above all `IRP_…` flags that are documented
+/// but `IRP_UM_DRIVER_INITIATED_IO`, which lies above it.
+const IRP_PRIORITY_SHIFT: u32 = 17;
+/// Its bits.
+const IRP_PRIORITY_MASK: u32 = 7 << IRP_PRIORITY_SHIFT;
 
 impl IO_STACK_LOCATION {
     /// One with nothing in it.

@@ -163,6 +163,9 @@ pub struct Thread {
     pub special_apc_disable: i32,
     /// Special kernel APCs that it has not run yet. The dispatcher lock protects them.
     pub apcs: apc::Queue,
+    /// The IRPs that the I/O manager has made in it for drivers; null pointers as long as there was
+    /// none. A leaf.
+    pub requests: super::lock::SpinLock<LIST_ENTRY>,
     /// The IRQL at which it waits.
     pub wait_level: u8,
     /// What a driver has set as its top-level IRP.
@@ -232,6 +235,10 @@ impl Thread {
             kernel_apc_disable: 0,
             special_apc_disable: 0,
             apcs: apc::Queue::new(),
+            requests: super::lock::SpinLock::new(LIST_ENTRY {
+                Flink: null_mut(),
+                Blink: null_mut(),
+            }),
             wait_level: 0,
             top_level_irp: null_mut(),
             hard_errors_disabled: false,

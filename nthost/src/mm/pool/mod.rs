@@ -282,7 +282,6 @@ fn check_free(address: u64, allocation: &Allocation, tag: Option<u32>) {
         bugcheck::bugcheck(code::BAD_POOL_CALLER, parameters);
     }
     hook::memory_freed(address, allocation.size);
-    hook::pool_freed(address as usize, allocation.size as usize);
 }
 
 pub(super) fn violation(parameters: [u64; 4]) -> ! {

@@ -1,4 +1,4 @@
-//! What the I/O verifier remembers of each IRP, apart from the IRP itself: that is its drivers'
+//! What is remembered of one IRP, apart from the IRP itself: that is its drivers'
 //! to write to, and is freed while dispatch routines that saw it still run.
 
 use alloc::{vec, vec::Vec};
@@ -6,23 +6,7 @@ use alloc::{vec, vec::Vec};
 use nthost_nt::status::NTSTATUS;
 
 use super::dispatch_rules::Seen;
-
-/// Who made an IRP, which decides who frees it and what `IoReuseIrp` may do with it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum Origin {
-    /// `IoAllocateIrp`: the driver frees it.
-    Allocated,
-    /// `IoInitializeIrp` on the driver's own memory.
-    DriverMemory,
-    /// `IoBuildAsynchronousFsdRequest`: the driver frees it.
-    Asynchronous,
-    /// `IoBuildSynchronousFsdRequest`, `IoBuildDeviceIoControlRequest`: the system frees it.
-    Synchronous,
-    /// `IoMakeAssociatedIrp`.
-    Associated,
-    /// The kernel itself, for a system call, plug and play or power.
-    System,
-}
+use crate::io::origin::Origin;
 
 /// One driver's part of an IRP.
 #[derive(Clone, Copy, Debug, Default)]
@@ -38,18 +22,6 @@ struct Location {
     owes_mark: Option<usize>,
 }
 
-/// `IoPriorityNormal`: the hint of an IRP that was given no other.
-pub const NORMAL_PRIORITY: u8 = 2;
-
-/// What there is to the end of an IRP that others may have to look at once more.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum End {
-    /// So many keep it; whether it is complete, and the last of them finishes it.
-    Kept(u32, bool),
-    /// It is being finished.
-    Begun,
-}
-
 /// One IRP.
 #[derive(Clone, Debug)]
 pub struct Record {
@@ -59,14 +31,8 @@ pub struct Record {
     pub caller: usize,
     /// It has been sent to a driver and has not been completed back to who sent it.
     pub sent: bool,
-    /// The thread that it belongs to, if it is cancelled at that thread's end; else zero.
-    pub thread: usize,
-    /// The process that the thread was in when the IRP was made for it.
-    pub process: usize,
-    /// How urgent it is, as who sends it hints (`IO_PRIORITY_HINT`).
-    pub priority_hint: u8,
-    /// Who keeps it from being finished, or whether it is too late for that.
-    end: End,
+    /// Where it was sent from, by its maker, with an event that was signalled already; else zero.
+    pub signalled: usize,
     /// Its turns, counted from 1: a new one begins when it is sent where it has been completed, or
     /// used for something else.
     turns: u32,
@@ -81,51 +47,9 @@ impl Record {
             origin,
             caller,
             sent: false,
-            thread: 0,
-            process: 0,
-            priority_hint: NORMAL_PRIORITY,
-            end: End::Kept(0, false),
+            signalled: 0,
             turns: 1,
             locations: vec![Location::default(); stack_count + 1],
-        }
-    }
-
-    /// Keeps the IRP from being finished; whether it was not too late.
-    pub const fn keep(&mut self) -> bool {
-        match &mut self.end {
-            End::Kept(count, _) => {
-                *count += 1;
-                true
-            }
-            End::Begun => false,
-        }
-    }
-
-    /// Lets the IRP go; whether it is to be finished now, for it is complete.
-    pub const fn let_go(&mut self) -> bool {
-        let End::Kept(count, complete) = &mut self.end else {
-            return false;
-        };
-        *count -= 1;
-        if *count == 0 && *complete {
-            self.end = End::Begun;
-            return true;
-        }
-        false
-    }
-
-    /// The IRP is complete; whether it is to be finished now, for nobody keeps it.
-    pub const fn begin_end(&mut self) -> bool {
-        match &mut self.end {
-            End::Kept(0, _) => {
-                self.end = End::Begun;
-                true
-            }
-            End::Kept(_, complete) => {
-                *complete = true;
-                false
-            }
-            End::Begun => true,
         }
     }
 
@@ -329,25 +253,6 @@ mod tests {
         record.complete(2, STATUS_SUCCESS, false);
         assert_eq!(record.holder(2), None);
         assert_eq!(record.holder(9), None, "there is no such location");
-    }
-
-    #[test]
-    fn an_irp_that_is_kept_is_finished_by_the_last_to_let_it_go() {
-        let mut record = Record::new(Origin::Synchronous, 0, 1);
-        assert!(record.keep() && record.keep());
-        assert!(!record.begin_end());
-        assert!(!record.let_go());
-        assert!(record.let_go());
-        assert!(!record.keep(), "it is being finished");
-    }
-
-    #[test]
-    fn an_irp_that_nobody_keeps_is_finished_when_it_is_complete() {
-        let mut record = Record::new(Origin::Synchronous, 0, 1);
-        assert!(record.keep());
-        assert!(!record.let_go());
-        assert!(record.begin_end());
-        assert!(!record.keep(), "it is being finished");
     }
 
     #[test]

@@ -1,4 +1,4 @@
-//! The table of what the I/O verifier remembers of IRPs, by their addresses.
+//! The table of what is remembered of IRPs, by their addresses.
 
 use alloc::{collections::BTreeMap, sync::Arc, vec::Vec};
 use core::ops::Range;
@@ -51,8 +51,9 @@ impl<Lock> Records<Lock> {
 
 #[cfg(test)]
 mod tests {
+    use super::super::record::Record;
     use super::*;
-    use crate::io::record::{Origin, Record};
+    use crate::io::origin::Origin;
 
     #[test]
     fn the_irps_in_memory_that_goes_are_forgotten_and_no_others() {

@@ -26,13 +26,14 @@ use nthost_nt::{
 
 use nthost_protocol::manifest::VerifierOption;
 
-use super::{
-    device, driver, irp,
-    record::Origin,
-    verify::{self, io_violation},
-};
+use super::{code, record_of};
 use crate::{
     hook,
+    io::{
+        device, driver,
+        irp::Origin,
+        verify::{io_violation, is_device},
+    },
     pe::module::{self, Module},
     pnp::node,
 };
@@ -44,7 +45,7 @@ fn image(caller: usize) -> Option<&'static Module> {
 
 /// Whether a device is one of the driver's with this image.
 fn is_of(device: *mut DEVICE_OBJECT, image: &Module) -> bool {
-    if !verify::is_device(device) {
+    if !is_device(device) {
         return false;
     }
     // SAFETY: the device exists.
@@ -66,7 +67,7 @@ fn is_below(packet: &IRP, caller: usize) -> bool {
     if is_of(holder, image) {
         return false;
     }
-    let Some(record) = irp::record((&raw const *packet).cast_mut()) else {
+    let Some(record) = record_of((&raw const *packet).cast_mut()) else {
         return false;
     };
     let above = record.lock().holders_above(packet.CurrentLocation as usize);
@@ -77,7 +78,7 @@ fn is_below(packet: &IRP, caller: usize) -> bool {
 /// Whether the driver that calls has the IRP at the location below its present one: it was sent
 /// there, and has skipped that.
 fn has_skipped(packet: &IRP, caller: usize) -> bool {
-    let Some((image, record)) = image(caller).zip(irp::record((&raw const *packet).cast_mut()))
+    let Some((image, record)) = image(caller).zip(record_of((&raw const *packet).cast_mut()))
     else {
         return false;
     };
@@ -91,7 +92,7 @@ fn has_skipped(packet: &IRP, caller: usize) -> bool {
 pub fn check_sender(packet: &IRP, caller: usize) {
     if is_below(packet, caller) && !has_skipped(packet, caller) {
         io_violation(
-            verify::SENT_WHILE_BELOW,
+            code::SENT_WHILE_BELOW,
             caller,
             (&raw const *packet).addr(),
             0,
@@ -113,7 +114,7 @@ pub fn check_sending(packet: &IRP, location: &IO_STACK_LOCATION, caller: usize) 
     let address = (&raw const *packet).addr();
     let unset = packet.IoStatus.status() == STATUS_NOT_SUPPORTED;
     let (major, minor) = (location.MajorFunction, location.MinorFunction);
-    let Some(record) = irp::record((&raw const *packet).cast_mut()) else {
+    let Some(record) = record_of((&raw const *packet).cast_mut()) else {
         return;
     };
     let record = record.lock();
@@ -131,8 +132,8 @@ pub fn check_sending(packet: &IRP, location: &IO_STACK_LOCATION, caller: usize) 
     }
     if unset && entered.is_some_and(|status| status != STATUS_NOT_SUPPORTED) {
         match major {
-            IRP_MJ_PNP => io_violation(verify::PNP_STATUS_TAKEN_BACK, caller, address, 0),
-            IRP_MJ_POWER => io_violation(verify::POWER_STATUS_TAKEN_BACK, caller, address, 0),
+            IRP_MJ_PNP => io_violation(code::PNP_STATUS_TAKEN_BACK, caller, address, 0),
+            IRP_MJ_POWER => io_violation(code::POWER_STATUS_TAKEN_BACK, caller, address, 0),
             _ => {}
         }
     }
@@ -162,13 +163,13 @@ pub fn check_routine(device: *mut DEVICE_OBJECT, routine: usize, major: u8) {
         "{} has no dispatch routine for the major function {major:#x}",
         image.name
     );
-    io_violation(verify::NO_ROUTINE, driver.addr(), major.into(), 0);
+    io_violation(code::NO_ROUTINE, driver.addr(), major.into(), 0);
 }
 
 /// Whether an IRP that a driver sends would tell of its end by an event that is signalled.
 #[must_use]
 pub fn is_event_signalled(packet: &IRP) -> bool {
-    let record = irp::record((&raw const *packet).cast_mut());
+    let record = record_of((&raw const *packet).cast_mut());
     let first = record.is_some_and(|record| {
         let record = record.lock();
         record.origin == Origin::Synchronous && !record.sent
@@ -190,12 +191,12 @@ fn check_first(major: u8, minor: u8, unset: bool, (caller, address): (usize, usi
         _ => false,
     };
     if restricted {
-        io_violation(verify::RESTRICTED_SENT, caller, address, 0);
+        io_violation(code::RESTRICTED_SENT, caller, address, 0);
     }
     let wrong = match major {
-        IRP_MJ_PNP => verify::PNP_STATUS_NOT_SET,
-        IRP_MJ_POWER => verify::POWER_STATUS_NOT_SET,
-        IRP_MJ_SYSTEM_CONTROL => verify::WMI_STATUS_NOT_SET,
+        IRP_MJ_PNP => code::PNP_STATUS_NOT_SET,
+        IRP_MJ_POWER => code::POWER_STATUS_NOT_SET,
+        IRP_MJ_SYSTEM_CONTROL => code::WMI_STATUS_NOT_SET,
         _ => return,
     };
     if !unset {
@@ -230,14 +231,14 @@ fn fails_set_power(packet: &IRP, location: &IO_STACK_LOCATION, caller: usize) ->
         && status != STATUS_NOT_SUPPORTED
         && status != STATUS_DELETE_PENDING;
     let device = location.DeviceObject;
-    if !is_one || image(caller).is_none() || !verify::is_device(device) {
+    if !is_one || image(caller).is_none() || !is_device(device) {
         return false;
     }
     let is_bus_driver = device::lowest(device) == device;
     if is_bus_driver && location.Parameters.power().Type == DevicePowerState {
         return false;
     }
-    let below = irp::record((&raw const *packet).cast_mut()).and_then(|record| {
+    let below = record_of((&raw const *packet).cast_mut()).and_then(|record| {
         let below = (packet.CurrentLocation as usize).checked_sub(1)?;
         record.lock().seen(below).completed
     });
@@ -248,28 +249,28 @@ fn fails_set_power(packet: &IRP, location: &IO_STACK_LOCATION, caller: usize) ->
 pub fn check_completing(packet: &IRP, location: &IO_STACK_LOCATION, caller: usize) {
     let address = (&raw const *packet).addr();
     if is_below(packet, caller) {
-        io_violation(verify::COMPLETED_WHILE_BELOW, caller, address, 0);
+        io_violation(code::COMPLETED_WHILE_BELOW, caller, address, 0);
     }
     if fails_set_power(packet, location, caller) {
-        io_violation(verify::FAILED_UNFAILABLE, caller, address, 0);
+        io_violation(code::FAILED_UNFAILABLE, caller, address, 0);
     }
     let (untouched, successful) = match location.MajorFunction {
         IRP_MJ_PNP => (
-            verify::COMPLETED_UNTOUCHED_PNP,
-            verify::COMPLETED_SUCCESSFUL_PNP,
+            code::COMPLETED_UNTOUCHED_PNP,
+            code::COMPLETED_SUCCESSFUL_PNP,
         ),
         IRP_MJ_POWER => (
-            verify::COMPLETED_UNTOUCHED_POWER,
-            verify::COMPLETED_SUCCESSFUL_POWER,
+            code::COMPLETED_UNTOUCHED_POWER,
+            code::COMPLETED_SUCCESSFUL_POWER,
         ),
         _ => return,
     };
     let device = location.DeviceObject;
     // The lowest device of the stack has nobody to pass it to.
-    if image(caller).is_none() || !verify::is_device(device) || device::lowest(device) == device {
+    if image(caller).is_none() || !is_device(device) || device::lowest(device) == device {
         return;
     }
-    let passed = irp::record((&raw const *packet).cast_mut())
+    let passed = record_of((&raw const *packet).cast_mut())
         .is_some_and(|record| record.lock().was_passed(packet.CurrentLocation as usize));
     if passed {
         return;
