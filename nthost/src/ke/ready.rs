@@ -41,7 +41,11 @@ impl<T> ReadyQueues<T> {
             let priority = candidates.ilog2() as usize;
             let queue = &mut self.queues[priority];
             if let Some(index) = queue.iter().position(&suits) {
-                let thread = queue.remove(index);
+                let thread = if index == 0 {
+                    queue.pop_front()
+                } else {
+                    queue.remove(index)
+                };
                 if queue.is_empty() {
                     self.occupied &= !(1 << priority);
                 }

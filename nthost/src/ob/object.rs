@@ -1,13 +1,15 @@
 //! Objects: what is referenced, named and opened by handles.
 //!
 //! What the object manager knows of an object lies apart from it, by the object's address: so a
-//! pointer that is no object is found out, whatever it points to.
+//! pointer that is no object is found out, whatever it points to. It lies in one of many small
+//! lists, each with a lock of its own, so that neither the number of objects nor that of processors
+//! makes a reference dear.
 //!
 //! Sources: ObReferenceObject, ObDereferenceObject, "Life Cycle of an Object". An object whose
 //! last reference goes is deleted at PASSIVE_LEVEL: at once, or by a thread of its own if the
 //! caller's IRQL is higher.
 
-use alloc::{collections::BTreeMap, vec::Vec};
+use alloc::vec::Vec;
 use core::ffi::c_void;
 
 use crate::{
@@ -60,8 +62,30 @@ struct Header {
     delete: Delete,
 }
 
-/// Protects the headers. Nothing else is locked while it is held.
-static OBJECTS: SpinLock<BTreeMap<usize, Header>> = SpinLock::new(BTreeMap::new());
+/// How many lists of headers there are: a power of two.
+const LISTS: usize = 256;
+
+/// The headers of the objects whose addresses belong to a list.
+type List = SpinLock<Vec<(usize, Header)>>;
+
+/// Protects the headers. Nothing else is locked while one of them is held.
+static OBJECTS: [List; LISTS] = [const { SpinLock::new(Vec::new()) }; LISTS];
+
+/// The list of an object.
+fn list_of(object: *mut c_void) -> &'static List {
+    let address = object.addr();
+    // Objects begin at multiples of 16, many at the same place of a page.
+    &OBJECTS[(address >> 4 ^ address >> 12) % LISTS]
+}
+
+/// Looks at an object's header; `None` if it is no object.
+fn with_header<T>(object: *mut c_void, look: impl FnOnce(&mut Header) -> T) -> Option<T> {
+    let mut list = list_of(object).lock();
+    let mut headers = list.iter_mut();
+    let found = headers.find(|(address, _)| *address == object.addr());
+    found.map(|(_, header)| look(header))
+}
+
 /// Objects whose last reference went at raised IRQL. Protects nothing else.
 static DELETIONS: SpinLock<Vec<(usize, Delete)>> = SpinLock::new(Vec::new());
 static DELETIONS_WAIT: Once<Event> = Once::new();
@@ -90,70 +114,64 @@ pub fn insert(object: *mut c_void, kind: Kind, delete: Delete) {
         handles: 0,
         delete,
     };
-    OBJECTS.lock().insert(object.expose_provenance(), header);
+    let entry = (object.expose_provenance(), header);
+    list_of(object).lock().push(entry);
 }
 
 /// What kind of object it is; `None` if it is none.
 #[must_use]
 pub fn kind(object: *mut c_void) -> Option<Kind> {
-    OBJECTS.lock().get(&object.addr()).map(|header| header.kind)
+    with_header(object, |header| header.kind)
 }
 
 /// How many handles and references an object has.
 #[must_use]
 pub fn counts(object: *mut c_void) -> (u32, u64) {
-    let objects = OBJECTS.lock();
-    let header = objects.get(&object.addr());
-    header.map_or((0, 0), |header| (header.handles, header.references))
+    with_header(object, |header| (header.handles, header.references)).unwrap_or((0, 0))
 }
 
 /// How many references an object has.
 #[must_use]
 pub fn references(object: *mut c_void) -> u64 {
-    OBJECTS
-        .lock()
-        .get(&object.addr())
-        .map_or(0, |header| header.references)
+    with_header(object, |header| header.references).unwrap_or(0)
+}
+
+fn take_reference(header: &mut Header) -> u64 {
+    header.references += 1;
+    header.references
 }
 
 /// Takes a reference; gives how many there are now. Bug check 0x18 (REFERENCE_BY_POINTER) if
 /// it is no object. IRQL up to DISPATCH_LEVEL.
 pub fn reference(object: *mut c_void) -> u64 {
-    let mut objects = OBJECTS.lock();
-    if let Some(header) = objects.get_mut(&object.addr()) {
-        header.references += 1;
-        return header.references;
-    }
-    drop(objects);
-    bugcheck::bugcheck(REFERENCE_BY_POINTER, [0, object.addr() as u64, 0, 0])
+    with_header(object, take_reference).unwrap_or_else(|| {
+        bugcheck::bugcheck(REFERENCE_BY_POINTER, [0, object.addr() as u64, 0, 0])
+    })
 }
 
 /// Takes a reference, if it is an object; whether it is. IRQL up to DISPATCH_LEVEL.
 pub fn try_reference(object: *mut c_void) -> bool {
-    let mut objects = OBJECTS.lock();
-    let header = objects.get_mut(&object.addr());
-    header.is_some_and(|header| {
-        header.references += 1;
-        true
-    })
+    with_header(object, take_reference).is_some()
 }
 
 /// Gives a reference back; how many are left. The object is deleted with the last. Bug check
 /// 0x18 if it is no object. IRQL up to DISPATCH_LEVEL.
 pub fn dereference(object: *mut c_void) -> u64 {
-    let mut objects = OBJECTS.lock();
-    let Some(header) = objects.get_mut(&object.addr()) else {
-        drop(objects);
+    let mut list = list_of(object).lock();
+    let index = list
+        .iter()
+        .position(|(address, _)| *address == object.addr());
+    let Some(index) = index else {
+        drop(list);
         bugcheck::bugcheck(REFERENCE_BY_POINTER, [0, object.addr() as u64, 1, 0])
     };
+    let header = &mut list[index].1;
     header.references -= 1;
-    let left = header.references;
-    if left > 0 {
-        return left;
+    if header.references > 0 {
+        return header.references;
     }
-    let delete = header.delete;
-    objects.remove(&object.addr());
-    drop(objects);
+    let (_, Header { delete, .. }) = list.swap_remove(index);
+    drop(list);
     hook::object_deleted(object.addr());
     if irql::current() == PASSIVE_LEVEL {
         delete(object);
@@ -168,19 +186,16 @@ pub fn dereference(object: *mut c_void) -> u64 {
 
 /// Counts a handle to the object.
 pub fn handle_opened(object: *mut c_void) {
-    if let Some(header) = OBJECTS.lock().get_mut(&object.addr()) {
-        header.handles += 1;
-    }
+    with_header(object, |header| header.handles += 1);
 }
 
 /// Counts a handle off; how many are left.
 pub fn handle_closed(object: *mut c_void) -> u32 {
-    let mut objects = OBJECTS.lock();
-    let Some(header) = objects.get_mut(&object.addr()) else {
-        return 0;
-    };
-    header.handles -= 1;
-    header.handles
+    let left = with_header(object, |header| {
+        header.handles -= 1;
+        header.handles
+    });
+    left.unwrap_or(0)
 }
 
 /// The object's references without an object: REFERENCE_BY_POINTER.
