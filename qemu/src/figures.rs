@@ -15,8 +15,8 @@ use crate::{Artifacts, Machine, Options, Session, SessionError, manifest, replay
 
 /// Machines with more and more processors.
 const MACHINES: [&str; 4] = ["up", "smp4", "smp32", "smp128"];
-/// How often a request is made whose cost is measured.
-const REPEATED: u32 = 200;
+/// How often a request is made whose cost is measured, if nobody says otherwise.
+pub const REPEATED: u32 = 200;
 /// The device whose requests are measured.
 const DEVICE: &str = "VEN_1234&DEV_11E8";
 /// How long a machine may take to end.
@@ -103,20 +103,32 @@ pub fn measure(
         figures.exports = booted.exports;
         figures.boots.push(Boot::of(&booted));
     }
-    begins("counting instructions, verifier on");
-    let verified = costs(artifacts, true)?;
+    figures.requests = measure_requests(artifacts, REPEATED, begins)?;
+    Ok(figures)
+}
+
+/// What each request costs, from so many of each. `begins` is told what is measured next.
+///
+/// # Errors
+///
+/// [`FiguresError`].
+pub fn measure_requests(
+    artifacts: &Artifacts,
+    repeated: u32,
+    mut begins: impl FnMut(&str),
+) -> Result<Vec<RequestCost>, FiguresError> {
     begins("counting instructions, verifier off");
-    let unverified = costs(artifacts, false)?;
+    let unverified = costs(artifacts, repeated, false)?;
+    begins("counting instructions, verifier on");
+    let verified = costs(artifacts, repeated, true)?;
     let names = requests().map(|(name, _)| name);
     let costs = names.into_iter().zip(verified.into_iter().zip(unverified));
-    figures.requests = costs
-        .map(|(name, (verified, unverified))| RequestCost {
-            name,
-            verified,
-            unverified,
-        })
-        .collect();
-    Ok(figures)
+    let costs = costs.map(|(name, (verified, unverified))| RequestCost {
+        name,
+        verified,
+        unverified,
+    });
+    Ok(costs.collect())
 }
 
 /// With a socket that no other session has.
@@ -158,13 +170,13 @@ fn requests() -> [(&'static str, ExerciseRequest); 2] {
 }
 
 /// What the requests cost, in instructions.
-fn costs(artifacts: &Artifacts, verifier: bool) -> Result<Vec<u64>, FiguresError> {
+fn costs(artifacts: &Artifacts, repeated: u32, verifier: bool) -> Result<Vec<u64>, FiguresError> {
     let mut options = named(replay::options(0, 0)?);
     options.manifest.noise = None;
     options.manifest.exercise = Some(Exercise {
         rounds: 0,
         requests: requests().map(|(_, request)| request).to_vec(),
-        measure: REPEATED,
+        measure: repeated,
     });
     if !verifier {
         options.manifest.verifier = Some(Vec::new());

@@ -19,6 +19,10 @@ pub struct Options {
     /// Only print them
     #[arg(long)]
     print: bool,
+    /// Only count what requests cost, in so many of each, and print it; a large number leaves time
+    /// to look at what the kernel does meanwhile
+    #[arg(long, value_name = "TIMES")]
+    requests: Option<u32>,
 }
 
 /// Measures, prints, and writes.
@@ -33,6 +37,16 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         drivers: vec![paths::out()],
         directory: paths::target().join("nthost"),
     };
+    if let Some(repeated) = options.requests {
+        let costs = figures::measure_requests(&artifacts, repeated, |what| eprintln!("{what} …"))?;
+        for cost in costs {
+            println!(
+                "{}: {} instructions with the verifier on, {} with it off",
+                cost.name, cost.verified, cost.unverified
+            );
+        }
+        return Ok(());
+    }
     let figures = figures::measure(&artifacts, |what| eprintln!("{what} …"))?;
     let date = Command::new("date").args(["-u", "+%Y-%m-%d"]).output()?;
     let date = String::from_utf8(date.stdout)?;

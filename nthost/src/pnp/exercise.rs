@@ -25,6 +25,8 @@ const PROCESS: ProcessId = ProcessId(u32::MAX);
 const ACCESS: u32 = 0xc000_0000;
 /// `FILE_SHARE_READ | FILE_SHARE_WRITE`.
 const SHARE: u32 = 3;
+/// `PAGE_READWRITE`.
+const PAGE_READWRITE: u32 = 0x04;
 /// From how many threads requests come.
 const THREADS: u64 = 3;
 /// At most so many requests of a round, for each device.
@@ -106,7 +108,7 @@ pub fn run(exercise: &Exercise, seed: u64) {
     for node in node::all() {
         if exercise.measure != 0 && node.state().state == DeviceState::Started {
             for path in interface::enabled_of(node.pdo()) {
-                measure(&mut calls, &mut random, exercise, &node.instance, path);
+                measure(&mut calls, exercise, &node.instance, path);
             }
         }
     }
@@ -145,27 +147,92 @@ fn open(calls: &mut Calls, path: String) -> Option<Handle> {
     nt_success(opened.status).then_some(Handle(opened.information))
 }
 
-/// What each request takes, from the system call to the end of the wait for its completion.
-fn measure(
+/// Memory of the process's for the buffers of a request that is made again and again: a program
+/// has its buffers before it makes a call. Where it begins; zero if none is needed.
+fn memory_for(calls: &mut Calls, chosen: &ExerciseRequest) -> u64 {
+    let &ExerciseRequest::Control {
+        ref input, output, ..
+    } = chosen
+    else {
+        return 0;
+    };
+    let length = input.len() as u64 + u64::from(output);
+    if length == 0 {
+        return 0;
+    }
+    let allocated = calls.begin(|id| ProcessRequest::AllocateMemory {
+        id,
+        length,
+        protection: PAGE_READWRITE,
+    });
+    let address = calls.end(allocated).information;
+    let data = input.clone();
+    let written = calls.begin(|id| ProcessRequest::WriteMemory { id, address, data });
+    calls.end(written);
+    address
+}
+
+/// A request whose buffers lie at an address of the process's, the output behind the input.
+fn request_at(
     calls: &mut Calls,
-    random: &mut Sequence,
-    exercise: &Exercise,
-    instance: &str,
-    path: String,
-) {
+    chosen: &ExerciseRequest,
+    handle: Handle,
+    address: u64,
+) -> RequestId {
+    let thread = ThreadId(0);
+    calls.begin(|id| match chosen {
+        &ExerciseRequest::Read { offset, length } => ProcessRequest::Read {
+            id,
+            thread,
+            handle,
+            offset,
+            buffer: Buffer::Length(length),
+        },
+        &ExerciseRequest::Write { offset, length } => ProcessRequest::Write {
+            id,
+            thread,
+            handle,
+            offset,
+            buffer: Buffer::Length(length),
+        },
+        &ExerciseRequest::Control {
+            code,
+            ref input,
+            output,
+        } => {
+            let length = input.len() as u32;
+            let at = |address, length| Buffer::At {
+                address: if length == 0 { 0 } else { address },
+                length,
+            };
+            ProcessRequest::DeviceControl {
+                id,
+                thread,
+                handle,
+                code,
+                input: at(address, length),
+                output: at(address + u64::from(length), output),
+            }
+        }
+    })
+}
+
+/// What each request takes, from the system call to the end of the wait for its completion.
+fn measure(calls: &mut Calls, exercise: &Exercise, instance: &str, path: String) {
     let Some(handle) = open(calls, path) else {
         return;
     };
     for (index, chosen) in exercise.requests.iter().enumerate() {
-        let mut once = |random: &mut Sequence| {
-            let id = request(calls, random, chosen, ThreadId(0), handle);
+        let address = memory_for(calls, chosen);
+        let mut once = || {
+            let id = request_at(calls, chosen, handle, address);
             calls.end(id).status
         };
         // What is set up with the first request is not counted.
-        let status = once(random);
+        let status = once();
         let begun = time::counter();
         for _ in 0..exercise.measure {
-            once(random);
+            once();
         }
         let counts = (time::counter() - begun) / u64::from(exercise.measure);
         log!(
