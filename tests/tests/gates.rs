@@ -1,6 +1,6 @@
 //! The gate down: with everything off, no call of a driver's passes it; a fault that the host
 //! adds has all calls pass it, and when that is taken back, none does any more. And what stands
-//! behind the kernel's hooks: with everything off, nothing is remembered of an IRP.
+//! behind the kernel's hooks: with no option on, nothing is remembered of an IRP.
 #![cfg(unix)]
 
 use eductl::DeviceKind;
@@ -26,20 +26,25 @@ fn off() -> Manifest {
     manifest
 }
 
-#[test]
-fn with_everything_off_no_call_is_looked_at_until_a_fault_is_to_come() {
-    let booted = start(off());
-    booted.assert_edu_works(0, "with everything off");
-    assert_eq!(booted.counts().checks, 0);
-    // One that strikes nothing: it is the looking that is meant.
-    let fault = Fault::Call {
+/// A fault that never comes: it is the looking that is meant.
+fn strikes_nothing() -> Fault {
+    Fault::Call {
         routine: "ZwQueryObject".to_owned(),
         service: String::new(),
         offset: None,
         nth: u32::MAX,
         count: 1,
-    };
-    let added = booted.host.host_success(HostRequest::Fault(fault));
+    }
+}
+
+#[test]
+fn with_everything_off_no_call_is_looked_at_until_a_fault_is_to_come() {
+    let booted = start(off());
+    booted.assert_edu_works(0, "with everything off");
+    assert_eq!(booted.counts().checks, 0);
+    let added = booted
+        .host
+        .host_success(HostRequest::Fault(strikes_nothing()));
     added.unwrap();
     booted.assert_edu_works(0, "with a fault to come");
     let looked_at = booted.counts().checks;
@@ -90,10 +95,15 @@ fn irps_known(booted: &Booted) -> u64 {
 }
 
 #[test]
-fn with_everything_off_nothing_is_remembered_of_an_irp() {
-    let booted = start(off());
-    assert_eq!(irps_known(&booted), 0);
-    booted.shut_down();
+fn with_no_option_on_nothing_is_remembered_of_an_irp() {
+    // Neither with everything off, nor when the gates are open for something else.
+    let mut with_fault = off();
+    with_fault.faults.push(strikes_nothing());
+    for off in [off(), with_fault] {
+        let booted = start(off);
+        assert_eq!(irps_known(&booted), 0);
+        booted.shut_down();
+    }
     let mut on = manifest();
     on.noise = None;
     let booted = start(on);
