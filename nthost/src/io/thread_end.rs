@@ -8,7 +8,6 @@
 //! ns-wdm-_irp. What processes' threads ask for is ended with them by `ps`.
 
 use alloc::vec::Vec;
-use core::ptr::null_mut;
 
 use nthost_nt::{io::irp::IRP, ke::LIST_ENTRY};
 
@@ -72,7 +71,7 @@ fn requests() -> Vec<*mut IRP> {
     let head: *mut LIST_ENTRY = &raw mut *guard;
     let mut found = Vec::new();
     let mut entry = guard.Flink;
-    while entry != head && entry != null_mut() {
+    while entry != head && !entry.is_null() {
         let packet = entry.map_addr(|at| at - core::mem::offset_of!(IRP, ThreadListEntry));
         let packet: *mut IRP = packet.cast();
         // SAFETY: an IRP in the list exists; the lock is held.

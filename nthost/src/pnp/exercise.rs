@@ -180,22 +180,22 @@ fn request_at(
     address: u64,
 ) -> RequestId {
     let thread = ThreadId(0);
-    calls.begin(|id| match chosen {
-        &ExerciseRequest::Read { offset, length } => ProcessRequest::Read {
+    calls.begin(|id| match *chosen {
+        ExerciseRequest::Read { offset, length } => ProcessRequest::Read {
             id,
             thread,
             handle,
             offset,
             buffer: Buffer::Length(length),
         },
-        &ExerciseRequest::Write { offset, length } => ProcessRequest::Write {
+        ExerciseRequest::Write { offset, length } => ProcessRequest::Write {
             id,
             thread,
             handle,
             offset,
             buffer: Buffer::Length(length),
         },
-        &ExerciseRequest::Control {
+        ExerciseRequest::Control {
             code,
             ref input,
             output,

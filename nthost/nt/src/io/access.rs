@@ -158,7 +158,7 @@ impl IRP {
     pub const fn priority_hint(&self) -> Option<u8> {
         match (self.Flags & IRP_PRIORITY_MASK) >> IRP_PRIORITY_SHIFT {
             0 => None,
-            field => Some(field as u8 - 1),
+            field => Some(field.to_le_bytes()[0] - 1),
         }
     }
 
