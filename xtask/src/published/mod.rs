@@ -231,7 +231,11 @@ fn build(place: &Path, name: &str, wdk_build: &Path) -> anyhow::Result<PathBuf> 
     let probe = place.join(name);
     write_probe(
         &probe,
-        &format!("[patch.crates-io]\nwdk-build = {{ path = {wdk_build:?} }}\n"),
+        // A literal string, in which TOML has no escapes.
+        &format!(
+            "[patch.crates-io]\nwdk-build = {{ path = '{}' }}\n",
+            wdk_build.display()
+        ),
     )?;
     let mut cargo = Command::new("cargo");
     cargo
