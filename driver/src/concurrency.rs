@@ -45,6 +45,10 @@
 //! as PnP towards all but PnP itself, for which it does not wait: the two meet in the mutex of
 //! `Edu::controls`, which PnP does not have while it waits for requests.
 //!
+//! The power management framework calls back on any thread, at up to DISPATCH_LEVEL, also from inside
+//! of an activation. Its callbacks take no lock but the queues' (②), by trying, and what they request
+//! comes as a power IRP. Whether the component may be used is one atomic word (`wdm::pofx`).
+//!
 //! For `pci-testdev` the table is shorter. The system gives StartIo one request at a time, which it
 //! leaves to a work item. That runs it with the mutex of `Testdev::bars`; PnP waits for it by an
 //! event, and takes that mutex then.
@@ -62,12 +66,12 @@
 //! | 2 | `Queue::active` of compute, write, read, events; `Testdev::active` | DISPATCH_LEVEL | the engine, its registers, why it is held; what StartIo decides by |
 //! | 3 | `DmaSlot::idle` | DISPATCH_LEVEL | the DMA engine between requests |
 //! | 4 | a cancel-safe queue's list lock; `DmaSlot::mapping` | DISPATCH_LEVEL | waiting requests; the request that is being mapped |
-//! | 5 | `Edu::identification`, `Edu::raise`, `Edu::placement`, `Watchdog::parts`, `PowerState::map`, `PowerState::work` | DISPATCH_LEVEL | what each names |
+//! | 5 | `Edu::identification`, `Edu::raise`, `Edu::placement`, `Watchdog::parts`, `PowerState::map`, `PowerState::work`, `IdlePower::report`, `IdlePower::again` | DISPATCH_LEVEL | what each names |
 //! | 6 | the interrupt spin lock | DIRQL | the ISR's registers and whether the device has power |
 //!
 //! The system's cancel spin lock is outside of this order: cancel-safe queues release it before
 //! they take their own, and the device queue of `pci-testdev` takes it with nothing else held.
 //!
-//! No lock is held while an IRP is completed or sent down, while the DMA adapter is called, or
-//! while another queue is visited: what is to be done there leaves the lock first, as a list or
+//! No lock is held while an IRP is completed or sent down, while the DMA adapter is called, while a
+//! component is activated, or while another queue is visited: what is to be done there leaves the lock first, as a list or
 //! as the engine's `After`.

@@ -36,7 +36,7 @@ impl Driver for EduWdm {
         if ids.any_starts_with(utf16!("PCI\\VEN_1234&DEV_11E8")) {
             edu::add_device(driver, physical, parameters::get(), irql)
         } else if ids.any_starts_with(utf16!("PCI\\VEN_1B36&DEV_0005")) {
-            testdev::add_device(driver, physical, irql)
+            testdev::add_device(driver, physical, parameters::get(), irql)
         } else {
             Err(Status::NO_SUCH_DEVICE)
         }

@@ -12,13 +12,16 @@ use wdm::{
     guid::Guid,
     interface::DeviceInterface,
     irp::{Dispatched, Fresh, Irp},
-    irql::{AtOrBelowDispatch, Passive},
+    irql::{AtOrBelowDispatch, Passive, UpToDispatch},
     mutex::Mutex,
     pnp::Resources,
+    pofx::Component,
     pool::Shared,
 };
 
 use crate::{
+    idle::IdlePower,
+    parameters::Parameters,
     pnp::{self, PnpState},
     power, tags, trace,
 };
@@ -52,6 +55,9 @@ pub trait Function: Send + Sync + Sized + 'static {
     fn has_failed(&self) -> bool {
         false
     }
+
+    /// The device's component has become active: requests that wait for that may run.
+    fn component_active(&self, device: &Fdo<FunctionDevice<Self>>, irql: &mut UpToDispatch);
 
     /// Holds new requests back and waits until the device is idle, without giving anything back.
     fn pause(
@@ -129,6 +135,7 @@ pub struct FunctionDevice<F: Function> {
     /// What PnP, power and the reset change, one at a time. Taken before all other locks.
     pub state: Mutex<PnpState<F::Hardware>>,
     pub power: power::PowerState<F>,
+    pub idle: IdlePower<F>,
     /// The device has failed, and is to be removed. Atomic.
     failed: AtomicBool,
 }
@@ -156,7 +163,7 @@ impl<F: Function> FunctionDevice<F> {
     }
 }
 
-/// AddDevice for one kind of device.
+/// AddDevice for one kind of device, which `make` makes of the component by which it is used.
 ///
 /// # Errors
 ///
@@ -164,17 +171,20 @@ impl<F: Function> FunctionDevice<F> {
 pub fn add_device<F: Function>(
     driver: &DriverObject,
     physical: PhysicalDevice<'_>,
-    make: impl FnOnce(&mut Passive) -> Result<F>,
+    parameters: Parameters,
+    make: impl FnOnce(Component, &mut Passive) -> Result<F>,
     irql: &mut Passive,
 ) -> Result<()> {
     let make = |irql: &mut Passive| {
         let class = F::INTERFACE;
         let class = Guid::new(class.data1, class.data2, class.data3, class.data4);
+        let idle = IdlePower::new(parameters, irql)?;
         Ok(FunctionDevice {
-            function: make(irql)?,
+            function: make(idle.component(), irql)?,
             interface: DeviceInterface::register(physical, &class, irql)?,
             state: Mutex::new(tags::PNP, PnpState::default(), irql)?,
             power: power::PowerState::new(),
+            idle,
             failed: AtomicBool::new(false),
         })
     };

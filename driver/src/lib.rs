@@ -13,6 +13,7 @@ mod concurrency;
 mod driver;
 mod edu;
 mod function;
+mod idle;
 mod panic;
 mod parameters;
 mod pnp;

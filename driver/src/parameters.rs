@@ -15,15 +15,22 @@ pub struct Parameters {
     pub buffer_length: u32,
     /// `OperationTimeout`: for how many milliseconds the device may be at one operation.
     pub operation_ms: u32,
+    /// `IdleTimeout`: for how many milliseconds a device is idle before it goes to D3. Zero for never.
+    pub idle_ms: u32,
 }
 
 /// Without the value: the slowest operation takes the device a tenth of a second.
 const OPERATION_MS: u32 = 30_000;
 
+/// Without the value: long enough that whoever uses the device now and then does not wait for it.
+const IDLE_MS: u32 = 10_000;
+
 /// Written once by DriverEntry, before there is a device.
 static BUFFER_LENGTH: AtomicU32 = AtomicU32::new(DEVICE_BUFFER_LENGTH);
 /// Likewise.
 static OPERATION: AtomicU32 = AtomicU32::new(OPERATION_MS);
+/// Likewise.
+static IDLE: AtomicU32 = AtomicU32::new(IDLE_MS);
 
 /// Reads them, for DriverEntry. What is missing or of another type is as without it.
 pub fn read(registry_path: UnicodeString<'_>, irql: &Passive) {
@@ -41,6 +48,9 @@ pub fn read(registry_path: UnicodeString<'_>, irql: &Passive) {
     if let Some(milliseconds) = value(utf16!("OperationTimeout")).filter(|&value| value != 0) {
         OPERATION.store(milliseconds, Ordering::Relaxed);
     }
+    if let Some(milliseconds) = value(utf16!("IdleTimeout")) {
+        IDLE.store(milliseconds, Ordering::Relaxed);
+    }
 }
 
 /// What they are.
@@ -48,5 +58,6 @@ pub fn get() -> Parameters {
     Parameters {
         buffer_length: BUFFER_LENGTH.load(Ordering::Relaxed),
         operation_ms: OPERATION.load(Ordering::Relaxed),
+        idle_ms: IDLE.load(Ordering::Relaxed),
     }
 }

@@ -24,6 +24,7 @@ use wdm::{
     irp::{Dispatched, Fresh, Irp},
     irql::Passive,
     pnp::Minor,
+    pofx::Active,
     pool::Shared,
     power::DeviceState,
 };
@@ -70,6 +71,8 @@ pub struct PnpState<H> {
     bus: Option<(Shared<BusInterface>, Identity)>,
     hold: Hold,
     interface_enabled: bool,
+    /// The device stays in D0 while it may be stopped, and is.
+    stopping: Option<Active>,
 }
 
 impl<H> Default for PnpState<H> {
@@ -80,6 +83,7 @@ impl<H> Default for PnpState<H> {
             bus: None,
             hold: Hold::empty(),
             interface_enabled: false,
+            stopping: None,
         }
     }
 }
@@ -174,7 +178,10 @@ pub fn dispatch<F: Function>(
                 return irp.complete_as_is(irql);
             }
             let status = match start(device, &irp, irql) {
-                Ok(()) => Status::SUCCESS,
+                Ok(()) => {
+                    device.idle.start(irql);
+                    Status::SUCCESS
+                }
                 Err(status) => status,
             };
             trace::start(F::NAME, status);
@@ -251,13 +258,19 @@ fn start<F: Function>(
     let bus = Shared::new(tags::BUS, bus, irql)?;
     let hardware = device.function.start(device, resources, &bus, irql)?;
     state.bus = Some((bus, identity));
-    if !state.interface_enabled {
-        if let Err(status) = device.interface.set_enabled(true, irql) {
-            device.function.stop(hardware, irql);
-            return Err(status);
+    // Before anybody can open the device.
+    let ready = device.idle.register(device, irql).and_then(|()| {
+        if state.interface_enabled {
+            return Ok(());
         }
-        state.interface_enabled = true;
+        device.interface.set_enabled(true, irql)
+    });
+    if let Err(status) = ready {
+        device.function.stop(hardware, irql);
+        return Err(status);
     }
+    state.interface_enabled = true;
+    state.stopping = None;
     state.hardware = Some(hardware);
     state.life = Life::Started;
     device.set_power_state(DeviceState::D0, irql);
@@ -266,11 +279,14 @@ fn start<F: Function>(
 
 /// IRP_MN_QUERY_STOP_DEVICE: from here on the device is idle.
 fn query_stop<F: Function>(device: &Fdo<FunctionDevice<F>>, irql: &mut Passive) {
+    // Who is stopped is to be in D0: it is told what to do before its resources go.
+    let active = device.idle.component().activate_and_wait(irql);
     let mut state = device.state.acquire(irql);
     let (state, irql) = state.parts();
     if state.life == Life::Started {
         state.hold(device, Hold::STOP, irql);
         state.life = Life::StopPending;
+        state.stopping = Some(active);
     }
 }
 
@@ -281,6 +297,7 @@ fn cancel_stop<F: Function>(device: &Fdo<FunctionDevice<F>>, irql: &mut Passive)
     if state.life == Life::StopPending {
         state.life = Life::Started;
         state.release(device, Hold::STOP, irql);
+        state.stopping = None;
     }
 }
 
@@ -309,17 +326,21 @@ fn stop<F: Function>(device: &Fdo<FunctionDevice<F>>, irql: &mut Passive) {
 
 /// IRP_MN_SURPRISE_REMOVAL: the device is gone, its handles are not.
 fn surprise_removal<F: Function>(device: &Fdo<FunctionDevice<F>>, irql: &mut Passive) {
-    let mut state = device.state.acquire(irql);
-    let (state, irql) = state.parts();
-    state.life = Life::SurpriseRemoved;
-    disable_interface(device, state, irql);
-    device
-        .function
-        .refuse_requests(device, Status::DEVICE_REMOVED, irql);
-    if let Some(hardware) = state.hardware.take() {
-        device.function.unplugged(hardware, irql);
+    {
+        let mut state = device.state.acquire(irql);
+        let (state, irql) = state.parts();
+        state.life = Life::SurpriseRemoved;
+        disable_interface(device, state, irql);
+        device
+            .function
+            .refuse_requests(device, Status::DEVICE_REMOVED, irql);
+        if let Some(hardware) = state.hardware.take() {
+            device.function.unplugged(hardware, irql);
+        }
+        state.bus = None;
+        state.stopping = None;
     }
-    state.bus = None;
+    device.idle.unregister(irql);
 }
 
 /// IRP_MN_REMOVE_DEVICE, up to where the device object goes: from any state.
@@ -335,7 +356,10 @@ pub fn remove<F: Function>(device: &Fdo<FunctionDevice<F>>, irql: &mut Passive) 
             device.function.stop(hardware, irql);
         }
         state.bus = None;
+        state.stopping = None;
     }
+    // It may have been by a surprise removal.
+    device.idle.unregister(irql);
     trace::stop(F::NAME, "removed");
 }
 

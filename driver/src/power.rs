@@ -26,7 +26,7 @@ use wdm::{
     device::Fdo,
     irp::{CompletionRoutine, Dispatched, Fresh, Irp, Pending},
     irql::{AtOrBelowDispatch, Passive, UpToDispatch},
-    power::{DeviceState, PowerMap, PowerRequest},
+    power::{DeviceState, NotPoweredOn, PowerMap, PowerRequest},
     spinlock::SpinLock,
     time,
     workitem::IrpWorkItem,
@@ -145,17 +145,21 @@ impl<F: Function> CompletionRoutine<FunctionDevice<F>> for SystemChanged {
             return;
         };
         // Whatever the drivers below made of it: the system goes to that state.
-        let state = device.power.map(irql).device_state(system);
         let (irp, status) = if system.is_working() {
             // The system does not wait for the device.
-            match device.request_power(state, irql) {
+            let report = device.idle.component().system_works();
+            match device.request_power_on(report, irql) {
                 Ok(()) => {
                     irp.complete_as_is(irql);
                     return;
                 }
-                Err(status) => (irp, status),
+                Err(NotPoweredOn { report, status }) => {
+                    device.idle.keep(report, irql);
+                    (irp, status)
+                }
             }
         } else {
+            let state = device.power.map(irql).device_state(system);
             match device.request_power_for(state, irp, irql) {
                 Ok(()) => return,
                 Err(refused) => (refused.system_irp, refused.status),
@@ -198,19 +202,24 @@ fn work<F: Function>(device: &Fdo<FunctionDevice<F>>, irp: Irp<Pending>, irql: &
     irp.complete_as_is(irql);
 }
 
-/// There was no IRP to power the device up: its requests wait for one.
-fn request_power_again<F: Function>(device: &Fdo<FunctionDevice<F>>, irql: &mut Passive) {
+/// There was no IRP to power the device up: its requests wait for one, and the framework for being
+/// told.
+pub fn request_power_again<F: Function>(device: &Fdo<FunctionDevice<F>>, irql: &mut Passive) {
     /// How often, and how long after the last time.
     const ATTEMPTS: u32 = 50;
     const PAUSE_MS: u32 = 100;
+    let Some(mut report) = device.idle.take_report(irql) else {
+        return;
+    };
     let mut status = Status::INSUFFICIENT_RESOURCES;
     for _ in 0..ATTEMPTS {
         time::delay(PAUSE_MS, irql);
-        match device.request_power(DeviceState::D0, irql) {
+        match device.request_power_on(report, irql) {
             Ok(()) => return,
-            Err(error) => status = error,
+            Err(refused) => (report, status) = (refused.report, refused.status),
         }
     }
+    drop(report);
     device.fail(device, "it cannot be powered up", status, irql);
 }
 

@@ -23,5 +23,7 @@ pub const STATISTICS: Tag = Tag::new(*b"EduS");
 pub const WATCHDOG: Tag = Tag::new(*b"EduG");
 /// The interface of the bus.
 pub const BUS: Tag = Tag::new(*b"EduB");
+/// What idle power-down keeps.
+pub const IDLE: Tag = Tag::new(*b"EduL");
 /// Work items.
 pub const WORK: Tag = Tag::new(*b"EduW");

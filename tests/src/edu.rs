@@ -96,6 +96,14 @@ impl InEachQueue {
         }
     }
 
+    /// As [`Self::send`], from a thread of its own: one that has made a request may be under what
+    /// is stopped.
+    #[must_use]
+    pub fn send_from_another_thread(file: &Arc<NtFile>) -> std::thread::JoinHandle<Self> {
+        let file = Arc::clone(file);
+        std::thread::spawn(move || Self::send(&file))
+    }
+
     fn each(&self) -> [(&str, &InFlight); 4] {
         [
             ("factorial", &self.factorial),

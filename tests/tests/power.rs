@@ -16,6 +16,7 @@ use eduwdm_tests::{Booted, InEachQueue, InFlight, boot, manifest, options};
 use nthost_protocol::{
     Fault, FaultState, HostRequest, IrpEffect,
     host::{DeviceState, PnpOperation},
+    manifest::{RegistryData, RegistryValue},
 };
 use zerocopy::FromBytes;
 
@@ -43,7 +44,14 @@ struct Powered {
 
 impl Powered {
     fn boot() -> Self {
-        let booted = boot("smp4", &options(manifest())).unwrap_or_else(|fault| panic!("{fault}"));
+        // The tests say when the device has power.
+        let mut manifest = manifest();
+        manifest.drivers[0].service_values.push(RegistryValue {
+            key: "Parameters".to_owned(),
+            name: "IdleTimeout".to_owned(),
+            data: RegistryData::Dword(0),
+        });
+        let booted = boot("smp4", &options(manifest)).unwrap_or_else(|fault| panic!("{fault}"));
         let path = booted.path(DeviceKind::Edu, 0).unwrap();
         let file = InFlight::open(&booted, &path);
         let (edu, testdev) = (booted.instance(EDU, 0), booted.instance(TESTDEV, 0));

@@ -48,6 +48,10 @@ typed! {
     BUS_INTERFACE_SIZE: u16 = size_of::<wdk_sys::BUS_INTERFACE_STANDARD>();
     /// `IRP_MN_QUERY_POWER`.
     IRP_MN_QUERY_POWER_CODE: u8 = wdk_sys::IRP_MN_QUERY_POWER;
+    /// `PO_FX_FLAG_ASYNC_ONLY`.
+    PO_FX_FLAG_ASYNC_ONLY: u32 = wdk_sys::PO_FX_FLAG_ASYNC_ONLY;
+    /// `PO_FX_FLAG_BLOCKING`.
+    PO_FX_FLAG_BLOCKING: u32 = wdk_sys::PO_FX_FLAG_BLOCKING;
     /// `OBJECT_ATTRIBUTES::Length`.
     OBJECT_ATTRIBUTES_SIZE: u32 = size_of::<wdk_sys::OBJECT_ATTRIBUTES>();
     /// The size of an error log packet.

@@ -419,6 +419,18 @@ pub unsafe fn callback_for<'a>(irp: NonNull<IRP>) -> Callback<'a> {
     unsafe { header.callbacks.callback(irp) }
 }
 
+/// Keeps a device for as long as a routine runs that was given no IRP of it; `None` if it is being
+/// removed.
+///
+/// # Safety
+///
+/// The device object is one of this crate's.
+pub unsafe fn callback_on(device: &DeviceReference) -> Option<Callback<'_>> {
+    // SAFETY: by contract; its memory stays as long as it is referenced, the header with it.
+    let header = unsafe { header(device.0) };
+    header.callbacks.callback_without_irp(device.0)
+}
+
 /// # Safety
 ///
 /// As [`remove_lock_of`].
@@ -547,7 +559,7 @@ unsafe fn remove<D: Device>(
         .header()
         .remove_lock
         .release_and_wait(irp.as_ptr(), irql);
-    // No IRP is left, so no routine begins any more that would take this one.
+    // No IRP is left, and routines that are given none are refused from here on.
     let callbacks = &device.header().callbacks;
     if callbacks.acquire(object.as_ptr()).is_ok() {
         callbacks.release_and_wait(object.as_ptr(), irql);

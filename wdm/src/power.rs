@@ -23,6 +23,7 @@ use crate::{
     device::{Device, Fdo},
     irp::{Irp, Pending, State},
     irql::{AtOrBelowDispatch, UpToDispatch},
+    pofx::PoweredOn,
 };
 
 /// A device's power state. Devices that only work or do not have the first and the last.
@@ -215,6 +216,38 @@ impl<D: Device> Fdo<D> {
         })
     }
 
+    /// Requests D0 for the device, and has the framework told when that is done.
+    ///
+    /// Source: nf-wdm-porequestpowerirp, nf-wdm-pofxreportdevicepoweredon.
+    ///
+    /// # Errors
+    ///
+    /// [`NotPoweredOn`] with the status of `PoRequestPowerIrp`.
+    pub fn request_power_on<I: AtOrBelowDispatch>(
+        &self,
+        report: PoweredOn,
+        _irql: &I,
+    ) -> core::result::Result<(), NotPoweredOn> {
+        let context = report.into_raw();
+        // SAFETY: this driver's device object; the context is taken back by `powered_on`.
+        let status = unsafe {
+            PoRequestPowerIrp(
+                self.as_ptr(),
+                IRP_MN_SET_POWER_CODE,
+                DeviceState::D0.to_raw(),
+                Some(powered_on),
+                context,
+                core::ptr::null_mut(),
+            )
+        };
+        // STATUS_PENDING is the success.
+        Status::check(status).map_err(|status| NotPoweredOn {
+            // SAFETY: not sent, so `powered_on` is not called.
+            report: unsafe { PoweredOn::from_raw(context) },
+            status,
+        })
+    }
+
     /// Requests a set-power IRP for the device, and waits for nothing.
     ///
     /// # Errors
@@ -234,6 +267,27 @@ impl<D: Device> Fdo<D> {
         };
         Status::check(status)
     }
+}
+
+/// A device for which no IRP to power it up could be had.
+#[must_use = "the framework is told that the device is in D0 when this is dropped"]
+pub struct NotPoweredOn {
+    /// To be had by a later request.
+    pub report: PoweredOn,
+    /// Why.
+    pub status: Status,
+}
+
+/// `PowerCompletion`: the device is in D0, or is not, which is all the same to the framework.
+unsafe extern "C" fn powered_on(
+    _device: *mut DEVICE_OBJECT,
+    _minor: UCHAR,
+    _state: POWER_STATE,
+    context: PVOID,
+    _io_status: *mut IO_STATUS_BLOCK,
+) {
+    // SAFETY: given up by `request_power_on` for this one call.
+    drop(unsafe { PoweredOn::from_raw(context) });
 }
 
 /// `PowerCompletion`: the device's IRP is done, so the system's is.

@@ -123,6 +123,37 @@ unsafe extern "C" fn work_item<C: WorkRoutine>(_device: *mut DEVICE_OBJECT, cont
     state.context.work(irql);
 }
 
+/// What is done for a device at PASSIVE_LEVEL.
+pub type DeviceRoutine<D> = fn(&Fdo<D>, &mut Passive);
+
+/// What a [`WorkItem`] does for a device, unless that has been removed meanwhile.
+pub struct DeviceWork<D: Device> {
+    device: DeviceReference,
+    routine: DeviceRoutine<D>,
+}
+
+impl<D: Device> DeviceWork<D> {
+    /// This routine for this device.
+    pub fn new(device: &Fdo<D>, routine: DeviceRoutine<D>) -> Self {
+        Self {
+            device: device.reference(),
+            routine,
+        }
+    }
+}
+
+impl<D: Device> WorkRoutine for DeviceWork<D> {
+    fn work(&self, irql: &mut Passive) {
+        // SAFETY: one of this crate's.
+        let Some(_callback) = (unsafe { device::callback_on(&self.device) }) else {
+            return;
+        };
+        // SAFETY: of this kind, as `new` was given it, and it stays for the callback.
+        let device: &Fdo<D> = unsafe { &*self.device.as_ptr().cast() };
+        (self.routine)(device, irql);
+    }
+}
+
 /// What is done for an IRP at PASSIVE_LEVEL.
 pub type IrpRoutine<D> = fn(&Fdo<D>, Irp<Pending>, &mut Passive);
 

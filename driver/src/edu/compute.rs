@@ -18,34 +18,33 @@ use wdm::{
     irql::{Dispatch, UpToDispatch},
     mmio::Registers,
     numa,
-    time::Instant,
 };
 use zerocopy::IntoBytes;
 
 use super::{
     Edu,
-    queue::{Counted, DEVICE_DONE, Ended, EndedList, Engine, Queue, QueuedRequest, Turn},
+    queue::{Arrival, Counted, DEVICE_DONE, Ended, EndedList, Engine, Queue, QueuedRequest, Turn},
     registers::{ComputeBlock, Factorial},
 };
 
 /// A factorial that was asked for.
 pub struct FactorialRequest {
     n: u32,
-    arrived: Instant,
+    arrived: Arrival,
 }
 
 impl FactorialRequest {
-    /// One that arrives now.
-    pub fn new(input: FactorialInput) -> Self {
+    /// One that has arrived.
+    pub const fn new(input: FactorialInput, arrived: Arrival) -> Self {
         Self {
             n: input.n,
-            arrived: Instant::now(),
+            arrived,
         }
     }
 }
 
 impl QueuedRequest for FactorialRequest {
-    fn arrived(&self) -> Instant {
+    fn into_arrival(self) -> Arrival {
         self.arrived
     }
 }
@@ -113,7 +112,7 @@ impl Compute {
             result,
             interrupt_processor: edu.factorial_interrupt.take().processor,
             dpc_processor: numa::current_processor_index(),
-            elapsed_100ns: request.arrived.elapsed_100ns(),
+            elapsed_100ns: request.arrived.at.elapsed_100ns(),
         };
         // That the answer fits was checked when the request came.
         let (status, information) = match irp.write_output(output.as_bytes()) {

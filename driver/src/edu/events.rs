@@ -13,14 +13,13 @@ use wdm::{
     csq::{Csq, Request},
     irp::{Dispatched, Fresh, Irp, Pending},
     irql::{AtOrBelowDispatch, Dispatch, Passive, UpToDispatch},
-    time::Instant,
     timeout::{Arm, TimedRequest, Timeout},
 };
 use zerocopy::IntoBytes;
 
 use super::{
     Edu,
-    queue::{Counted, ENGINE, Ended, EndedList, Engine, Queue, QueuedRequest, Turn},
+    queue::{Arrival, Counted, ENGINE, Ended, EndedList, Engine, Queue, QueuedRequest, Turn},
 };
 use crate::tags;
 
@@ -30,7 +29,7 @@ pub const RAISED: u32 = ENGINE;
 /// A wait.
 pub struct WaitRequest {
     mask: u32,
-    arrived: Instant,
+    arrived: Arrival,
     /// Disarmed when the wait is over.
     timeout: Option<Timeout<Self>>,
 }
@@ -40,18 +39,18 @@ impl WaitRequest {
     fn new(
         mask: u32,
         timeout_ms: u32,
-        queue: &Csq<Self>,
-        irql: &Passive,
+        edu: &Edu,
+        irql: &mut Passive,
     ) -> Result<(Self, Option<Arm<Self>>)> {
         let (timeout, arm) = if timeout_ms == WAIT_INFINITE {
             (None, None)
         } else {
-            let (timeout, arm) = Timeout::new(tags::TIMEOUT, queue, irql)?;
+            let (timeout, arm) = Timeout::new(tags::TIMEOUT, edu.events.waiting(), irql)?;
             (Some(timeout), Some(arm))
         };
         let request = Self {
             mask,
-            arrived: Instant::now(),
+            arrived: Arrival::now(edu, irql),
             timeout,
         };
         Ok((request, arm))
@@ -84,11 +83,10 @@ impl WaitRequest {
         counted: &Counted,
         irql: &I,
     ) {
-        let arrived = self.arrived;
-        drop(self.timeout);
+        // With its time-out.
         let ended = Ended {
             irp,
-            arrived,
+            arrived: self.into_arrival(),
             status,
             information: 0,
         };
@@ -97,7 +95,7 @@ impl WaitRequest {
 }
 
 impl QueuedRequest for WaitRequest {
-    fn arrived(&self) -> Instant {
+    fn into_arrival(self) -> Arrival {
         self.arrived
     }
 }
@@ -128,7 +126,7 @@ impl Edu {
             return irp.complete(Status::IO_TIMEOUT, 0, irql);
         }
         let waiting = self.events.waiting();
-        let (request, arm) = match WaitRequest::new(input.mask, input.timeout_ms, waiting, irql) {
+        let (request, arm) = match WaitRequest::new(input.mask, input.timeout_ms, self, irql) {
             Ok(made) => made,
             Err(status) => return irp.complete(status, 0, irql),
         };

@@ -67,6 +67,7 @@ impl Edu {
     /// `STATUS_DEVICE_NOT_READY` while the device is stopped or has no power;
     /// `STATUS_DEVICE_REMOVED` if it does not answer.
     pub fn identify(&self, irql: &mut Passive) -> Result<Identity> {
+        let _active = self.component.activate_and_wait(irql);
         let identification = self.identification.acquire(irql);
         let this = identification.as_ref().ok_or(Status::DEVICE_NOT_READY)?;
         let register = this.registers.read(IdentificationRegister);
@@ -97,6 +98,7 @@ impl Edu {
     /// `STATUS_DEVICE_NOT_READY` while the device is stopped or has no power. A device that does not
     /// answer is what the client finds out by the answer.
     pub fn liveness(&self, request: Liveness, irql: &mut Passive) -> Result<Liveness> {
+        let _active = self.component.activate_and_wait(irql);
         let mut identification = self.identification.acquire(irql);
         let this = identification.as_mut().ok_or(Status::DEVICE_NOT_READY)?;
         this.registers.write(LivenessRegister, request.value);
@@ -112,6 +114,7 @@ impl Edu {
     ///
     /// As [`Self::identify`].
     pub fn raise_event(&self, request: &RaiseEvent, irql: &mut Passive) -> Result<()> {
+        let _active = self.component.activate_and_wait(irql);
         let mut raise = self.raise.acquire(irql);
         let registers = raise.as_mut().ok_or(Status::DEVICE_NOT_READY)?;
         registers.write(

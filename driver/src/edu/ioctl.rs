@@ -24,6 +24,7 @@ use zerocopy::{Immutable, IntoBytes};
 use super::{
     Edu, EduFunction,
     compute::FactorialRequest,
+    queue::Arrival,
     transfer::{Memory, TransferRequest},
 };
 use crate::{function::FunctionDevice, status};
@@ -46,9 +47,10 @@ pub fn dispatch(
             Err(status) => irp.complete(status, 0, irql),
         },
         Some(Ioctl::Factorial) => match input::<FactorialInput, FactorialOutput>(&irp) {
-            Ok(request) => edu
-                .compute
-                .submit(edu, irp, FactorialRequest::new(request), irql),
+            Ok(request) => {
+                let request = FactorialRequest::new(request, Arrival::now(edu, irql));
+                edu.compute.submit(edu, irp, request, irql)
+            }
             Err(status) => irp.complete(status, 0, irql),
         },
         Some(Ioctl::RaiseEvent) => {
@@ -79,7 +81,8 @@ pub fn dispatch(
             });
             match range {
                 Ok(range) => {
-                    let request = TransferRequest::new(Memory::SelfTest, range);
+                    let request =
+                        TransferRequest::new(Memory::SelfTest, range, Arrival::now(edu, irql));
                     edu.write.submit(edu, irp, request, irql)
                 }
                 Err(status) => irp.complete(status, 0, irql),
@@ -91,7 +94,10 @@ pub fn dispatch(
             Err(status) => irp.complete(status, 0, irql),
         },
         Some(Ioctl::Reset) => {
-            let reset = no_input::<()>(&irp).and_then(|()| edu.reset(device, irql));
+            let reset = no_input::<()>(&irp).and_then(|()| {
+                let _active = edu.component.activate_and_wait(irql);
+                edu.reset(device, irql)
+            });
             done(reset, irp, irql)
         }
         Some(Ioctl::TestdevInfo | Ioctl::TestdevRun) | None => {

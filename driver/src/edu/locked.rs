@@ -13,7 +13,7 @@ use wdm::{
 
 use super::{
     Edu,
-    queue::Queue,
+    queue::{Arrival, Queue},
     transfer::{Memory, Transfer, TransferRequest},
 };
 use crate::status;
@@ -32,7 +32,8 @@ impl Edu {
         };
         match UserPages::lock(input.address, range.length(), operation, irql) {
             Ok(pages) => {
-                let request = TransferRequest::new(Memory::User(pages), range);
+                let request =
+                    TransferRequest::new(Memory::User(pages), range, Arrival::now(self, irql));
                 queue.submit(self, irp, request, irql)
             }
             Err(status) => irp.complete(status, 0, irql),

@@ -33,10 +33,11 @@ use wdm::{
     device::{Fdo, PhysicalDevice},
     driver::DriverObject,
     irp::{Dispatched, Fresh, Irp},
-    irql::Passive,
+    irql::{Passive, UpToDispatch},
     mmio::Registers,
     mutex::Mutex,
     pnp::Resources,
+    pofx::Component,
     pool::Shared,
     spinlock::SpinLock,
 };
@@ -85,6 +86,8 @@ pub struct Edu {
     /// Where the device, its interrupt and its buffers are, while it is started. The lock
     /// protects nothing else.
     placement: SpinLock<Option<Placement>>,
+    /// What of the device requests use. Its own synchronisation.
+    component: Component,
     /// Looks whether the device finishes what it was told. Its own lock.
     watchdog: Watchdog,
     /// What controls the device, while it is started. A mutex: taken after that of the state.
@@ -122,19 +125,19 @@ pub fn add_device(
     parameters: Parameters,
     irql: &mut Passive,
 ) -> Result<()> {
-    let make = |irql: &mut Passive| {
-        let edu = Edu::new(parameters, irql)?;
+    let make = |component, irql: &mut Passive| {
+        let edu = Edu::new(parameters, component, irql)?;
         Ok(EduFunction {
             edu: Shared::new(tags::DEVICE, edu, irql)?,
         })
     };
-    function::add_device(driver, physical, make, irql)
+    function::add_device(driver, physical, parameters, make, irql)
 }
 
 impl Edu {
-    fn new(parameters: Parameters, irql: &Passive) -> Result<Self> {
+    fn new(parameters: Parameters, component: Component, irql: &Passive) -> Result<Self> {
         let statistics = Shared::new(tags::STATISTICS, Statistics::new(irql)?, irql)?;
-        let of = || statistics.clone();
+        let of = || (statistics.clone(), component.clone());
         let (write, read) = (QueueKind::Write, QueueKind::Read);
         Ok(Self {
             interrupt_bits: InterruptBits::new(),
@@ -148,6 +151,7 @@ impl Edu {
             identification: SpinLock::new(None),
             raise: SpinLock::new(None),
             placement: SpinLock::new(None),
+            component: component.clone(),
             watchdog: Watchdog::new(parameters.operation_ms),
             controls: Mutex::new(tags::WATCHDOG, None, irql)?,
             failed: AtomicBool::new(false),
@@ -176,6 +180,8 @@ impl Edu {
 
 /// What is done to all queues alike.
 trait AnyQueue {
+    /// See [`Queue::component_active`].
+    fn component_active(&self, edu: &Edu, irql: &mut UpToDispatch);
     /// See [`Queue::close`].
     fn close(&self, edu: &Edu, irql: &mut Passive);
     /// See [`Queue::reopen`].
@@ -191,6 +197,10 @@ trait AnyQueue {
 }
 
 impl<E: queue::Engine> AnyQueue for Queue<E> {
+    fn component_active(&self, edu: &Edu, irql: &mut UpToDispatch) {
+        Self::component_active(self, edu, irql);
+    }
+
     fn close(&self, edu: &Edu, irql: &mut Passive) {
         Self::close(self, edu, irql);
     }
@@ -234,6 +244,11 @@ impl Function for EduFunction {
     fn has_failed(&self) -> bool {
         // Acquire: pairs with the recovery, which sets it before it has the PnP manager ask.
         self.edu.failed.load(Ordering::Acquire)
+    }
+
+    fn component_active(&self, _device: &Fdo<FunctionDevice<Self>>, irql: &mut UpToDispatch) {
+        self.edu
+            .for_each_queue(|queue| queue.component_active(&self.edu, irql));
     }
 
     fn pause(

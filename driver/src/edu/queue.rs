@@ -4,9 +4,14 @@
 //! queue's lock, and with it the registers that start the next: so nobody can touch those
 //! registers without the lock, or while the queue is closed.
 //!
+//! A queue uses the device's component while a request is on the device, and starts none while the
+//! component is idle or is to be: see [`crate::idle`].
+//!
 //! Nobody waits for the lock but those who open and close the queue, and who recovers the device: a thread that has queued a
 //! request, and the DPC, both post what they know and try; see [`eduwdm_logic::handoff`]. What
 //! calls out of the driver, such as completing a request, is done after the lock was released.
+
+use core::sync::atomic::{AtomicBool, Ordering};
 
 use arrayvec::ArrayVec;
 use bitflags::bitflags;
@@ -20,7 +25,8 @@ use wdm::{
     csq::{Csq, Refused, Request},
     event::Event,
     irp::{Dispatched, FileObject, Fresh, Irp, Pending},
-    irql::{self, AtOrBelowDispatch, Dispatch, Passive},
+    irql::{self, AtOrBelowDispatch, Dispatch, Passive, UpToDispatch},
+    pofx::{Activated, Component, Use},
     pool::Shared,
     spinlock::SpinLock,
     time::Instant,
@@ -42,16 +48,33 @@ pub const DEVICE_DONE: u32 = 1 << 1;
 /// The first of the bits that mean something to the engine alone.
 pub const ENGINE: u32 = 1 << 8;
 
-/// What all requests of a queue share: where they are counted.
+/// What all requests of a queue share: where they are counted, and what of the device they use.
 pub struct Counted {
     pub kind: QueueKind,
     pub statistics: Shared<Statistics>,
+    pub component: Component,
+}
+
+/// When a request arrived. From then until it ends the component is to be active.
+pub struct Arrival {
+    pub at: Instant,
+    activated: Activated,
+}
+
+impl Arrival {
+    /// A request arrives now.
+    pub fn now(edu: &Edu, irql: &mut Passive) -> Self {
+        Self {
+            at: Instant::now(),
+            activated: edu.component.activate(irql),
+        }
+    }
 }
 
 /// A request that is over.
 pub struct Ended {
     pub irp: Irp<Pending>,
-    pub arrived: Instant,
+    pub arrived: Arrival,
     pub status: Status,
     pub information: usize,
 }
@@ -59,7 +82,8 @@ pub struct Ended {
 impl Ended {
     /// Counts the request and completes it.
     pub fn complete<I: AtOrBelowDispatch>(self, counted: &Counted, irql: &I) {
-        let elapsed = self.arrived.elapsed_100ns();
+        let Arrival { at, activated } = self.arrived;
+        let elapsed = at.elapsed_100ns();
         let outcome = match self.status {
             Status::CANCELLED => Outcome::Canceled,
             status if status.is_success() => Outcome::Completed,
@@ -67,6 +91,7 @@ impl Ended {
         };
         counted.statistics.ended(counted.kind, outcome, elapsed);
         trace::request_ended(counted.kind, outcome, self.status, elapsed);
+        counted.component.idle(activated, irql);
         self.irp.complete(self.status, self.information, irql);
     }
 }
@@ -112,8 +137,8 @@ pub struct Turn<'a, E: Engine> {
 
 /// A request of this driver's queues.
 pub trait QueuedRequest: Request<Context = Counted> {
-    /// When it arrived.
-    fn arrived(&self) -> Instant;
+    /// When it arrived. What else the request holds, such as locked pages, is given back.
+    fn into_arrival(self) -> Arrival;
 }
 
 bitflags! {
@@ -171,6 +196,8 @@ pub struct Queue<E: Engine> {
     active: SpinLock<Active<E>>,
     /// Set when the queue is closed and its engine idle.
     quiet: Event,
+    /// Nothing was started for want of the component. Atomic.
+    turned_away: AtomicBool,
 }
 
 struct Active<E: Engine> {
@@ -179,6 +206,8 @@ struct Active<E: Engine> {
     registers: Option<E::Registers>,
     /// Waiting requests may be started while there is none.
     holds: Hold,
+    /// The component is used, which it is while the engine is not idle.
+    in_use: Option<Use>,
 }
 
 impl<E: Engine> Queue<E> {
@@ -190,18 +219,25 @@ impl<E: Engine> Queue<E> {
     pub fn new(
         engine: E,
         kind: QueueKind,
-        statistics: Shared<Statistics>,
+        (statistics, component): (Shared<Statistics>, Component),
         irql: &Passive,
     ) -> Result<Self> {
+        let counted = Counted {
+            kind,
+            statistics,
+            component,
+        };
         Ok(Self {
-            waiting: Csq::new(tags::QUEUE, Counted { kind, statistics }, irql)?,
+            waiting: Csq::new(tags::QUEUE, counted, irql)?,
             work: Work::new(),
             active: SpinLock::new(Active {
                 engine,
                 registers: None,
                 holds: Hold::STATE,
+                in_use: None,
             }),
             quiet: Event::new(tags::QUEUE, true, irql)?,
+            turned_away: AtomicBool::new(false),
         })
     }
 
@@ -421,20 +457,26 @@ impl<E: Engine> Queue<E> {
     }
 
     fn end_waiting(&self, irp: Irp<Pending>, request: E::Request, status: Status, irql: &Passive) {
-        let arrived = request.arrived();
-        // What the request holds, such as locked pages, is given back before it is completed.
-        drop(request);
+        // What the request holds is given back before it is completed.
         let ended = Ended {
             irp,
-            arrived,
+            arrived: request.into_arrival(),
             status,
             information: 0,
         };
         ended.complete(self.counted(), irql);
     }
 
+    /// The component has become active.
+    pub fn component_active(&self, edu: &Edu, irql: &mut UpToDispatch) {
+        // SeqCst: see `Self::turn`.
+        if self.turned_away.swap(false, Ordering::SeqCst) {
+            self.look(edu, irql);
+        }
+    }
+
     /// Posts that there may be something to start, and visits.
-    fn look(&self, edu: &Edu, irql: &mut Passive) {
+    fn look<I: AtOrBelowDispatch>(&self, edu: &Edu, irql: &mut I) {
         irql::raise_to_dispatch(irql, |irql| self.post(edu, LOOK, irql));
     }
 
@@ -445,7 +487,7 @@ impl<E: Engine> Queue<E> {
         let visit = self.work.visit(|| {
             let mut ended = EndedList::new();
             let mut left = 0;
-            let after = {
+            let (after, used) = {
                 let Some(mut active) = self.active.try_acquire_at_dpc_level(irql) else {
                     return Attempt::Missed;
                 };
@@ -453,6 +495,8 @@ impl<E: Engine> Queue<E> {
                 let (active, irql) = active.parts();
                 self.turn(edu, active, work, &mut ended, &mut left, irql)
             };
+            // Tells the framework, if it waits, without the lock.
+            drop(used);
             self.complete(ended, irql);
             if let Some(after) = after {
                 freed |= E::after(self, edu, after, irql);
@@ -470,7 +514,8 @@ impl<E: Engine> Queue<E> {
         freed
     }
 
-    /// One turn, with the lock held.
+    /// One turn, with the lock held. Gives back what was used of the device, too, if nothing is on
+    /// it any more.
     fn turn(
         &self,
         edu: &Edu,
@@ -479,22 +524,34 @@ impl<E: Engine> Queue<E> {
         ended: &mut EndedList,
         left: &mut u32,
         irql: &mut Dispatch,
-    ) -> Option<E::After> {
-        let registers = active.registers.as_mut()?;
+    ) -> (Option<E::After>, Option<Use>) {
+        let Some(registers) = active.registers.as_mut() else {
+            return (None, None);
+        };
+        let held = !active.holds.is_empty();
+        let mut usable = !held && use_component(&mut active.in_use, edu);
+        if !held && !usable {
+            // SeqCst: it has become active before this, or its callback finds the flag.
+            self.turned_away.store(true, Ordering::SeqCst);
+            usable = use_component(&mut active.in_use, edu);
+        }
         let turn = Turn {
             edu,
             work,
-            open: active.holds.is_empty(),
+            open: usable,
             registers,
             waiting: &self.waiting,
             ended,
             left,
         };
         let after = active.engine.turn(turn, irql);
-        if !active.holds.is_empty() && active.engine.is_idle() {
+        if !active.engine.is_idle() {
+            return (after, None);
+        }
+        if held {
             self.quiet.set(irql);
         }
-        after
+        (after, active.in_use.take())
     }
 
     fn complete<I: AtOrBelowDispatch>(&self, ended: EndedList, irql: &I) {
@@ -502,4 +559,13 @@ impl<E: Engine> Queue<E> {
             ended.complete(self.counted(), irql);
         }
     }
+}
+
+/// Uses the component, if it is not used yet. Whether something may be started: not where it is to
+/// become idle, since what is on the device is to be finished first.
+fn use_component(in_use: &mut Option<Use>, edu: &Edu) -> bool {
+    if in_use.is_none() {
+        *in_use = edu.component.enter();
+    }
+    in_use.is_some() && !edu.component.is_idling()
 }

@@ -14,6 +14,7 @@ use wdm::{
 
 use super::{
     Edu,
+    queue::Arrival,
     transfer::{Memory, TransferRequest},
 };
 use crate::status;
@@ -36,7 +37,7 @@ impl Edu {
         let clipped = DeviceRange::clip(parameters.offset, parameters.length, self.buffer_length);
         match clipped {
             Ok(Clipped::Range(range)) if irp.has_mdl() => {
-                let request = TransferRequest::new(Memory::Direct, range);
+                let request = TransferRequest::new(Memory::Direct, range, Arrival::now(self, irql));
                 queue.submit(self, irp, request, irql)
             }
             // Some other driver's request, which did not describe its buffer as DO_DIRECT_IO asks.

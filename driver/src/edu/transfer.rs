@@ -30,7 +30,6 @@ use wdm::{
     irp::{Irp, Pending},
     irql::{Dispatch, UpToDispatch},
     mdl::UserPages,
-    time::Instant,
 };
 use zerocopy::IntoBytes;
 
@@ -38,7 +37,8 @@ use super::{
     Edu,
     dma::{Dma, IdleDma},
     queue::{
-        Counted, DEVICE_DONE, ENGINE, Ended, EndedList, Engine, LOOK, Queue, QueuedRequest, Turn,
+        Arrival, Counted, DEVICE_DONE, ENGINE, Ended, EndedList, Engine, LOOK, Queue,
+        QueuedRequest, Turn,
     },
     selftest::SelfTest,
 };
@@ -60,7 +60,7 @@ pub enum Memory {
 
 /// A transfer that was asked for, in the three words that an IRP has room for.
 pub struct TransferRequest {
-    arrived: Instant,
+    arrived: Arrival,
     /// For [`Memory::User`].
     pages: Option<UserPages>,
     range: DeviceRange,
@@ -68,33 +68,34 @@ pub struct TransferRequest {
 }
 
 impl TransferRequest {
-    /// One that arrives now.
-    pub fn new(memory: Memory, range: DeviceRange) -> Self {
+    /// One that has arrived.
+    pub fn new(memory: Memory, range: DeviceRange, arrived: Arrival) -> Self {
         let (pages, self_test) = match memory {
             Memory::Direct => (None, false),
             Memory::User(pages) => (Some(pages), false),
             Memory::SelfTest => (None, true),
         };
         Self {
-            arrived: Instant::now(),
+            arrived,
             pages,
             range,
             self_test,
         }
     }
 
-    /// What memory it is about.
-    fn into_memory(self) -> Memory {
-        match self.pages {
+    /// When it arrived, and what memory it is about.
+    fn into_parts(self) -> (Arrival, Memory) {
+        let memory = match self.pages {
             Some(pages) => Memory::User(pages),
             None if self.self_test => Memory::SelfTest,
             None => Memory::Direct,
-        }
+        };
+        (self.arrived, memory)
     }
 }
 
 impl QueuedRequest for TransferRequest {
-    fn arrived(&self) -> Instant {
+    fn into_arrival(self) -> Arrival {
         self.arrived
     }
 }
@@ -103,12 +104,10 @@ impl Request for TransferRequest {
     type Context = Counted;
 
     fn canceled(self, irp: Irp<Pending>, counted: &Counted, irql: &mut UpToDispatch) {
-        let arrived = self.arrived;
         // Locked pages are given back before the request is completed.
-        drop(self.pages);
         let ended = Ended {
             irp,
-            arrived,
+            arrived: self.into_arrival(),
             status: Status::CANCELLED,
             information: 0,
         };
@@ -119,7 +118,7 @@ impl Request for TransferRequest {
 /// A request with the DMA engine: everything about it but its IRP and memory.
 pub struct Job {
     pub dma: Dma,
-    pub arrived: Instant,
+    pub arrived: Arrival,
     pub direction: Direction,
     pub progress: Progress,
     pub answer: Answer,
@@ -426,9 +425,10 @@ fn map(
     idle: IdleDma,
     irql: &mut Dispatch,
 ) -> bool {
-    let TransferRequest { arrived, range, .. } = request;
+    let range = request.range;
+    let (arrived, memory) = request.into_parts();
     let IdleDma { dma, channel } = idle;
-    let (memory, answer) = match request.into_memory() {
+    let (memory, answer) = match memory {
         Memory::Direct => match TransferMemory::direct(irp) {
             Ok(memory) => (memory, Answer::Count),
             Err(irp) => {

@@ -157,6 +157,8 @@ struct Recovery {
 impl WorkRoutine for Recovery {
     fn work(&self, irql: &mut Passive) {
         let edu = &*self.edu;
+        // Its requests may end before the device is asked.
+        let _active = edu.component.activate_and_wait(irql);
         let recovered = {
             let mut controls = edu.controls.acquire(irql);
             let (controls, irql) = controls.parts();

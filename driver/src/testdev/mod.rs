@@ -18,10 +18,11 @@ use wdm::{
     driver::DriverObject,
     event::Event,
     irp::{Dispatched, Fresh, Irp},
-    irql::Passive,
+    irql::{self, Passive, UpToDispatch},
     mmio::{Mapping, Registers},
     mutex::Mutex,
     pnp::{Memory, Resources},
+    pofx::{Activated, Component, Use},
     pool::Shared,
     ports::PortRange,
     spinlock::SpinLock,
@@ -34,6 +35,7 @@ use self::{
 };
 use crate::{
     function::{self, Function, FunctionDevice},
+    parameters::Parameters,
     tags,
 };
 
@@ -42,6 +44,8 @@ pub struct Testdev {
     /// What the device has, while it is started. A mutex: a request is run with it held, at
     /// PASSIVE_LEVEL.
     bars: Mutex<Option<Bars>>,
+    /// What of the device requests use. Its own synchronisation.
+    component: Component,
     /// Protects what StartIo decides by.
     active: SpinLock<Active>,
     /// Set while no request is run.
@@ -64,6 +68,10 @@ struct Active {
     refused: Option<Status>,
     /// Whether StartIo has parked a request, and not gone on: the system queues those behind it.
     busy: bool,
+    /// Of the request that has been left to the work item.
+    activated: Option<Activated>,
+    /// By that request.
+    used: Option<Use>,
 }
 
 /// What the device has.
@@ -82,17 +90,20 @@ struct Bars {
 pub fn add_device(
     driver: &DriverObject,
     physical: PhysicalDevice<'_>,
+    parameters: Parameters,
     irql: &mut Passive,
 ) -> Result<()> {
-    let make = |irql: &mut Passive| {
+    let make = |component: Component, irql: &mut Passive| {
+        let parked = component.clone();
         Ok(Testdev {
+            component,
             bars: Mutex::new(tags::QUEUE, None, irql)?,
             active: SpinLock::new(Active::default()),
             idle: Event::new(tags::QUEUE, true, irql)?,
-            parked: Csq::new(tags::QUEUE, (), irql)?,
+            parked: Csq::new(tags::QUEUE, parked, irql)?,
         })
     };
-    function::add_device(driver, physical, make, irql)
+    function::add_device(driver, physical, parameters, make, irql)
 }
 
 impl Bars {
@@ -138,6 +149,10 @@ impl Function for Testdev {
         *self.bars.acquire(irql) = Some(bars);
         startio::open(device, irql);
         Ok(())
+    }
+
+    fn component_active(&self, device: &Fdo<FunctionDevice<Self>>, irql: &mut UpToDispatch) {
+        irql::raise_to_dispatch(irql, |irql| startio::unpark(device, irql));
     }
 
     fn pause(&self, _device: &Fdo<FunctionDevice<Self>>, (): &mut (), irql: &mut Passive) {

@@ -4,15 +4,17 @@
 //! does not go on to the next, so that the system queues those behind it. A request that has been
 //! given to StartIo cannot be cancelled by the system's means any more (that is what the
 //! attribute NonCancelable is for), and a parked one may have to wait long: so it is parked in a
-//! cancel-safe queue.
+//! cancel-safe queue. So is one that the component is not active for: a request has it active from
+//! when StartIo is given it, and uses it while it is run.
 
 use eduwdm_abi::testdev::RunInput;
 use wdm::{
     Result, Status,
-    csq::{Csq, Refused, Request},
+    csq::{Refused, Request},
     device::Fdo,
     irp::{FileObject, Irp, Pending},
     irql::{self, Dispatch, Passive, UpToDispatch},
+    pofx::{Activated, Component, Use},
     workitem::IrpWorkItem,
 };
 use zerocopy::{FromBytes, IntoBytes};
@@ -23,12 +25,13 @@ use crate::{function::FunctionDevice, tags};
 type Device = Fdo<FunctionDevice<Testdev>>;
 
 /// A request that StartIo could not run yet. What it asks for is in its buffer.
-pub struct Parked;
+pub struct Parked(Activated);
 
 impl Request for Parked {
-    type Context = ();
+    type Context = Component;
 
-    fn canceled(self, irp: Irp<Pending>, (): &(), irql: &mut UpToDispatch) {
+    fn canceled(self, irp: Irp<Pending>, component: &Component, irql: &mut UpToDispatch) {
+        component.idle(self.0, irql);
         irp.complete(Status::CANCELLED, 0, irql);
     }
 }
@@ -36,52 +39,67 @@ impl Request for Parked {
 /// StartIo.
 pub fn start_io(device: &Device, irp: Irp<Pending>, irql: &mut Dispatch) {
     let testdev = &device.function;
-    let (open, refused) = {
-        let active = testdev.active.acquire_at_dpc_level(irql);
-        (active.open, active.refused)
-    };
-    if open || refused.is_some() {
-        begin(device, irp, irql);
-        return;
-    }
+    let activated = testdev.component.activate(irql);
     // Parked first and counted as busy then: whoever opens the device in between finds it not
     // busy, and leaves the rest to what follows.
-    park(&testdev.parked, irp, irql);
+    park(testdev, irp, activated, irql);
     testdev.active.acquire_at_dpc_level(irql).busy = true;
     unpark(device, irql);
 }
 
-fn park(parked: &Csq<Parked>, irp: Irp<Pending>, irql: &Dispatch) {
-    if let Err(Refused { irp, status, .. }) = parked.insert_pending(irp, Parked, irql) {
+fn park(testdev: &Testdev, irp: Irp<Pending>, activated: Activated, irql: &Dispatch) {
+    let parked = testdev.parked.insert_pending(irp, Parked(activated), irql);
+    if let Err(Refused {
+        irp,
+        request: Parked(activated),
+        status,
+        ..
+    }) = parked
+    {
         // The queue is never closed.
+        testdev.component.idle(activated, irql);
         irp.complete(status, 0, irql);
     }
 }
 
 /// Goes on with the parked request, if there is one and the device may, or else with the next.
-fn unpark(device: &Device, irql: &mut Dispatch) {
+pub fn unpark(device: &Device, irql: &mut Dispatch) {
     let testdev = &device.function;
+    // Given back without the lock, if it is.
+    let mut used = testdev.component.enter();
     {
         let mut active = testdev.active.acquire_at_dpc_level(irql);
-        if !active.busy || !(active.open || active.refused.is_some()) {
+        let may_run = active.open && used.is_some();
+        if !active.busy || !(may_run || active.refused.is_some()) {
             return;
         }
         active.busy = false;
     }
     // Nothing is there if it was cancelled.
     match testdev.parked.remove_next(irql) {
-        Some((irp, Parked)) => begin(device, irp, irql),
-        None => device.start_next(irql),
+        Some((irp, Parked(activated))) => begin(device, irp, activated, used.take(), irql),
+        None => {
+            drop(used);
+            device.start_next(irql);
+        }
     }
 }
 
 /// Leaves a request to the work item, which goes on with the next; or completes it and goes on
 /// with the next, if it is to be refused.
-fn begin(device: &Device, irp: Irp<Pending>, irql: &mut Dispatch) {
+fn begin(
+    device: &Device,
+    irp: Irp<Pending>,
+    activated: Activated,
+    used: Option<Use>,
+    irql: &mut Dispatch,
+) {
     let testdev = &device.function;
     let left = {
         let mut active = testdev.active.acquire_at_dpc_level(irql);
         let (active, irql) = active.parts();
+        active.activated = Some(activated);
+        active.used = used;
         match (active.refused, &active.work) {
             (Some(status), _) => Err((irp, status)),
             (None, None) => Err((irp, Status::DEVICE_NOT_READY)),
@@ -102,11 +120,17 @@ fn begin(device: &Device, irp: Irp<Pending>, irql: &mut Dispatch) {
 
 /// A request is over: goes on with the next.
 fn end(device: &Device, irql: &mut Dispatch) {
-    {
-        let mut active = device.function.active.acquire_at_dpc_level(irql);
+    let testdev = &device.function;
+    let (activated, used) = {
+        let mut active = testdev.active.acquire_at_dpc_level(irql);
         let (active, irql) = active.parts();
         active.running = false;
-        device.function.idle.set(irql);
+        testdev.idle.set(irql);
+        (active.activated.take(), active.used.take())
+    };
+    drop(used);
+    if let Some(activated) = activated {
+        testdev.component.idle(activated, irql);
     }
     device.start_next(irql);
 }
@@ -171,7 +195,9 @@ pub fn refuse(device: &Device, status: Status, irql: &mut Passive) {
 pub fn cancel_of(device: &Device, file_object: FileObject, irql: &mut Passive) {
     device.cancel_waiting(Some(file_object), Status::CANCELLED, irql);
     let parked = &device.function.parked;
-    if let Some((irp, Parked)) = parked.remove_next_if(|_, of| of == file_object, irql) {
+    let removed = parked.remove_next_if(|_, of| of == file_object, irql);
+    if let Some((irp, Parked(activated))) = removed {
+        device.function.component.idle(activated, irql);
         irp.complete(Status::CANCELLED, 0, irql);
     }
 }

@@ -208,6 +208,8 @@ pub struct Device {
     pub interfaces: Vec<String>,
     /// Its stack has said that it is not to be shown to users.
     pub hidden: bool,
+    /// Its power, as its bus has it: 0 for D0 to 3 for D3.
+    pub power: u8,
 }
 
 /// Where a device's life stands.

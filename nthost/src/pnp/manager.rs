@@ -5,6 +5,7 @@ use core::sync::atomic::{AtomicBool, Ordering};
 
 use nthost_nt::{
     io::{device::DEVICE_OBJECT, pnp::PNP_DEVICE_DONT_DISPLAY_IN_UI},
+    po::PowerDeviceD0,
     status::{
         NTSTATUS, STATUS_INVALID_DEVICE_STATE, STATUS_NO_SUCH_DEVICE, STATUS_NOT_SUPPORTED,
         STATUS_SUCCESS,
@@ -214,6 +215,7 @@ pub fn describe() -> Vec<Device> {
                 node: node.numa_node,
                 interfaces: interface::enabled_of(node.pdo()),
                 hidden: state.flags & PNP_DEVICE_DONT_DISPLAY_IN_UI != 0,
+                power: u8::try_from(state.power - PowerDeviceD0).unwrap_or_default(),
             }
         })
         .collect()

@@ -21,7 +21,7 @@ use nthost_nt::{
 
 use super::{
     irp::{State, prepare},
-    wake, watchdog,
+    serial, wake, watchdog,
 };
 use crate::{
     ex::worker::{self, Queue},
@@ -53,6 +53,8 @@ struct Request {
     complete: Option<Complete>,
     context: *mut c_void,
     irp: *mut IRP,
+    /// For a set-power request, which no other is active beside.
+    pdo: Option<*mut DEVICE_OBJECT>,
     /// The watchdog's number for it.
     watched: Option<usize>,
 }
@@ -70,6 +72,9 @@ unsafe extern "win64" fn completed(
     let request = unsafe { Box::from_raw(context.cast::<Request>()) };
     if let Some(watched) = request.watched {
         watchdog::end(watched);
+    }
+    if let Some(pdo) = request.pdo {
+        serial::end(pdo);
     }
     if let Some(complete) = request.complete {
         let state = POWER_STATE {
@@ -206,13 +211,21 @@ nt_export! {
             complete,
             context,
             irp,
+            pdo: (minor == IRP_MN_SET_POWER).then(|| device::lowest(top)),
             watched: None,
         };
+        let pdo = request.pdo;
         // Devices that are not in the paging path get power requests at PASSIVE_LEVEL.
-        if irql::current() == PASSIVE_LEVEL {
-            request.send();
-        } else {
-            worker::queue(Queue::Critical, move || request.send());
+        let send = move || {
+            if irql::current() == PASSIVE_LEVEL {
+                request.send();
+            } else {
+                worker::queue(Queue::Critical, move || request.send());
+            }
+        };
+        match pdo {
+            Some(pdo) => serial::begin(pdo, send),
+            None => send(),
         }
         STATUS_PENDING
     }

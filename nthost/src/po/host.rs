@@ -138,8 +138,13 @@ fn set_all(target: i32, action: i32) -> NTSTATUS {
     for node in in_order(target) {
         if target == PowerSystemWorking {
             super::fx::run::resume(node.pdo());
+        } else {
+            super::fx::run::suspend(node.pdo());
         }
         let status = send_system(node, IRP_MN_SET_POWER, target, action);
+        if target == PowerSystemWorking {
+            super::fx::run::resumed(node.pdo());
+        }
         log!(
             "power",
             "{}: S{} ended in {status:#010x}",

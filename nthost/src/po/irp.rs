@@ -7,14 +7,14 @@ use nthost_nt::{
     io::{
         device::DEVICE_OBJECT,
         irp::{IO_STATUS_BLOCK, IRP},
-        major::IRP_MJ_POWER,
+        major::{IRP_MJ_POWER, IRP_MN_SET_POWER},
         stack::IO_STACK_LOCATION,
     },
     po::{DevicePowerState, POWER_STATE, SystemPowerState},
     status::{NTSTATUS, STATUS_NOT_SUPPORTED},
 };
 
-use super::watchdog;
+use super::{serial, watchdog};
 use crate::{
     io::{device, request},
     ob::object,
@@ -57,6 +57,10 @@ pub fn prepare(irp: &mut IRP, location: &mut IO_STACK_LOCATION, minor: u8, state
 
 /// Sends a power IRP to the top of a device's stack and waits. PASSIVE_LEVEL.
 pub fn send(pdo: *mut DEVICE_OBJECT, minor: u8, state: State) -> NTSTATUS {
+    let one_at_a_time = minor == IRP_MN_SET_POWER && matches!(state, State::Device(_));
+    if one_at_a_time {
+        serial::wait(pdo);
+    }
     let top = device::highest(pdo);
     object::reference(top.cast());
     let mut watched = 0;
@@ -68,6 +72,9 @@ pub fn send(pdo: *mut DEVICE_OBJECT, minor: u8, state: State) -> NTSTATUS {
         })
     };
     watchdog::end(watched);
+    if one_at_a_time {
+        serial::end(pdo);
+    }
     object::dereference(top.cast());
     result.status()
 }

@@ -17,6 +17,8 @@ mod irp;
 #[cfg(target_os = "none")]
 pub mod power_request;
 #[cfg(target_os = "none")]
+mod serial;
+#[cfg(target_os = "none")]
 pub mod setting;
 #[cfg(target_os = "none")]
 mod wake;

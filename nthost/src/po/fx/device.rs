@@ -86,6 +86,8 @@ pub struct Device {
     power: Power,
     /// A callback about the device is being called.
     busy: bool,
+    /// The system sleeps: its devices' power is the system's affair.
+    asleep: bool,
     /// The system wakes: the driver will say that the device is on, though it was not told to.
     resuming: bool,
     /// For so long all components are idle before the device need not be on.
@@ -108,6 +110,7 @@ impl Device {
             stage: Stage::Registered,
             power: Power::On,
             busy: false,
+            asleep: false,
             resuming: false,
             timeout: 0,
             idle_since: None,
@@ -213,7 +216,7 @@ impl Device {
     fn next_of_device(&mut self, now: u64) -> Next {
         let wanted = (0..self.components.len()).any(|index| self.is_wanted(index));
         let idle = |component: &Component| component.condition == Condition::Idle;
-        if self.busy || !self.has.power || !self.is_started() {
+        if self.busy || self.asleep || !self.has.power || !self.is_started() {
             return Next::Nothing;
         }
         match self.power {
@@ -277,8 +280,16 @@ impl Device {
         self.busy || self.components.iter().any(|component| component.busy)
     }
 
+    /// The system is about to sleep.
+    pub const fn suspend(&mut self) {
+        self.asleep = true;
+        self.idle_since = None;
+        self.leaving = false;
+    }
+
     /// The system wakes.
     pub const fn resume(&mut self) {
+        self.asleep = false;
         self.resuming = true;
     }
 

@@ -99,11 +99,31 @@ pub fn calling_into(image: &Range<u64>) -> Option<(u64, u64)> {
     found.next()
 }
 
+/// The registration of a device, if it has one.
+fn of_pdo(pdo: *mut DEVICE_OBJECT) -> Option<Arc<Registered>> {
+    let devices = DEVICES.lock();
+    let mut of_it = devices.values().filter(|device| device.pdo == pdo.addr());
+    of_it.next().cloned()
+}
+
+/// The system is about to sleep: the device's driver is about to be told.
+pub fn suspend(pdo: *mut DEVICE_OBJECT) {
+    if let Some(device) = of_pdo(pdo) {
+        device.change(Device::suspend);
+    }
+}
+
 /// The system wakes: the device's driver is about to be told.
 pub fn resume(pdo: *mut DEVICE_OBJECT) {
-    let devices = DEVICES.lock();
-    for device in devices.values().filter(|device| device.pdo == pdo.addr()) {
-        device.state.lock().device.resume();
+    if let Some(device) = of_pdo(pdo) {
+        device.change(Device::resume);
+    }
+}
+
+/// The system has woken: what waited for that goes on. Below DISPATCH_LEVEL.
+pub fn resumed(pdo: *mut DEVICE_OBJECT) {
+    if let Some(device) = of_pdo(pdo) {
+        device.run_later();
     }
 }
 

@@ -7,8 +7,10 @@
 pub mod csq;
 pub mod device;
 pub mod dma;
+mod event;
 pub mod irp;
 pub mod lock;
+pub mod pofx;
 pub mod pool;
 pub mod timer;
 pub mod work;

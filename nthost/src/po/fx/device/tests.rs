@@ -231,3 +231,22 @@ proptest! {
         }
     }
 }
+
+#[test]
+fn while_the_system_sleeps_no_power_is_asked_for_or_given_up() {
+    let mut device = device(vec![component(1, &[])]);
+    assert_eq!(run(&mut device, 0), [Idle(0), PowerNotRequired]);
+    device.suspend();
+    device.components[0].references = 1;
+    assert_eq!(run(&mut device, 0), []);
+    // The driver powers it up with the system, and says so.
+    device.resume();
+    device.powered_on().unwrap();
+    assert_eq!(run(&mut device, 0), [Active(0)]);
+    device.suspend();
+    device.components[0].references = 0;
+    assert_eq!(run(&mut device, 0), [Idle(0)]);
+    device.resume();
+    device.powered_on().unwrap();
+    assert_eq!(run(&mut device, 0), [PowerNotRequired]);
+}
