@@ -16,6 +16,6 @@ pub use breakpoint::{InFlight, until};
 pub use edu::InEachQueue;
 pub use machine::{Booted, artifacts, boot, manifest, options, out, seed};
 pub use pe::{
-    checksum, {make_writable, rename_import},
+    checksum, {empty_guard_table, make_writable, rename_import},
 };
 pub use program::{Program, Running};

@@ -75,3 +75,31 @@ pub fn make_writable(image: &mut [u8], section: &str) {
     image[at + 39] |= 0x80;
     checksum(image);
 }
+
+/// Takes all functions out of the table of those that may be called by a pointer (Control Flow
+/// Guard's), and gives the image the checksum that goes with it.
+///
+/// # Panics
+///
+/// If the image has no load configuration.
+pub fn empty_guard_table(image: &mut [u8]) {
+    let long = |at: usize| {
+        let bytes = image[at..at + 4].try_into().expect("four bytes");
+        u32::from_le_bytes(bytes) as usize
+    };
+    let header = checksum_offset(image) - CHECKSUM;
+    let count = usize::from(u16::from_le_bytes([image[header + 6], image[header + 7]]));
+    let optional = usize::from(u16::from_le_bytes([image[header + 20], image[header + 21]]));
+    // IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG, the tenth behind the fields of the optional header.
+    let configuration = long(header + 24 + 112 + 10 * 8);
+    assert_ne!(configuration, 0, "no load configuration");
+    let section = (0..count)
+        .map(|index| header + 24 + optional + 40 * index)
+        .find(|&at| (long(at + 12)..long(at + 12) + long(at + 16)).contains(&configuration))
+        .expect("it lies in a section");
+    // GuardCFFunctionCount.
+    let at = configuration - long(section + 12) + long(section + 20) + 0x88;
+    assert!(image[at..at + 8] != [0; 8], "the table is empty");
+    image[at..at + 8].fill(0);
+    checksum(image);
+}

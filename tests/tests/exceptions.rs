@@ -4,15 +4,20 @@
 //! Its sources are in `drivers/c/exceptions`.
 #![cfg(unix)]
 
-use std::{sync::Arc, time::Duration};
+use std::{fs, sync::Arc, time::Duration};
 
 use eductl::{
-    Interrupt, Request, Status,
+    DeviceKind, Interrupt, Request, Status,
     device::OpenDevice,
     io::Completion,
     nthost::{Access, NtHost},
 };
-use eduwdm_tests::{boot, options};
+use eduwdm_abi::{
+    Header, Ioctl,
+    edu::{FROM_DEVICE, LockedTransfer, LockedTransferOutput},
+};
+use eduwdm_qemu::archive::Image;
+use eduwdm_tests::{Booted, InFlight, boot, empty_guard_table, manifest, options, out};
 use nthost_protocol::{
     Buffer, HostRequest, Manifest,
     manifest::{DriverImage, Role},
@@ -102,4 +107,43 @@ fn use_device(host: &NtHost) {
             assert_eq!(ended.status, Status::Nt(ACCESS_VIOLATION), "{address:#x}");
         }
     }
+}
+
+/// Where the integrity of code is enforced, the system calls handlers as Control Flow Guard allows. The
+/// driver names its own by hand, so it has to enter it by hand in the image's table.
+#[test]
+fn a_handler_that_is_not_in_the_images_guard_table_stops_the_system() {
+    const IMAGE: &str = "eduwdm.sys";
+    // Of an address that is nobody's: the driver's handler makes a status of the exception.
+    let ask = |booted: &Booted| {
+        let file = InFlight::open(booted, &booted.path(DeviceKind::Edu, 0).unwrap());
+        let input = LockedTransfer {
+            header: Header::of::<LockedTransfer>(),
+            address: 0x10_0000,
+            length: 64,
+            device_offset: 0,
+            direction: FROM_DEVICE,
+            reserved: 0,
+        };
+        let output = size_of::<LockedTransferOutput>();
+        InFlight::control(&file, Ioctl::LockedTransfer, &input, output)
+    };
+    let booted = boot("up", &options(manifest())).unwrap_or_else(|fault| panic!("{fault}"));
+    let refused = ask(&booted).end("a bad address").status;
+    assert_eq!(refused, Status::Nt(ACCESS_VIOLATION));
+    booted.shut_down();
+
+    let mut bytes = fs::read(out().join(IMAGE)).expect("cargo xtask build makes it");
+    empty_guard_table(&mut bytes);
+    let mut options = options(manifest());
+    options.images.push(Image {
+        name: IMAGE.to_owned(),
+        bytes,
+    });
+    let mut booted = boot("up", &options).unwrap_or_else(|fault| panic!("{fault}"));
+    let asked = ask(&booted);
+    booted.session.guest.wait(LIMIT);
+    let bugcheck = booted.session.guest.log.bugcheck().expect("a bug check");
+    assert_eq!((bugcheck.code, bugcheck.parameters[0]), (0x139, 10));
+    drop(asked);
 }

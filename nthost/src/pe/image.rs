@@ -16,7 +16,7 @@ use object::{
     read::pe::{ImageNtHeaders, ImageOptionalHeader, ImageThunkData, PeFile64},
 };
 
-use super::{checksum, fault::Fault};
+use super::{checksum, fault::Fault, guard};
 
 /// The largest image that is loaded, in memory.
 const MAXIMUM_SIZE: u32 = 64 << 20;
@@ -78,6 +78,8 @@ pub struct Image<'a> {
     pub force_integrity: bool,
     /// Where the address of its security cookie is, if it has one.
     pub security_cookie: Option<u32>,
+    /// The functions that may be called by a pointer, in order, if it says which.
+    pub guarded: Option<Vec<u32>>,
 }
 
 impl core::fmt::Debug for Image<'_> {
@@ -147,10 +149,12 @@ impl<'a> Image<'a> {
             exceptions,
             force_integrity: optional.dll_characteristics() & FORCE_INTEGRITY != 0,
             security_cookie: None,
+            guarded: None,
             bytes,
             file,
         };
         image.security_cookie = image.find_security_cookie();
+        image.guarded = image.find_guarded();
         Ok(image)
     }
 
@@ -162,14 +166,25 @@ impl<'a> Image<'a> {
         self.sections.iter().find(both)
     }
 
-    /// The pointer to the cookie is at offset 0x58 of the load configuration.
-    fn find_security_cookie(&self) -> Option<u32> {
+    /// The load configuration, to the end of its section.
+    fn load_configuration(&self) -> Option<&'a [u8]> {
         let directory = self
             .file
             .data_directory(pe::IMAGE_DIRECTORY_ENTRY_LOAD_CONFIG)?;
-        let data = directory
-            .data(self.bytes, &self.file.section_table())
-            .ok()?;
+        directory.data(self.bytes, &self.file.section_table()).ok()
+    }
+
+    fn find_guarded(&self) -> Option<Vec<u32>> {
+        let (address, count, stride) = guard::table(self.load_configuration()?)?;
+        let offset = u32::try_from(address.checked_sub(self.preferred_base)?).ok()?;
+        let sections = self.file.section_table();
+        let table = sections.pe_data_at(self.bytes, offset)?;
+        Some(guard::functions(table, count, stride))
+    }
+
+    /// The pointer to the cookie is at offset 0x58 of the load configuration.
+    fn find_security_cookie(&self) -> Option<u32> {
+        let data = self.load_configuration()?;
         let address = u64::from_le_bytes(*data.get(0x58..)?.first_chunk()?);
         let offset = u32::try_from(address.checked_sub(self.preferred_base)?).ok()?;
         (offset.checked_add(8)? <= self.size).then_some(offset)

@@ -5,6 +5,7 @@
 
 pub mod checksum;
 pub mod fault;
+pub mod guard;
 pub mod image;
 #[cfg(target_os = "none")]
 mod loaded;

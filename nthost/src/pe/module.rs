@@ -47,6 +47,8 @@ pub struct Module {
     frames: Vec<u64>,
     /// Where its table of functions is, and how many bytes.
     exceptions: (u32, u32),
+    /// The functions that may be called by a pointer, in order, if it says which.
+    guarded: Option<Vec<u32>>,
     /// Pages that are given back once the driver is initialized: first and count.
     discardable: Vec<(u64, u64)>,
     /// Its sections.
@@ -251,6 +253,7 @@ pub fn load(name: &str, bytes: &[u8], options: LoadOptions) -> Result<&'static M
         exports,
         frames,
         exceptions: image.exceptions,
+        guarded: image.guarded,
         discardable,
         sections,
         force_integrity: image.force_integrity,
@@ -403,6 +406,14 @@ impl Module {
 }
 
 impl Module {
+    /// Whether a function, by its offset, may be called by a pointer: it is in the image's table, or
+    /// there is none.
+    #[must_use]
+    pub fn may_be_called(&self, function: u32) -> bool {
+        let guarded = self.guarded.as_ref();
+        guarded.is_none_or(|guarded| guarded.binary_search(&function).is_ok())
+    }
+
     /// The address of the table entry of the function that an address is in.
     #[must_use]
     pub fn function_entry(&self, address: u64) -> Option<u64> {

@@ -4,7 +4,8 @@
 //! nothing in them is released. That is why a fault in nthost reaches a handler only if it holds
 //! nothing (see [`handle_trap`](super::handle_trap)).
 //!
-//! Sources: "x64 exception handling" ("Language-specific handler"), `EXCEPTION_DISPOSITION`.
+//! Sources: "x64 exception handling" ("Language-specific handler"), `EXCEPTION_DISPOSITION`, "Bug
+//! Check 0x139: KERNEL_SECURITY_CHECK_FAILURE".
 
 use core::ffi::c_void;
 
@@ -14,6 +15,8 @@ use super::{
     own_frame,
 };
 use crate::{
+    hook,
+    ke::bugcheck::{self, code},
     mm::paging::KERNEL_BASE,
     pe::{
         module::{self, Module},
@@ -47,6 +50,9 @@ type LanguageHandler = unsafe extern "win64" fn(
     context: *mut Context,
     dispatcher: *mut DispatcherContext,
 ) -> i32;
+
+/// Bug check 0x139's first parameter: "Indirect call guard check detected invalid control transfer".
+const INVALID_CONTROL_TRANSFER: u64 = 10;
 
 /// `EXCEPTION_DISPOSITION`.
 pub(super) const CONTINUE_EXECUTION: i32 = 0;
@@ -186,6 +192,12 @@ impl Call {
             fill: 0,
         };
         let address = (base + u64::from(self.handler.routine)) as *const ();
+        // The system calls it by a pointer, which Control Flow Guard looks at where hypervisor-protected
+        // code integrity is on.
+        if hook::enforces_code_integrity() && !self.module.may_be_called(self.handler.routine) {
+            let parameters = [INVALID_CONTROL_TRANSFER, context as u64, record as u64, 0];
+            bugcheck::bugcheck(code::KERNEL_SECURITY_CHECK_FAILURE, parameters);
+        }
         // SAFETY: the image says that a language handler is there.
         let routine = unsafe { core::mem::transmute::<*const (), LanguageHandler>(address) };
         dispatcher.handler = Some(routine);
