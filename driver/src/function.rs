@@ -201,16 +201,16 @@ impl<F: Function> Device for FunctionDevice<F> {
         } else {
             device.state.acquire(irql).open_status()
         };
-        irp.complete(status, 0, irql)
+        irp.complete(status, irql)
     }
 
     fn cleanup(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
         device.function.cleanup(device, &irp, irql);
-        irp.complete(Status::SUCCESS, 0, irql)
+        irp.complete(Status::SUCCESS, irql)
     }
 
     fn close(_device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
-        irp.complete(Status::SUCCESS, 0, irql)
+        irp.complete(Status::SUCCESS, irql)
     }
 
     fn read(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {

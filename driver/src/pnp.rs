@@ -173,7 +173,7 @@ pub fn dispatch<F: Function>(
 ) -> Dispatched {
     match Minor::of(&irp) {
         Minor::StartDevice => {
-            let irp = irp.forward_synchronously(device.lower(), irql);
+            let irp = irp.forward_synchronously(irql);
             if !irp.status().is_success() {
                 return irp.complete_as_is(irql);
             }
@@ -185,38 +185,38 @@ pub fn dispatch<F: Function>(
                 Err(status) => status,
             };
             trace::start(F::NAME, status);
-            irp.complete(status, 0, irql)
+            irp.complete(status, irql)
         }
         Minor::QueryStopDevice => {
             query_stop(device, irql);
-            forward_with_success(device, irp, irql)
+            forward_with_success(irp, irql)
         }
         Minor::StopDevice => {
             stop(device, irql);
             trace::stop(F::NAME, "stopped");
-            forward_with_success(device, irp, irql)
+            forward_with_success(irp, irql)
         }
         Minor::QueryRemoveDevice => {
             change_life(device, Life::Started, Life::RemovePending, irql);
-            forward_with_success(device, irp, irql)
+            forward_with_success(irp, irql)
         }
         Minor::CancelStopDevice => {
-            let irp = irp.forward_synchronously(device.lower(), irql);
+            let irp = irp.forward_synchronously(irql);
             cancel_stop(device, irql);
-            irp.complete(Status::SUCCESS, 0, irql)
+            irp.complete(Status::SUCCESS, irql)
         }
         Minor::CancelRemoveDevice => {
-            let irp = irp.forward_synchronously(device.lower(), irql);
+            let irp = irp.forward_synchronously(irql);
             change_life(device, Life::RemovePending, Life::Started, irql);
-            irp.complete(Status::SUCCESS, 0, irql)
+            irp.complete(Status::SUCCESS, irql)
         }
         Minor::SurpriseRemoval => {
             surprise_removal(device, irql);
             trace::stop(F::NAME, "unplugged");
-            forward_with_success(device, irp, irql)
+            forward_with_success(irp, irql)
         }
         Minor::QueryCapabilities => {
-            let irp = irp.forward_synchronously(device.lower(), irql);
+            let irp = irp.forward_synchronously(irql);
             if let Some(map) = irp.power_map() {
                 device.power.set_map(map, irql);
             }
@@ -224,19 +224,15 @@ pub fn dispatch<F: Function>(
         }
         Minor::QueryPnpDeviceState if device.has_failed() => {
             irp.report_failed_device();
-            forward_with_success(device, irp, irql)
+            forward_with_success(irp, irql)
         }
-        Minor::QueryPnpDeviceState | Minor::Other(_) => irp.forward(device.lower(), irql),
+        Minor::QueryPnpDeviceState | Minor::Other(_) => irp.forward(irql),
     }
 }
 
-fn forward_with_success<F: Function>(
-    device: &Fdo<FunctionDevice<F>>,
-    mut irp: Irp<Fresh>,
-    irql: &Passive,
-) -> Dispatched {
+fn forward_with_success(mut irp: Irp<Fresh>, irql: &Passive) -> Dispatched {
     irp.set_status(Status::SUCCESS);
-    irp.forward(device.lower(), irql)
+    irp.forward(irql)
 }
 
 /// IRP_MN_START_DEVICE, after the drivers below: the first, or one after a stop, perhaps with

@@ -101,14 +101,14 @@ pub fn dispatch<F: Function>(
         PowerRequest::SetDevice(state) => {
             power_down(device, state, irql);
             irp.set_status(Status::SUCCESS);
-            irp.forward(device.lower(), irql)
+            irp.forward(irql)
         }
         PowerRequest::QueryDevice(_) => {
             // Requests are held back when it comes to it, so there is nothing to refuse.
             irp.set_status(Status::SUCCESS);
-            irp.forward(device.lower(), irql)
+            irp.forward(irql)
         }
-        PowerRequest::Other => irp.forward(device.lower(), irql),
+        PowerRequest::Other => irp.forward(irql),
     }
 }
 
@@ -129,7 +129,7 @@ impl<F: Function> CompletionRoutine<FunctionDevice<F>> for SystemQueried {
         }
         let state = device.power.map(irql).device_state(system);
         if let Err(refused) = device.request_power_for(state, irp, irql) {
-            refused.system_irp.complete(refused.status, 0, irql);
+            refused.system_irp.complete(refused.status, irql);
         }
     }
 }

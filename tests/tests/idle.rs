@@ -99,10 +99,11 @@ impl Idle {
         machine
     }
 
-    /// Waits until both devices have lost their power.
+    /// Waits until all of the driver's devices have lost their power.
     fn lose_power(&self) {
-        for device in [self.edu.clone(), self.booted.instance(TESTDEV, 0)] {
-            self.wait_for_power(&device, 3, "idle");
+        let devices = self.booted.host.devices().unwrap();
+        for device in devices.iter().filter(|device| device.service == "eduwdm") {
+            self.wait_for_power(&device.instance, 3, "idle");
         }
     }
 

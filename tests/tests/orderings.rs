@@ -42,6 +42,12 @@ fn start_with(machine: &str, index: usize) -> (Booted, Arc<NtFile>) {
         name: "OperationTimeout".to_owned(),
         data: RegistryData::Dword(u32::MAX),
     });
+    // Nor is the device to lose its power on its own.
+    manifest.drivers[0].service_values.push(RegistryValue {
+        key: "Parameters".to_owned(),
+        name: "IdleTimeout".to_owned(),
+        data: RegistryData::Dword(0),
+    });
     let booted = boot(machine, &options(manifest)).unwrap_or_else(|fault| panic!("{fault}"));
     let path = booted.path(DeviceKind::Edu, index).unwrap();
     let file = InFlight::open(&booted, &path);

@@ -30,6 +30,8 @@ use crate::{
     driver::DriverObject,
     irp::{Dispatched, Fresh, Irp, Pending},
     irql::{AtOrBelowDispatch, Dispatch, Passive},
+    pool::Shared,
+    presence::Presence,
     raw,
     removelock::{Callback, RemoveLock},
 };
@@ -180,6 +182,8 @@ struct Header {
     remove_lock: RemoveLock,
     /// Held by each other routine that was given an IRP.
     callbacks: RemoveLock,
+    /// Asked by routines that were given none.
+    presence: Shared<Presence>,
     /// For StartIo.
     waiting: Waiting,
     dispatch: unsafe fn(NonNull<DEVICE_OBJECT>, Irp<Fresh>) -> NTSTATUS,
@@ -267,10 +271,12 @@ impl<D: Device> Fdo<D> {
             );
         }
         let device = make(irql)?;
+        let presence = Presence::new(irql)?;
         let object = Created::new(driver, size_of::<Extension<D>>())?;
         let header = Header {
             remove_lock: RemoveLock::uninitialized(),
             callbacks: RemoveLock::uninitialized(),
+            presence,
             waiting: Waiting::uninitialized(),
             dispatch: dispatch_to::<D>,
             start_io: device_queue::start_io::<D>,
@@ -352,6 +358,11 @@ impl<D: Device> Fdo<D> {
         unsafe { DeviceReference::new(object) }
     }
 
+    /// What is asked, by those who are given nothing that keeps the device, whether it is there.
+    pub(crate) fn presence(&self) -> Shared<Presence> {
+        self.header().presence.clone()
+    }
+
     fn header(&self) -> &Header {
         // SAFETY: an address inside of `self` is not null.
         let object = unsafe { NonNull::new_unchecked(self.object.get()) };
@@ -406,6 +417,18 @@ pub unsafe fn remove_lock_of<'a>(irp: NonNull<IRP>) -> &'a RemoveLock {
     &header.remove_lock
 }
 
+/// The device below that of the IRP.
+///
+/// # Safety
+///
+/// As [`remove_lock_of`].
+#[must_use]
+pub unsafe fn lower_of<'a>(irp: NonNull<IRP>) -> LowerDevice<'a> {
+    // SAFETY: by contract.
+    let header = unsafe { header_of(irp) };
+    LowerDevice(header.lower(), PhantomData)
+}
+
 /// Keeps the IRP's device for as long as a routine runs that was given the IRP, and may complete
 /// it, without being a dispatch routine.
 ///
@@ -417,18 +440,6 @@ pub unsafe fn callback_for<'a>(irp: NonNull<IRP>) -> Callback<'a> {
     let header = unsafe { header_of(irp) };
     // SAFETY: by contract.
     unsafe { header.callbacks.callback(irp) }
-}
-
-/// Keeps a device for as long as a routine runs that was given no IRP of it; `None` if it is being
-/// removed.
-///
-/// # Safety
-///
-/// The device object is one of this crate's.
-pub unsafe fn callback_on(device: &DeviceReference) -> Option<Callback<'_>> {
-    // SAFETY: by contract; its memory stays as long as it is referenced, the header with it.
-    let header = unsafe { header(device.0) };
-    header.callbacks.callback_without_irp(device.0)
 }
 
 /// # Safety
@@ -501,7 +512,7 @@ unsafe extern "C" fn dispatch(object: *mut DEVICE_OBJECT, irp: *mut IRP) -> NTST
 /// # Safety
 ///
 /// The object is a [`Fdo<D>`], called by the I/O manager with this IRP.
-unsafe fn dispatch_to<D: Device>(object: NonNull<DEVICE_OBJECT>, irp: Irp<Fresh>) -> NTSTATUS {
+unsafe fn dispatch_to<D: Device>(object: NonNull<DEVICE_OBJECT>, mut irp: Irp<Fresh>) -> NTSTATUS {
     // SAFETY: dispatch routines of such devices are called at PASSIVE_LEVEL; see `Device`.
     let irql = &mut unsafe { Passive::assume() };
     let major = u32::from(irp.major());
@@ -513,8 +524,9 @@ unsafe fn dispatch_to<D: Device>(object: NonNull<DEVICE_OBJECT>, irp: Irp<Fresh>
     let device: &Fdo<D> = unsafe { object.cast().as_ref() };
     let lock = &device.header().remove_lock;
     if let Err(status) = lock.acquire(object.as_ptr()) {
-        return irp.complete(status, 0, irql).into_raw();
+        return irp.complete(status, irql).into_raw();
     }
+    irp.begin();
     let dispatched = match major {
         IRP_MJ_CREATE => D::create(device, irp, irql),
         IRP_MJ_CLEANUP => D::cleanup(device, irp, irql),
@@ -525,7 +537,7 @@ unsafe fn dispatch_to<D: Device>(object: NonNull<DEVICE_OBJECT>, irp: Irp<Fresh>
         IRP_MJ_POWER => D::power(device, irp, irql),
         IRP_MJ_PNP => D::pnp(device, irp, irql),
         // A driver without WMI data passes these down. ("Handling WMI Requests".)
-        _ => irp.forward(device.lower(), irql),
+        _ => irp.forward(irql),
     };
     lock.release(object.as_ptr());
     dispatched.into_raw()
@@ -559,11 +571,13 @@ unsafe fn remove<D: Device>(
         .header()
         .remove_lock
         .release_and_wait(irp.as_ptr(), irql);
-    // No IRP is left, and routines that are given none are refused from here on.
+    // No IRP is left, so no routine begins any more that would take this one.
     let callbacks = &device.header().callbacks;
     if callbacks.acquire(object.as_ptr()).is_ok() {
         callbacks.release_and_wait(object.as_ptr(), irql);
     }
+    // And routines that have none.
+    device.header().presence.end(irql);
     // SAFETY: attached by `create`, detached once.
     unsafe { IoDetachDevice(lower.as_ptr()) };
     // SAFETY: made for this type by `create`.

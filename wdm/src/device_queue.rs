@@ -95,7 +95,7 @@ impl<D: Device> Fdo<D> {
     /// Source: nf-wdm-iostartpacket.
     pub fn start_packet(&self, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
         if !irp.is_of(self.as_ptr()) {
-            return irp.complete(Status::INVALID_DEVICE_REQUEST, 0, irql);
+            return irp.complete(Status::INVALID_DEVICE_REQUEST, irql);
         }
         let (irp, dispatched) = irp.pend();
         let irp = irp.into_raw();
@@ -135,7 +135,7 @@ impl<D: Device> Fdo<D> {
     /// Ends the waiting requests of a handle, or all of them.
     pub fn cancel_waiting(&self, of: Option<FileObject>, status: Status, irql: &mut Passive) {
         while let Some(irp) = self.take_waiting(of) {
-            irp.complete(status, 0, irql);
+            irp.complete(status, irql);
         }
     }
 
@@ -203,7 +203,7 @@ unsafe extern "C" fn cancel(device: *mut DEVICE_OBJECT, irp: *mut IRP) {
         let irp = unsafe { Irp::<Pending>::from_raw(irp) };
         // SAFETY: called by whoever cancels, at IRQL <= DISPATCH_LEVEL.
         let irql = unsafe { UpToDispatch::assume() };
-        irp.complete(Status::CANCELLED, 0, &irql);
+        irp.complete(Status::CANCELLED, &irql);
     }
 }
 
@@ -231,6 +231,6 @@ pub(crate) unsafe fn start_io<D: Device>(object: NonNull<DEVICE_OBJECT>, irp: No
     match D::START_IO {
         Some(start_io) => start_io(device, irp, irql),
         // Nothing is given to StartIo but by `start_packet`, whose caller has one.
-        None => irp.complete(Status::INVALID_DEVICE_REQUEST, 0, irql),
+        None => irp.complete(Status::INVALID_DEVICE_REQUEST, irql),
     }
 }

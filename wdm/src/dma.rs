@@ -24,7 +24,7 @@ use crate::{
     Result, Status,
     device::{DeviceReference, PhysicalDevice},
     irp::{Irp, Pending},
-    irql::{self, AtOrBelowDispatch, Dispatch, Passive, UpToDispatch},
+    irql::{self, AtOrBelowDispatch, Dispatch, Limit, Passive, UpToDispatch},
     mdl::{Pages, UserPages},
     pool::{PoolBox, Shared, Tag},
     probe::LockOperation,
@@ -152,6 +152,9 @@ impl CommonBuffer {
         })
     }
 
+    /// Frees it.
+    pub fn close(self, _irql: &mut Passive) {}
+
     /// Its address, as the device must be told.
     #[must_use]
     pub fn logical_address(&self) -> u64 {
@@ -168,9 +171,10 @@ impl CommonBuffer {
 
 impl Drop for CommonBuffer {
     fn drop(&mut self) {
+        irql::expect_at_most(Limit::Passive, self.address.as_ptr());
         if let Some(free) = self.adapter.operations().FreeCommonBuffer {
             // SAFETY: allocated by this adapter with this length, and freed once; the device does
-            // not use it any more. Dropped at PASSIVE_LEVEL by contract.
+            // not use it any more. At PASSIVE_LEVEL, as checked.
             unsafe {
                 free(
                     self.adapter.0.as_ptr(),
@@ -283,9 +287,16 @@ impl TransferMemory {
         unsafe { crate::mdl::system_address(mdl) }
     }
 
-    /// Unlocks what the driver locked, and gives the request back to be completed.
-    pub fn into_irp(self) -> Irp<Pending> {
-        let Self { irp, source } = self;
+    /// Unlocks what the driver locked, and gives the request back to be completed. If the memory was
+    /// the request's own, `moved` is recorded, which the client is told then, but no more than there
+    /// is: only whoever told the device knows how many bytes that has moved.
+    pub fn into_irp(self, moved: u32) -> Irp<Pending> {
+        let Self { mut irp, source } = self;
+        if let Source::Direct(DirectMdl(mdl)) = &source {
+            // SAFETY: the I/O manager's, and the IRP has not been completed.
+            let room = unsafe { crate::mdl::byte_count(*mdl) };
+            irp.set_information(room.min(moved as usize));
+        }
         drop(source);
         irp
     }

@@ -14,8 +14,8 @@
 use core::{marker::PhantomData, ptr::NonNull};
 
 use wdk_sys::{
-    DEVICE_OBJECT, FILE_OBJECT, IO_STACK_LOCATION, IRP, IRP_MJ_DEVICE_CONTROL, IRP_MJ_READ,
-    IRP_MJ_WRITE, MDL, NTSTATUS, PVOID,
+    DEVICE_OBJECT, FILE_OBJECT, IO_STACK_LOCATION, IRP, IRP_MJ_DEVICE_CONTROL, IRP_MJ_PNP,
+    IRP_MJ_POWER, IRP_MJ_READ, IRP_MJ_SYSTEM_CONTROL, IRP_MJ_WRITE, MDL, NTSTATUS, PVOID,
     ntddk::{
         IoForwardIrpSynchronously, IoSetCompletionRoutineEx, IofCallDriver, IofCompleteRequest,
     },
@@ -24,7 +24,7 @@ use wdk_sys::{
 use crate::{
     Status,
     constants::{IO_NO_INCREMENT, SL_PENDING_RETURNED},
-    device::{self, Device, Fdo, LowerDevice},
+    device::{self, Device, Fdo},
     irql::{self, AtOrBelowDispatch, Limit, Passive, UpToDispatch},
     raw,
 };
@@ -240,6 +240,8 @@ impl<S: State> Irp<S> {
             return Ok(DirectOutput {
                 start: NonNull::dangling(),
                 length: 0,
+                written: 0,
+                irp: self.irp,
                 _irp: PhantomData,
             });
         };
@@ -250,6 +252,8 @@ impl<S: State> Irp<S> {
         Ok(DirectOutput {
             start,
             length,
+            written: 0,
+            irp: self.irp,
             _irp: PhantomData,
         })
     }
@@ -324,13 +328,13 @@ impl<S: State> Irp<S> {
         unsafe { core::slice::from_raw_parts(buffer.as_ptr(), length) }
     }
 
-    /// Writes the answer of a METHOD_BUFFERED request and tells its length, to be passed to
-    /// `complete`: the I/O manager copies that many bytes to the client.
+    /// Writes the answer of a METHOD_BUFFERED request, and records its length: when the request is
+    /// completed, the I/O manager copies that many bytes to the client.
     ///
     /// # Errors
     ///
     /// `STATUS_BUFFER_TOO_SMALL` if it does not fit; nothing is written.
-    pub fn write_output(&mut self, bytes: &[u8]) -> crate::Result<usize> {
+    pub fn write_output(&mut self, bytes: &[u8]) -> crate::Result<()> {
         let (buffer, _, length) = self.system_buffer().ok_or(Status::BUFFER_TOO_SMALL)?;
         if bytes.len() > length {
             return Err(Status::BUFFER_TOO_SMALL);
@@ -339,7 +343,8 @@ impl<S: State> Irp<S> {
         unsafe {
             core::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer.as_ptr(), bytes.len());
         }
-        Ok(bytes.len())
+        self.set_information(bytes.len());
+        Ok(())
     }
 
     /// Sets the status that the drivers below are to find: a driver that has done its part of a
@@ -350,28 +355,44 @@ impl<S: State> Irp<S> {
         unsafe { raw::set_io_status(self.irp, status.to_raw(), information) };
     }
 
-    /// Sets what the drivers below are to find beside the status.
+    /// Sets what the drivers below are to find beside the status, or how many bytes have been moved.
     pub(crate) fn set_information(&mut self, information: usize) {
         let status = self.status();
         // SAFETY: owned.
         unsafe { raw::set_io_status(self.irp, status.to_raw(), information) };
     }
 
-    /// No more than what the request has room for. With buffered I/O the I/O manager copies as many
-    /// bytes as `Information` says from the system buffer to where the client's pointer leads, and
-    /// looks at no length: what exceeds the output buffer would be pool of others, written over the
-    /// client's memory. ("Failure to Check the Size of Buffers".)
-    fn clamp(&self, information: usize) -> usize {
-        let control = self.device_control().map(|control| control.output_length);
-        let transfer = || self.read_write().map(|transfer| transfer.length as usize);
-        control
-            .or_else(transfer)
-            .map_or(information, |room| information.min(room))
+    /// Whether `Information` is how many bytes were moved.
+    ///
+    /// With buffered I/O the I/O manager copies as many bytes as it says from the system buffer to
+    /// where the client's pointer leads, and looks at no length: what exceeds what was written would
+    /// be pool of others, and what exceeds the output buffer would be written over the client's
+    /// memory. ("Failure to Check the Size of Buffers".) So for these requests it begins at zero,
+    /// and is set by what writes. For others it is a pointer or a state, which has routines of its
+    /// own, or is nobody's business but the drivers' below.
+    fn counts_bytes(&self) -> bool {
+        let major = u32::from(self.major());
+        !matches!(major, IRP_MJ_PNP | IRP_MJ_POWER | IRP_MJ_SYSTEM_CONTROL)
+    }
+
+    /// Nothing has been moved yet, whatever the request's sender has left there.
+    pub(crate) fn begin(&mut self) {
+        if self.counts_bytes() {
+            self.set_information(0);
+        }
+    }
+
+    /// What stands beside a status: a request that fails has moved nothing.
+    fn moved(&self, status: Status) -> usize {
+        if status.is_error() && self.counts_bytes() {
+            0
+        } else {
+            self.information()
+        }
     }
 
     /// Sets the status, completes, and releases the remove lock.
     fn finish(self, status: Status, information: usize) {
-        let information = self.clamp(information);
         let irp = self.into_raw();
         // SAFETY: owned until just below.
         let lock = unsafe { device::remove_lock_of(irp) };
@@ -387,25 +408,22 @@ impl<S: State> Irp<S> {
 }
 
 impl Irp<Fresh> {
-    /// Completes the request. `information` is what the status stands for: most often the number
-    /// of bytes moved.
+    /// Completes the request. The client is told how many bytes were written to its buffer, or
+    /// moved by the device, of which those who did it have kept record.
     ///
     /// Source: nf-wdm-iocompleterequest.
-    pub fn complete<I: AtOrBelowDispatch>(
-        self,
-        status: Status,
-        information: usize,
-        _irql: &I,
-    ) -> Dispatched {
-        self.finish(status, information);
+    pub fn complete<I: AtOrBelowDispatch>(self, status: Status, _irql: &I) -> Dispatched {
+        let moved = self.moved(status);
+        self.finish(status, moved);
         Dispatched::new(status.to_raw())
     }
 
     /// Completes the request with what the drivers below left in it.
-    pub fn complete_as_is<I: AtOrBelowDispatch>(self, irql: &I) -> Dispatched {
+    pub fn complete_as_is<I: AtOrBelowDispatch>(self, _irql: &I) -> Dispatched {
         let status = self.status();
         let information = self.information();
-        self.complete(status, information, irql)
+        self.finish(status, information);
+        Dispatched::new(status.to_raw())
     }
 
     /// Marks the IRP pending: it will be completed later, and the dispatch routine returns
@@ -424,11 +442,14 @@ impl Irp<Fresh> {
         (irp, Dispatched::new(wdk_sys::STATUS_PENDING))
     }
 
-    /// Passes the IRP down with this driver's stack location, and is done with it.
+    /// Passes the IRP down with this driver's stack location, and is done with it: to the device
+    /// below its own, and to no other.
     ///
     /// Source: nf-wdm-ioskipcurrentirpstacklocation, nf-wdm-iocalldriver.
-    pub fn forward<I: AtOrBelowDispatch>(self, lower: LowerDevice<'_>, _irql: &I) -> Dispatched {
+    pub fn forward<I: AtOrBelowDispatch>(self, _irql: &I) -> Dispatched {
         let irp = self.into_raw();
+        // SAFETY: owned until just below.
+        let lower = unsafe { device::lower_of(irp) };
         // SAFETY: owned until just below.
         let lock = unsafe { device::remove_lock_of(irp) };
         // SAFETY: owned, and no completion routine is set.
@@ -455,7 +476,7 @@ impl Irp<Fresh> {
     ) -> Dispatched {
         // The completion routine is given the IRP's own device, as one of this kind.
         if !self.is_of(device.as_ptr()) {
-            return self.complete(Status::INVALID_DEVICE_REQUEST, 0, irql);
+            return self.complete(Status::INVALID_DEVICE_REQUEST, irql);
         }
         let raw_irp = self.irp;
         // SAFETY: owned, with a stack location for each device below.
@@ -474,7 +495,7 @@ impl Irp<Fresh> {
             )
         };
         if Status::check(status).is_err() {
-            let (irp, dispatched) = self.forward_synchronously(device.lower(), irql).pend();
+            let (irp, dispatched) = self.forward_synchronously(irql).pend();
             // SAFETY: at PASSIVE_LEVEL, which is one of them.
             let irql = &mut unsafe { UpToDispatch::assume() };
             R::completed(device, irp, irql);
@@ -488,13 +509,15 @@ impl Irp<Fresh> {
         dispatched
     }
 
-    /// Passes the IRP down, waits until the drivers below have completed it, and owns it again.
-    /// Their status is in [`Irp::status`].
+    /// Passes the IRP down to the device below its own, waits until the drivers there have completed
+    /// it, and owns it again. Their status is in [`Irp::status`].
     ///
     /// Source: nf-wdm-ioforwardirpsynchronously.
-    pub fn forward_synchronously(self, lower: LowerDevice<'_>, _irql: &Passive) -> Self {
+    pub fn forward_synchronously(self, _irql: &Passive) -> Self {
         irql::expect_at_most(Limit::Passive, self.irp.as_ptr());
         let irp = self.into_raw();
+        // SAFETY: owned.
+        let lower = unsafe { device::lower_of(irp) };
         // SAFETY: owned, at PASSIVE_LEVEL; the device below is attached to.
         let sent = unsafe { IoForwardIrpSynchronously(lower.as_ptr(), irp.as_ptr()) };
         if sent == 0 {
@@ -512,6 +535,9 @@ impl Irp<Fresh> {
 pub struct DirectOutput<'a> {
     start: NonNull<u8>,
     length: usize,
+    /// From the beginning, without a gap.
+    written: usize,
+    irp: NonNull<IRP>,
     _irp: PhantomData<&'a mut ()>,
 }
 
@@ -522,7 +548,8 @@ impl DirectOutput<'_> {
         self.length
     }
 
-    /// Writes bytes at an offset.
+    /// Writes bytes at an offset, and records how many there are from the beginning on, up to the
+    /// first that was not written: what the client is told when the request is completed.
     ///
     /// # Errors
     ///
@@ -535,6 +562,13 @@ impl DirectOutput<'_> {
         let start = self.start.as_ptr().wrapping_add(offset);
         // SAFETY: within the mapping, as checked; no reference to it exists anywhere.
         unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), start, bytes.len()) };
+        if offset <= self.written {
+            self.written = self.written.max(offset + bytes.len());
+            // SAFETY: owned by whom this borrows from.
+            let status = unsafe { raw::status(self.irp) };
+            // SAFETY: likewise.
+            unsafe { raw::set_io_status(self.irp, status, self.written) };
+        }
         Ok(())
     }
 }
@@ -571,17 +605,18 @@ unsafe extern "C" fn completed<D: Device, R: CompletionRoutine<D>>(
 
 impl Irp<Pending> {
     /// Completes the request with what the drivers below left in it.
-    pub fn complete_as_is<I: AtOrBelowDispatch>(self, irql: &I) {
+    pub fn complete_as_is<I: AtOrBelowDispatch>(self, _irql: &I) {
         let status = self.status();
         let information = self.information();
-        self.complete(status, information, irql);
+        self.finish(status, information);
     }
 
-    /// Completes the request.
+    /// Completes the request, as [`Irp::<Fresh>::complete`].
     ///
     /// Source: nf-wdm-iocompleterequest.
-    pub fn complete<I: AtOrBelowDispatch>(self, status: Status, information: usize, _irql: &I) {
-        self.finish(status, information);
+    pub fn complete<I: AtOrBelowDispatch>(self, status: Status, _irql: &I) {
+        let moved = self.moved(status);
+        self.finish(status, moved);
     }
 
     /// Whether somebody has asked for the request to be cancelled. It is only asked of a request

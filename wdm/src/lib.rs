@@ -51,6 +51,7 @@ pub mod pofx;
 pub mod pool;
 pub mod ports;
 pub mod power;
+mod presence;
 pub mod probe;
 mod raw;
 pub mod registry;

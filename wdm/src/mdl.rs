@@ -19,6 +19,7 @@ use wdk_sys::{
 use crate::{
     Result, Status,
     constants::{KERNEL_MODE, MDL_MAPPING_NO_EXECUTE, NORMAL_PAGE_PRIORITY},
+    irp::{Fresh, Irp},
     irql::Passive,
     probe::{self, LockOperation},
 };
@@ -245,8 +246,12 @@ const _: () = assert!(align_of::<MDL>() > WRITABLE, "the bit is free");
 unsafe impl Send for UserPages {}
 
 impl UserPages {
-    /// Probes and locks a buffer in the address space of the current process: to be called in
-    /// the context of the thread that made the request.
+    /// Probes and locks a buffer that the request names in the address space of its process.
+    ///
+    /// A request that was not marked pending is in the thread of its dispatch routine still, which
+    /// is the one that made it as long as each driver above passes requests on from where it was
+    /// given them. That a driver above does not do so for requests with addresses of a process is
+    /// the rule that is left to it. ("Using Neither Buffered Nor Direct I/O".)
     ///
     /// Source: nf-wdm-ioallocatemdl, nf-wdm-mmprobeandlockpages.
     ///
@@ -255,6 +260,7 @@ impl UserPages {
     /// `STATUS_INSUFFICIENT_RESOURCES`; or what `MmProbeAndLockPages` raises, such as
     /// `STATUS_ACCESS_VIOLATION` for an address that is not the client's or not accessible so.
     pub fn lock(
+        _irp: &Irp<Fresh>,
         address: u64,
         length: u32,
         operation: LockOperation,

@@ -309,7 +309,7 @@ unsafe extern "C" fn power_complete(
     // SAFETY: called at IRQL <= DISPATCH_LEVEL.
     let irql = unsafe { UpToDispatch::assume() };
     match system_irp.power_request() {
-        PowerRequest::QuerySystem(_) => system_irp.complete(Status::from_raw(status), 0, &irql),
+        PowerRequest::QuerySystem(_) => system_irp.complete(Status::from_raw(status), &irql),
         // "A driver must not fail a request to set the system power state."
         _ => system_irp.complete_as_is(&irql),
     }

@@ -11,13 +11,13 @@
 //!
 //! Other routines that are given an IRP, such as completion routines, cannot take that lock: it is
 //! refused once a removal has begun. They take a second one ([`Callback`]), which a removal waits
-//! for when it has waited for all IRPs, since who has an IRP may begin such a routine. Those that
-//! are given no IRP take it, too, and are refused it when that wait has begun.
+//! for when it has waited for all IRPs, since who has an IRP may begin such a routine, and nobody
+//! else. Routines that are given no IRP ask [`crate::presence`].
 
 use core::{cell::UnsafeCell, ffi::c_void, ptr::NonNull};
 
 use wdk_sys::{
-    DEVICE_OBJECT, IO_REMOVE_LOCK, IRP,
+    IO_REMOVE_LOCK, IRP,
     ntddk::{
         IoAcquireRemoveLockEx, IoInitializeRemoveLockEx, IoReleaseRemoveLockAndWaitEx,
         IoReleaseRemoveLockEx,
@@ -87,21 +87,8 @@ impl RemoveLock {
         // be that of two routines, if the IRP is completed and used again meanwhile.
         Callback {
             lock: self.acquire(irp.as_ptr()).is_ok().then_some(self),
-            tag: irp.cast(),
+            tag: irp,
         }
-    }
-
-    /// Takes the second lock of a device for a routine that has no IRP of it, unless the device is
-    /// being removed.
-    pub(crate) fn callback_without_irp(
-        &self,
-        device: NonNull<DEVICE_OBJECT>,
-    ) -> Option<Callback<'_>> {
-        self.acquire(device.as_ptr()).ok()?;
-        Some(Callback {
-            lock: Some(self),
-            tag: device.cast(),
-        })
     }
 
     /// Releases the lock for the IRP that removes the device, and waits until nobody has it.
@@ -114,13 +101,13 @@ impl RemoveLock {
     }
 }
 
-/// A routine of the driver that is no dispatch routine runs. The device stays until this is dropped,
+/// A routine of the driver that was given an IRP runs. The device stays until this is dropped,
 /// whatever becomes of the IRP.
 #[must_use = "the device may go when this is dropped"]
 pub struct Callback<'a> {
     lock: Option<&'a RemoveLock>,
     /// Not looked into.
-    tag: NonNull<c_void>,
+    tag: NonNull<IRP>,
 }
 
 impl Drop for Callback<'_> {

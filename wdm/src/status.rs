@@ -72,10 +72,25 @@ impl Status {
         self.0
     }
 
+    /// `NT_ERROR`: with any other, the I/O manager copies what a request answers.
+    #[must_use]
+    pub const fn is_error(self) -> bool {
+        self.0.cast_unsigned() >> 30 == 3
+    }
+
     /// `NT_SUCCESS`: true of the success and informational values.
     #[must_use]
     pub const fn is_success(self) -> bool {
         self.0 >= 0
+    }
+
+    /// What a request is completed with that was done, or was not.
+    #[must_use]
+    pub const fn of(done: Result<()>) -> Self {
+        match done {
+            Ok(()) => Self::SUCCESS,
+            Err(status) => status,
+        }
     }
 
     /// Makes what a kernel routine returned a result.

@@ -24,6 +24,7 @@ use crate::{
     irp::{Irp, Pending},
     irql::{AtOrBelowDispatch, Passive},
     pool::{Shared, Tag},
+    presence::Presence,
 };
 
 /// What a work item does. It borrows nothing: the call may come when the item has been dropped.
@@ -129,6 +130,7 @@ pub type DeviceRoutine<D> = fn(&Fdo<D>, &mut Passive);
 /// What a [`WorkItem`] does for a device, unless that has been removed meanwhile.
 pub struct DeviceWork<D: Device> {
     device: DeviceReference,
+    presence: Shared<Presence>,
     routine: DeviceRoutine<D>,
 }
 
@@ -137,6 +139,7 @@ impl<D: Device> DeviceWork<D> {
     pub fn new(device: &Fdo<D>, routine: DeviceRoutine<D>) -> Self {
         Self {
             device: device.reference(),
+            presence: device.presence(),
             routine,
         }
     }
@@ -144,11 +147,10 @@ impl<D: Device> DeviceWork<D> {
 
 impl<D: Device> WorkRoutine for DeviceWork<D> {
     fn work(&self, irql: &mut Passive) {
-        // SAFETY: one of this crate's.
-        let Some(_callback) = (unsafe { device::callback_on(&self.device) }) else {
+        let Some(_present) = self.presence.enter() else {
             return;
         };
-        // SAFETY: of this kind, as `new` was given it, and it stays for the callback.
+        // SAFETY: of this kind, as `new` was given it, and it stays for now.
         let device: &Fdo<D> = unsafe { &*self.device.as_ptr().cast() };
         (self.routine)(device, irql);
     }

@@ -4,7 +4,6 @@
 use wdm::{
     Status,
     csq::{Csq, Request},
-    device::LowerDevice,
     dma::{ListControl, Mapped, TransferMemory},
     dpc::DeferredRoutine,
     event::Event,
@@ -57,7 +56,7 @@ pub fn queue<R: Request>(
     match queue.insert(irp, request, irql) {
         Ok(dispatched) => dispatched,
         Err(refused) => {
-            refused.irp.complete(refused.status, 0, irql);
+            refused.irp.complete(refused.status, irql);
             refused.dispatched
         }
     }
@@ -65,24 +64,23 @@ pub fn queue<R: Request>(
 
 pub fn complete_what_was_removed<R: Request>(queue: &Csq<R>, irql: &mut Dispatch) {
     if let Some((irp, _)) = queue.remove_next(irql) {
-        irp.complete(Status::SUCCESS, 0, irql);
+        irp.complete(Status::SUCCESS, irql);
     }
 }
 
-pub fn pass_down(irp: Irp<Fresh>, lower: LowerDevice<'_>, irql: &mut Passive) -> Dispatched {
-    irp.forward(lower, irql)
+pub fn pass_down(irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
+    irp.forward(irql)
 }
 
 pub fn complete_after_the_drivers_below(
     irp: Irp<Fresh>,
-    lower: LowerDevice<'_>,
     irql: &mut Passive,
 ) -> Dispatched {
-    irp.forward_synchronously(lower, irql).complete_as_is(irql)
+    irp.forward_synchronously(irql).complete_as_is(irql)
 }
 
 pub fn raise_and_lower(irp: Irp<Pending>, irql: &mut Passive) {
-    raise_to_dispatch(irql, |irql| irp.complete(Status::SUCCESS, 0, irql));
+    raise_to_dispatch(irql, |irql| irp.complete(Status::SUCCESS, irql));
 }
 
 pub fn use_registers(registers: &mut Bar0Registers, _irql: &mut Dirql) -> u32 {

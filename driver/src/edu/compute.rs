@@ -57,7 +57,6 @@ impl Request for FactorialRequest {
             irp,
             arrived: self.arrived,
             status: Status::CANCELLED,
-            information: 0,
         };
         ended.complete(counted, irql);
     }
@@ -103,7 +102,6 @@ impl Compute {
                 irp,
                 arrived: request.arrived,
                 status: Status::DEVICE_REMOVED,
-                information: 0,
             });
         }
         let output = FactorialOutput {
@@ -115,15 +113,11 @@ impl Compute {
             elapsed_100ns: request.arrived.at.elapsed_100ns(),
         };
         // That the answer fits was checked when the request came.
-        let (status, information) = match irp.write_output(output.as_bytes()) {
-            Ok(length) => (Status::SUCCESS, length),
-            Err(status) => (status, 0),
-        };
+        let status = Status::of(irp.write_output(output.as_bytes()));
         Some(Ended {
             irp,
             arrived: request.arrived,
             status,
-            information,
         })
     }
 }
@@ -164,7 +158,6 @@ impl Engine for Compute {
                 irp,
                 arrived: request.arrived,
                 status,
-                information: 0,
             });
         }
         None

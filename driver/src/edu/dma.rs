@@ -71,6 +71,13 @@ pub struct Buffers {
 }
 
 impl Dma {
+    /// Gives back what takes PASSIVE_LEVEL for that.
+    pub fn close(self, irql: &mut Passive) {
+        if let Some(bounce) = self.bounce {
+            bounce.close(irql);
+        }
+    }
+
     /// The engine of a device that has just been started.
     pub fn new(registers: Registers<DmaBlock>, buffers: Buffers, failures: Failures) -> Self {
         let Buffers {

@@ -10,7 +10,7 @@ use eduwdm_abi::{
 use eduwdm_logic::{interrupt_bits::Taken, watchdog::Seen};
 use wdm::{
     Result, Status,
-    csq::{Csq, Request},
+    csq::Request,
     irp::{Dispatched, Fresh, Irp, Pending},
     irql::{AtOrBelowDispatch, Dispatch, Passive, UpToDispatch},
     timeout::{Arm, TimedRequest, Timeout},
@@ -40,7 +40,7 @@ impl WaitRequest {
         mask: u32,
         timeout_ms: u32,
         edu: &Edu,
-        irql: &mut Passive,
+        irql: &Passive,
     ) -> Result<(Self, Option<Arm<Self>>)> {
         let (timeout, arm) = if timeout_ms == WAIT_INFINITE {
             (None, None)
@@ -64,15 +64,11 @@ impl WaitRequest {
             interrupt_processor,
         };
         // That the answer fits was checked when the request came.
-        let (status, information) = match irp.write_output(output.as_bytes()) {
-            Ok(length) => (Status::SUCCESS, length),
-            Err(status) => (status, 0),
-        };
+        let status = Status::of(irp.write_output(output.as_bytes()));
         Ended {
             irp,
             arrived: self.arrived,
             status,
-            information,
         }
     }
 
@@ -83,12 +79,14 @@ impl WaitRequest {
         counted: &Counted,
         irql: &I,
     ) {
-        // With its time-out.
+        let Self {
+            arrived, timeout, ..
+        } = self;
+        drop(timeout);
         let ended = Ended {
             irp,
-            arrived: self.into_arrival(),
+            arrived,
             status,
-            information: 0,
         };
         ended.complete(counted, irql);
     }
@@ -123,12 +121,12 @@ impl Edu {
         irql: &mut Passive,
     ) -> Dispatched {
         if input.timeout_ms == 0 {
-            return irp.complete(Status::IO_TIMEOUT, 0, irql);
+            return irp.complete(Status::IO_TIMEOUT, irql);
         }
         let waiting = self.events.waiting();
         let (request, arm) = match WaitRequest::new(input.mask, input.timeout_ms, self, irql) {
             Ok(made) => made,
-            Err(status) => return irp.complete(status, 0, irql),
+            Err(status) => return irp.complete(status, irql),
         };
         self.events.count_inserted();
         let inserted = match arm {

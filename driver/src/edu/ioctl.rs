@@ -40,18 +40,18 @@ pub fn dispatch(
     match Ioctl::from_code(code) {
         Some(Ioctl::Identify) => match no_input::<Identity>(&irp) {
             Ok(()) => answer(edu.identify(irql), irp, irql),
-            Err(status) => irp.complete(status, 0, irql),
+            Err(status) => irp.complete(status, irql),
         },
         Some(Ioctl::Liveness) => match input::<Liveness, Liveness>(&irp) {
             Ok(request) => answer(edu.liveness(request, irql), irp, irql),
-            Err(status) => irp.complete(status, 0, irql),
+            Err(status) => irp.complete(status, irql),
         },
         Some(Ioctl::Factorial) => match input::<FactorialInput, FactorialOutput>(&irp) {
             Ok(request) => {
                 let request = FactorialRequest::new(request, Arrival::now(edu, irql));
                 edu.compute.submit(edu, irp, request, irql)
             }
-            Err(status) => irp.complete(status, 0, irql),
+            Err(status) => irp.complete(status, irql),
         },
         Some(Ioctl::RaiseEvent) => {
             let raised = input::<RaiseEvent, ()>(&irp).and_then(|request| {
@@ -67,12 +67,12 @@ pub fn dispatch(
             });
             match request {
                 Ok(request) => edu.wait_event(irp, &request, irql),
-                Err(status) => irp.complete(status, 0, irql),
+                Err(status) => irp.complete(status, irql),
             }
         }
         Some(Ioctl::LockedTransfer) => match input::<LockedTransfer, LockedTransferOutput>(&irp) {
             Ok(request) => edu.locked_transfer(irp, &request, irql),
-            Err(status) => irp.complete(status, 0, irql),
+            Err(status) => irp.complete(status, irql),
         },
         Some(Ioctl::DmaSelfTest) => {
             let range = input::<DmaSelfTestInput, DmaSelfTestOutput>(&irp).and_then(|request| {
@@ -85,13 +85,13 @@ pub fn dispatch(
                         TransferRequest::new(Memory::SelfTest, range, Arrival::now(edu, irql));
                     edu.write.submit(edu, irp, request, irql)
                 }
-                Err(status) => irp.complete(status, 0, irql),
+                Err(status) => irp.complete(status, irql),
             }
         }
         Some(Ioctl::Statistics) => edu.answer_statistics(irp, irql),
         Some(Ioctl::Topology) => match no_input::<Topology>(&irp) {
             Ok(()) => answer(edu.topology(irql), irp, irql),
-            Err(status) => irp.complete(status, 0, irql),
+            Err(status) => irp.complete(status, irql),
         },
         Some(Ioctl::Reset) => {
             let reset = no_input::<()>(&irp).and_then(|()| {
@@ -101,7 +101,7 @@ pub fn dispatch(
             done(reset, irp, irql)
         }
         Some(Ioctl::TestdevInfo | Ioctl::TestdevRun) | None => {
-            irp.complete(Status::INVALID_DEVICE_REQUEST, 0, irql)
+            irp.complete(Status::INVALID_DEVICE_REQUEST, irql)
         }
     }
 }
@@ -135,14 +135,11 @@ fn answer<A: IntoBytes + Immutable>(
     mut irp: Irp<Fresh>,
     irql: &Passive,
 ) -> Dispatched {
-    match answer.and_then(|answer| irp.write_output(answer.as_bytes())) {
-        Ok(length) => irp.complete(Status::SUCCESS, length, irql),
-        Err(status) => irp.complete(status, 0, irql),
-    }
+    let told = answer.and_then(|answer| irp.write_output(answer.as_bytes()));
+    irp.complete(Status::of(told), irql)
 }
 
 /// Completes a request without an answer.
 fn done(result: Result<()>, irp: Irp<Fresh>, irql: &Passive) -> Dispatched {
-    let status = result.err().unwrap_or(Status::SUCCESS);
-    irp.complete(status, 0, irql)
+    irp.complete(Status::of(result), irql)
 }

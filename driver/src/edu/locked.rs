@@ -28,15 +28,15 @@ impl Edu {
     ) -> Dispatched {
         let (queue, operation, range) = match self.locked_parameters(input) {
             Ok(parameters) => parameters,
-            Err(refusal) => return irp.complete(status::of(refusal), 0, irql),
+            Err(refusal) => return irp.complete(status::of(refusal), irql),
         };
-        match UserPages::lock(input.address, range.length(), operation, irql) {
+        match UserPages::lock(&irp, input.address, range.length(), operation, irql) {
             Ok(pages) => {
                 let request =
                     TransferRequest::new(Memory::User(pages), range, Arrival::now(self, irql));
                 queue.submit(self, irp, request, irql)
             }
-            Err(status) => irp.complete(status, 0, irql),
+            Err(status) => irp.complete(status, irql),
         }
     }
 

@@ -126,7 +126,7 @@ pub fn add_device(
     irql: &mut Passive,
 ) -> Result<()> {
     let make = |component, irql: &mut Passive| {
-        let edu = Edu::new(parameters, component, irql)?;
+        let edu = Edu::new(parameters, &component, irql)?;
         Ok(EduFunction {
             edu: Shared::new(tags::DEVICE, edu, irql)?,
         })
@@ -135,7 +135,7 @@ pub fn add_device(
 }
 
 impl Edu {
-    fn new(parameters: Parameters, component: Component, irql: &Passive) -> Result<Self> {
+    fn new(parameters: Parameters, component: &Component, irql: &Passive) -> Result<Self> {
         let statistics = Shared::new(tags::STATISTICS, Statistics::new(irql)?, irql)?;
         let of = || (statistics.clone(), component.clone());
         let (write, read) = (QueueKind::Write, QueueKind::Read);
@@ -312,7 +312,7 @@ impl Function for EduFunction {
         irql: &mut Passive,
     ) -> Dispatched {
         if self.is_removed() {
-            return irp.complete(Status::DEVICE_REMOVED, 0, irql);
+            return irp.complete(Status::DEVICE_REMOVED, irql);
         }
         self.edu.read_or_write(irp, QueueKind::Read, irql)
     }
@@ -324,7 +324,7 @@ impl Function for EduFunction {
         irql: &mut Passive,
     ) -> Dispatched {
         if self.is_removed() {
-            return irp.complete(Status::DEVICE_REMOVED, 0, irql);
+            return irp.complete(Status::DEVICE_REMOVED, irql);
         }
         self.edu.read_or_write(irp, QueueKind::Write, irql)
     }
@@ -336,7 +336,7 @@ impl Function for EduFunction {
         irql: &mut Passive,
     ) -> Dispatched {
         if self.is_removed() {
-            return irp.complete(Status::DEVICE_REMOVED, 0, irql);
+            return irp.complete(Status::DEVICE_REMOVED, irql);
         }
         ioctl::dispatch(&self.edu, device, irp, irql)
     }

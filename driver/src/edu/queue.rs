@@ -63,7 +63,7 @@ pub struct Arrival {
 
 impl Arrival {
     /// A request arrives now.
-    pub fn now(edu: &Edu, irql: &mut Passive) -> Self {
+    pub fn now(edu: &Edu, irql: &Passive) -> Self {
         Self {
             at: Instant::now(),
             activated: edu.component.activate(irql),
@@ -76,7 +76,6 @@ pub struct Ended {
     pub irp: Irp<Pending>,
     pub arrived: Arrival,
     pub status: Status,
-    pub information: usize,
 }
 
 impl Ended {
@@ -92,7 +91,7 @@ impl Ended {
         counted.statistics.ended(counted.kind, outcome, elapsed);
         trace::request_ended(counted.kind, outcome, self.status, elapsed);
         counted.component.idle(activated, irql);
-        self.irp.complete(self.status, self.information, irql);
+        self.irp.complete(self.status, irql);
     }
 }
 
@@ -462,7 +461,6 @@ impl<E: Engine> Queue<E> {
             irp,
             arrived: request.into_arrival(),
             status,
-            information: 0,
         };
         ended.complete(self.counted(), irql);
     }

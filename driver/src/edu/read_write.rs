@@ -32,7 +32,7 @@ impl Edu {
             _ => (&self.write, Status::DISK_FULL),
         };
         let Some(parameters) = irp.read_write() else {
-            return irp.complete(Status::INVALID_DEVICE_REQUEST, 0, irql);
+            return irp.complete(Status::INVALID_DEVICE_REQUEST, irql);
         };
         let clipped = DeviceRange::clip(parameters.offset, parameters.length, self.buffer_length);
         match clipped {
@@ -41,10 +41,10 @@ impl Edu {
                 queue.submit(self, irp, request, irql)
             }
             // Some other driver's request, which did not describe its buffer as DO_DIRECT_IO asks.
-            Ok(Clipped::Range(_)) => irp.complete(Status::INVALID_PARAMETER, 0, irql),
-            Ok(Clipped::Nothing) => irp.complete(Status::SUCCESS, 0, irql),
-            Ok(Clipped::BehindEnd) => irp.complete(behind_end, 0, irql),
-            Err(refusal) => irp.complete(status::of(refusal), 0, irql),
+            Ok(Clipped::Range(_)) => irp.complete(Status::INVALID_PARAMETER, irql),
+            Ok(Clipped::Nothing) => irp.complete(Status::SUCCESS, irql),
+            Ok(Clipped::BehindEnd) => irp.complete(behind_end, irql),
+            Err(refusal) => irp.complete(status::of(refusal), irql),
         }
     }
 }

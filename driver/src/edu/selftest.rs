@@ -53,12 +53,12 @@ impl SelfTest {
         Some((Direction::FromDevice, self.range))
     }
 
-    /// Compares, and writes the answer. Gives its length.
+    /// Compares, and writes the answer.
     ///
     /// # Errors
     ///
     /// That of writing the answer.
-    pub fn finish(&self, irp: &mut Irp<Pending>, dma: &Dma) -> Result<usize> {
+    pub fn finish(&self, irp: &mut Irp<Pending>, dma: &Dma) -> Result<()> {
         let read = dma.read_pages();
         let mut mismatches = 0;
         for index in 0..self.range.length() {

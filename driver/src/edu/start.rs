@@ -270,12 +270,17 @@ impl Hardware {
         // The interrupt goes first, so that nothing uses the rest any more. A recovery that is under
         // way has the mutex until it is done, and one that comes later finds nothing.
         let controls = edu.controls.acquire(irql).take();
-        drop(controls);
+        if let Some(controls) = controls {
+            controls.interrupt.close(irql);
+        }
         drop(edu.compute.take_registers(edu, irql));
         edu.write.take_registers(edu, irql);
         edu.read.take_registers(edu, irql);
         edu.events.take_registers(edu, irql);
-        drop(edu.dma.uninstall(irql));
+        if let Some(IdleDma { dma, channel }) = edu.dma.uninstall(irql) {
+            dma.close(irql);
+            drop(channel);
+        }
         *edu.placement.acquire(irql) = None;
     }
 

@@ -60,16 +60,15 @@ impl Edu {
             .map_or(0, |control| control.output_length);
         let validated = request::no_input(irp.input(), output_length, size_of::<Statistics>());
         if let Err(refusal) = validated {
-            return irp.complete(status::of(refusal), 0, irql);
+            return irp.complete(status::of(refusal), irql);
         }
-        match self.write_statistics(&mut irp, irql) {
-            Ok((status, length)) => irp.complete(status, length, irql),
-            Err(status) => irp.complete(status, 0, irql),
-        }
+        let written = self.write_statistics(&mut irp, irql);
+        irp.complete(written.unwrap_or_else(|status| status), irql)
     }
 
-    /// Writes as much as fits: the fixed part, and as many processors.
-    fn write_statistics(&self, irp: &mut Irp<Fresh>, irql: &Passive) -> Result<(Status, usize)> {
+    /// Writes as much as fits: the fixed part, and as many processors. Gives what the request ends
+    /// with.
+    fn write_statistics(&self, irp: &mut Irp<Fresh>, irql: &Passive) -> Result<Status> {
         let mut output = irp.direct_output(irql)?;
         let room = output.length().saturating_sub(size_of::<Statistics>()) / size_of::<Processor>();
         let count = self.statistics.processor_count();
@@ -96,6 +95,6 @@ impl Edu {
         } else {
             Status::SUCCESS
         };
-        Ok((status, length))
+        Ok(status)
     }
 }

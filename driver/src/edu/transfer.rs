@@ -109,7 +109,6 @@ impl Request for TransferRequest {
             irp,
             arrived: self.into_arrival(),
             status: Status::CANCELLED,
-            information: 0,
         };
         ended.complete(counted, irql);
     }
@@ -138,14 +137,15 @@ pub enum Answer {
 }
 
 impl Answer {
-    /// Tells it, and gives the request's `Information`.
+    /// Tells it.
     ///
     /// # Errors
     ///
     /// That of writing the answer.
-    fn tell(&self, irp: &mut Irp<Pending>, moved: u32, dma: &Dma) -> Result<usize> {
+    fn tell(&self, irp: &mut Irp<Pending>, moved: u32, dma: &Dma) -> Result<()> {
         match self {
-            Self::Count => Ok(moved as usize),
+            // Recorded when the memory was given back.
+            Self::Count => Ok(()),
             Self::Moved => {
                 let output = LockedTransferOutput {
                     header: Header::of::<LockedTransferOutput>(),
@@ -438,7 +438,6 @@ fn map(
                     irp,
                     arrived,
                     status: Status::INVALID_PARAMETER,
-                    information: 0,
                 };
                 ended.complete(queue.counted(), irql);
                 return true;
@@ -549,7 +548,7 @@ fn end(
     {
         status = error;
     }
-    let mut irp = memory.into_irp();
+    let mut irp = memory.into_irp(length);
     if let Answer::Compared(test) = &mut job.answer
         && status.is_success()
         && let Some((direction, range)) = test.second_half()
@@ -566,10 +565,7 @@ fn end(
     } else {
         Err(status)
     };
-    let (status, information) = match told {
-        Ok(information) => (status, information),
-        Err(status) => (status, 0),
-    };
+    let status = told.err().unwrap_or(status);
     let Job { dma, arrived, .. } = job;
     dma.ended(status, irql);
     edu.dma.release(IdleDma { dma, channel }, irql);
@@ -577,7 +573,6 @@ fn end(
         irp,
         arrived,
         status,
-        information,
     };
     ended.complete(queue.counted(), irql);
     true

@@ -115,8 +115,11 @@ impl Watchdog {
     /// Gives it back. No operation is running, and none is started any more.
     pub fn uninstall(&self, irql: &mut Passive) {
         let parts = self.parts.acquire(irql).take();
-        // Waits for the timer's routine, without the lock that it takes.
-        drop(parts);
+        if let Some(Parts { timer, recovery }) = parts {
+            // Waits for the timer's routine, without the lock that it takes.
+            timer.close(irql);
+            drop(recovery);
+        }
     }
 
     /// Has the device recovered, by a thread.

@@ -32,16 +32,14 @@ impl Testdev {
                 let info = request::no_input(irp.input(), output_length, size_of::<Info>())
                     .map_err(status::of)
                     .and_then(|()| self.info(irql));
-                match info.and_then(|info| irp.write_output(info.as_bytes())) {
-                    Ok(length) => irp.complete(Status::SUCCESS, length, irql),
-                    Err(status) => irp.complete(status, 0, irql),
-                }
+                let told = info.and_then(|info| irp.write_output(info.as_bytes()));
+                irp.complete(Status::of(told), irql)
             }
             Some(Ioctl::TestdevRun) => match validate_run(&irp, output_length) {
                 Ok(()) => device.start_packet(irp, irql),
-                Err(refusal) => irp.complete(status::of(refusal), 0, irql),
+                Err(refusal) => irp.complete(status::of(refusal), irql),
             },
-            _ => irp.complete(Status::INVALID_DEVICE_REQUEST, 0, irql),
+            _ => irp.complete(Status::INVALID_DEVICE_REQUEST, irql),
         }
     }
 

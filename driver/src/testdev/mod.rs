@@ -199,7 +199,7 @@ impl Function for Testdev {
         irp: Irp<Fresh>,
         irql: &mut Passive,
     ) -> Dispatched {
-        irp.complete(Status::INVALID_DEVICE_REQUEST, 0, irql)
+        irp.complete(Status::INVALID_DEVICE_REQUEST, irql)
     }
 
     fn write(
@@ -208,7 +208,7 @@ impl Function for Testdev {
         irp: Irp<Fresh>,
         irql: &mut Passive,
     ) -> Dispatched {
-        irp.complete(Status::INVALID_DEVICE_REQUEST, 0, irql)
+        irp.complete(Status::INVALID_DEVICE_REQUEST, irql)
     }
 
     fn device_control(

@@ -32,7 +32,7 @@ impl Request for Parked {
 
     fn canceled(self, irp: Irp<Pending>, component: &Component, irql: &mut UpToDispatch) {
         component.idle(self.0, irql);
-        irp.complete(Status::CANCELLED, 0, irql);
+        irp.complete(Status::CANCELLED, irql);
     }
 }
 
@@ -58,7 +58,7 @@ fn park(testdev: &Testdev, irp: Irp<Pending>, activated: Activated, irql: &Dispa
     {
         // The queue is never closed.
         testdev.component.idle(activated, irql);
-        irp.complete(status, 0, irql);
+        irp.complete(status, irql);
     }
 }
 
@@ -66,7 +66,7 @@ fn park(testdev: &Testdev, irp: Irp<Pending>, activated: Activated, irql: &Dispa
 pub fn unpark(device: &Device, irql: &mut Dispatch) {
     let testdev = &device.function;
     // Given back without the lock, if it is.
-    let mut used = testdev.component.enter();
+    let used = testdev.component.enter();
     {
         let mut active = testdev.active.acquire_at_dpc_level(irql);
         let may_run = active.open && used.is_some();
@@ -76,12 +76,11 @@ pub fn unpark(device: &Device, irql: &mut Dispatch) {
         active.busy = false;
     }
     // Nothing is there if it was cancelled.
-    match testdev.parked.remove_next(irql) {
-        Some((irp, Parked(activated))) => begin(device, irp, activated, used.take(), irql),
-        None => {
-            drop(used);
-            device.start_next(irql);
-        }
+    if let Some((irp, Parked(activated))) = testdev.parked.remove_next(irql) {
+        begin(device, irp, activated, used, irql);
+    } else {
+        drop(used);
+        device.start_next(irql);
     }
 }
 
@@ -113,7 +112,7 @@ fn begin(
         }
     };
     if let Err((irp, status)) = left {
-        irp.complete(status, 0, irql);
+        irp.complete(status, irql);
         end(device, irql);
     }
 }
@@ -147,10 +146,7 @@ fn run(device: &Device, mut irp: Irp<Pending>, irql: &mut Passive) {
         }
     };
     let written = output.and_then(|output| irp.write_output(output.as_bytes()));
-    match written {
-        Ok(length) => irp.complete(Status::SUCCESS, length, irql),
-        Err(status) => irp.complete(status, 0, irql),
-    }
+    irp.complete(Status::of(written), irql);
     irql::raise_to_dispatch(irql, |irql| end(device, irql));
 }
 
@@ -198,6 +194,6 @@ pub fn cancel_of(device: &Device, file_object: FileObject, irql: &mut Passive) {
     let removed = parked.remove_next_if(|_, of| of == file_object, irql);
     if let Some((irp, Parked(activated))) = removed {
         device.function.component.idle(activated, irql);
-        irp.complete(Status::CANCELLED, 0, irql);
+        irp.complete(Status::CANCELLED, irql);
     }
 }

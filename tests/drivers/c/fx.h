@@ -1,6 +1,6 @@
 /*
- * The power management framework's routines, which the import library here does not know: they
- * are found by their names. A device of two components, whose callbacks answer at once unless
+ * The power management framework's routines, found by their names, as a driver does that has to run
+ * without them, too. A device of two components, whose callbacks answer at once unless
  * told otherwise.
  *
  * Sources: MmGetSystemRoutineAddress, PoFxRegisterDevice, ns-wdm-_po_fx_device_v1.

@@ -3,12 +3,11 @@
 
 use wdm::{
     Status,
-    device::LowerDevice,
     irp::{Dispatched, Fresh, Irp},
     irql::Passive,
 };
 
-pub fn wrong(irp: Irp<Fresh>, lower: LowerDevice<'_>, irql: &mut Passive) -> Dispatched {
-    let _ = irp.forward(lower, irql);
-    irp.complete(Status::SUCCESS, 0, irql) //~ E0382
+pub fn wrong(irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
+    let _ = irp.forward(irql);
+    irp.complete(Status::SUCCESS, irql) //~ E0382
 }

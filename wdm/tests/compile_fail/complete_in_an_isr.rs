@@ -8,5 +8,5 @@ use wdm::{
 };
 
 pub fn wrong(irp: Irp<Pending>, irql: &mut Dirql) {
-    irp.complete(Status::SUCCESS, 0, irql); //~ ERROR: IRQL <= DISPATCH_LEVEL only
+    irp.complete(Status::SUCCESS, irql); //~ ERROR: IRQL <= DISPATCH_LEVEL only
 }

@@ -8,6 +8,6 @@ use wdm::{
 };
 
 pub fn wrong(irp: Irp<Fresh>, irql: &mut Passive) {
-    let _ = irp.complete(Status::SUCCESS, 0, irql);
-    let _ = irp.complete(Status::SUCCESS, 0, irql); //~ E0382
+    let _ = irp.complete(Status::SUCCESS, irql);
+    let _ = irp.complete(Status::SUCCESS, irql); //~ E0382
 }

@@ -10,5 +10,5 @@ use wdm::{
 
 pub fn wrong<R: Request>(queue: &Csq<R>, irp: Irp<Fresh>, request: R, irql: &mut Passive) {
     let _ = queue.insert(irp, request, irql);
-    let _ = irp.complete(Status::SUCCESS, 0, irql); //~ E0382
+    let _ = irp.complete(Status::SUCCESS, irql); //~ E0382
 }

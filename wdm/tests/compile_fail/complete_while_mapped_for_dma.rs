@@ -8,5 +8,5 @@ use wdm::{
 };
 
 pub fn wrong<C: ListControl>(mapped: &Mapped<C>, irql: &mut Dispatch) {
-    mapped.irp().complete(Status::SUCCESS, 0, irql); //~ E0507
+    mapped.irp().complete(Status::SUCCESS, irql); //~ E0507
 }

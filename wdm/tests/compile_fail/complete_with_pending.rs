@@ -8,5 +8,5 @@ use wdm::{
 };
 
 pub fn wrong(irp: Irp<Pending>, irql: &mut Passive) {
-    irp.complete(Status::PENDING, 0, irql); //~ E0599
+    irp.complete(Status::PENDING, irql); //~ E0599
 }

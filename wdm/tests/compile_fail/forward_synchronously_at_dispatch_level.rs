@@ -2,11 +2,10 @@
 #![no_std]
 
 use wdm::{
-    device::LowerDevice,
     irp::{Fresh, Irp},
     irql::Dispatch,
 };
 
-pub fn wrong(irp: Irp<Fresh>, lower: LowerDevice<'_>, irql: &mut Dispatch) -> Irp<Fresh> {
-    irp.forward_synchronously(lower, irql) //~ E0308
+pub fn wrong(irp: Irp<Fresh>, irql: &mut Dispatch) -> Irp<Fresh> {
+    irp.forward_synchronously(irql) //~ E0308
 }

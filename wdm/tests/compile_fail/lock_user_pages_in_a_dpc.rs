@@ -1,8 +1,13 @@
 //! User memory is locked in the context of the thread that asked, not in whichever a DPC interrupted.
 #![no_std]
 
-use wdm::{irql::Dispatch, mdl::UserPages, probe::LockOperation};
+use wdm::{
+    irp::{Fresh, Irp},
+    irql::Dispatch,
+    mdl::UserPages,
+    probe::LockOperation,
+};
 
-pub fn wrong(address: u64, irql: &mut Dispatch) {
-    drop(UserPages::lock(address, 16, LockOperation::Read, irql)); //~ E0308
+pub fn wrong(irp: &Irp<Fresh>, address: u64, irql: &mut Dispatch) {
+    drop(UserPages::lock(irp, address, 16, LockOperation::Read, irql)); //~ E0308
 }

@@ -2,11 +2,10 @@
 #![no_std]
 
 use wdm::{
-    device::LowerDevice,
     irp::{Irp, Pending},
     irql::Passive,
 };
 
-pub fn wrong(irp: Irp<Pending>, lower: LowerDevice<'_>, irql: &mut Passive) {
-    let _ = irp.forward(lower, irql); //~ E0599
+pub fn wrong(irp: Irp<Pending>, irql: &mut Passive) {
+    let _ = irp.forward(irql); //~ E0599
 }

@@ -3,12 +3,11 @@
 
 use wdm::{
     Status,
-    device::LowerDevice,
     irp::{Fresh, Irp},
     irql::Passive,
 };
 
-pub fn wrong(irp: Irp<Fresh>, lower: LowerDevice<'_>, irql: &mut Passive) {
-    let _ = irp.complete(Status::SUCCESS, 0, irql);
-    let _ = irp.forward(lower, irql); //~ E0382
+pub fn wrong(irp: Irp<Fresh>, irql: &mut Passive) {
+    let _ = irp.complete(Status::SUCCESS, irql);
+    let _ = irp.forward(irql); //~ E0382
 }

@@ -8,6 +8,6 @@ use wdm::{
 };
 
 pub fn wrong(irp: Irp<Fresh>, irql: &mut Passive) -> usize {
-    let _ = irp.complete(Status::SUCCESS, 0, irql);
+    let _ = irp.complete(Status::SUCCESS, irql);
     irp.information() //~ E0382
 }

@@ -60,7 +60,7 @@ fn a_completion_routine_may_go_on_with_the_device() {
 #[test]
 fn a_work_item_may_go_on_with_the_device() {
     fn routine(device: &Fdo<Tested>, irp: Irp<Pending>, irql: &mut Passive) {
-        irp.complete(Status::SUCCESS, 0, irql);
+        irp.complete(Status::SUCCESS, irql);
         // The removal is on its way by now, or never.
         while !REMOVING.load(Ordering::Relaxed) {
             thread::yield_now();
@@ -118,7 +118,7 @@ fn a_request_of_another_device_is_refused() {
     irp.send(stack.device);
     let item = IrpWorkItem::new(TAG, other.fdo(), routine, &crate::passive()).unwrap();
     let refused = item.queue(PENDING.take(), &crate::passive()).unwrap_err();
-    refused.complete(Status::UNSUCCESSFUL, 0, &crate::passive());
+    refused.complete(Status::UNSUCCESSFUL, &crate::passive());
     drop(item);
     stack.remove();
     other.remove();

@@ -38,7 +38,7 @@ impl Tested {
     fn act(device: &Fdo<Self>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
         match device.act.get() {
             Some(act) => act(device, irp, irql),
-            None => irp.complete(Status::SUCCESS, 0, irql),
+            None => irp.complete(Status::SUCCESS, irql),
         }
     }
 }
@@ -206,7 +206,7 @@ fn a_request_is_passed_down() {
     let stack = Stack::new();
     stack.act(|device, irp, irql| {
         assert!(device.own.load(Ordering::Relaxed));
-        irp.forward(device.lower(), irql)
+        irp.forward(irql)
     });
     let irp = TestIrp::new(wdk_sys::IRP_MJ_READ, 0, |_| {});
     assert_eq!(irp.send(stack.device), STATUS_SUCCESS);

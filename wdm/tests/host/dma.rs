@@ -68,7 +68,7 @@ fn map(major: u32, direction: Direction, length: u32) -> Status {
             }
         }
     });
-    memory.into_irp().complete(Status::SUCCESS, 0, irql);
+    memory.into_irp(64).complete(Status::SUCCESS, irql);
     drop(keeper);
     assert_eq!(irp.ended().map(|(status, _)| status), Some(STATUS_SUCCESS));
     stack.remove();

@@ -10,6 +10,7 @@ mod kernel;
 mod callbacks;
 mod device;
 mod dma;
+mod information;
 mod pofx;
 mod pool;
 mod queue;

@@ -35,7 +35,7 @@ impl Request for Numbered {
     type Context = Canceled;
 
     fn canceled(self, irp: Irp<Pending>, context: &Canceled, irql: &mut UpToDispatch) {
-        irp.complete(Status::CANCELLED, 0, irql);
+        irp.complete(Status::CANCELLED, irql);
         // With the IRP completed, the queue is what keeps this.
         context.0.fetch_add(self.0, Ordering::Relaxed);
     }
@@ -60,7 +60,7 @@ impl Queue {
             match inserts.upgrade().unwrap().insert(irp, request, irql) {
                 Ok(dispatched) => dispatched,
                 Err(refused) => {
-                    refused.irp.complete(refused.status, 0, irql);
+                    refused.irp.complete(refused.status, irql);
                     refused.dispatched
                 }
             }
@@ -93,7 +93,7 @@ fn requests_come_out_in_their_order_and_by_a_look() {
         .chain(std::iter::from_fn(|| queue.queue.remove_next(irql)))
     {
         order.push(request.0);
-        irp.complete(Status::SUCCESS, 0, &passive());
+        irp.complete(Status::SUCCESS, &passive());
     }
     assert_eq!(order, [3, 1, 2, 4]);
     assert!(
@@ -153,7 +153,7 @@ fn a_cancellation_and_a_removal_at_once_get_each_request_once() {
             })
         };
         while let Some((irp, _)) = queue.queue.remove_next(&passive()) {
-            irp.complete(Status::SUCCESS, 0, &passive());
+            irp.complete(Status::SUCCESS, &passive());
         }
         canceller.join().unwrap();
         assert!(irps.iter().all(|irp| irp.ended().is_some()));

@@ -57,7 +57,7 @@ fn start(start: u64, length: u32) -> i32 {
             }
             Err(status) => status,
         };
-        irp.complete(status, 0, irql)
+        irp.complete(status, irql)
     });
     let mut list = CM_RESOURCE_LIST::default();
     list.Count = 1;

@@ -28,13 +28,13 @@ impl Request for Wait {
     type Context = ();
 
     fn canceled(self, irp: Irp<Pending>, (): &(), irql: &mut UpToDispatch) {
-        irp.complete(Status::CANCELLED, 0, irql);
+        irp.complete(Status::CANCELLED, irql);
     }
 }
 
 impl TimedRequest for Wait {
     fn timed_out(self, irp: Irp<Pending>, (): &(), irql: &mut Dispatch) {
-        irp.complete(Status::IO_TIMEOUT, 0, irql);
+        irp.complete(Status::IO_TIMEOUT, irql);
     }
 }
 
@@ -49,7 +49,7 @@ fn waiting() -> (Stack, Arc<Csq<Wait>>, TestIrp) {
         match queue.insert_with_timeout(irp, request, arm, 10, irql) {
             Ok(dispatched) => dispatched,
             Err(refused) => {
-                refused.irp.complete(refused.status, 0, irql);
+                refused.irp.complete(refused.status, irql);
                 refused.dispatched
             }
         }
@@ -74,7 +74,7 @@ fn exactly_one_gets_the_request() {
     let (removed, request) = queue.remove_next(&passive()).unwrap();
     drop(request);
     assert!(Expired::next().is_none());
-    removed.complete(Status::SUCCESS, 0, &passive());
+    removed.complete(Status::SUCCESS, &passive());
     assert_eq!(irp.ended(), Some((STATUS_SUCCESS, 0)));
     stack.remove();
 
@@ -83,7 +83,7 @@ fn exactly_one_gets_the_request() {
     let expired = Expired::next().unwrap();
     let (removed, request) = queue.remove_next(&passive()).unwrap();
     drop(request);
-    removed.complete(Status::SUCCESS, 0, &passive());
+    removed.complete(Status::SUCCESS, &passive());
     drop(queue);
     stack.remove();
     expired.run();

@@ -67,6 +67,18 @@ impl TestIrp {
         unsafe { (*self.as_ptr()).MdlAddress = mdl };
     }
 
+    /// Gives it the I/O manager's buffer.
+    pub fn set_system_buffer(&self, buffer: wdk_sys::PVOID) {
+        // SAFETY: not sent yet.
+        unsafe { (*self.as_ptr()).AssociatedIrp.SystemBuffer = buffer };
+    }
+
+    /// Leaves something in it.
+    pub fn set_information(&self, information: u64) {
+        // SAFETY: not sent yet.
+        unsafe { (*self.as_ptr()).IoStatus.Information = information };
+    }
+
     /// Sends it.
     pub fn send(&self, device: PDEVICE_OBJECT) -> NTSTATUS {
         call_driver(device, self.as_ptr())

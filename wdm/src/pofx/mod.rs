@@ -20,35 +20,37 @@
 //!
 //! Without a registration, everybody may use the component at any time.
 
+mod callbacks;
+mod component;
+
 use core::{
     ffi::c_void,
-    sync::atomic::{AtomicPtr, Ordering},
+    sync::atomic::{AtomicBool, AtomicPtr, Ordering},
 };
 
 use wdk_sys::{
-    DEVICE_OBJECT, GUID, NTSTATUS, PO_FX_COMPONENT_IDLE_STATE, PO_FX_COMPONENT_V1, PO_FX_DEVICE_V1,
+    GUID, NTSTATUS, PO_FX_COMPONENT_IDLE_STATE, PO_FX_COMPONENT_V1, PO_FX_DEVICE_V1,
     PO_FX_VERSION_V1, POHANDLE, PVOID, ULONG,
     ntddk::{
-        PoFxActivateComponent, PoFxCompleteDevicePowerNotRequired, PoFxCompleteIdleCondition,
-        PoFxIdleComponent, PoFxRegisterDevice, PoFxReportDevicePoweredOn, PoFxSetDeviceIdleTimeout,
+        PoFxCompleteIdleCondition, PoFxRegisterDevice, PoFxSetDeviceIdleTimeout,
         PoFxStartDevicePowerManagement, PoFxUnregisterDevice,
     },
 };
 
 use crate::{
     Result, Status,
-    constants::{PO_FX_FLAG_ASYNC_ONLY, PO_FX_FLAG_BLOCKING},
-    device::{self, Device, DeviceReference, Fdo},
+    device::{Device, DeviceReference, Fdo},
     event::Event,
     irql::{self, AtOrBelowDispatch, Limit, Passive, UpToDispatch},
     pool::{Shared, Tag},
+    presence::Presence,
     rundown::Rundown,
 };
 
+pub use self::component::{Activated, Active, Component, PoweredOn, Use};
+
 /// The number of the only component.
 const COMPONENT: ULONG = 0;
-/// The framework decides whether it calls callbacks before it returns.
-const EITHER_WAY: ULONG = 0;
 
 /// A kind of device whose power the framework manages.
 pub trait PowerManaged: Device {
@@ -77,6 +79,8 @@ struct Inner {
     handle: AtomicPtr<c_void>,
     /// What the callbacks are given: an owner of a [`Context`]. Null without a registration.
     context: AtomicPtr<c_void>,
+    /// Power management has started.
+    started: AtomicBool,
     /// Open while there is a registration: entered for each use of the handle.
     calls: Rundown,
     /// Set when `calls` has been closed and nobody is inside any more.
@@ -89,6 +93,7 @@ struct Inner {
 struct Context {
     inner: Shared<Inner>,
     device: DeviceReference,
+    presence: Shared<Presence>,
 }
 
 impl Inner {
@@ -128,6 +133,7 @@ impl Framework {
             tag,
             handle: AtomicPtr::new(core::ptr::null_mut()),
             context: AtomicPtr::new(core::ptr::null_mut()),
+            started: AtomicBool::new(false),
             calls: Rundown::closed(),
             quiet: Event::new(tag, false, irql)?,
             active: Rundown::open(),
@@ -167,6 +173,7 @@ impl Framework {
         let context = Context {
             inner: self.0.clone(),
             device: device.reference(),
+            presence: device.presence(),
         };
         let context = Shared::new(self.0.tag, context, irql)?.into_raw();
         let first = self.0.context.compare_exchange(
@@ -195,15 +202,20 @@ impl Framework {
         // SAFETY: just registered; callable at any level up to DISPATCH_LEVEL.
         unsafe { PoFxSetDeviceIdleTimeout(handle, u64::from(idle_ms) * HUNDRED_NS_IN_MS) };
         self.0.handle.store(handle.cast(), Ordering::Relaxed);
+        self.0.started.store(false, Ordering::Relaxed);
         self.0.active.reopen();
         self.0.calls.reopen();
         Ok(())
     }
 
-    /// Has the framework begin: a component that nobody has activated becomes idle.
+    /// Has the framework begin, once for each registration: a component that nobody has activated
+    /// becomes idle.
     ///
     /// Source: nf-wdm-pofxstartdevicepowermanagement.
     pub fn start(&self, _irql: &Passive) {
+        if self.0.started.swap(true, Ordering::AcqRel) {
+            return;
+        }
         // SAFETY: registered, at PASSIVE_LEVEL.
         self.0
             .call(|handle| unsafe { PoFxStartDevicePowerManagement(handle) });
@@ -261,12 +273,12 @@ unsafe fn register<D: PowerManaged>(
     let mut description = PO_FX_DEVICE_V1 {
         Version: PO_FX_VERSION_V1,
         ComponentCount: 1,
-        ComponentActiveConditionCallback: Some(active_condition::<D>),
-        ComponentIdleConditionCallback: Some(idle_condition),
+        ComponentActiveConditionCallback: Some(callbacks::active_condition::<D>),
+        ComponentIdleConditionCallback: Some(callbacks::idle_condition),
         // There is no other state than F0.
         ComponentIdleStateCallback: None,
-        DevicePowerRequiredCallback: Some(power_required::<D>),
-        DevicePowerNotRequiredCallback: Some(power_not_required::<D>),
+        DevicePowerRequiredCallback: Some(callbacks::power_required::<D>),
+        DevicePowerNotRequiredCallback: Some(callbacks::power_not_required::<D>),
         PowerControlCallback: None,
         DeviceContext: context,
         Components: [PO_FX_COMPONENT_V1 {
@@ -278,198 +290,4 @@ unsafe fn register<D: PowerManaged>(
     };
     // SAFETY: by contract; the description lives until the call is over.
     unsafe { PoFxRegisterDevice(device.physical().as_ptr(), &raw mut description, handle) }
-}
-
-/// What is used of a device: what its registers are reached by.
-#[derive(Clone)]
-pub struct Component(Shared<Inner>);
-
-/// Somebody wants the component to be active. To be given back to [`Component::idle`] of the same
-/// component; it stays active otherwise.
-#[derive(Debug)]
-#[must_use = "the component stays active until this is given back"]
-pub struct Activated(());
-
-/// The component is active until this is dropped, at IRQL <= DISPATCH_LEVEL; as by
-/// [`Component::idle`].
-#[must_use = "the component may become idle when this is dropped"]
-pub struct Active(Shared<Inner>);
-
-/// The component is used until this is dropped, at IRQL <= DISPATCH_LEVEL: the framework waits.
-#[must_use = "the component may not be used any more when this is dropped"]
-pub struct Use(Shared<Inner>);
-
-impl Component {
-    /// Has the component become active, and stay so until [`Self::idle`]. It may become active
-    /// later, of which [`PowerManaged::component_active`] tells, with the device's power before
-    /// that if it has none. Both, and [`PowerManaged::power_required`], may be called before this
-    /// returns.
-    ///
-    /// Source: nf-wdm-pofxactivatecomponent.
-    pub fn activate<I: AtOrBelowDispatch>(&self, _irql: &I) -> Activated {
-        self.activate_with(EITHER_WAY);
-        Activated(())
-    }
-
-    /// As [`Self::activate`], and waits until it is active.
-    ///
-    /// Source: nf-wdm-pofxactivatecomponent.
-    pub fn activate_and_wait(&self, _irql: &mut Passive) -> Active {
-        irql::expect_at_most(Limit::Passive, self.0.as_ptr());
-        self.activate_with(PO_FX_FLAG_BLOCKING);
-        Active(self.0.clone())
-    }
-
-    fn activate_with(&self, flags: ULONG) {
-        // SAFETY: registered; the callers' tokens prove IRQL <= DISPATCH_LEVEL, or PASSIVE_LEVEL
-        // where the call waits.
-        self.0
-            .call(|handle| unsafe { PoFxActivateComponent(handle, COMPONENT, flags) });
-    }
-
-    /// Nobody who called [`Self::activate`] for it uses the component any more. What follows from
-    /// that is called in another thread, so locks may be held.
-    ///
-    /// Source: nf-wdm-pofxidlecomponent.
-    pub fn idle<I: AtOrBelowDispatch>(&self, Activated(()): Activated, _irql: &I) {
-        idle(&self.0);
-    }
-
-    /// Uses the component, if it is active. While somebody does, it is not made idle.
-    #[must_use]
-    pub fn enter(&self) -> Option<Use> {
-        self.0.active.enter().then(|| Use(self.0.clone()))
-    }
-
-    /// Whether the component is idle, or is to be as soon as nobody uses it any more: it is used
-    /// for nothing new until it is active again.
-    #[must_use]
-    pub fn is_idling(&self) -> bool {
-        self.0.active.is_closed()
-    }
-
-    /// The system wakes up, or has not gone to sleep: the driver answers by requesting D0, and has
-    /// the framework told when that is done; see [`Fdo::request_power_on`].
-    ///
-    /// Source: nf-wdm-pofxreportdevicepoweredon.
-    #[must_use]
-    pub fn system_works(&self) -> PoweredOn {
-        PoweredOn(self.0.clone())
-    }
-}
-
-/// IRQL <= DISPATCH_LEVEL.
-fn idle(inner: &Inner) {
-    // SAFETY: registered, and activated before, by the callers' tokens.
-    inner.call(|handle| unsafe { PoFxIdleComponent(handle, COMPONENT, PO_FX_FLAG_ASYNC_ONLY) });
-}
-
-impl Drop for Active {
-    fn drop(&mut self) {
-        idle(&self.0);
-    }
-}
-
-impl Drop for Use {
-    fn drop(&mut self) {
-        if self.0.active.leave() {
-            self.0.complete_idle_condition();
-        }
-    }
-}
-
-/// The framework waits to be told that the device is in D0. It is told so when this is dropped, at
-/// IRQL <= DISPATCH_LEVEL, whatever has become of the power.
-///
-/// Source: nf-wdm-pofxreportdevicepoweredon.
-#[must_use = "the framework is told that the device is in D0 when this is dropped"]
-pub struct PoweredOn(Shared<Inner>);
-
-impl PoweredOn {
-    /// Becomes a pointer for the kernel to keep.
-    pub(crate) fn into_raw(self) -> PVOID {
-        let this = core::mem::ManuallyDrop::new(self);
-        this.0.as_raw()
-    }
-
-    /// # Safety
-    ///
-    /// The pointer is from [`Self::into_raw`], and is taken back once.
-    pub(crate) unsafe fn from_raw(raw: PVOID) -> Self {
-        // SAFETY: by contract.
-        Self(unsafe { Shared::from_raw(raw) })
-    }
-}
-
-impl Drop for PoweredOn {
-    fn drop(&mut self) {
-        // SAFETY: registered; asked for once for each of these.
-        self.0
-            .call(|handle| unsafe { PoFxReportDevicePoweredOn(handle) });
-    }
-}
-
-/// Calls a routine of the device, unless that is being removed.
-///
-/// # Safety
-///
-/// A callback of a registration of a device of this kind is being called, with this context.
-unsafe fn with_device<D: PowerManaged>(
-    context: &Context,
-    act: impl FnOnce(&Fdo<D>, &mut UpToDispatch),
-) {
-    // SAFETY: one of this crate's, kept by the context's reference.
-    let Some(_callback) = (unsafe { device::callback_on(&context.device) }) else {
-        return;
-    };
-    let device: *mut DEVICE_OBJECT = context.device.as_ptr();
-    // SAFETY: of this kind by contract, and it stays for the callback.
-    let device: &Fdo<D> = unsafe { &*device.cast() };
-    // SAFETY: callbacks are called at IRQL <= DISPATCH_LEVEL.
-    let irql = &mut unsafe { UpToDispatch::assume() };
-    act(device, irql);
-}
-
-/// `ComponentActiveConditionCallback`.
-unsafe extern "C" fn active_condition<D: PowerManaged>(context: PVOID, _component: ULONG) {
-    // SAFETY: what `Framework::register` passed, which stays until the registration is taken back.
-    let context = unsafe { Shared::<Context>::borrow_raw(context) };
-    context.inner.active.reopen();
-    // SAFETY: called with it.
-    unsafe { with_device::<D>(context, D::component_active) };
-}
-
-/// `ComponentIdleConditionCallback`.
-unsafe extern "C" fn idle_condition(context: PVOID, _component: ULONG) {
-    // SAFETY: what `Framework::register` passed, which stays until the registration is taken back.
-    let context = unsafe { Shared::<Context>::borrow_raw(context) };
-    // Whoever is inside has activated the component again meanwhile, and tells when it leaves.
-    if context.inner.active.close() {
-        context.inner.complete_idle_condition();
-    }
-}
-
-/// `DevicePowerRequiredCallback`.
-unsafe extern "C" fn power_required<D: PowerManaged>(context: PVOID) {
-    // SAFETY: what `Framework::register` passed, which stays until the registration is taken back.
-    let context = unsafe { Shared::<Context>::borrow_raw(context) };
-    let report = PoweredOn(context.inner.clone());
-    // SAFETY: called with it.
-    unsafe {
-        with_device::<D>(context, |device, irql| {
-            D::power_required(device, report, irql)
-        })
-    };
-}
-
-/// `DevicePowerNotRequiredCallback`.
-unsafe extern "C" fn power_not_required<D: PowerManaged>(context: PVOID) {
-    // SAFETY: what `Framework::register` passed, which stays until the registration is taken back.
-    let context = unsafe { Shared::<Context>::borrow_raw(context) };
-    // SAFETY: called with it.
-    unsafe { with_device::<D>(context, D::power_not_required) };
-    // SAFETY: asked for by this call.
-    context
-        .inner
-        .call(|handle| unsafe { PoFxCompleteDevicePowerNotRequired(handle) });
 }
