@@ -3,7 +3,11 @@
 #![cfg(unix)]
 
 use std::{
-    sync::Arc,
+    sync::{
+        Arc,
+        atomic::{AtomicBool, Ordering},
+    },
+    thread,
     time::{Duration, Instant},
 };
 
@@ -27,6 +31,7 @@ use nthost_protocol::{
 
 const IO_TIMEOUT: u32 = 0xc000_00b5;
 const CANCELLED: u32 = 0xc000_0120;
+const DEVICE_REMOVED: u32 = 0xc000_02b6;
 
 /// How long anything may take before the test fails: no test measures time.
 const LIMIT: Duration = Duration::from_secs(30);
@@ -101,12 +106,11 @@ fn an_operation_whose_interrupt_is_lost_ends_in_time_and_the_device_goes_on() {
     }
     drop(file);
     booted.assert_nothing_of_requests_left();
-    // A person is told.
+    // A person is told, of which device: by its physical device object, which has a name.
     let log = booted.log();
-    assert!(
-        log.contains("0xc0040009"),
-        "no entry in the event log:\n{log}"
-    );
+    let entry = log.lines().find(|line| line.contains("0xc0040009"));
+    let entry = entry.unwrap_or_else(|| panic!("no entry in the event log:\n{log}"));
+    assert!(entry.contains(r"\Device\NTPNP_PCI"), "{entry}");
     booted.shut_down();
 }
 
@@ -222,4 +226,58 @@ fn what_a_device_does_after_its_request_was_ended_reaches_no_memory() {
         booted.assert_nothing_of_requests_left();
         booted.shut_down();
     }
+}
+
+/// Where a factorial is asked for.
+const FACTORIAL: u32 = 0x08;
+
+#[test]
+fn a_device_that_never_becomes_idle_is_reported_as_failed_and_removed() {
+    let booted =
+        boot("smp4", &options(with_timeout(200))).unwrap_or_else(|fault| panic!("{fault}"));
+    let device = booted.instance(EDU, 0);
+    let file = InFlight::open(&booted, &booted.path(DeviceKind::Edu, 0).unwrap());
+    // Four billion factors keep it busy for seconds, and it is told again and again: nobody's
+    // request, as far as its driver knows. While it is at one, it takes no other.
+    booted.write_register(&device, FACTORIAL, u32::MAX);
+    let stop = AtomicBool::new(false);
+    thread::scope(|scope| {
+        scope.spawn(|| {
+            while !stop.load(Ordering::Relaxed) {
+                // The device may have been removed by now.
+                let again = HostRequest::WriteRegister {
+                    device: device.clone(),
+                    bar: 0,
+                    offset: FACTORIAL,
+                    value: u32::MAX,
+                };
+                drop(booted.host.host(again));
+                thread::sleep(Duration::from_millis(5));
+            }
+        });
+        let (first, second) = (InFlight::factorial(&file, 5), InFlight::factorial(&file, 6));
+        assert_eq!(first.end("on the device").status, Status::Nt(IO_TIMEOUT));
+        // The one behind it is never started.
+        assert_eq!(second.end("behind it").status, Status::Nt(DEVICE_REMOVED));
+        drop((first, second));
+        file.close();
+        let begun = Instant::now();
+        let state = || {
+            let devices = booted.host.devices().unwrap();
+            let node = devices.iter().find(|node| node.instance == device);
+            node.expect("a node stays").state
+        };
+        while state() != DeviceState::Removed {
+            assert!(
+                begun.elapsed() < LIMIT,
+                "it stays: {:?}\n{}",
+                state(),
+                booted.log()
+            );
+        }
+        stop.store(true, Ordering::Relaxed);
+    });
+    drop(file);
+    booted.assert_nothing_of_requests_left();
+    booted.shut_down();
 }

@@ -178,3 +178,22 @@ impl Completion {
         slot.clone()
     }
 }
+
+/// A buffer as the system is told of it: an empty one by no pointer. That of an empty slice leads
+/// nowhere, and the I/O manager does not look at its length: whatever a driver says it has written
+/// is copied there.
+#[must_use]
+pub fn pointed_at(buffer: &mut [u8]) -> Option<&mut [u8]> {
+    (!buffer.is_empty()).then_some(buffer)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn the_system_gets_no_pointer_to_an_empty_buffer() {
+        assert!(pointed_at(&mut Vec::new()).is_none());
+        assert_eq!(pointed_at(&mut [1, 2]), Some(&mut [1, 2][..]));
+    }
+}

@@ -19,7 +19,7 @@ use crate::{
     device::LowerDevice,
     event::Event,
     guid::Guid,
-    irql::Passive,
+    irql::{self, Limit, Passive},
     pool::Tag,
     raw,
 };
@@ -162,6 +162,9 @@ impl BusInterface {
         }
     }
 
+    /// Gives it back.
+    pub fn close(self, _irql: &mut Passive) {}
+
     fn read(&self, offset: u32, bytes: &mut [u8], _irql: &Passive) -> Result<()> {
         let Some(get) = self.0.GetBusData else {
             return Err(Status::NOT_SUPPORTED);
@@ -198,9 +201,10 @@ const fn all(count: u32, length: u32) -> Result<()> {
 
 impl Drop for BusInterface {
     fn drop(&mut self) {
+        irql::expect_at_most(Limit::Passive, self.0.Context);
         if let Some(dereference) = self.0.InterfaceDereference {
             // SAFETY: the bus driver's routine with its context, for the reference that came with
-            // the interface; dropped at PASSIVE_LEVEL by contract.
+            // the interface; at PASSIVE_LEVEL, as checked.
             unsafe { dereference(self.0.Context) };
         }
     }

@@ -11,7 +11,7 @@ use wdk_sys::{
 
 use crate::{
     Result,
-    irql::{AtOrBelowDispatch, Dispatch},
+    irql::{self, AtOrBelowDispatch, Dispatch, Limit, Passive},
     object::KernelObject,
     pool::{Shared, Tag},
     time,
@@ -60,6 +60,9 @@ impl<C: TimerRoutine> Timer<C> {
         })
     }
 
+    /// Waits until its routine is neither called nor about to be, and gives it back.
+    pub fn close(self, _irql: &mut Passive) {}
+
     /// Has the routine called once, so many milliseconds from now on; instead of when it was set
     /// for, if it was.
     ///
@@ -72,10 +75,11 @@ impl<C: TimerRoutine> Timer<C> {
 
 impl<C: TimerRoutine> Drop for Timer<C> {
     fn drop(&mut self) {
+        irql::expect_at_most(Limit::Passive, self.object.get());
         // SAFETY: initialised.
         unsafe { KeCancelTimer(self.object.get()) };
         // It may have expired just before: its DPC may be queued or running.
-        // SAFETY: dropped at PASSIVE_LEVEL by contract.
+        // SAFETY: at PASSIVE_LEVEL, as checked.
         unsafe { KeFlushQueuedDpcs() };
     }
 }

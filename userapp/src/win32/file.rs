@@ -23,7 +23,7 @@ use windows::{
 use super::{operation::Operation, port::CompletionPort, refused, status};
 use crate::{
     error::Error,
-    io::{Completion, File, Request, RequestKey},
+    io::{self, Completion, File, Request, RequestKey},
 };
 
 /// The requests of a file that are outstanding, by their keys.
@@ -129,7 +129,7 @@ impl File for Win32File {
             Request::Read { .. } => {
                 // SAFETY: the buffer and the structure are the system's until the request has
                 // ended: the share that was lent keeps them.
-                unsafe { ReadFile(self.handle, filled(output), None, Some(overlapped)) }
+                unsafe { ReadFile(self.handle, io::pointed_at(output), None, Some(overlapped)) }
             }
             Request::Write { .. } => {
                 let input = Some(operation.input.as_slice()).filter(|input| !input.is_empty());
@@ -147,7 +147,7 @@ impl File for Win32File {
                         code,
                         input.map(|input| input.as_ptr().cast()),
                         input_length,
-                        filled(output).map(|output| output.as_mut_ptr().cast()),
+                        io::pointed_at(output).map(|output| output.as_mut_ptr().cast()),
                         output_length,
                         None,
                         Some(overlapped),
@@ -177,12 +177,6 @@ impl File for Win32File {
             drop(canceled);
         }
     }
-}
-
-/// A buffer, if there is one. The pointer of an empty one leads nowhere, and the I/O manager does
-/// not look at its length: whatever a driver says it has written is copied there.
-fn filled(buffer: &mut [u8]) -> Option<&mut [u8]> {
-    (!buffer.is_empty()).then_some(buffer)
 }
 
 /// The request is under way.
