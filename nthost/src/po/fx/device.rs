@@ -88,8 +88,9 @@ pub struct Device {
     busy: bool,
     /// The system sleeps: its devices' power is the system's affair.
     asleep: bool,
-    /// The system wakes: the driver will say that the device is on, though it was not told to.
-    resuming: bool,
+    /// How often the system has woken since the driver last said that the device is on: it says so
+    /// after each time, though it was not told to power it up.
+    resuming: u32,
     /// For so long all components are idle before the device need not be on.
     timeout: u64,
     /// Since when they are.
@@ -111,7 +112,7 @@ impl Device {
             power: Power::On,
             busy: false,
             asleep: false,
-            resuming: false,
+            resuming: 0,
             timeout: 0,
             idle_since: None,
             leaving: false,
@@ -290,7 +291,7 @@ impl Device {
     /// The system wakes.
     pub const fn resume(&mut self) {
         self.asleep = false;
-        self.resuming = true;
+        self.resuming = self.resuming.saturating_add(1);
     }
 
     /// PoFxSetDeviceIdleTimeout.
@@ -349,9 +350,7 @@ impl Device {
             self.power = Power::On;
             return Ok(());
         }
-        if !core::mem::take(&mut self.resuming) {
-            return Err(Unasked::PoweredOn);
-        }
+        self.resuming = self.resuming.checked_sub(1).ok_or(Unasked::PoweredOn)?;
         if self.power == Power::NotRequired {
             self.power = Power::On;
         }
