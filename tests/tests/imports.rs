@@ -1,6 +1,8 @@
 //! What the finished drivers import is what a driver imports that was built with the WDK: no
 //! routine that the genuine headers define inline. mingw-w64's import library has some of those,
-//! for the kernel exports them; a driver that imported one would stand for no real one.
+//! for the kernel exports them; a driver that imported one would stand for no real one. Nor would
+//! one that raises or lowers the IRQL by itself, as mingw-w64's headers have it: KfRaiseIrql and
+//! KeLowerIrql are imported in every version of the WDK.
 //!
 //! Every image is looked at, whoever built it: ours, the test drivers in Rust and C, and those
 //! that export to other drivers.
@@ -10,7 +12,11 @@ use std::{collections::BTreeSet, fs, path::Path};
 
 use eduwdm_genuine::tables::Tables;
 use eduwdm_tests::out;
-use object::read::pe::{Import, PeFile64};
+use iced_x86::{Decoder, DecoderOptions, Mnemonic, Register};
+use object::{
+    Object, ObjectSection, SectionKind,
+    read::pe::{Import, PeFile64},
+};
 
 /// What the tables leave out: what the kernel exports that is no routine, by its DDI page; what
 /// the headers declare for WPP alone (`RUN_WPP`); and what the compiler calls.
@@ -66,6 +72,27 @@ fn imports(image: &[u8]) -> Vec<(String, String)> {
     found
 }
 
+/// How many instructions of an image write CR8, in which amd64 has the IRQL.
+fn irql_writes(image: &[u8]) -> usize {
+    let pe = PeFile64::parse(image).unwrap();
+    let code = pe
+        .sections()
+        .filter(|section| section.kind() == SectionKind::Text);
+    let code: Vec<_> = code.map(|section| section.data().unwrap()).collect();
+    assert!(code.iter().any(|code| !code.is_empty()), "no code");
+    code.into_iter().map(writes).sum()
+}
+
+fn writes(code: &[u8]) -> usize {
+    let instructions = Decoder::new(64, code, DecoderOptions::NONE);
+    instructions
+        .into_iter()
+        .filter(|instruction| {
+            instruction.mnemonic() == Mnemonic::Mov && instruction.op0_register() == Register::CR8
+        })
+        .count()
+}
+
 /// Why a driver that was built with the WDK would not import this.
 fn fault(tables: &Tables, own: &BTreeSet<String>, from: &str, name: &str) -> Option<&'static str> {
     if own.contains(from) || OTHERS.contains(&name) {
@@ -75,6 +102,15 @@ fn fault(tables: &Tables, own: &BTreeSet<String>, from: &str, name: &str) -> Opt
         Some(function) if function.is_inline => Some("is inline in the WDK's headers"),
         Some(_) => None,
         None => Some("is in no table of cross/genuine"),
+    }
+}
+
+#[test]
+fn no_image_changes_the_irql_without_the_kernel() {
+    // mov cr8, rax; mov rax, cr8; ret
+    assert_eq!(writes(b"\x44\x0f\x22\xc0\x44\x0f\x20\xc0\xc3"), 1);
+    for (name, image) in images() {
+        assert_eq!(irql_writes(&image), 0, "{name}");
     }
 }
 

@@ -38,7 +38,7 @@ build() {
     # KeGetCurrentThread, look like reads of no array.
     # Without sibling calls, whoever called is on the stack that a bugcheck shows.
     "$cc" -std=gnu11 -O2 -g -Wall -Wextra -Werror -Wno-multichar -Wno-array-bounds -fno-stack-protector \
-        -fno-optimize-sibling-calls -mno-stack-arg-probe -I"$ddk" -shared -nostdlib \
+        -fno-optimize-sibling-calls -mno-stack-arg-probe -I"$ddk" -include "$here/wdk.h" -shared -nostdlib \
         -Wl,--subsystem,native:10.0 -Wl,--entry,DriverEntry -Wl,--image-base,0x140000000 \
         -Wl,--dynamicbase -Wl,--nxcompat -Wl,--no-insert-timestamp \
         "${options[@]/#/-Wl,}" \
@@ -58,7 +58,7 @@ build_with_clang() {
             -std=gnu11 -O2 -g -gcodeview -Wall -Wextra -Werror -Wno-multichar -Wno-unknown-pragmas \
             -fasynchronous-unwind-tables -fstack-protector-strong -Xclang -cfguard -mno-stack-arg-probe \
             -D__INTRINSIC_DEFINED_InterlockedBitTestAndSet -D__INTRINSIC_DEFINED_InterlockedBitTestAndReset \
-            -isystem "$ddk" -isystem "${ddk%/ddk}" -c -o "$objects/$(basename "$source" .c).obj" "$source"
+            -isystem "$ddk" -isystem "${ddk%/ddk}" -include "$here/wdk.h" -c -o "$objects/$(basename "$source" .c).obj" "$source"
     done
     "$lld" -flavor link /driver /nodefaultlib /subsystem:native,10.0 /entry:DriverEntry /base:0x140000000 /dynamicbase /nxcompat \
         /guard:cf /debug "/pdb:$out/$name.pdb" /Brepro /release "/out:$out/$name.sys" "$objects"/*.obj \

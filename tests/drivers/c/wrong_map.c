@@ -166,6 +166,18 @@ static VOID lock_no_section(PDRIVER_OBJECT driver)
     MmLockPagableDataSection(driver);
 }
 
+/*
+ * Has all that is pageable and not locked taken away. At the raised IRQL it touches nothing but this
+ * section, which the caller has locked, and the stack: the import table is pageable, too, by then.
+ */
+__attribute__((section("PAGELOCK"), noipa)) static VOID take_away(VOID)
+{
+    VOID(NTAPI *volatile lower)(KIRQL) = KeLowerIrql;
+    KIRQL irql;
+    KeRaiseIrql(DISPATCH_LEVEL, &irql);
+    lower(irql);
+}
+
 __attribute__((noipa)) static ULONG plain(ULONG value)
 {
     return value + pageable(1);
@@ -219,9 +231,9 @@ static VOID nothing_wrong(PDRIVER_OBJECT driver)
     if (MmPageEntireDriver((PVOID)(ULONG_PTR)plain) != driver->DriverStart)
         goto wrong;
     /* What is pageable already stays so: pages that were taken away meanwhile come back. */
-    KeRaiseIrql(DISPATCH_LEVEL, &irql);
-    KeGetCurrentIrql();
-    KeLowerIrql(irql);
+    code = MmLockPagableDataSection((PVOID)(ULONG_PTR)take_away);
+    take_away();
+    MmUnlockPagableImageSection(code);
     if (MmPageEntireDriver((PVOID)(ULONG_PTR)plain) != driver->DriverStart)
         goto wrong;
     MmResetDriverPaging((PVOID)(ULONG_PTR)plain);
