@@ -15,11 +15,12 @@
 //! The queue's own spin lock protects its list and nothing else; it is held for a few
 //! instructions, and no driver code runs under it but the test that `remove_next` is given.
 
+mod callbacks;
+
 use core::{cell::Cell, ffi::c_void, marker::PhantomData, ptr::NonNull};
 
 use wdk_sys::{
-    IO_CSQ, IO_CSQ_IRP_CONTEXT, IRP, KIRQL, KSPIN_LOCK, LIST_ENTRY, NTSTATUS, PIO_CSQ, PIRP,
-    PKIRQL, PVOID,
+    IO_CSQ, IO_CSQ_IRP_CONTEXT, IRP, KSPIN_LOCK, LIST_ENTRY, PIO_CSQ, PVOID,
     ntddk::{
         IoCsqInitializeEx, IoCsqInsertIrpEx, IoCsqRemoveNextIrp, KeAcquireSpinLockRaiseToDpc,
         KeReleaseSpinLock,
@@ -27,7 +28,7 @@ use wdk_sys::{
 };
 
 use crate::{
-    Result, Status, device,
+    Result, Status,
     irp::{Dispatched, FileObject, Fresh, Irp, Pending},
     irql::{AtOrBelowDispatch, UpToDispatch},
     list,
@@ -137,12 +138,12 @@ impl<R: Request> Csq<R> {
         let status = unsafe {
             IoCsqInitializeEx(
                 csq(&inner),
-                Some(insert_irp::<R>),
-                Some(remove_irp),
-                Some(peek_next_irp::<R>),
-                Some(acquire_lock::<R>),
-                Some(release_lock::<R>),
-                Some(complete_canceled_irp::<R>),
+                Some(callbacks::insert_irp::<R>),
+                Some(callbacks::remove_irp),
+                Some(callbacks::peek_next_irp::<R>),
+                Some(callbacks::acquire_lock::<R>),
+                Some(callbacks::release_lock::<R>),
+                Some(callbacks::complete_canceled_irp::<R>),
             )
         };
         Status::check(status)?;
@@ -339,105 +340,4 @@ unsafe fn take<R>(irp: NonNull<IRP>) -> (Irp<Pending>, R) {
     // SAFETY: owned by contract; marked pending and given its remove lock before it was queued.
     let irp = unsafe { Irp::from_raw(irp) };
     (irp, request)
-}
-
-/// # Safety
-///
-/// `csq` is from [`csq()`], and the queue outlives the reference.
-const unsafe fn inner<'a, R: Request>(csq: PIO_CSQ) -> &'a Inner<R> {
-    // SAFETY: `csq` is the first field (`repr(C)`); the rest by contract.
-    unsafe { &*csq.cast() }
-}
-
-/// `CsqInsertIrpEx`, called with the lock held.
-unsafe extern "C" fn insert_irp<R: Request>(csq: PIO_CSQ, irp: PIRP, _context: PVOID) -> NTSTATUS {
-    // SAFETY: the queue that this routine was given for.
-    let inner = unsafe { inner::<R>(csq) };
-    if let Some(status) = inner.closed.get() {
-        return status.to_raw();
-    }
-    // SAFETY: the I/O manager passes the IRP that is inserted.
-    let irp = unsafe { NonNull::new_unchecked(irp) };
-    // SAFETY: valid.
-    let entry = unsafe { raw::list_entry(irp) };
-    // SAFETY: the address of a field.
-    let head = unsafe { NonNull::new_unchecked(inner.head.get()) };
-    // SAFETY: the lock is held, and the IRP was in no list.
-    unsafe { list::insert_tail(head, entry) };
-    Status::SUCCESS.to_raw()
-}
-
-/// `CsqRemoveIrp`, called with the lock held.
-unsafe extern "C" fn remove_irp(_csq: PIO_CSQ, irp: PIRP) {
-    // SAFETY: the I/O manager passes an IRP of the queue.
-    let irp = unsafe { NonNull::new_unchecked(irp) };
-    // SAFETY: valid.
-    let entry = unsafe { raw::list_entry(irp) };
-    // SAFETY: the lock is held.
-    unsafe { list::remove(entry) };
-}
-
-/// `CsqPeekNextIrp`, called with the lock held.
-unsafe extern "C" fn peek_next_irp<R: Request>(csq: PIO_CSQ, irp: PIRP, context: PVOID) -> PIRP {
-    // SAFETY: the queue that this routine was given for.
-    let inner = unsafe { inner::<R>(csq) };
-    // SAFETY: what `remove_next_if` passed, which is the only caller.
-    let matches = unsafe { &mut **context.cast::<&mut Matches<'_, R>>() };
-    // SAFETY: the address of a field.
-    let head = unsafe { NonNull::new_unchecked(inner.head.get()) };
-    // SAFETY: the I/O manager passes an IRP of the queue, or none for its beginning.
-    let mut entry = NonNull::new(irp).map_or(head, |irp| unsafe { raw::list_entry(irp) });
-    // SAFETY: the lock is held.
-    while let Some(next) = unsafe { list::next(head, entry) } {
-        // SAFETY: every entry of this list is an IRP's.
-        let irp = unsafe { raw::irp_of_list_entry(next) };
-        // SAFETY: valid while it is queued.
-        let request = unsafe { raw::driver_context(irp) }.cast::<R>();
-        // SAFETY: written by `insert`.
-        let request = unsafe { &*request };
-        // SAFETY: valid while it is queued.
-        let file_object = unsafe { FileObject::of(irp) };
-        if matches(request, file_object) {
-            return irp.as_ptr();
-        }
-        entry = next;
-    }
-    core::ptr::null_mut()
-}
-
-/// `CsqAcquireLock`.
-unsafe extern "C" fn acquire_lock<R: Request>(csq: PIO_CSQ, irql: PKIRQL) {
-    // SAFETY: the queue that this routine was given for.
-    let inner = unsafe { inner::<R>(csq) };
-    // SAFETY: called at IRQL <= DISPATCH_LEVEL, as the `IoCsqXxx` routines and cancellation are.
-    let old = unsafe { KeAcquireSpinLockRaiseToDpc(inner.lock.get()) };
-    // SAFETY: the I/O manager's place for it.
-    unsafe { irql.write(old) };
-}
-
-/// `CsqReleaseLock`.
-unsafe extern "C" fn release_lock<R: Request>(csq: PIO_CSQ, irql: KIRQL) {
-    // SAFETY: the queue that this routine was given for.
-    let inner = unsafe { inner::<R>(csq) };
-    // SAFETY: acquired by `acquire_lock`, which gave this level.
-    unsafe { KeReleaseSpinLock(inner.lock.get(), irql) };
-}
-
-/// `CsqCompleteCanceledIrp`, called without the lock, after the IRP was removed.
-unsafe extern "C" fn complete_canceled_irp<R: Request>(csq: PIO_CSQ, irp: PIRP) {
-    // The IRP's share: the queue itself may have been dropped by now.
-    // SAFETY: the queue that this routine was given for; the share was given up when the IRP was
-    // inserted.
-    let queue = unsafe { Shared::from_value(csq.cast::<Inner<R>>()) };
-    // SAFETY: the I/O manager passes the IRP that it removed.
-    let irp = unsafe { NonNull::new_unchecked(irp) };
-    // SAFETY: this driver's until it is completed below.
-    let _callback = unsafe { device::callback_for(irp) };
-    // SAFETY: removed, so it is this driver's again.
-    let (irp, request) = unsafe { take::<R>(irp) };
-    // SAFETY: called by whoever cancels, at IRQL <= DISPATCH_LEVEL.
-    let irql = &mut unsafe { UpToDispatch::assume() };
-    request.canceled(irp, &queue.context, irql);
-    // Before the device may go.
-    drop(queue);
 }
