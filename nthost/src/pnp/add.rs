@@ -194,10 +194,10 @@ fn secure(node: &Node, driver: &Driver) {
 /// What its stack says.
 pub fn start(node: &'static Node) -> Result<(), NTSTATUS> {
     let again = node.state().state == DeviceState::Stopped;
-    send::filter_requirements(node);
+    let list = send::filter_requirements(node);
     let assigned = match node.state().resources {
         Some(resources) => Ok(resources),
-        None => assign::assign(node),
+        None => assign::assign(node, list.as_deref()),
     };
     let resources = match assigned {
         Ok(resources) => resources,

@@ -17,6 +17,7 @@ use super::{
     node::Node,
     pci::function::Function,
     resource::{Affinity, Interrupts, Resources, Vector},
+    supply,
 };
 use crate::{
     hal::interrupt,
@@ -71,19 +72,16 @@ fn new_vector(node: &Node) -> Result<Vector, NTSTATUS> {
     Ok(Vector { vector, affinity })
 }
 
-/// Assigns a device its resources: the ranges that its registers hold, and interrupts.
+/// Assigns a device its resources: the ranges that its registers hold, and interrupts; or, on
+/// another bus than PCI, what its requirements list says, if there is one.
 ///
 /// # Errors
 ///
-/// `STATUS_INSUFFICIENT_RESOURCES` if vectors run out.
-pub fn assign(node: &Node) -> Result<Resources, NTSTATUS> {
+/// `STATUS_INSUFFICIENT_RESOURCES` if vectors run out, or something else that is needed.
+pub fn assign(node: &'static Node, list: Option<&[u8]>) -> Result<Resources, NTSTATUS> {
     const KEY: &str = r"Interrupt Management\MessageSignaledInterruptProperties";
-    // What other buses' drivers say that their devices need is not looked at.
     let Some(function) = node.pci() else {
-        return Ok(Resources {
-            bars: Vec::new(),
-            interrupts: Interrupts::None,
-        });
+        return supply::assign(node, list);
     };
     let bars = super::pci::config::bars(&function.address, &function.header);
     let allowed = keys::device_parameter(node, KEY, "MSISupported") == Some(1);
@@ -95,7 +93,11 @@ pub fn assign(node: &Node) -> Result<Resources, NTSTATUS> {
         (_, Some(pin)) => line(node, function, pin)?,
         _ => Interrupts::None,
     };
-    Ok(Resources { bars, interrupts })
+    Ok(Resources {
+        bars,
+        interrupts,
+        ..Resources::none()
+    })
 }
 
 /// The vector of a line that a device has.
@@ -119,7 +121,15 @@ fn messages(node: &Node, count: u16) -> Result<Interrupts, NTSTATUS> {
 
 fn line(node: &Node, function: &Function, pin: u8) -> Result<Interrupts, NTSTATUS> {
     let (device, pin) = at_root(&function.way.slots, pin);
-    let line = interrupt::line_of(device, pin);
+    share_line(node, interrupt::line_of(device, pin))
+}
+
+/// Gives a device a line, which others may have, too.
+///
+/// # Errors
+///
+/// `STATUS_INSUFFICIENT_RESOURCES` if vectors run out.
+pub fn share_line(node: &Node, line: u32) -> Result<Interrupts, NTSTATUS> {
     let known = LINES.lock().share(line);
     if let Some(vector) = known {
         return Ok(Interrupts::Line { line, vector });

@@ -10,7 +10,7 @@ use nthost_nt::{
     io::{
         device::DEVICE_OBJECT,
         driver::DRIVER_OBJECT,
-        resource::{CM_RESOURCE_LIST, IO_RESOURCE_REQUIREMENTS_LIST},
+        resource::{CM_RESOURCE_LIST, CmResourceShareShared, IO_RESOURCE_REQUIREMENTS_LIST},
     },
     status::{
         NTSTATUS, STATUS_CONFLICTING_ADDRESSES, STATUS_OBJECT_NAME_COLLISION, STATUS_SUCCESS,
@@ -21,6 +21,7 @@ use nthost_protocol::host::DeviceState;
 
 use super::{
     add,
+    arbiter::{Given, Part},
     claim::{self, Claims, Kind, Owner, Range},
     manager,
     node::{self, Node},
@@ -46,10 +47,13 @@ pub fn forget(service: &str) {
 fn used() -> Vec<Range> {
     let mut used = Vec::new();
     for node in node::all() {
+        let resources = node.state().resources;
+        if let Some(resources) = &resources {
+            used.extend(resources.given.iter().filter_map(range_of_part));
+        }
         let Some(function) = node.pci() else {
             continue;
         };
-        let resources = node.state().resources;
         let bars = resources
             .as_ref()
             .map_or(&function.bars, |resources| &resources.bars);
@@ -64,6 +68,22 @@ fn used() -> Vec<Range> {
         }
     }
     used
+}
+
+/// What a device of another bus has.
+fn range_of_part(given: &Given) -> Option<Range> {
+    let (kind, start, length) = match given.what {
+        Part::Memory(start, length) => (Kind::Memory, start, length),
+        Part::Ports(start, length) => (Kind::Port, start, length),
+        Part::Line(line) => (Kind::Line, line.into(), 1),
+        Part::Private(..) => return None,
+    };
+    Some(Range {
+        kind,
+        start,
+        length,
+        shared: given.share == CmResourceShareShared,
+    })
 }
 
 const fn range_of(bar: &Bar) -> Range {

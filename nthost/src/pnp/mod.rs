@@ -1,10 +1,12 @@
 //! Plug and play.
 
 pub mod affinity;
+pub mod arbiter;
 pub mod claim;
 pub mod id_text;
 pub mod line;
 pub mod pci;
+pub mod requirements;
 pub mod resource;
 
 #[cfg(target_os = "none")]
@@ -41,6 +43,8 @@ pub mod report;
 mod root;
 #[cfg(target_os = "none")]
 mod send;
+#[cfg(target_os = "none")]
+mod supply;
 
 #[cfg(target_os = "none")]
 pub use {manager::file_closed, node::instance_of};

@@ -16,9 +16,9 @@ use super::{
 
 /// What reaches the devices of this machine's root buses: from the end of the configuration
 /// window, below which low memory ends, to the interrupt controllers.
-const MEMORY: (u64, u64) = (0xc000_0000, 0xfec0_0000);
+pub(super) const MEMORY: (u64, u64) = (0xc000_0000, 0xfec0_0000);
 /// Where it puts their ports.
-const PORTS: (u64, u64) = (0xc000, 0x1_0000);
+pub(super) const PORTS: (u64, u64) = (0xc000, 0x1_0000);
 
 /// The whole sequence. PASSIVE_LEVEL, with the plug-and-play lock held.
 ///
@@ -33,11 +33,14 @@ pub fn rebalance(node: &'static Node) -> Result<(), NTSTATUS> {
     };
     let moved = elsewhere(node, &before.bars);
     remove::stop(node)?;
-    let mut resources = assign::assign(node)?;
-    if let Some(bars) = &moved {
-        resources.bars.clone_from(bars);
+    // What another bus's driver has reported is given what it needs when it is started.
+    if node.pci().is_some() {
+        let mut resources = assign::assign(node, None)?;
+        if let Some(bars) = &moved {
+            resources.bars.clone_from(bars);
+        }
+        node.update(|state| state.resources = Some(resources));
     }
-    node.update(|state| state.resources = Some(resources));
     add::start(node)?;
     moved.map(drop).ok_or(STATUS_INSUFFICIENT_RESOURCES)
 }

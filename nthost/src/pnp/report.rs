@@ -23,7 +23,12 @@ use nthost_nt::{
     status::{NTSTATUS, STATUS_NO_SUCH_DEVICE, nt_success},
 };
 
-use super::{id_text, invalidate::PNP_DETECTED_FATAL_ERROR, send};
+use super::{
+    id_text,
+    invalidate::PNP_DETECTED_FATAL_ERROR,
+    requirements::{self, Requirements},
+    send,
+};
 use crate::{ke::bugcheck, mm::pool};
 
 /// `LOCALE_NEUTRAL` would be 0; texts are asked for in the system's language.
@@ -52,6 +57,8 @@ pub struct Report {
     pub address: u32,
     /// A number for people.
     pub ui_number: u32,
+    /// What it has been set up with.
+    pub resources: Option<Requirements>,
 }
 
 /// The units of a string in pool, as far as its allocation goes.
@@ -151,7 +158,7 @@ pub fn query(pdo: *mut DEVICE_OBJECT) -> Result<Report, NTSTATUS> {
     let compatible_ids = id(pdo, BusQueryCompatibleIDs, 4, id_text::list);
     // No use is made of the container.
     let _ = id(pdo, BusQueryContainerID, 0, |_| Some(()));
-    let report = Report {
+    Ok(Report {
         hardware_ids: hardware_ids.unwrap_or_else(|| Vec::from([device_id.clone()])),
         device_id,
         instance_id,
@@ -162,8 +169,12 @@ pub fn query(pdo: *mut DEVICE_OBJECT) -> Result<Report, NTSTATUS> {
         capabilities: capabilities.map_or(0, |capabilities| capabilities.Flags),
         address: capabilities.map_or(u32::MAX, |capabilities| capabilities.Address),
         ui_number: capabilities.map_or(u32::MAX, |capabilities| capabilities.UINumber),
-    };
-    // What it holds since the firmware: nothing here goes by it.
-    let _ = answer(pdo, IRP_MN_QUERY_RESOURCES, |_| {}, |_| ());
-    Ok(report)
+        resources: answer(
+            pdo,
+            IRP_MN_QUERY_RESOURCES,
+            |_| {},
+            |address| requirements::of_resources(&send::bytes(address)),
+        )
+        .flatten(),
+    })
 }

@@ -19,7 +19,10 @@ use nthost_nt::io::resource::{
     CmResourceTypeMemory, CmResourceTypePort, PCI_BUS,
 };
 
-use super::pci::config::{Bar, Space};
+use super::{
+    arbiter::{Given, Part},
+    pci::config::{Bar, Space},
+};
 
 /// Which processors may take an interrupt.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -72,6 +75,11 @@ pub struct Resources {
     pub bars: Vec<Bar>,
     /// Its interrupts.
     pub interrupts: Interrupts,
+    /// What a device of another bus than PCI was given, in the order in which it said that it needs
+    /// it; its line is also among the interrupts.
+    pub given: Vec<Given>,
+    /// The bus that its own driver names: the `INTERFACE_TYPE` and the number.
+    pub bus: Option<(i32, u32)>,
 }
 
 /// As the bus sees them, or as the processor does.
@@ -84,13 +92,60 @@ pub enum View {
 }
 
 impl Resources {
-    /// The descriptors, in the order of the device's registers, interrupts last.
+    /// Those of a device without any.
+    #[must_use]
+    pub const fn none() -> Self {
+        Self {
+            bars: Vec::new(),
+            interrupts: Interrupts::None,
+            given: Vec::new(),
+            bus: None,
+        }
+    }
+
+    /// The descriptor of a part of what there is; none for a line without a vector.
+    fn part(&self, given: &Given, view: View) -> Option<CM_PARTIAL_RESOURCE_DESCRIPTOR> {
+        let Given { share, flags, what } = *given;
+        let of_range = |kind, start: u64, length| {
+            let mut descriptor = empty(kind, share, flags);
+            descriptor.u.Memory = CM_RANGE {
+                Start: start.cast_signed(),
+                Length: u32::try_from(length).unwrap_or(u32::MAX),
+            };
+            descriptor
+        };
+        Some(match what {
+            Part::Memory(start, length) => of_range(CmResourceTypeMemory, start, length),
+            Part::Ports(start, length) => of_range(CmResourceTypePort, start, length),
+            Part::Line(_) => {
+                let Interrupts::Line { line, vector } = self.interrupts else {
+                    return None;
+                };
+                self::line((share, flags), line, vector, view)
+            }
+            Part::Private(kind, words) => {
+                let mut descriptor = empty(kind, share, flags);
+                descriptor.u.DevicePrivate = words;
+                descriptor
+            }
+        })
+    }
+
+    /// The descriptors, in the order of the device's registers, interrupts last; or in that of its
+    /// requirements.
     #[must_use]
     pub fn descriptors(&self, view: View) -> Vec<CM_PARTIAL_RESOURCE_DESCRIPTOR> {
+        if !self.given.is_empty() {
+            let given = self.given.iter();
+            return given.filter_map(|given| self.part(given, view)).collect();
+        }
         let mut descriptors: Vec<_> = self.bars.iter().map(range).collect();
+        let shared = (CmResourceShareShared, CM_RESOURCE_INTERRUPT_LEVEL_SENSITIVE);
         match &self.interrupts {
             Interrupts::None => {}
-            Interrupts::Line { line, vector } => descriptors.push(self::line(*line, *vector, view)),
+            Interrupts::Line { line, vector } => {
+                descriptors.push(self::line(shared, *line, *vector, view));
+            }
             Interrupts::Messages(vectors) => {
                 descriptors.extend(vectors.iter().map(|&vector| message(vector, view)));
             }
@@ -111,7 +166,9 @@ impl Resources {
             + offset_of!(CM_PARTIAL_RESOURCE_LIST, PartialDescriptors);
         let mut bytes = Vec::with_capacity(head + descriptors.len() * 20);
         let count = u32::try_from(descriptors.len()).unwrap_or(u32::MAX);
-        for word in [1, PCI_BUS.cast_unsigned(), bus.into(), 0x0001_0001, count] {
+        let own = || (PCI_BUS, bus.into());
+        let (interface, bus) = self.bus.unwrap_or_else(own);
+        for word in [1, interface.cast_unsigned(), bus, 0x0001_0001, count] {
             bytes.extend_from_slice(&word.to_le_bytes());
         }
         assert_eq!(bytes.len(), head);
@@ -125,6 +182,7 @@ impl Resources {
     #[must_use]
     pub fn lines(&self) -> Vec<String> {
         let mut lines: Vec<_> = self.bars.iter().map(range_line).collect();
+        lines.extend(self.given.iter().filter_map(part_line));
         match &self.interrupts {
             Interrupts::None => {}
             Interrupts::Line { line, vector } => {
@@ -150,6 +208,15 @@ impl Resources {
         }
         lines
     }
+}
+
+fn part_line(given: &Given) -> Option<String> {
+    let (kind, start, length) = match given.what {
+        Part::Memory(start, length) => ("memory", start, length),
+        Part::Ports(start, length) => ("ports", start, length),
+        Part::Line(_) | Part::Private(..) => return None,
+    };
+    Some(format!("{kind} {start:#x}-{:#x}", start + length - 1))
 }
 
 fn range_line(bar: &Bar) -> String {
@@ -215,9 +282,13 @@ fn range(bar: &Bar) -> CM_PARTIAL_RESOURCE_DESCRIPTOR {
     descriptor
 }
 
-fn line(line: u32, vector: Vector, view: View) -> CM_PARTIAL_RESOURCE_DESCRIPTOR {
-    let flags = CM_RESOURCE_INTERRUPT_LEVEL_SENSITIVE;
-    let mut descriptor = empty(CmResourceTypeInterrupt, CmResourceShareShared, flags);
+fn line(
+    (share, flags): (u8, u16),
+    line: u32,
+    vector: Vector,
+    view: View,
+) -> CM_PARTIAL_RESOURCE_DESCRIPTOR {
+    let mut descriptor = empty(CmResourceTypeInterrupt, share, flags);
     let raw_level = u16::try_from(line).unwrap_or(u16::MAX);
     let (level, number) = match view {
         View::Raw => (raw_level, line),
@@ -317,7 +388,45 @@ mod tests {
                 },
             ],
             interrupts,
+            ..Resources::none()
         }
+    }
+
+    #[test]
+    fn what_was_given_is_told_in_its_order_with_its_bus_and_flags() {
+        let line = 21;
+        let interrupts = Interrupts::Line {
+            line,
+            vector: VECTOR,
+        };
+        let given = [
+            Part::Line(line),
+            Part::Ports(0xc008, 8),
+            Part::Private(129, [1, 2, 3]),
+            Part::Memory(0xfe00_0000, 0x1000),
+        ]
+        .map(|what| Given {
+            share: 1,
+            flags: 0x11,
+            what,
+        });
+        let resources = Resources {
+            interrupts,
+            given: given.to_vec(),
+            bus: Some((1, 7)),
+            ..Resources::none()
+        };
+        #[rustfmt::skip]
+        let expected = [
+            1, 0, 0, 0,   1, 0, 0, 0,   7, 0, 0, 0,   1, 0, 1, 0,   4, 0, 0, 0,
+            2, 1, 0x11, 0,   21, 0, 0, 0,   21, 0, 0, 0,   0xf, 0, 0, 0, 0, 0, 0, 0,
+            1, 1, 0x11, 0,   8, 0xc0, 0, 0, 0, 0, 0, 0,   8, 0, 0, 0,   0, 0, 0, 0,
+            129, 1, 0x11, 0,   1, 0, 0, 0,   2, 0, 0, 0,   3, 0, 0, 0,   0, 0, 0, 0,
+            3, 1, 0x11, 0,   0, 0, 0, 0xfe, 0, 0, 0, 0,   0, 0x10, 0, 0,   0, 0, 0, 0,
+        ];
+        assert_eq!(resources.list(View::Raw, 0), expected);
+        let translated = resources.list(View::Translated, 0);
+        assert_eq!(translated[24..32], [9, 0, 0, 0, 0x91, 0, 0, 0]);
     }
 
     #[test]

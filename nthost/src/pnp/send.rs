@@ -153,9 +153,21 @@ pub fn query_capabilities(pdo: *mut DEVICE_OBJECT) -> Result<DEVICE_CAPABILITIES
     }
 }
 
-/// Has the function driver look at the resource requirements. Simplified: what it changes in
-/// them makes no difference, for the bus has no alternatives to offer.
-pub fn filter_requirements(node: &Node) {
+/// The bytes of what a driver has answered with, as far as its pool goes.
+#[must_use]
+pub fn bytes(address: usize) -> Vec<u8> {
+    let length = pool::find(address as u64).map_or(0, |(base, allocation)| {
+        base + allocation.size - address as u64
+    });
+    let start: *const u8 = core::ptr::with_exposed_provenance(address);
+    // SAFETY: the allocation is there, and a driver has given it away.
+    unsafe { core::slice::from_raw_parts(start, length as usize) }.to_vec()
+}
+
+/// What the bus driver says that a device needs, as its function driver changes it: a requirements
+/// list's bytes; none for a device that needs nothing. Simplified: of a PCI function nobody reads
+/// it, for its bus has no alternatives to offer.
+pub fn filter_requirements(node: &Node) -> Option<Vec<u8>> {
     let asked = send(node, IRP_MN_QUERY_RESOURCE_REQUIREMENTS, 0, |_| {});
     let list = if nt_success(asked.status()) {
         asked.Information
@@ -173,9 +185,12 @@ pub fn filter_requirements(node: &Node) {
                 .IoResourceRequirementList = pointer;
         },
     );
-    if result.Information != 0 {
-        pool::free(result.Information as u64, None);
+    if result.Information == 0 {
+        return None;
     }
+    let list = bytes(result.Information);
+    pool::free(result.Information as u64, None);
+    Some(list)
 }
 
 /// `IRP_MN_QUERY_PNP_DEVICE_STATE`: the device's own flags.

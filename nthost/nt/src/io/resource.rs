@@ -130,8 +130,10 @@ pub const CmResourceTypeInterrupt: u8 = 2;
 pub const CmResourceTypeMemory: u8 = 3;
 /// `CmResourceTypeMemoryLarge`.
 pub const CmResourceTypeMemoryLarge: u8 = 7;
+/// `CmResourceTypeNonArbitrated`: the first of the types that nobody has to find a place for.
+pub const CmResourceTypeNonArbitrated: u8 = 128;
 /// `CmResourceTypeDevicePrivate`.
-pub const CmResourceTypeDevicePrivate: u8 = 5;
+pub const CmResourceTypeDevicePrivate: u8 = 129;
 
 /// `CmResourceShareDeviceExclusive`.
 pub const CmResourceShareDeviceExclusive: u8 = 1;
