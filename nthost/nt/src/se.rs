@@ -2,6 +2,8 @@
 
 use core::ffi::c_void;
 
+use crate::rtl::UNICODE_STRING;
+
 /// Whom a right is for (ns-ntifs-_sid); more of the last field follow.
 #[repr(C)]
 #[derive(Clone, Copy)]
@@ -181,6 +183,93 @@ pub struct PRIVILEGE_SET {
     pub Control: u32,
     /// The first.
     pub Privilege: [LUID_AND_ATTRIBUTES; 1],
+}
+
+/// An access that is on its way (ns-wdm-_access_state).
+#[repr(C)]
+pub struct ACCESS_STATE {
+    /// Unused.
+    pub OperationID: [u32; 2],
+    /// The access has been decided.
+    pub SecurityEvaluated: u8,
+    /// It is audited.
+    pub GenerateAudit: u8,
+    /// Its end is.
+    pub GenerateOnClose: u8,
+    /// The privileges are in a set of their own.
+    pub PrivilegesAllocated: u8,
+    /// `TOKEN_…` of who wants it.
+    pub Flags: u32,
+    /// What has not been granted yet.
+    pub RemainingDesiredAccess: u32,
+    /// What has been granted.
+    pub PreviouslyGrantedAccess: u32,
+    /// What was wanted.
+    pub OriginalDesiredAccess: u32,
+    /// Who wants it.
+    pub SubjectSecurityContext: SECURITY_SUBJECT_CONTEXT,
+    /// The security of an object that is made.
+    pub SecurityDescriptor: *mut c_void,
+    /// The system's own.
+    pub AuxData: *mut c_void,
+    /// The privileges that gave access: `INITIAL_PRIVILEGE_SET`.
+    pub Privileges: INITIAL_PRIVILEGE_SET,
+    /// They are audited.
+    pub AuditPrivileges: u8,
+    /// The object's name.
+    pub ObjectName: UNICODE_STRING,
+    /// Its type's.
+    pub ObjectTypeName: UNICODE_STRING,
+}
+
+/// Room for three privileges.
+#[repr(C)]
+#[derive(Clone, Copy, Debug)]
+pub struct INITIAL_PRIVILEGE_SET {
+    /// How many there are.
+    pub PrivilegeCount: u32,
+    /// As of a PRIVILEGE_SET.
+    pub Control: u32,
+    /// They.
+    pub Privilege: [LUID_AND_ATTRIBUTES; 3],
+}
+
+impl ACCESS_STATE {
+    /// One of which nothing is known but who wants it.
+    #[must_use]
+    pub const fn new(who: SECURITY_SUBJECT_CONTEXT) -> Self {
+        const NONE: LUID_AND_ATTRIBUTES = LUID_AND_ATTRIBUTES {
+            Luid: [0; 2],
+            Attributes: 0,
+        };
+        const NAMELESS: UNICODE_STRING = UNICODE_STRING {
+            Length: 0,
+            MaximumLength: 0,
+            Buffer: core::ptr::null_mut(),
+        };
+        Self {
+            OperationID: [0; 2],
+            SecurityEvaluated: 0,
+            GenerateAudit: 0,
+            GenerateOnClose: 0,
+            PrivilegesAllocated: 0,
+            Flags: 0,
+            RemainingDesiredAccess: 0,
+            PreviouslyGrantedAccess: 0,
+            OriginalDesiredAccess: 0,
+            SubjectSecurityContext: who,
+            SecurityDescriptor: core::ptr::null_mut(),
+            AuxData: core::ptr::null_mut(),
+            Privileges: INITIAL_PRIVILEGE_SET {
+                PrivilegeCount: 0,
+                Control: 0,
+                Privilege: [NONE; 3],
+            },
+            AuditPrivileges: 0,
+            ObjectName: NAMELESS,
+            ObjectTypeName: NAMELESS,
+        }
+    }
 }
 
 /// All privileges are needed.

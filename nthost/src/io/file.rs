@@ -36,7 +36,7 @@ use crate::{
         object::{self, Kind},
         security::map_generic,
     },
-    se::identity::Identity,
+    se::{access_state::AccessState, identity::Identity},
 };
 
 /// How a file is opened.
@@ -144,9 +144,11 @@ fn create(
     fields.RelatedFileObject = related;
     object::insert(file.cast(), Kind::File, delete);
     object::reference(device.cast());
+    // Held until the driver has answered.
+    let mut state = AccessState::new(how.access, granted);
     let mut context = IO_SECURITY_CONTEXT {
         SecurityQos: null_mut(),
-        AccessState: null_mut(),
+        AccessState: state.pointer().cast(),
         DesiredAccess: granted,
         FullCreateOptions: how.options,
     };

@@ -1,7 +1,8 @@
 //! Threads as drivers see them: which runs, how urgent it is, how long it has run.
 //!
 //! Sources: KeGetCurrentThread, KeSetPriorityThread, KeSetBasePriorityThread,
-//! KeQueryPriorityThread, KeQueryRuntimeThread, KeQueryTotalCycleTimeThread.
+//! KeQueryPriorityThread, KeQueryRuntimeThread, KeQueryTotalCycleTimeThread,
+//! KeSetKernelStackSwapEnable.
 
 use nthost_nt::status::STATUS_INVALID_PARAMETER_2;
 
@@ -28,6 +29,23 @@ unsafe fn cycles(thread: *mut Thread, now: u64) -> u64 {
 }
 
 nt_export! {
+    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
+    /// Says whether the stack of the thread that runs may be paged out while it waits in the name of
+    /// user mode; gives whether it might before. No stack is paged out here: what it changes is what
+    /// may be waited for. A thread that ends while it may not ends in bug check 0x94.
+    ///
+    /// Source: KeSetKernelStackSwapEnable.
+    ///
+    /// # Safety
+    ///
+    /// None.
+    pub unsafe fn KeSetKernelStackSwapEnable(enable: u8) -> u8 {
+        let thread = thread::current();
+        // SAFETY: the thread that runs; only it uses the field.
+        let resident = unsafe { &mut (*thread).stack_resident };
+        u8::from(!core::mem::replace(resident, enable == 0))
+    }
+
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;
     /// The thread that runs.
     ///

@@ -9,6 +9,7 @@ use nthost_nt::{
 
 use super::{
     handle::{self, HandleTable, KERNEL_HANDLES},
+    handle_filter::{self, How},
     object,
 };
 use crate::ps::{self, identity, process::Process};
@@ -31,6 +32,22 @@ fn with_table<T>(
         operation(unsafe { &(*object.cast::<Process>()).handles })
     };
     object::dereference(object);
+    done
+}
+
+/// Does something between two processes, of which there are handles.
+fn with_processes<T>(
+    handles: (u64, u64),
+    operation: impl FnOnce(How) -> Result<T, NTSTATUS>,
+) -> Result<T, NTSTATUS> {
+    let source = ps::reference(handles.0)?;
+    let target = ps::reference(handles.1);
+    let done = target.and_then(|target| {
+        let done = operation(How::Duplicate(source, target));
+        object::dereference(target);
+        done
+    });
+    object::dereference(source);
     done
 }
 
@@ -72,10 +89,14 @@ fn duplicate(from: (u64, u64), to: u64, wanted: &Wanted) -> Result<Option<u64>, 
     } else {
         wanted.attributes & OBJ_KERNEL_HANDLE != 0
     };
-    let opened = with_table(to, |table| {
-        let table = if kernel { &handle::KERNEL } else { table };
-        // The handle takes the reference over.
-        Ok(table.insert(entry.object, access))
+    let opened = with_processes((process, to), |how| {
+        handle_filter::make(entry.object, kernel, access, how, |access| {
+            with_table(to, |table| {
+                let table = if kernel { &handle::KERNEL } else { table };
+                // The handle takes the reference over.
+                Ok(table.insert(entry.object, access))
+            })
+        })
     });
     if opened.is_err() {
         object::dereference(entry.object);

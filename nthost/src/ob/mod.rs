@@ -1,5 +1,6 @@
 //! The object manager: objects, handles, names, and who may open them.
 
+pub mod altitude;
 #[cfg(target_os = "none")]
 pub mod attributes;
 #[cfg(target_os = "none")]
@@ -18,6 +19,8 @@ mod exports;
 pub use exports::{ZwClose, reference_handle};
 #[cfg(target_os = "none")]
 pub mod handle;
+#[cfg(target_os = "none")]
+pub mod handle_filter;
 #[cfg(target_os = "none")]
 pub mod link;
 pub mod name;

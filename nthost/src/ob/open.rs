@@ -14,6 +14,7 @@ use nthost_nt::{
 use super::{
     attributes,
     exports::{ObjectType, kind_of},
+    handle_filter::{self, How},
     object::{self, Kind},
     security::map_generic,
 };
@@ -65,10 +66,18 @@ nt_export! {
         match grant(object, access, checked) {
             Ok(granted) => {
                 object::reference(object);
-                let opened = attributes::table(flags).insert(object, granted);
-                // SAFETY: the caller's promise.
-                unsafe { handle.write(opened) };
-                STATUS_SUCCESS
+                let kernel = flags & OBJ_KERNEL_HANDLE != 0;
+                let opened = handle_filter::make(object, kernel, granted, How::Open, |granted| {
+                    Ok(attributes::table(flags).insert(object, granted))
+                });
+                match opened {
+                    Ok(opened) => {
+                        // SAFETY: the caller's promise.
+                        unsafe { handle.write(opened) };
+                        STATUS_SUCCESS
+                    }
+                    Err(status) => status,
+                }
             }
             Err(status) => status,
         }

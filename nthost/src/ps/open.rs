@@ -5,7 +5,7 @@
 use core::ffi::c_void;
 
 use nthost_nt::{
-    ob::{CLIENT_ID, OBJECT_ATTRIBUTES},
+    ob::{CLIENT_ID, OBJ_KERNEL_HANDLE, OBJECT_ATTRIBUTES},
     status::{
         NTSTATUS, STATUS_INVALID_CID, STATUS_INVALID_PARAMETER, STATUS_INVALID_PARAMETER_MIX,
         STATUS_SUCCESS,
@@ -16,6 +16,7 @@ use super::identity::{self, Identity};
 use crate::ob::{
     attributes::{self, Attributes},
     client_id,
+    handle_filter::{self, How},
     object::{self, Kind},
 };
 
@@ -70,10 +71,19 @@ nt_export! {
             return STATUS_INVALID_PARAMETER;
         }
         let Some(process) = find(id) else { return STATUS_INVALID_CID };
-        // The handle takes the reference over.
-        let opened = attributes::table(attributes.flags).insert(process, access);
-        // SAFETY: the caller's promise.
-        unsafe { handle.write(opened) };
-        STATUS_SUCCESS
+        let flags = attributes.flags;
+        let kernel = flags & OBJ_KERNEL_HANDLE != 0;
+        let opened = handle_filter::make(process, kernel, access, How::Open, |access| {
+            // The handle takes the reference over.
+            Ok(attributes::table(flags).insert(process, access))
+        });
+        match opened {
+            Ok(opened) => {
+                // SAFETY: the caller's promise.
+                unsafe { handle.write(opened) };
+                STATUS_SUCCESS
+            }
+            Err(status) => status,
+        }
     }
 }

@@ -16,7 +16,10 @@ use nthost_nt::status::{
     nt_success,
 };
 
-use crate::ke::{dispatcher, lock::SpinLock, thread};
+use crate::{
+    ke::{dispatcher, lock::SpinLock, thread},
+    ob::altitude,
+};
 
 /// `REG_NOTIFY_CLASS`, of the operations that there are here: before and after.
 pub mod class {
@@ -118,26 +121,6 @@ static STATE: SpinLock<State> = SpinLock::new(State {
     contexts: BTreeMap::new(),
 });
 
-/// Altitudes are decimal numbers, with or without a fraction, of any length.
-fn compare(first: &[u16], second: &[u16]) -> Ordering {
-    let parts = |text: &[u16]| {
-        let mut parts = text.splitn(2, |&unit| unit == u16::from(b'.'));
-        let zero = |unit: &u16| *unit == u16::from(b'0');
-        let whole = parts.next().unwrap_or_default();
-        let whole: Vec<u16> = whole
-            .iter()
-            .skip_while(|unit| zero(unit))
-            .copied()
-            .collect();
-        let mut fraction = parts.next().unwrap_or_default().to_vec();
-        while fraction.last().is_some_and(zero) {
-            fraction.pop();
-        }
-        (whole.len(), whole, fraction)
-    };
-    parts(first).cmp(&parts(second))
-}
-
 /// Registers a routine; gives its cookie.
 ///
 /// # Errors
@@ -158,7 +141,7 @@ pub fn register(
         Some(own) => {
             let above = |filter: &Filter| {
                 let other = filter.altitude.as_ref();
-                other.map_or(Ordering::Greater, |other| compare(other, own))
+                other.map_or(Ordering::Greater, |other| altitude::compare(other, own))
             };
             if state.filters.iter().any(|filter| above(filter).is_eq()) {
                 return Err(STATUS_FLT_INSTANCE_ALTITUDE_COLLISION);

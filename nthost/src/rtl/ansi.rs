@@ -31,7 +31,7 @@ use crate::export;
 const LONGEST: usize = 0xfffe;
 
 /// A character of the code page.
-const fn narrow(unit: u16) -> u8 {
+pub(super) const fn narrow(unit: u16) -> u8 {
     if unit < 0x100 { unit as u8 } else { b'?' }
 }
 
@@ -45,7 +45,7 @@ fn upcase_byte(byte: u8) -> u8 {
 /// # Safety
 ///
 /// It is null or a string whose buffer can be read.
-unsafe fn bytes<'a>(string: *const STRING) -> &'a [u8] {
+pub(super) unsafe fn bytes<'a>(string: *const STRING) -> &'a [u8] {
     if string.is_null() {
         return &[];
     }

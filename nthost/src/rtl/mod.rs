@@ -16,6 +16,8 @@ pub mod debug_print;
 pub mod memory;
 pub mod number;
 #[cfg(target_os = "none")]
+mod oem;
+#[cfg(target_os = "none")]
 pub mod once;
 #[cfg(target_os = "none")]
 mod overlap;

@@ -146,7 +146,7 @@ pub unsafe fn give<S: Kind>(
 /// # Safety
 ///
 /// The buffer is null or came from [`give`].
-unsafe fn free<S: Kind>(string: *mut S) {
+pub(super) unsafe fn free<S: Kind>(string: *mut S) {
     // SAFETY: the caller's promise; both types have this layout.
     let string = unsafe { &mut *string.cast::<Counted<S::Unit>>() };
     if !string.buffer.is_null() {

@@ -8,6 +8,8 @@ pub mod sddl;
 pub mod well_known;
 
 #[cfg(target_os = "none")]
+pub mod access_state;
+#[cfg(target_os = "none")]
 pub mod impersonation;
 #[cfg(target_os = "none")]
 pub mod object;

@@ -28,6 +28,10 @@ pub fn exit(status: NTSTATUS) -> ! {
         );
     }
     // SAFETY: the thread that runs exists.
+    if unsafe { (*thread).stack_resident } {
+        bugcheck::bugcheck(bugcheck::code::KERNEL_STACK_LOCKED_AT_EXIT, [0; 4]);
+    }
+    // SAFETY: as above.
     client_id::remove(unsafe { (*thread).id });
     // The thread's own reference goes here. If it is the last, the object is deleted by a thread
     // of its own, because of the raised IRQL, and not before this one has left its stack.

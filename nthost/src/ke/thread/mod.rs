@@ -157,6 +157,9 @@ pub struct Thread {
     pub expansions: u32,
     /// The larger stack that it runs on for a call, if it does.
     pub segment: core::ops::Range<u64>,
+    /// Its stack stays in memory while it waits in the name of user mode
+    /// (`KeSetKernelStackSwapEnable`).
+    pub stack_resident: bool,
     /// Nesting of `KeEnterCriticalRegion`, counted down.
     pub kernel_apc_disable: i32,
     /// Nesting of guarded regions, counted down.
@@ -232,6 +235,7 @@ impl Thread {
             activity: nthost_nt::guid::GUID::default(),
             expansions: 0,
             segment: 0..0,
+            stack_resident: false,
             kernel_apc_disable: 0,
             special_apc_disable: 0,
             apcs: apc::Queue::new(),

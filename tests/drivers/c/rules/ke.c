@@ -335,6 +335,19 @@ static VOID stacks(VOID)
 }
 
 /* Every processor is in one core, one package and one node, and the active ones are in groups. */
+typedef BOOLEAN NTAPI SWAP_ENABLE(BOOLEAN enable);
+
+static VOID resident_stack(VOID)
+{
+    SWAP_ENABLE *enable = routine(L"KeSetKernelStackSwapEnable");
+    KEVENT local;
+    KeInitializeEvent(&local, NotificationEvent, TRUE);
+    RULE("a stack may be paged out at first", enable(FALSE) == TRUE);
+    RULE("what is on one that stays can be waited for in the name of user mode",
+         KeWaitForSingleObject(&local, UserRequest, UserMode, FALSE, NULL) == STATUS_SUCCESS);
+    RULE("whether it stays is told", enable(TRUE) == FALSE && enable(TRUE) == TRUE);
+}
+
 static VOID relationships(VOID)
 {
     UCHAR *bytes, *at;
@@ -345,7 +358,7 @@ static VOID relationships(VOID)
          KeQueryLogicalProcessorRelationship(NULL, RelationAll, NULL, &length) ==
                  STATUS_INFO_LENGTH_MISMATCH &&
              length > 0);
-    bytes = ExAllocatePoolWithTag(NonPagedPool, length, TAG);
+    bytes = ExAllocatePoolWithTag(NonPagedPoolNx, length, TAG);
     if (!bytes)
         return;
     found = length;
@@ -390,6 +403,7 @@ VOID check_ke(PDRIVER_OBJECT driver)
     device_queues();
     levels_and_locks();
     processors();
+    resident_stack();
     relationships();
     stacks();
     check_floating_point();

@@ -277,4 +277,5 @@ VOID check_ob(PDRIVER_OBJECT driver)
     nameless_directory();
     section_in_directory();
     check_objects(driver);
+    check_handles();
 }

@@ -31,11 +31,13 @@ VOID check_mappings(VOID);
 VOID check_ob(PDRIVER_OBJECT driver);
 /* What check_ob also checks. */
 VOID check_objects(PDRIVER_OBJECT driver);
+VOID check_handles(VOID);
 VOID check_rtl(PDRIVER_OBJECT driver);
 VOID check_registry(PDRIVER_OBJECT driver);
 VOID check_hal(PDRIVER_OBJECT driver);
 VOID check_se(PDRIVER_OBJECT driver);
 /* What check_se also checks. */
+VOID check_access(PDRIVER_OBJECT driver);
 VOID check_tokens(VOID);
 VOID check_apc(PDRIVER_OBJECT driver);
 VOID check_requestor(PDRIVER_OBJECT driver);

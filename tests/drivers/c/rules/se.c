@@ -202,4 +202,5 @@ VOID check_se(PDRIVER_OBJECT driver)
     checks();
     devices(driver);
     check_tokens();
+    check_access(driver);
 }
