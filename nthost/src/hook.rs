@@ -182,6 +182,11 @@ hooks! {
         let _ = (address, size);
     }
 
+    /// The IRP at this address was freed as pool: there is none any more. IRQL up to DISPATCH_LEVEL.
+    fn irp_freed_as_pool(address: usize) {
+        let _ = address;
+    }
+
     /// The id of the process that the thread that runs works for; the system's, 4, if for none.
     fn process_id() -> u64 {
         4
@@ -251,6 +256,17 @@ hooks! {
         let _ = parameters;
     }
 
+    /// As [`misuse`], where another bug check reports it.
+    fn misuse_by(code: u32, parameters: [u64; 4]) {
+        let _ = (code, parameters);
+    }
+
+    /// As [`misuse`], where nobody can go on: the thread is about to wait for itself, for ever, or
+    /// the system to end by a bug check that every build has.
+    fn fatal_misuse(parameters: [u64; 4]) {
+        let _ = parameters;
+    }
+
     /// A routine was called at an IRQL that its documentation allows for other arguments alone.
     /// Any IRQL.
     fn wrong_irql(routine: &'static str, arguments: &[u64]) {
@@ -270,6 +286,13 @@ hooks! {
 
     /// Whether pageable memory is taken away while the IRQL is raised.
     fn takes_pageable_away() -> bool {
+        false
+    }
+
+    /// A driver touches pageable memory that is taken away, at raised IRQL: the parameters of bug check
+    /// 0xD1. Whether it is given back, and the system goes on. Any IRQL.
+    fn pageable_touched(parameters: [u64; 4]) -> bool {
+        let _ = parameters;
         false
     }
 

@@ -1,5 +1,9 @@
 //! The switches of the kernel's command line: words, or `name=value`, with blanks between.
 
+use alloc::vec::Vec;
+
+use nthost_protocol::rule::{NoRule, Rule};
+
 /// The switches of a command line.
 #[derive(Clone, Copy, Debug)]
 pub struct Switches<'a>(&'a str);
@@ -29,6 +33,17 @@ impl<'a> Switches<'a> {
             .find_map(|(found, value)| (found == name).then_some(value))
     }
 
+    /// The rules that a switch names: `verifier_goes_on=0xC9,0xC4/0x62`.
+    ///
+    /// # Errors
+    ///
+    /// A name that is no rule's.
+    pub fn rules(self, name: &str) -> Result<Vec<Rule>, NoRule> {
+        let value = self.value(name).unwrap_or_default();
+        let names = value.split(',').filter(|name| !name.is_empty());
+        names.map(str::parse).collect()
+    }
+
     /// The seed of the scheduling noise: `noise=7` or `noise=0x1f`.
     #[must_use]
     pub fn noise(self) -> Option<u64> {
@@ -51,6 +66,17 @@ mod tests {
         assert!(!switches.has("self") && !switches.has("noise"));
         assert_eq!(switches.value("nodes"), Some("2"));
         assert_eq!(switches.value("selftest"), None);
+    }
+
+    #[test]
+    fn rules_are_named_with_commas_between() {
+        let switches = Switches::new("goes_on=0xC9,0xC4/0x62 none= wrong=0xC9,C4");
+        let rules = Ok(Vec::from([Rule::Code(0xc9), Rule::First(0xc4, 0x62)]));
+        assert_eq!(switches.rules("goes_on"), rules);
+        for name in ["none", "other"] {
+            assert_eq!(switches.rules(name), Ok(Vec::new()), "{name}");
+        }
+        assert!(switches.rules("wrong").is_err());
     }
 
     #[test]

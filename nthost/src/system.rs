@@ -63,6 +63,8 @@ fn register_hooks() {
         io::thread_end::end_requests();
         se::impersonation::end();
     });
+    // SAFETY: whoever frees it as pool gives it up.
+    register::irp_freed_as_pool(|address| unsafe { io::irp::free(pointer(address)) });
     register::process_id(|| ps::current().map_or(4, |process| process.identity.id));
     register::key_path(registry::key::path_of);
     register::object_deleted(se::object::forget);
@@ -73,9 +75,7 @@ fn register_hooks() {
 /// Loads the drivers of the manifest, in its order, and starts the devices that have one.
 fn load(archive: &Archive<'_>, switches: Switches<'_>) {
     verifier::options::read(&archive.manifest);
-    if archive.manifest.verifier_goes_on {
-        verifier::found::go_on();
-    }
+    verifier::found::choose(&archive.manifest, switches);
     if let Some(seed) = switches.noise().or(archive.manifest.noise) {
         log!("system", "scheduling noise from seed {seed:#x}");
         verifier::noise::start(seed);

@@ -9,6 +9,7 @@ mod breakpoint;
 mod edu;
 mod leak;
 mod machine;
+pub mod misdeeds;
 mod pe;
 mod program;
 

@@ -4,7 +4,7 @@
 
 use eduwdm_tests::{boot, options};
 use nthost_protocol::{
-    Manifest,
+    Manifest, Rule,
     manifest::{DriverImage, RegistryData, RegistryValue, Role, VerifierOption},
 };
 
@@ -22,6 +22,14 @@ const LET_PASS: &[(&str, &str, u64)] = &[
     ("wrong_mm", "unlock_nonpaged", 0x7d),
     ("wrong_mm", "unmap_twice", 0xb6),
     ("wrong_mm", "free_mapped_mdl", 0xb8),
+    ("wrong_ex", "take_uninitialized_resource", 0x1002),
+    ("wrong_ex", "make_lookaside_list_of_nothing", 0xcd),
+    ("wrong_ke", "release_free_fast_mutex", 0x1007),
+    ("wrong_ke", "take_queued_lock_plainly", 0x1008),
+    ("wrong_ke", "release_queued_lock_plainly", 0x1009),
+    ("wrong_io", "free_irp_as_pool", 0x105),
+    ("wrong_irp", "free_at_device_irql", 0x12),
+    ("wrong_pool", "allocate_at_device_irql", 2),
     ("wrong_pool", "allocate_nothing", 0),
 ];
 
@@ -84,7 +92,7 @@ fn a_verifier_that_goes_on_tells_what_it_finds() {
         let mut manifest = manifest(driver, misdeed);
         // Not what finds the same by other means later.
         manifest.verifier = Some(vec![VerifierOption::SecurityChecks]);
-        manifest.verifier_goes_on = true;
+        manifest.verifier_goes_on = vec![Rule::All];
         match passes(manifest, misdeed) {
             Ok(log) => {
                 let told = log.lines().any(|line| {

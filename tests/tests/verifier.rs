@@ -6,11 +6,11 @@
 
 use std::time::Duration;
 
-use eductl::nthost::NtHost;
+use eductl::{Interrupt, Request, device::OpenDevice, nthost::NtHost};
 use eduwdm_qemu::{Machine, Session, machine::Choice, serial::Bugcheck};
 use eduwdm_tests::{artifacts, boot, options};
 use nthost_protocol::{
-    HostRequest, Manifest,
+    HostRequest, Manifest, Rule,
     host::PnpOperation,
     manifest::{DriverImage, RegistryData, RegistryValue, Role},
 };
@@ -32,10 +32,13 @@ enum When {
     Unloaded,
     /// When its device is removed: its routine is on the stack, or the log names its image.
     Removed,
+    /// When the process of a client ends that has passed it a buffer: a line of the log names the
+    /// driver's image.
+    Ended,
     /// When its device fails, which is as if it were pulled out: as when it is removed.
     Failed,
 }
-use When::{Done, Failed, Logged, Removed, Unloaded};
+use When::{Done, Ended, Failed, Logged, Removed, Unloaded};
 
 /// The misdeed, when it comes to light, the bug check, and those of its parameters (counted
 /// from 1) that do not depend on addresses.
@@ -93,6 +96,20 @@ fn remove(host: &NtHost, service: &str, operations: &[PnpOperation]) -> Result<(
     Ok(())
 }
 
+/// Passes a driver a buffer by its address.
+fn pass_a_buffer(host: &NtHost) -> Result<(), String> {
+    let say = |fault: eductl::Error| fault.to_string();
+    let device = OpenDevice::open(host, r"\\.\EduLeft", &Interrupt::default()).map_err(say)?;
+    let request = Request::DeviceControl {
+        // CTL_CODE(FILE_DEVICE_UNKNOWN, 0x800, METHOD_NEITHER, FILE_ANY_ACCESS)
+        code: 0x22_2003,
+        input: vec![1; 8192],
+        output_length: 0,
+    };
+    let passed = device.submit("passing a buffer", request).map_err(say)?;
+    passed.wait().map(drop).map_err(say)
+}
+
 /// Has a machine end by a misdeed, and gives the bug check with its stack's functions and the
 /// log.
 fn end(
@@ -115,7 +132,7 @@ fn end(
     match when {
         Done | Logged if ready => return Err(format!("it was let through:\n{}", log(&session))),
         Done | Logged => (),
-        Unloaded | Removed | Failed => {
+        Unloaded | Removed | Failed | Ended => {
             if !ready {
                 return Err(format!("it ended before its time:\n{}", log(&session)));
             }
@@ -124,6 +141,12 @@ fn end(
             let answered = match when {
                 Removed => remove(&host, driver, REMOVE).is_ok(),
                 Failed => remove(&host, driver, &[PnpOperation::Fail]).is_ok(),
+                Ended => {
+                    pass_a_buffer(&host)?;
+                    // The process ends with its connection.
+                    drop(host);
+                    !session.guest.log.wait_for_end(LIMIT)
+                }
                 _ => {
                     remove(&host, driver, REMOVE)?;
                     let service = driver.to_owned();
@@ -153,6 +176,7 @@ fn routine(misdeed: &str) -> &str {
         "wait_in_dpc" => "wait_in_dpc_routine",
         "end_with_mutex" => "end_with_mutex_thread",
         "end_in_region" => "end_in_region_thread",
+        "end_with_locked_stack" => "end_with_locked_stack_thread",
         "use_too_much_stack" | "use_too_much_stack_in_dpc" => "depth_with_calls",
         "exhaust_stack" => "depth",
         "touch_paged_in_interrupt" => "touch_paged",
@@ -184,7 +208,7 @@ fn check(machine: &str, driver: &str, row: Row) -> Result<(), String> {
     };
     let named = match when {
         Done => on_stack(),
-        Logged | Unloaded => in_log(),
+        Logged | Unloaded | Ended => in_log(),
         Removed | Failed => on_stack() || in_log(),
     };
     if !named {
@@ -236,6 +260,13 @@ fn a_misdeed_with_pool_ends_in_its_bug_check() {
             ("allocate_paged_at_dispatch", Done, 0xc4, &[(1, 1), (2, 2)]),
             ("free_paged_at_dispatch", Done, 0xc4, &[(1, 0x11), (2, 2)]),
             ("allocate_at_device_irql", Done, 0xc4, &[(1, 2), (2, 3)]),
+            ("allocate_executable", Done, 0xc4, &[(1, 0x2000), (3, 0)]),
+            (
+                "allocate_executable_by_flag",
+                Done,
+                0xc4,
+                &[(1, 0x2000), (3, 0x80)],
+            ),
             ("touch_paged_at_dispatch", Done, 0xd1, &[(2, 2), (3, 1)]),
             ("touch_paged_after_unlock", Done, 0xd1, &[(2, 2), (3, 1)]),
             ("touch_paged_with_lock", Done, 0xd1, &[(2, 2), (3, 0)]),
@@ -346,7 +377,9 @@ fn a_misdeed_with_locks_waits_and_threads_ends_in_its_bug_check() {
             ("end_in_region", Done, 0x20, &[]),
             ("divide_by_zero", Done, 0x7e, &[(1, 0xffff_ffff_c000_0094)]),
             ("raise_status", Done, 0x7e, &[(1, 0xffff_ffff_c000_0001)]),
+            ("end_with_locked_stack", Done, 0x94, &[]),
             ("exhaust_stack", Done, 0x7f, &[(1, 8)]),
+            ("probe_too_much_stack", Done, 0x50, &[]),
             ("use_too_much_stack", Done, 0x2b, &[(3, 24 << 10)]),
             ("use_too_much_stack_in_dpc", Done, 0x2b, &[(3, 24 << 10)]),
             ("dereference_too_often", Done, 0x18, &[]),
@@ -464,8 +497,28 @@ fn what_a_driver_leaves_when_it_is_unloaded_ends_in_its_bug_check() {
             ("leave_bugcheck_callback", Unloaded, 0xce, &[]),
             ("leave_provider", Unloaded, 0xc4, &[(1, 0xdd)]),
             ("take_provider_back_twice", Done, 0xc4, &[(1, 0xdc)]),
+            ("lock_pages_of_client", Ended, 0xcb, &[]),
         ],
     );
+}
+
+#[test]
+fn locked_pages_of_a_process_that_ends_are_fatal_without_the_verifier_and_name_the_driver() {
+    let mut manifest = manifest("wrong_left", "lock_pages_of_client");
+    manifest.verifier = Some(Vec::new());
+    let booted = boot("up", &options(manifest)).unwrap_or_else(|fault| panic!("{fault}"));
+    // Each connection is a process: this one ends at once.
+    let client = NtHost::connect(booted.session.socket()).unwrap();
+    pass_a_buffer(&client).unwrap();
+    drop(client);
+    let log = &booted.session.guest.log;
+    assert!(log.wait_for_end(LIMIT), "{}", log.lines().join("\n"));
+    let end = log.bugcheck().expect("a bug check");
+    // PROCESS_HAS_LOCKED_PAGES.
+    assert_eq!((end.code, end.parameters[0]), (0x76, 0));
+    assert!((2..=3).contains(&end.parameters[2]), "{end:x?}");
+    let mut lines = log.lines().into_iter();
+    assert!(lines.any(|line| line.contains("from wrong_left.sys+")));
 }
 
 #[test]
@@ -906,7 +959,7 @@ fn what_is_found_is_told_and_the_driver_goes_on_if_that_is_wanted() {
         ("wrong_mm", "copy_overlapping", "0xc4 (0xf0,"),
     ] {
         let mut manifest = manifest(driver, misdeed);
-        manifest.verifier_goes_on = true;
+        manifest.verifier_goes_on = vec![Rule::All];
         let log = log_of(manifest, driver);
         let line = format!("verifier: found {told}");
         let told = log.lines().filter(|found| found.contains(&line)).count();

@@ -16,6 +16,7 @@ pub mod host;
 pub mod manifest;
 pub mod process;
 pub mod random;
+pub mod rule;
 pub mod thread;
 
 use serde::{Deserialize, Serialize};
@@ -28,6 +29,7 @@ pub use manifest::Manifest;
 pub use process::{
     Buffer, Completion, Handle, ProcessId, ProcessRequest, RequestId, ThreadId, Token,
 };
+pub use rule::Rule;
 
 /// The version of this protocol; both sides state theirs in the first message.
 pub const PROTOCOL_VERSION: u32 = 1;

@@ -9,7 +9,7 @@ use alloc::{string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Fault, exercise::Exercise};
+use crate::{Fault, Rule, exercise::Exercise};
 
 /// The name of the manifest in the archive.
 pub const FILE_NAME: &str = "manifest";
@@ -25,9 +25,11 @@ pub struct Manifest {
     pub verifier: Option<Vec<VerifierOption>>,
     /// The services whose drivers the verifier watches; all drivers if none is given.
     pub verified: Option<Vec<String>>,
-    /// What the verifier finds is told in the log, and the system goes on, but for what it
-    /// cannot go on from.
-    pub verifier_goes_on: bool,
+    /// The rules that are told in the log when they are broken, so that the system goes on, as far
+    /// as it can; all others end it.
+    pub verifier_goes_on: Vec<Rule>,
+    /// The rules that end the system when they are broken, though `verifier_goes_on` names them.
+    pub verifier_stops: Vec<Rule>,
     /// The seed of the scheduling noise; no noise without one.
     pub noise: Option<u64>,
     /// What goes wrong from the beginning; the host can add more.
@@ -205,6 +207,8 @@ mod tests {
 
     const TOML: &str = r#"
         noise = 7
+        verifier_goes_on = ["all"]
+        verifier_stops = ["0xC4/0x62", "0xE6"]
         faults = [{ call = { routine = "ExAllocatePool2", nth = 3 } }]
         [[drivers]]
         service = "eduwdm"
@@ -254,7 +258,8 @@ mod tests {
             ],
             verifier: None,
             verified: None,
-            verifier_goes_on: false,
+            verifier_goes_on: vec![Rule::All],
+            verifier_stops: vec![Rule::First(0xc4, 0x62), Rule::Code(0xe6)],
             noise: Some(7),
             faults: vec![Fault::Call {
                 routine: "ExAllocatePool2".to_owned(),
@@ -278,6 +283,15 @@ mod tests {
     fn a_misspelt_name_is_refused_with_its_place() {
         let fault = toml::from_str::<Manifest>("noise = 7\nnosie = 7").unwrap_err();
         assert_eq!(fault.span(), Some(10..15), "{fault}");
+    }
+
+    #[test]
+    fn what_names_no_rule_is_refused() {
+        let fault = toml::from_str::<Manifest>("verifier_stops = [\"0xC4.62\"]").unwrap_err();
+        assert!(
+            fault.message().contains("`0xC4.62` names no rule"),
+            "{fault}"
+        );
     }
 
     #[test]

@@ -6,8 +6,7 @@
 //!
 //! Sources: ExAcquireFastMutex, ExTryToAcquireFastMutex, ExReleaseFastMutex and their unsafe
 //! counterparts, KeInitializeGuardedMutex, KeAcquireGuardedMutex, "Fast Mutexes and Guarded
-//! Mutexes"; bug check 0xC4, subcodes 0x39, 0x3A, 0x1000, 0x1004 and
-//! 0x1007.
+//! Mutexes"; bug check 0xC4, subcodes 0x39, 0x3A, 0x1000, 0x1004 and 0x1007.
 
 use core::{
     ptr::null_mut,
@@ -21,9 +20,7 @@ use crate::{
     export::APC_LEVEL,
     hook,
     ke::{
-        apc,
-        bugcheck::{self, code},
-        irql,
+        apc, irql,
         thread::{self, Thread},
     },
 };
@@ -36,10 +33,6 @@ fn count<'a>(mutex: *mut FAST_MUTEX) -> &'a AtomicI32 {
     let place = unsafe { &raw mut (*mutex).Count };
     // SAFETY: as above.
     unsafe { AtomicI32::from_ptr(place) }
-}
-
-fn violation(parameters: [u64; 4]) -> ! {
-    bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters)
 }
 
 /// The mutex is the thread's now.
@@ -58,7 +51,7 @@ fn acquire(mutex: *mut FAST_MUTEX, before: u8) {
     // SAFETY: as above.
     let owner = unsafe { owner.read_volatile() };
     if owner == thread::current().cast() {
-        violation([0x1000, mutex as u64, 0, 0]);
+        hook::fatal_misuse([0x1000, mutex as u64, 0, 0]);
     }
     hook::mutex_taking(mutex as u64);
     // Acquire: what the last owner wrote is seen. After a wait, the dispatcher lock sees to it.
@@ -93,8 +86,11 @@ fn release(mutex: *mut FAST_MUTEX) -> u8 {
     // SAFETY: the caller's mutex.
     let owner = unsafe { (*mutex).Owner };
     let current = thread::current();
-    if owner.is_null() {
-        violation([0x1007, mutex as u64, 0, 0]);
+    if count(mutex).load(Ordering::Relaxed) == FREE {
+        // It stays free, and the IRQL is that of its last owner.
+        hook::misuse([0x1007, mutex as u64, 0, 0]);
+        // SAFETY: the caller's mutex.
+        return unsafe { (*mutex).OldIrql } as u8;
     }
     if owner != current.cast() {
         hook::misuse([0x1004, mutex as u64, owner as u64, current as u64]);

@@ -39,10 +39,6 @@ const FAIL_INSTEAD_OF_RAISE: u32 = 8;
 /// The lists in use and who made each. A leaf among locks.
 static LISTS: HighLock<BTreeMap<u64, u64>> = HighLock::new(BTreeMap::new());
 
-fn violation(parameters: [u64; 4]) -> ! {
-    bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters)
-}
-
 /// A list in use within a range of memory, if there is one.
 #[must_use]
 pub fn within(address: u64, size: u64) -> Option<u64> {
@@ -51,6 +47,11 @@ pub fn within(address: u64, size: u64) -> Option<u64> {
         .range(address..address + size)
         .next()
         .map(|(&list, _)| list)
+}
+
+/// A list is in memory that is freed: it is in use no more.
+pub fn forget(list: u64) {
+    LISTS.lock().remove(&list);
 }
 
 /// The lists in use, and who made each.
@@ -77,7 +78,7 @@ impl Wanted {
     unsafe fn make(self, list: *mut GENERAL_LOOKASIDE_POOL, caller: u64) {
         let address = list as u64;
         if self.size < MINIMUM_SIZE {
-            violation([0xcd, address, self.size, MINIMUM_SIZE]);
+            hook::misuse([0xcd, address, self.size, MINIMUM_SIZE]);
         }
         if LISTS.lock().insert(address, caller).is_some() {
             hook::misuse([0xca, address, 0, 0]);

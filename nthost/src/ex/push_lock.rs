@@ -14,10 +14,9 @@ use alloc::collections::{BTreeMap, VecDeque};
 use nthost_nt::ke::KEVENT;
 
 use super::event;
-use crate::ke::{
-    bugcheck::{self, code},
-    lock::SpinLock,
-    thread,
+use crate::{
+    hook,
+    ke::{lock::SpinLock, thread},
 };
 
 /// Who waits for a lock.
@@ -42,10 +41,6 @@ struct Held {
 
 /// The locks that somebody has, by address. The dispatcher lock is taken while it is held.
 static HELD: SpinLock<BTreeMap<usize, Held>> = SpinLock::new(BTreeMap::new());
-
-fn violation(parameters: [u64; 4]) -> ! {
-    bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters)
-}
 
 /// How many threads wait for a lock.
 #[must_use]
@@ -83,11 +78,16 @@ fn acquire(lock: *mut usize, exclusive: bool) {
     // SAFETY: it stays where it is until this routine returns.
     unsafe { event::initialize(&raw mut event) };
     let mut locks = HELD.lock();
-    let held = locks.entry(address).or_default();
-    if held.owner == Some(thread) {
+    if locks
+        .get(&address)
+        .is_some_and(|held| held.owner == Some(thread))
+    {
         drop(locks);
-        violation([0x1000, address as u64, 0, 0]);
+        // It waits for itself.
+        hook::fatal_misuse([0x1000, address as u64, 0, 0]);
+        locks = HELD.lock();
     }
+    let held = locks.entry(address).or_default();
     held.waiters.push_back(Waiter {
         thread,
         exclusive,
@@ -106,7 +106,8 @@ fn release(lock: *mut usize, exclusive: Option<bool>) {
     let mut locks = HELD.lock();
     let Some(held) = locks.get_mut(&address) else {
         drop(locks);
-        violation([0x1007, address as u64, 0, 0]);
+        // It stays free.
+        return hook::misuse([0x1007, address as u64, 0, 0]);
     };
     match held.owner {
         Some(owner) if owner == thread && exclusive != Some(false) => held.owner = None,
@@ -114,9 +115,20 @@ fn release(lock: *mut usize, exclusive: Option<bool>) {
         owner => {
             drop(locks);
             let owner = owner.unwrap_or(0) as u64;
-            violation([0x1004, address as u64, owner, thread as u64]);
+            hook::misuse([0x1004, address as u64, owner, thread as u64]);
+            // A push lock does not know whose it is: it is released.
+            locks = HELD.lock();
+            let Some(held) = locks.get_mut(&address) else {
+                return;
+            };
+            if held.owner.take().is_none() {
+                held.sharers = held.sharers.saturating_sub(1);
+            }
         }
     }
+    let Some(held) = locks.get_mut(&address) else {
+        return;
+    };
     held.hand_on();
     if held.owner.is_none() && held.sharers == 0 {
         locks.remove(&address);

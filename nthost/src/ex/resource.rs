@@ -70,16 +70,17 @@ pub(super) enum Politeness {
 /// By address. Nothing but the heap is locked while it is held.
 static RESOURCES: HighLock<BTreeMap<u64, State>> = HighLock::new(BTreeMap::new());
 
-fn violation(parameters: [u64; 4]) -> ! {
-    bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters)
-}
-
 /// A resource in use within a range of memory, if there is one.
 #[must_use]
 pub fn within(address: u64, size: u64) -> Option<u64> {
     let resources = RESOURCES.lock();
     let found = resources.range(address..address + size).next();
     found.map(|(&resource, _)| resource)
+}
+
+/// A resource is in memory that is freed: it is in use no more.
+pub fn forget(resource: u64) {
+    RESOURCES.lock().remove(&resource);
 }
 
 /// The resources in use, and who made each.
@@ -95,14 +96,16 @@ pub(super) fn me() -> u64 {
     thread::current() as u64
 }
 
-/// Does something with what is known of a resource.
+/// Does something with what is known of a resource. One that was never initialized, or was deleted,
+/// is a misuse, and otherwise one that nobody has: as on Windows, where it is zeroed memory.
 fn with<T>(resource: u64, operation: impl FnOnce(&mut State) -> T) -> T {
     let mut resources = RESOURCES.lock();
-    let Some(state) = resources.get_mut(&resource) else {
+    if !resources.contains_key(&resource) {
         drop(resources);
-        violation([0x1002, resource, 0, 0]);
-    };
-    operation(state)
+        hook::misuse([0x1002, resource, 0, 0]);
+        resources = RESOURCES.lock();
+    }
+    operation(resources.entry(resource).or_default())
 }
 
 impl State {
@@ -211,8 +214,9 @@ pub(super) fn acquire(resource: u64, exclusive: bool, politeness: Politeness, wa
         (granted, deadlock)
     });
     if deadlock {
-        // It would wait for itself to give its shared access back.
-        violation([0x1000, resource, 0, 0]);
+        // It waits for itself to give its shared access back.
+        hook::fatal_misuse([0x1000, resource, 0, 0]);
+        with(resource, |state| state.waiters.push_back(place));
     }
     if !granted && wait {
         // SAFETY: as above; whoever releases the resource grants it and sets the event.

@@ -76,6 +76,9 @@ fn release_exclusive(lock: *mut u32) {
     let value = word.load(Ordering::Relaxed);
     if value & !WAITED_FOR != own() {
         bugcheck::spin_lock_not_owned(lock as u64);
+        if value & WRITER == 0 {
+            return;
+        }
     }
     spinlock::count_released();
     hook::spin_lock_releasing(lock as u64);
@@ -108,7 +111,7 @@ fn release_shared(lock: *mut u32) {
     let word = word(lock);
     let value = word.load(Ordering::Relaxed);
     if value & WRITER != 0 || value & !WAITED_FOR == 0 {
-        bugcheck::spin_lock_not_owned(lock as u64);
+        return bugcheck::spin_lock_not_owned(lock as u64);
     }
     spinlock::count_released();
     hook::spin_lock_releasing(lock as u64);
@@ -231,6 +234,7 @@ nt_export! {
         let word = word(lock);
         if word.load(Ordering::Relaxed) & !WAITED_FOR == 0 {
             bugcheck::spin_lock_not_owned(lock as u64);
+            return 0;
         }
         // Relaxed: the reader has seen everything already.
         let converted = word.compare_exchange(1, own(), Ordering::Relaxed, Ordering::Relaxed);

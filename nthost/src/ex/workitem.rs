@@ -33,6 +33,11 @@ pub fn queued_in(address: u64, size: u64) -> Option<u64> {
     queued.range(address..address + size).next().copied()
 }
 
+/// A queued work item is in memory that is freed: its routine is not called.
+pub fn forget(item: u64) {
+    QUEUED.lock().remove(&item);
+}
+
 /// The link that tells whether a work item is queued: drivers' inlined initialization clears it.
 fn link<'a>(item: *mut WORK_QUEUE_ITEM) -> &'a AtomicPtr<LIST_ENTRY> {
     // SAFETY: the caller's work item.
@@ -49,13 +54,15 @@ unsafe impl Send for Queued {}
 
 impl Queued {
     fn run(self) {
+        if !QUEUED.lock().remove(&(self.0 as u64)) {
+            return;
+        }
         // SAFETY: the item is the queue's until now.
         let WORK_QUEUE_ITEM {
             WorkerRoutine: routine,
             Parameter: parameter,
             ..
         } = unsafe { self.0.read() };
-        QUEUED.lock().remove(&(self.0 as u64));
         // The routine may free the item, or queue it again. Release: whoever queues it again has
         // not been seen by this call.
         link(self.0).store(core::ptr::null_mut(), Ordering::Release);

@@ -172,6 +172,10 @@ pub mod code {
     pub const TIMER_OR_DPC_INVALID: u32 = 0xc7;
     /// A handle that is none was closed.
     pub const INVALID_KERNEL_HANDLE: u32 = 0x93;
+    /// A thread ends whose stack is to stay in memory.
+    pub const KERNEL_STACK_LOCKED_AT_EXIT: u32 = 0x94;
+    /// A process ends, and a driver has pages of it locked.
+    pub const PROCESS_HAS_LOCKED_PAGES: u32 = 0x76;
     /// A driver left pages locked.
     pub const DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS: u32 = 0xcb;
     /// What the verifier finds.
@@ -234,6 +238,8 @@ fn name(code: u32) -> &'static str {
         code::TIMER_OR_DPC_INVALID => "TIMER_OR_DPC_INVALID",
         code::DRIVER_VERIFIER_DETECTED_VIOLATION => "DRIVER_VERIFIER_DETECTED_VIOLATION",
         code::INVALID_KERNEL_HANDLE => "INVALID_KERNEL_HANDLE",
+        code::KERNEL_STACK_LOCKED_AT_EXIT => "KERNEL_STACK_LOCKED_AT_EXIT",
+        code::PROCESS_HAS_LOCKED_PAGES => "PROCESS_HAS_LOCKED_PAGES",
         code::DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS => "DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS",
         code::SYSTEM_PTE_MISUSE => "SYSTEM_PTE_MISUSE",
         code::MANUALLY_INITIATED_CRASH1 => "MANUALLY_INITIATED_CRASH1",
@@ -302,25 +308,17 @@ pub fn spin_lock_already_owned(lock: u64) -> ! {
     bugcheck(code::SPIN_LOCK_ALREADY_OWNED, [lock, 0, 0, 0])
 }
 
-/// A lock is released by a processor that does not hold it.
-pub fn spin_lock_not_owned(lock: u64) -> ! {
-    bugcheck(code::SPIN_LOCK_NOT_OWNED, [lock, 0, 0, 0])
+/// A lock is released by a processor that does not hold it. A free build of Windows makes the lock
+/// free, and looks at nothing.
+pub fn spin_lock_not_owned(lock: u64) {
+    hook::misuse_by(code::SPIN_LOCK_NOT_OWNED, [lock, 0, 0, 0]);
 }
 
 /// A lock is taken (or else released) as an ordinary spin lock and as a queued one: subcodes
 /// 0x1008 and 0x1009 of bug check 0xC4.
-pub fn lock_mismatch(taken: bool, lock: u64) -> ! {
+pub fn lock_mismatch(taken: bool, lock: u64) {
     let subcode = if taken { 0x1008 } else { 0x1009 };
-    bugcheck(
-        code::DRIVER_VERIFIER_DETECTED_VIOLATION,
-        [subcode, lock, 0, 0],
-    )
-}
-
-/// The IRQL is raised to a lower one. Parameters as of bug check 0xC4, subcode 0x30.
-pub fn irql_not_greater_or_equal(current: u8, new: u8) -> ! {
-    let parameters = [0x30, u64::from(current), u64::from(new), 0];
-    bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters)
+    hook::misuse([subcode, lock, 0, 0]);
 }
 
 /// A wait at DISPATCH_LEVEL or above. Outside the verifier this would end as a switch of

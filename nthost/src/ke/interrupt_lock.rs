@@ -10,6 +10,7 @@ use super::{irql, spinlock};
 use crate::{
     driver_routine::{self, Kind},
     hal::interrupt::Interrupt,
+    hook,
 };
 
 /// # Safety
@@ -20,7 +21,8 @@ unsafe fn acquire(interrupt: *mut Interrupt) -> KIRQL {
     let object = unsafe { &*interrupt };
     let before = irql::current();
     if before > object.synchronize_irql {
-        super::bugcheck::irql_not_greater_or_equal(before, object.synchronize_irql);
+        // Bug check 0xC4, subcode 0x30: the IRQL is raised to a lower one.
+        hook::misuse([0x30, before.into(), object.synchronize_irql.into(), 0]);
     }
     irql::set(object.synchronize_irql);
     // SAFETY: the lock that the interrupt was connected with.

@@ -31,6 +31,15 @@ pub fn set_in(address: u64, size: u64) -> Option<u64> {
         .map(|(&timer, _)| timer)
 }
 
+/// A timer in memory that is freed is set no more. IRQL up to DISPATCH_LEVEL.
+pub fn forget(timer: u64) {
+    let mut guard = dispatcher::lock();
+    cancel(
+        &mut guard,
+        core::ptr::with_exposed_provenance_mut(timer as usize),
+    );
+}
+
 fn cancel(guard: &mut Guard, timer: *mut KTIMER) -> bool {
     let key = SET.lock().remove(&(timer as u64));
     key.is_some_and(|key| guard.dispatcher().timers.cancel(key))

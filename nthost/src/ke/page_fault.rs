@@ -14,6 +14,7 @@ use super::{
 };
 use crate::{
     export::DISPATCH_LEVEL,
+    hook,
     mm::{
         address_space::USER_PROBE_ADDRESS,
         guarded, pageable,
@@ -67,7 +68,12 @@ pub fn resolve(frame: &TrapFrame) -> Outcome {
     let (address, level) = (address(), irql::current());
     // What nthost does for a driver at raised IRQL is not the driver's access.
     let may_page = level < DISPATCH_LEVEL || !of_driver(frame);
-    if frame.error & PRESENT == 0 && may_page && pageable::make_resident(address) {
+    let pages = frame.error & PRESENT == 0 && pageable::contains(address);
+    let parameters = || [address, level.into(), operation(frame), frame.rip];
+    if pages
+        && (may_page || hook::pageable_touched(parameters()))
+        && pageable::make_resident(address)
+    {
         return Outcome::Resolved;
     }
     if address < USER_PROBE_ADDRESS && level < DISPATCH_LEVEL && frame.interrupts_enabled() {

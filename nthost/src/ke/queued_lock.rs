@@ -16,7 +16,7 @@ use nthost_nt::ke::{KLOCK_QUEUE_HANDLE, KSPIN_LOCK, KSPIN_LOCK_QUEUE};
 
 use super::{bugcheck, irql, spinlock};
 use crate::{
-    export::{DISPATCH_LEVEL, PASSIVE_LEVEL},
+    export::{self, DISPATCH_LEVEL, PASSIVE_LEVEL},
     hook,
     mm::pageable,
 };
@@ -67,6 +67,9 @@ unsafe fn acquire(lock: *mut KSPIN_LOCK, handle: *mut KLOCK_QUEUE_HANDLE, before
     loop {
         if last & 1 != 0 {
             bugcheck::lock_mismatch(true, lock as u64);
+            // Windows takes what the word holds for the place of the one before, and writes there.
+            let parameters = [last as u64, irql::current().into(), 1, export::caller()];
+            bugcheck::bugcheck(bugcheck::code::IRQL_NOT_LESS_OR_EQUAL, parameters);
         }
         // Release: whoever comes next finds the place initialized. Acquire: what the last holder
         // wrote is seen, and the place of the one before.
@@ -107,10 +110,15 @@ unsafe fn release(handle: *mut KLOCK_QUEUE_HANDLE) {
     let tail = unsafe { spinlock::word(lock) };
     let now = tail.load(Ordering::Relaxed);
     if now == 0 {
-        bugcheck::spin_lock_not_owned(lock as u64);
+        // It stays free.
+        return bugcheck::spin_lock_not_owned(lock as u64);
     }
     if now & 1 != 0 {
         bugcheck::lock_mismatch(false, lock as u64);
+        hook::spin_lock_releasing(lock as u64);
+        spinlock::count_released();
+        // Nobody is in a queue. Release: the next holder sees what was written.
+        return tail.store(0, Ordering::Release);
     }
     hook::spin_lock_releasing(lock as u64);
     spinlock::count_released();

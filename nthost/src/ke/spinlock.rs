@@ -67,6 +67,9 @@ pub unsafe fn acquire(lock: *mut KSPIN_LOCK) {
         }
         if now != 0 && now & 1 == 0 {
             super::bugcheck::lock_mismatch(true, lock as u64);
+            // Windows looks at the lowest bit alone: it is clear in a lock that is queued for.
+            word.store(holder, Ordering::Relaxed);
+            break;
         }
         core::hint::spin_loop();
     }
@@ -85,12 +88,13 @@ pub unsafe fn release(lock: *mut KSPIN_LOCK) {
     let now = word.load(Ordering::Relaxed);
     if now != 0 && now & 1 == 0 {
         super::bugcheck::lock_mismatch(false, lock as u64);
-    }
-    if now != holder() {
+    } else if now != holder() {
         super::bugcheck::spin_lock_not_owned(lock as u64);
     }
-    hook::spin_lock_releasing(lock as u64);
-    count_released();
+    if now != 0 {
+        hook::spin_lock_releasing(lock as u64);
+        count_released();
+    }
     // Release: the next holder sees what was written.
     word.store(0, Ordering::Release);
 }

@@ -11,12 +11,10 @@
 
 use core::{ffi::c_void, ops::Range, sync::atomic::Ordering};
 
-use super::{
-    bugcheck::{self, code},
-    exception, expand, irql, pcr, thread,
-};
+use super::{bugcheck::code, exception, expand, irql, pcr, thread};
 use crate::{
     export::DISPATCH_LEVEL,
+    hook,
     mm::paging::KERNEL_BASE,
     pe::{
         module::{self, module_of},
@@ -80,7 +78,7 @@ fn granted(address: u64) -> Range<u64> {
     stack.end - room..stack.end
 }
 
-/// Ends the system if a driver that calls the kernel, with its stack at an address, has more of
+/// Tells if a driver that calls the kernel, with its stack at an address, has more of
 /// that in use than it is granted. Idle threads have their processors' first stacks.
 #[inline]
 pub fn check(address: u64) {
@@ -91,12 +89,12 @@ pub fn check(address: u64) {
 }
 
 #[cold]
-fn exceeded(address: u64, granted: &Range<u64>) -> ! {
+fn exceeded(address: u64, granted: &Range<u64>) {
     let (used, most) = (granted.end - address, granted.end - granted.start);
     log!("verifier", "{used} bytes of {most} of the stack are in use");
     // The parameters are a trap frame, of which there is none, and reserved: here what is in use
     // and what is granted.
-    bugcheck::bugcheck(code::PANIC_STACK_SWITCH, [0, used, most, 0])
+    hook::misuse_by(code::PANIC_STACK_SWITCH, [0, used, most, 0]);
 }
 
 /// How much is left to a driver here.

@@ -83,9 +83,11 @@ pub(super) fn check_irql(due: Option<u64>, name: &'static str, arguments: &[u64]
 }
 
 /// A wait in the name of user mode lets the stack be paged out: nothing that is waited for may be
-/// on it. Bug check 0xC4, subcode 0x123.
+/// on it, unless the thread has it stay. Bug check 0xC4, subcode 0x123.
 pub(super) fn check_place(wait_mode: i8, object: u64) {
-    if wait_mode == USER_MODE && stack::contains(object) {
+    // SAFETY: the thread that runs exists.
+    let resident = unsafe { (*thread::current()).stack_resident };
+    if wait_mode == USER_MODE && !resident && stack::contains(object) {
         hook::misuse([0x123, object, 0, 0]);
     }
 }
@@ -218,6 +220,10 @@ nt_export! {
             // A delay of no time lets others run.
             dispatcher::yield_now();
             return STATUS_SUCCESS;
+        }
+        let level = irql::current();
+        if level >= DISPATCH_LEVEL {
+            bugcheck::wait_at_raised_irql(level);
         }
         // SAFETY: there are no objects.
         let status = unsafe { wait::wait_in(&[], WaitType::Any, due, mode(wait_mode, alertable)) };

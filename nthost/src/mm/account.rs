@@ -31,6 +31,8 @@ pub struct Holding {
     pub count: u64,
     /// Who got it.
     pub caller: u64,
+    /// The address space of the process whose pages it is about; 0 for the system's.
+    pub space: usize,
 }
 
 /// By kind and address. A leaf among locks.
@@ -38,9 +40,17 @@ static HOLDINGS: HighLock<BTreeMap<(Kind, u64), Holding>> = HighLock::new(BTreeM
 
 /// A driver got something, which is known by an address.
 pub fn take(kind: Kind, address: u64, count: u64, caller: u64) {
-    HOLDINGS
-        .lock()
-        .insert((kind, address), Holding { count, caller });
+    take_in(kind, address, count, caller, 0);
+}
+
+/// As [`take`], of a process's pages.
+pub fn take_in(kind: Kind, address: u64, count: u64, caller: u64, space: usize) {
+    let holding = Holding {
+        count,
+        caller,
+        space,
+    };
+    HOLDINGS.lock().insert((kind, address), holding);
 }
 
 /// A driver gives something back; `None` if it does not have it.

@@ -205,7 +205,15 @@ pub fn lock(mdl: *mut MDL, user: bool, operation: i32, caller: u64) -> Result<()
         } else {
             0
         };
-    account::take(Kind::LockedPages, mdl as u64, pages.len() as u64, caller);
+    let space = address_space::current().filter(|_| start < USER_PROBE_ADDRESS);
+    let space = space.map_or(0, |space| core::ptr::from_ref(space).addr());
+    account::take_in(
+        Kind::LockedPages,
+        mdl as u64,
+        pages.len() as u64,
+        caller,
+        space,
+    );
     Ok(())
 }
 

@@ -1,9 +1,11 @@
 //! Pool as drivers allocate and free it.
 //!
 //! Sources: ExAllocatePool2, ExAllocatePool3, ExAllocatePoolWithTag, ExAllocatePoolWithQuotaTag,
-//! ExAllocatePoolWithTagPriority, ExFreePoolWithTag; bug check 0xC4, 0x0.
+//! ExAllocatePoolWithTagPriority, ExFreePoolWithTag; bug check 0xC4, 0x0 and 0x2000.
 
 use core::ffi::c_void;
+
+use nthost_protocol::manifest::VerifierOption;
 
 use nthost_nt::status::{STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER};
 
@@ -13,7 +15,7 @@ use super::{
 };
 use crate::{
     export, hook,
-    ke::{exception, irql},
+    ke::{bugcheck::code, exception, irql},
     pe::module::module_of,
 };
 
@@ -109,6 +111,16 @@ unsafe fn placement_of(
     Some(placement)
 }
 
+/// Pool that holds no code is nonpaged pool that cannot be run: bug check 0xC4, 0x2000. `kind` is
+/// what the driver passed.
+fn check_executable(pool: u64, kind: u64, tag: u32, caller: u64) {
+    if pool & flags::NON_PAGED_EXECUTE != 0 {
+        let parameters = [0x2000, caller, kind, tag.into()];
+        let code = code::DRIVER_VERIFIER_DETECTED_VIOLATION;
+        hook::violation(VerifierOption::CodeIntegrity, code, parameters);
+    }
+}
+
 nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// Allocates pool, zeroed unless asked otherwise. NULL if memory is short, for flags that
@@ -126,6 +138,7 @@ nt_export! {
         if !valid {
             tell_invalid("ExAllocatePool2", pool, size, tag, caller);
         }
+        check_executable(pool, pool, tag, caller);
         let address = if valid { allocate_for("ExAllocatePool2", pool, size, tag, caller) } else { None };
         if address.is_none() && pool & flags::RAISE_ON_FAILURE != 0 {
             let status = if valid {
@@ -158,6 +171,7 @@ nt_export! {
         if !valid {
             tell_invalid("ExAllocatePool3", pool, size, tag, caller);
         }
+        check_executable(pool, pool, tag, caller);
         let placed = if valid { placement } else { None };
         let struck = || hook::call_fails("ExAllocatePool3", caller);
         let address = placed.filter(|_| !struck()).and_then(|placement| {
@@ -246,6 +260,7 @@ fn older(
     if size == 0 {
         hook::misuse([0, u64::from(irql::current()), u64::from(kind), 0]);
     }
+    check_executable(from_pool_type(kind), kind.into(), tag, caller);
     let address = allocate_for(routine, from_pool_type(kind), size.max(1), tag, caller);
     if address.is_none() && raise {
         let status = STATUS_INSUFFICIENT_RESOURCES;
@@ -275,6 +290,7 @@ nt_export! {
         if size == 0 {
             hook::misuse([0, u64::from(irql::current()), u64::from(kind), 0]);
         }
+        check_executable(from_pool_type(kind), kind.into(), tag, caller);
         pointer(allocate_for("ExAllocatePoolWithTagPriority", from_pool_type(kind), size.max(1), tag, caller))
     }
 

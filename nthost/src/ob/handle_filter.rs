@@ -11,17 +11,18 @@
 use alloc::{sync::Arc, vec::Vec};
 use core::{ffi::c_void, ops::Range, ptr::null_mut};
 
-use nthost_nt::{
-    rtl::UNICODE_STRING,
-    status::{
-        NTSTATUS, STATUS_ACCESS_DENIED, STATUS_FLT_INSTANCE_ALTITUDE_COLLISION,
-        STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
-    },
+use nthost_nt::status::{
+    NTSTATUS, STATUS_ACCESS_DENIED, STATUS_FLT_INSTANCE_ALTITUDE_COLLISION,
+    STATUS_INVALID_PARAMETER, STATUS_SUCCESS,
 };
 
 use super::{
     altitude,
     exports::{ObjectType, kind_of},
+    handle_operation::{
+        After, Before, CallbackRegistration, OperationRegistration, PostOperation, PreOperation,
+        Wanted,
+    },
     object::{self, Kind},
     units,
 };
@@ -43,62 +44,6 @@ const OF_PROCESS: u32 = 0x0beb;
 /// As above, to a thread: THREAD_TERMINATE, SUSPEND_RESUME, SET_CONTEXT, SET_INFORMATION,
 /// IMPERSONATE, DIRECT_IMPERSONATION, SET_LIMITED_INFORMATION.
 const OF_THREAD: u32 = 0x0733;
-
-/// `OB_PRE_CREATE_HANDLE_INFORMATION`, and what `OB_PRE_DUPLICATE_HANDLE_INFORMATION` has besides.
-#[repr(C)]
-struct Wanted {
-    access: u32,
-    original: u32,
-    source: *mut c_void,
-    target: *mut c_void,
-}
-
-/// `OB_PRE_OPERATION_INFORMATION`.
-#[repr(C)]
-struct Before {
-    operation: u32,
-    flags: u32,
-    object: *mut c_void,
-    object_type: *const ObjectType,
-    context: *mut c_void,
-    parameters: *mut Wanted,
-}
-
-/// `OB_POST_OPERATION_INFORMATION`.
-#[repr(C)]
-struct After {
-    operation: u32,
-    flags: u32,
-    object: *mut c_void,
-    object_type: *const ObjectType,
-    context: *mut c_void,
-    status: NTSTATUS,
-    parameters: *const u32,
-}
-
-type PreOperation = unsafe extern "win64" fn(*mut c_void, *mut Before) -> i32;
-type PostOperation = unsafe extern "win64" fn(*mut c_void, *const After);
-
-/// `OB_OPERATION_REGISTRATION`.
-#[derive(Clone, Copy, Debug)]
-#[repr(C)]
-pub struct OperationRegistration {
-    object_type: *const *const ObjectType,
-    operations: u32,
-    before: Option<PreOperation>,
-    after: Option<PostOperation>,
-}
-
-/// `OB_CALLBACK_REGISTRATION`.
-#[derive(Clone, Copy)]
-#[repr(C)]
-pub struct CallbackRegistration {
-    version: u16,
-    count: u16,
-    altitude: UNICODE_STRING,
-    context: *mut c_void,
-    operations: *const OperationRegistration,
-}
 
 /// The routines of a registration for one kind of objects.
 #[derive(Debug)]

@@ -22,6 +22,8 @@ pub mod handle;
 #[cfg(target_os = "none")]
 pub mod handle_filter;
 #[cfg(target_os = "none")]
+mod handle_operation;
+#[cfg(target_os = "none")]
 pub mod link;
 pub mod name;
 pub mod namespace;

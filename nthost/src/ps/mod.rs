@@ -6,6 +6,7 @@ mod buffer;
 pub mod identity;
 mod information;
 mod irp;
+mod locked_pages;
 pub mod notify;
 pub mod open;
 pub mod process;

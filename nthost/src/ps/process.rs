@@ -26,7 +26,7 @@ use super::{
     attach,
     identity::{self, Identity},
     irp::Request,
-    notify, syscall,
+    locked_pages, notify, syscall,
 };
 use crate::{
     io::cancel,
@@ -407,6 +407,7 @@ impl Process {
         // What drivers had it see and have not taken out of its sight themselves.
         user_view::end(&self.space);
         view::end(&self.space);
+        locked_pages::check(&self.space, Arc::as_ptr(self).cast_mut().cast());
         // What is left is the thread itself: nobody waits for it, so the reaper does.
         let own = client.thread.lock().0;
         reap(own, self.clone());

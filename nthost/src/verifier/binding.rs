@@ -15,7 +15,7 @@ use super::{
 use crate::{
     driver_routine,
     hook::{forget, register},
-    ke::bugcheck::code,
+    ke::bugcheck::{self, code},
     pe::module::{self, LoadOptions},
 };
 
@@ -80,6 +80,16 @@ pub fn open() {
             found::report(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
         }
     });
+    register::misuse_by(|code, parameters| {
+        if options::is_any_on() {
+            found::report(code, parameters);
+        }
+    });
+    register::fatal_misuse(|parameters| {
+        if options::is_any_on() {
+            bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
+        }
+    });
     register::wrong_irql(|routine, arguments| {
         if options::is_any_on() {
             irql::violated(routine, arguments);
@@ -88,6 +98,10 @@ pub fn open() {
     register::guards_transfers(|| is_on(VerifierOption::DmaChecking));
     register::enforces_code_integrity(|| is_on(VerifierOption::CodeIntegrity));
     register::takes_pageable_away(|| is_on(VerifierOption::ForceIrqlChecking));
+    register::pageable_touched(|parameters| {
+        let code = code::DRIVER_IRQL_NOT_LESS_OR_EQUAL;
+        found::lets_retry(parameters[3], code, parameters)
+    });
     register::handle_used(rights::check);
     register::image_unloading(|base| module::find(base).is_some_and(unload::check));
     register::irp_sent(fault::irp);

@@ -10,9 +10,9 @@ use alloc::{collections::BTreeMap, vec::Vec};
 
 use nthost_protocol::manifest::VerifierOption;
 
-use super::{is_on, lock_order::Order};
+use super::{found, is_on, lock_order::Order};
 use crate::ke::{
-    bugcheck::{self, code},
+    bugcheck::code,
     lock::HighLock,
     pcr::{self, MAXIMUM_PROCESSORS},
     stack, thread,
@@ -26,8 +26,8 @@ static MUTEXES: HighLock<BTreeMap<u64, Vec<u64>>> = HighLock::new(BTreeMap::new(
 /// In which order locks were taken. A leaf.
 static ORDER: HighLock<Order> = HighLock::new(Order::new());
 
-fn violation(parameters: [u64; 4]) -> ! {
-    bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters)
+fn violation(parameters: [u64; 4]) {
+    found::report(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
 }
 
 fn is_watched(lock: u64) -> bool {
@@ -165,21 +165,23 @@ pub fn released_recursive_mutex(mutex: u64) {
     }
 }
 
-/// Memory is freed: nobody may hold a lock in it.
+/// Memory is freed: nobody may hold a lock in it. One that is found there is held no more.
 pub fn freed(address: u64, size: u64) {
     if !is_on(VerifierOption::DeadlockDetection) {
         return;
     }
     let range = address..address + size;
-    let find = |held: &Vec<u64>| held.iter().copied().find(|lock| range.contains(lock));
+    let find = |held: &mut Vec<u64>| held.extract_if(.., |lock| range.contains(lock)).next();
     let processors = pcr::all().map(|pcr| pcr.number as usize);
     for held in processors.filter_map(|number| SPIN_LOCKS.get(number)) {
-        if let Some(lock) = find(&held.lock()) {
+        // The processor's list is not locked while it is told.
+        let lock = find(&mut held.lock());
+        if let Some(lock) = lock {
             violation([0x100b, lock, 0, 0]);
         }
     }
-    let mutexes = MUTEXES.lock();
-    let mut owned = mutexes.iter();
+    let mut mutexes = MUTEXES.lock();
+    let mut owned = mutexes.iter_mut();
     let owned = owned.find_map(|(&owner, held)| Some((owner, find(held)?)));
     drop(mutexes);
     if let Some((owner, lock)) = owned {

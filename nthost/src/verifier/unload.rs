@@ -24,7 +24,7 @@ use crate::{
         account::{self, Kind},
         pool, user_view,
     },
-    ob::{self, client_id, handle, object},
+    ob::{self, client_id, handle, handle_filter, object},
     pe::module::{Module, module_of},
     po::{fx, power_request, setting},
     ps,
@@ -95,6 +95,7 @@ fn check_objects(image: &Range<u64>) -> bool {
             bugcheck_callback::registered_in(image),
         ),
         ("registry callback", filter::calling_into(image)),
+        ("callback for handles", handle_filter::calling_into(image)),
         ("thread", thread_in(image)),
     ] {
         if let Some(address) = address {
@@ -121,7 +122,8 @@ fn check_objects(image: &Range<u64>) -> bool {
     if let Some(address) = first {
         // Parameter 1: what is referenced. 3: who would.
         let parameters = [address, 0, image.start, 0];
-        found::report(
+        found::report_at(
+            image.start,
             code::DRIVER_UNLOADED_WITHOUT_CANCELLING_PENDING_OPERATIONS,
             parameters,
         );
@@ -146,7 +148,7 @@ fn check_providers(image: &Range<u64>) -> bool {
             left = true;
             line("registration of an event provider", handle, caller);
             let parameters = [0xdd, caller, image.start, handle];
-            found::report(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
+            found::report_at(caller, code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters);
         }
     }
     left
@@ -159,7 +161,8 @@ fn check_memory(module: &Module, image: &Range<u64>) {
             line("MDL with locked pages", mdl, held.caller);
             // Bug check 0xCB. 3: the MDL. 4: how many pages.
             let parameters = [0, 0, mdl, held.count];
-            found::report(code::DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS, parameters);
+            let code = code::DRIVER_LEFT_LOCKED_PAGES_IN_PROCESS;
+            found::report_at(held.caller, code, parameters);
         }
     }
     let mut left = 0;
@@ -216,7 +219,8 @@ fn check_memory(module: &Module, image: &Range<u64>) {
     }
     if left != 0 {
         let name = module.name.as_ptr() as u64;
-        found::report(
+        found::report_at(
+            image.start,
             code::DRIVER_VERIFIER_DETECTED_VIOLATION,
             [0x62, name, 0, left],
         );

@@ -22,8 +22,7 @@ typedef struct {
     ULONG64 memory; /* of the bus */
 } EXTENSION;
 
-static PDEVICE_OBJECT children[CHILDREN];
-static PDEVICE_OBJECT the_bus;
+static PDEVICE_OBJECT children[CHILDREN], the_bus;
 
 static NTSTATUS finish(PIRP irp, NTSTATUS status, ULONG_PTR information)
 {
@@ -75,7 +74,7 @@ static ULONG needs(ULONG number, IO_RESOURCE_DESCRIPTOR *made)
     switch (number) {
     case MEMORY:
     case MORE_MEMORY:
-        made[0] = range(CmResourceTypeMemory, 0x100, 0x100);
+        *made = range(CmResourceTypeMemory, 0x100, 0x100);
         return 1;
     case PORTS:
         made[0] = range(CmResourceTypePort, 16, 16);
@@ -124,8 +123,7 @@ static NTSTATUS answer_needs(PIRP irp, ULONG number)
     all.list.List[0].Version = all.list.List[0].Revision = 1;
     all.list.List[0].Count = 1;
     all.list.List[0].Descriptors[0] = made[0];
-    all.second.Version = all.second.Revision = 1;
-    all.second.Count = 1;
+    all.second = all.list.List[0];
     all.second.Descriptors[0] = made[1];
     return answer(irp, &all, sizeof(all));
 }
@@ -188,13 +186,12 @@ static NTSTATUS pnp_of_pdo(PDEVICE_OBJECT object, PIRP irp)
 
 static VOID print(ULONG number, PCSTR which, PCM_RESOURCE_LIST list)
 {
+    PCM_FULL_RESOURCE_DESCRIPTOR full = list ? &list->List[0] : NULL;
     ULONG i;
-    PCM_FULL_RESOURCE_DESCRIPTOR full;
     if (!list) {
         DbgPrint("resources: child %u: %s: none\n", number, which);
         return;
     }
-    full = &list->List[0];
     DbgPrint("resources: child %u: %s: bus %d.%u, %u\n", number, which, full->InterfaceType,
              full->BusNumber, full->PartialResourceList.Count);
     for (i = 0; i < full->PartialResourceList.Count; i++) {
@@ -364,8 +361,8 @@ static NTSTATUS NTAPI dispatch_control(PDEVICE_OBJECT object, PIRP irp)
 
 static NTSTATUS NTAPI add_device(PDRIVER_OBJECT driver, PDEVICE_OBJECT pdo)
 {
-    PDEVICE_OBJECT object;
     EXTENSION *own;
+    PDEVICE_OBJECT object;
     NTSTATUS status = IoCreateDevice(driver, sizeof(EXTENSION), NULL, FILE_DEVICE_UNKNOWN,
                                      FILE_DEVICE_SECURE_OPEN, FALSE, &object);
     if (!NT_SUCCESS(status))

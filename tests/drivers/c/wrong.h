@@ -79,9 +79,23 @@ static NTSTATUS choose(PUNICODE_STRING path, const MISDEED **chosen)
     return STATUS_INVALID_PARAMETER;
 }
 
+/* What lets the system go on does not go on itself: the IRQL, and what holds APCs back, are what
+ * they were. */
 static VOID commit(const MISDEED *misdeed, PDRIVER_OBJECT driver)
 {
+    KIRQL before = KeGetCurrentIrql();
+    BOOLEAN held = before <= APC_LEVEL && KeAreApcsDisabled();
     misdeed->routine(driver);
+    if (KeGetCurrentIrql() > before)
+        KeLowerIrql(before);
+    if (before <= APC_LEVEL && !held && KeAreApcsDisabled()) {
+        KeLeaveCriticalRegion();
+        /* Or else it left one too many. */
+        if (KeAreApcsDisabled()) {
+            KeEnterCriticalRegion();
+            KeEnterCriticalRegion();
+        }
+    }
     DbgPrint("wrong: %ws was let through\n", misdeed->name);
 }
 

@@ -23,18 +23,22 @@ static PDEVICE_OBJECT make_device(PDRIVER_OBJECT driver)
 static NTSTATUS send(PDRIVER_OBJECT driver, PDRIVER_DISPATCH dispatch)
 {
     PDEVICE_OBJECT device = make_device(driver);
-    KEVENT event;
-    IO_STATUS_BLOCK block;
+    /* A request that ends at raised IRQL writes them later. */
+    static KEVENT event;
+    static IO_STATUS_BLOCK block;
+    LARGE_INTEGER second;
     PIRP irp;
     NTSTATUS status;
+    second.QuadPart = -10000000;
     driver->MajorFunction[IRP_MJ_FLUSH_BUFFERS] = dispatch;
     KeInitializeEvent(&event, NotificationEvent, FALSE);
     irp = IoBuildSynchronousFsdRequest(IRP_MJ_FLUSH_BUFFERS, device, NULL, 0, NULL, &event, &block);
     if (!irp)
         return STATUS_INSUFFICIENT_RESOURCES;
     status = IoCallDriver(device, irp);
+    /* A request that was not marked pending never sets it. */
     if (status == STATUS_PENDING)
-        KeWaitForSingleObject(&event, Executive, KernelMode, FALSE, NULL);
+        KeWaitForSingleObject(&event, Executive, KernelMode, FALSE, &second);
     IoDeleteDevice(device);
     return status;
 }
@@ -180,7 +184,12 @@ SENDING(touch_after_completion)
 
 SENDING(pass_on_with_cancel_routine)
 {
-    PDEVICE_OBJECT other = make_device(device->DriverObject);
+    static PDEVICE_OBJECT other;
+    if (device == other) {
+        IoSetCancelRoutine(irp, NULL);
+        return end(irp, STATUS_SUCCESS);
+    }
+    other = make_device(device->DriverObject);
     IoSetCancelRoutine(irp, cancel);
     IoSkipCurrentIrpStackLocation(irp);
     return IoCallDriver(other, irp);

@@ -219,7 +219,8 @@ static NTSTATUS NTAPI return_with_lock_dispatch(PDEVICE_OBJECT device, PIRP irp)
 static VOID send(PDRIVER_OBJECT driver, PDRIVER_DISPATCH dispatch)
 {
     PDEVICE_OBJECT device;
-    IO_STATUS_BLOCK block;
+    /* A request that ends at raised IRQL writes it later. */
+    static IO_STATUS_BLOCK block;
     if (!NT_SUCCESS(IoCreateDevice(driver, 0, NULL, FILE_DEVICE_UNKNOWN, 0, FALSE, &device)))
         return;
     device->Flags &= ~DO_DEVICE_INITIALIZING;
@@ -328,11 +329,39 @@ static ULONG depth(volatile ULONG *above)
     return depth(frame) + frame[0];
 }
 
+typedef BOOLEAN NTAPI SWAP_ENABLE(BOOLEAN enable);
+
+static VOID NTAPI end_with_locked_stack_thread(PVOID context)
+{
+    UNICODE_STRING name = RTL_CONSTANT_STRING(L"KeSetKernelStackSwapEnable");
+    SWAP_ENABLE *enable = (SWAP_ENABLE *)MmGetSystemRoutineAddress(&name);
+    UNREFERENCED_PARAMETER(context);
+    enable(FALSE);
+    PsTerminateSystemThread(STATUS_SUCCESS);
+}
+
+static VOID end_with_locked_stack(PDRIVER_OBJECT driver)
+{
+    UNREFERENCED_PARAMETER(driver);
+    run(end_with_locked_stack_thread);
+}
+
 static VOID exhaust_stack(PDRIVER_OBJECT driver)
 {
     volatile ULONG top = 0;
     UNREFERENCED_PARAMETER(driver);
     top = depth(&top);
+}
+
+/* What a compiler has a routine with a large frame call first: __chkstk touches each page of it. The
+ * size is in RAX. */
+static VOID __attribute__((noinline)) probe_too_much_stack(PDRIVER_OBJECT driver)
+{
+    UNICODE_STRING name = RTL_CONSTANT_STRING(L"__chkstk");
+    PVOID probe = MmGetSystemRoutineAddress(&name);
+    ULONG_PTR size = 16 << 20;
+    UNREFERENCED_PARAMETER(driver);
+    __asm__ volatile("call *%1" : "+a"(size) : "r"(probe) : "r10", "r11", "memory", "cc");
 }
 
 static ULONG depth_with_calls(volatile ULONG *above, ULONG levels)
@@ -408,7 +437,9 @@ const MISDEED misdeeds[] = {
     MISDEED(end_in_region),
     MISDEED(divide_by_zero),
     MISDEED(raise_status),
+    MISDEED(end_with_locked_stack),
     MISDEED(exhaust_stack),
+    MISDEED(probe_too_much_stack),
     MISDEED(use_too_much_stack),
     MISDEED(use_too_much_stack_in_dpc),
     MISDEED(dereference_too_often),

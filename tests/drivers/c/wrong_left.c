@@ -179,6 +179,46 @@ static VOID leave_nothing(PDRIVER_OBJECT driver)
     ObDereferenceObject(object);
 }
 
+static NTSTATUS finish(PIRP irp, NTSTATUS status)
+{
+    irp->IoStatus.Status = status;
+    irp->IoStatus.Information = 0;
+    IoCompleteRequest(irp, IO_NO_INCREMENT);
+    return status;
+}
+
+static NTSTATUS NTAPI open(PDEVICE_OBJECT device, PIRP irp)
+{
+    UNREFERENCED_PARAMETER(device);
+    return finish(irp, STATUS_SUCCESS);
+}
+
+/* Keeps what a client has passed by its address. */
+static NTSTATUS NTAPI lock_buffer(PDEVICE_OBJECT device, PIRP irp)
+{
+    PIO_STACK_LOCATION stack = IoGetCurrentIrpStackLocation(irp);
+    PVOID buffer = stack->Parameters.DeviceIoControl.Type3InputBuffer;
+    PMDL mdl = IoAllocateMdl(buffer, stack->Parameters.DeviceIoControl.InputBufferLength, FALSE,
+                             FALSE, NULL);
+    UNREFERENCED_PARAMETER(device);
+    MmProbeAndLockPages(mdl, UserMode, IoReadAccess);
+    return finish(irp, STATUS_SUCCESS);
+}
+
+/* Its client brings it to light: see tests/verifier.rs. */
+static VOID lock_pages_of_client(PDRIVER_OBJECT driver)
+{
+    UNICODE_STRING name = RTL_CONSTANT_STRING(L"\\Device\\EduLeft");
+    UNICODE_STRING link_name = RTL_CONSTANT_STRING(L"\\DosDevices\\EduLeft");
+    PDEVICE_OBJECT device;
+    driver->MajorFunction[IRP_MJ_CREATE] = open;
+    driver->MajorFunction[IRP_MJ_CLEANUP] = open;
+    driver->MajorFunction[IRP_MJ_CLOSE] = open;
+    driver->MajorFunction[IRP_MJ_DEVICE_CONTROL] = lock_buffer;
+    IoCreateDevice(driver, 0, &name, FILE_DEVICE_UNKNOWN, FILE_DEVICE_SECURE_OPEN, FALSE, &device);
+    IoCreateSymbolicLink(&link_name, &name);
+}
+
 const MISDEED misdeeds[] = {
     MISDEED(leave_key),
     MISDEED(leave_event),
@@ -192,5 +232,6 @@ const MISDEED misdeeds[] = {
     MISDEED(leave_provider),
     MISDEED(take_provider_back_twice),
     MISDEED(leave_nothing),
+    MISDEED(lock_pages_of_client),
     {NULL, NULL},
 };

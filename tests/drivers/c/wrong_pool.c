@@ -186,6 +186,27 @@ static VOID allocate_at_device_irql(PDRIVER_OBJECT driver)
     KeLowerIrql(irql);
 }
 
+static VOID allocate_executable(PDRIVER_OBJECT driver)
+{
+    PVOID pool = ExAllocatePoolWithTag(NonPagedPoolExecute, 32, TAG);
+    UNREFERENCED_PARAMETER(driver);
+    if (pool)
+        ExFreePoolWithTag(pool, TAG);
+}
+
+/* POOL_FLAG_NON_PAGED_EXECUTE */
+#define NON_PAGED_EXECUTE 0x80
+
+static VOID allocate_executable_by_flag(PDRIVER_OBJECT driver)
+{
+    UNICODE_STRING name = RTL_CONSTANT_STRING(L"ExAllocatePool2");
+    ALLOCATE2 *allocate2 = (ALLOCATE2 *)MmGetSystemRoutineAddress(&name);
+    PVOID pool = allocate2(NON_PAGED_EXECUTE, 32, TAG);
+    UNREFERENCED_PARAMETER(driver);
+    if (pool)
+        ExFreePoolWithTag(pool, TAG);
+}
+
 static volatile UCHAR *touched;
 
 static VOID NTAPI touch(PKDPC dpc, PVOID context, PVOID first, PVOID second)
@@ -318,6 +339,8 @@ const MISDEED misdeeds[] = {
     MISDEED(allocate_paged_at_dispatch),
     MISDEED(free_paged_at_dispatch),
     MISDEED(allocate_at_device_irql),
+    MISDEED(allocate_executable),
+    MISDEED(allocate_executable_by_flag),
     MISDEED(touch_paged_at_dispatch),
     MISDEED(touch_paged_after_unlock),
     MISDEED(touch_paged_with_lock),

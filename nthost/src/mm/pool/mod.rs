@@ -218,12 +218,7 @@ pub fn allocate_at(
     // Bug check 0xC4, subcodes 0x1 (paged) and 0x2 (nonpaged).
     if level > highest(wanted.is_paged()) {
         let subcode = if wanted.is_paged() { 1 } else { 2 };
-        let parameters = [subcode, u64::from(level), pool, size];
-        if level > DISPATCH_LEVEL {
-            // The pool's own locks are not for so high a level.
-            violation(parameters);
-        }
-        hook::misuse(parameters);
+        hook::misuse([subcode, u64::from(level), pool, size]);
     }
     if is_special(wanted.is_paged()) {
         special::allocate(&wanted)
@@ -245,14 +240,18 @@ pub fn free(address: u64, tag: Option<u32>) {
 }
 
 /// What is freed is not, or no longer, allocated.
-fn free_of_nothing(address: u64, tag: Option<u32>) -> ! {
+fn free_of_nothing(address: u64, tag: Option<u32>) {
     if hook::is_irp(address as usize) {
         // Bug check 0xC4, 0x105: an IRP, which IoFreeIrp frees.
-        violation([0x105, address, 0, 0]);
+        // Where an IRP is pool, that frees it.
+        hook::misuse([0x105, address, 0, 0]);
+        return hook::irp_freed_as_pool(address as usize);
     }
     if find(address).is_some() || !special::was_freed(address) {
         // Bug check 0xC4, 0x10: an address that no allocation gave.
-        violation([0x10, address, 0, 0]);
+        hook::fatal_misuse([0x10, address, 0, 0]);
+        // Bug check 0xC2, 0x46, which says the same.
+        bugcheck::bugcheck(code::BAD_POOL_CALLER, [0x46, address, 0, 0]);
     }
     freed_twice(address, tag)
 }
@@ -270,11 +269,7 @@ fn check_free(address: u64, allocation: &Allocation, tag: Option<u32>) {
     if level > highest(allocation.paged) {
         let subcode = if allocation.paged { 0x11 } else { 0x12 };
         let paged = u64::from(allocation.paged);
-        let parameters = [subcode, u64::from(level), paged, address];
-        if level > DISPATCH_LEVEL {
-            violation(parameters);
-        }
-        hook::misuse(parameters);
+        hook::misuse([subcode, u64::from(level), paged, address]);
     }
     if let Some(tag) = tag.filter(|&tag| tag != 0 && tag != allocation.tag) {
         // Bug check 0xC2, 0xA: freed with another tag.
@@ -282,10 +277,6 @@ fn check_free(address: u64, allocation: &Allocation, tag: Option<u32>) {
         bugcheck::bugcheck(code::BAD_POOL_CALLER, parameters);
     }
     hook::memory_freed(address, allocation.size);
-}
-
-pub(super) fn violation(parameters: [u64; 4]) -> ! {
-    bugcheck::bugcheck(code::DRIVER_VERIFIER_DETECTED_VIOLATION, parameters)
 }
 
 /// Calls for each allocation, with its address.

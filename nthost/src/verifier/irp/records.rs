@@ -32,7 +32,7 @@ impl<Lock> Records<Lock> {
     }
 
     /// Forgets the IRPs at these addresses that `goes` says of.
-    pub fn remove_within(&mut self, addresses: Range<usize>, goes: impl Fn(&Lock) -> bool) {
+    pub fn remove_within(&mut self, addresses: Range<usize>, mut goes: impl FnMut(&Lock) -> bool) {
         let within = self.0.range(addresses);
         let gone: Vec<_> = within
             .filter(|(_, record)| goes(record))

@@ -5,7 +5,11 @@ use alloc::sync::Arc;
 use nthost_nt::io::irp::IRP;
 
 use super::{completing, left, making, record::Record, records::Records, sending};
-use crate::{hook::register, io::irp::Origin, ke::lock::SpinLock};
+use crate::{
+    hook::{self, register},
+    io::irp::Origin,
+    ke::lock::SpinLock,
+};
 
 /// The record of one IRP.
 pub type RecordLock = SpinLock<Record>;
@@ -67,11 +71,17 @@ fn freed(irp: *mut IRP) {
     drop(record);
 }
 
-/// Memory of a driver's is freed: IRPs that it made of it (`IoInitializeIrp`) are none any more.
+/// Memory of a driver's is freed: IRPs in it are none any more. Those that the driver did not make of
+/// it (`IoInitializeIrp`) are not freed so: bug check 0xC4, 0x105.
 pub fn forget_memory(start: usize, bytes: usize) {
+    let mut others = false;
     if let Some(records) = RECORDS.lock().as_mut() {
         records.remove_within(start..start + bytes, |record| {
-            record.lock().origin == Origin::DriverMemory
+            others |= record.lock().origin != Origin::DriverMemory;
+            true
         });
+    }
+    if others {
+        hook::misuse([0x105, start as u64, 0, 0]);
     }
 }

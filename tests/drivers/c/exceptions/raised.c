@@ -36,7 +36,7 @@ static OPAQUE ULONG quota_of_too_much(VOID)
 {
     PVOID pool;
     __try {
-        pool = ExAllocatePoolWithQuotaTag(NonPagedPool, (SIZE_T)1 << 46, 'pcxE');
+        pool = ExAllocatePoolWithQuotaTag(NonPagedPoolNx, (SIZE_T)1 << 46, 'pcxE');
         if (pool)
             ExFreePool(pool);
     } __except (EXCEPTION_EXECUTE_HANDLER) {

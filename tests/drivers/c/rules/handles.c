@@ -177,7 +177,9 @@ VOID check_handles(VOID)
     RULE("a thread's handle is told",
          ObOpenObjectByPointer(KeGetCurrentThread(), OBJ_KERNEL_HANDLE, NULL, THREAD_ALL_ACCESS,
                                *PsThreadType, KernelMode, &handle) == STATUS_SUCCESS &&
-             order == 13 && access_of(handle) == (THREAD_ALL_ACCESS & ~TERMINATE));
+             order == 13 &&
+             /* The same bit is the right to set a thread's context, which can be taken away. */
+             access_of(handle) == (THREAD_ALL_ACCESS & ~(TERMINATE | VM_READ)));
     ZwClose(handle);
     ObUnRegisterCallbacks(thread);
     order = 0;
