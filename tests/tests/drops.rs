@@ -21,8 +21,8 @@ const PLACE: u64 = 0x57;
 fn with(what: u32) -> Manifest {
     let mut manifest = manifest();
     let driver = &mut manifest.drivers[0];
-    driver.service = "drops".to_owned();
-    driver.image = "drops.sys".to_owned();
+    "drops".clone_into(&mut driver.service);
+    "drops.sys".clone_into(&mut driver.image);
     driver.hardware_ids.truncate(1);
     driver.service_values = vec![RegistryValue {
         key: "Parameters".to_owned(),

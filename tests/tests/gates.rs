@@ -86,11 +86,13 @@ fn irps_known(booted: &Booted) -> u64 {
     };
     let wait = InFlight::control(&file, Ioctl::WaitEvent, &wait, size_of::<WaitEventOutput>());
     // The next request of the same thread is sent when the driver has this one.
-    InFlight::factorial(&file, 5).end("the factorial");
+    let factorial = InFlight::factorial(&file, 5).end("the factorial");
+    assert!(factorial.status.is_success(), "{factorial:?}");
     let known = booted.counts().irps;
     assert!(!wait.is_complete());
     wait.cancel().join().unwrap();
-    wait.end("the wait");
+    let waited = wait.end("the wait");
+    assert!(!waited.status.is_success(), "it was cancelled: {waited:?}");
     known
 }
 

@@ -23,7 +23,7 @@ use nthost_protocol::{
 use zerocopy::FromBytes;
 
 /// How long anything may take before the test fails: no test measures time.
-const LIMIT: Duration = Duration::from_secs(60);
+const LIMIT: Duration = Duration::from_mins(1);
 /// For how long the driver is given the opportunity to do what it must not.
 const OPPORTUNITY: Duration = Duration::from_millis(300);
 
