@@ -171,7 +171,10 @@ pub fn freed(address: u64, size: u64) {
         return;
     }
     let range = address..address + size;
-    let find = |held: &mut Vec<u64>| held.extract_if(.., |lock| range.contains(lock)).next();
+    let find = |held: &mut Vec<u64>| {
+        let index = held.iter().position(|lock| range.contains(lock))?;
+        Some(held.remove(index))
+    };
     let processors = pcr::all().map(|pcr| pcr.number as usize);
     for held in processors.filter_map(|number| SPIN_LOCKS.get(number)) {
         // The processor's list is not locked while it is told.
