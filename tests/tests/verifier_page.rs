@@ -2,6 +2,7 @@
 //!
 //! Both are read as they are written: the rows of `verifier.rs`, and the table of
 //! `docs/src/verifier.md` whose last column names drivers and their misdeeds.
+#![cfg(unix)]
 
 use std::collections::BTreeSet;
 
