@@ -20,12 +20,13 @@ use object::{
 
 /// What the tables leave out: what the kernel exports that is no routine, by its DDI page; what
 /// the headers declare for WPP alone (`RUN_WPP`); and what the compiler calls.
-const OTHERS: [&str; 9] = [
+const OTHERS: [&str; 10] = [
     "ExEventObjectType",
     "IoDeviceObjectType",
     "IoFileObjectType",
     "MmSystemRangeStart",
     "PsInitialSystemProcess",
+    "PsProcessType",
     "PsThreadType",
     "SeExports",
     "WmiTraceMessage",

@@ -30,21 +30,21 @@ fn soak(machine: &str, requests: u64, life: bool) -> soak::Figures {
 #[test]
 fn requests_of_all_kinds_end_once_and_right_while_devices_go_and_come() {
     for machine in ["smp4", "iommu"] {
-        let figures = soak(machine, 3000, true);
+        let figures = soak(machine, 1200, true);
         for what in [
             "cancellations",
             "hostile requests",
             "ended with success",
             "handles opened",
         ] {
-            assert!(figures.count(what) > 50, "{machine}: {what}\n{figures}");
+            assert!(figures.count(what) > 10, "{machine}: {what}\n{figures}");
         }
     }
 }
 
 #[test]
 fn where_nothing_happens_to_the_devices_nothing_but_success_and_cancellation_comes() {
-    let figures = soak("edu4", 3000, false);
+    let figures = soak("edu4", 2000, false);
     for (what, count) in &figures.counts {
         let how = what.strip_prefix("ended with ");
         let documented = ["success", "STATUS_CANCELLED", "STATUS_IO_TIMEOUT"];

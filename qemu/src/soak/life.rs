@@ -47,6 +47,9 @@ const WHILE_DISTURBED: [u32; 8] = [
     0xc000_00a1,
 ];
 
+/// How long a device is out of its slot at least.
+const SLOT: Duration = Duration::from_millis(500);
+
 /// What has happened so far: odd while something does. Sequentially consistent: a request that is
 /// found undisturbed was.
 #[derive(Debug, Default)]
@@ -151,6 +154,10 @@ fn happen(soak: &Soak<'_>, host: &NtHost, random: &mut Sequence) -> Result<(), F
             host.host_success(pnp(PnpOperation::SurpriseRemoval))?;
             // With the last handle, it is removed.
             wait_until_removed(host, &device)?;
+            // A device that is pulled out loses its power. The emulated one does not: a transfer that
+            // it is at, which takes it a tenth of a second, would end in memory that is free by now,
+            // as soon as the bus driver makes it a bus master again.
+            thread::sleep(SLOT);
             host.host_success(pnp(PnpOperation::Add))?;
             soak.count("times that a device was pulled out and came back");
         }
