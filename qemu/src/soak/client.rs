@@ -23,6 +23,9 @@ const DEPTH: usize = 16;
 /// How many requests a thread sends before its process ends.
 const ROUND: u64 = 400;
 
+/// How long a hostile request is waited for before it is cancelled.
+const PATIENCE: Duration = Duration::from_secs(1);
+
 /// A request on its way.
 struct Outstanding {
     kind: Kind,
@@ -111,7 +114,7 @@ impl<'a> Thread<'a> {
                     self.cancel_one(&file)?;
                 }
                 if self.outstanding.len() >= DEPTH {
-                    self.reap()?;
+                    self.reap(&file)?;
                 }
             }
             if is_killed {
@@ -125,7 +128,7 @@ impl<'a> Thread<'a> {
                 self.soak.count("handles closed with requests outstanding");
             }
             while !self.outstanding.is_empty() {
-                self.reap()?;
+                self.reap(&file)?;
             }
             file.close();
             self.is_gone = false;
@@ -208,11 +211,17 @@ impl<'a> Thread<'a> {
     }
 
     /// Waits for the oldest request, and judges how it has ended.
-    fn reap(&mut self) -> Result<(), Fault> {
+    fn reap(&mut self, file: &Arc<NtFile>) -> Result<(), Fault> {
         let Some(request) = self.outstanding.pop_front() else {
             return Ok(());
         };
         let kind = request.kind;
+        let mut request = request;
+        if kind == Kind::Hostile && request.completion.wait(Some(PATIENCE)).is_none() {
+            // A wait whose time has become days.
+            request.cancelled = true;
+            file.cancel(Some(request.key));
+        }
         let ended = match request.completion.wait(Some(LIMIT)) {
             Some(Ok(ended)) => ended,
             Some(Err(lost)) => return Err(Fault(format!("{kind:?}: {lost:?}"))),
