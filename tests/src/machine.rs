@@ -168,12 +168,11 @@ impl Booted {
     ///
     /// If it has.
     pub fn shut_down(mut self) {
-        self.host
-            .host_success(HostRequest::Shutdown { code: 0 })
-            .unwrap_or_else(|fault| panic!("{fault}\n{}", self.log()));
+        // The answer may go down with the machine: that it has heard is told by how it ends.
+        let asked = self.host.host_success(HostRequest::Shutdown { code: 0 });
         self.session
             .finish(LIMIT)
-            .unwrap_or_else(|fault| panic!("{fault}"));
+            .unwrap_or_else(|fault| panic!("{fault}\nwhen asked to end: {asked:?}"));
     }
 
     /// The machine's log, for a test that fails.
