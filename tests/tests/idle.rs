@@ -12,6 +12,7 @@ use eductl::{DeviceKind, io::IoStatus, nthost::NtFile, status::Status};
 use eduwdm_abi::{
     Header, Ioctl,
     edu::{FactorialOutput, WAIT_INFINITE, WaitEventInput, WaitEventOutput},
+    testdev::{RunInput, RunOutput},
 };
 use eduwdm_qemu::device_trace::accesses;
 use eduwdm_tests::{Booted, InEachQueue, InFlight, boot, manifest, options};
@@ -239,6 +240,52 @@ fn the_device_without_a_queue_of_its_own_loses_its_power_and_gets_it_back() {
     }
     drop(testdev);
     machine.end();
+}
+
+/// The system gives StartIo one request at a time: those behind it wait for it, whatever becomes of it.
+#[test]
+fn a_request_behind_one_that_is_cancelled_while_the_power_comes_goes_on() {
+    for ends in ["cancelled", "closed"] {
+        let machine = Idle::in_d3("smp4");
+        let path = machine.booted.path(DeviceKind::Testdev, 0).unwrap();
+        let file = InFlight::open(&machine.booted, &path);
+        let other = InFlight::open(&machine.booted, &path);
+        machine.wait_for_power(&machine.booted.instance(TESTDEV, 0), 3, "it is idle again");
+        machine.host(
+            HostRequest::Fault(Fault::Irp {
+                device: machine.booted.instance(TESTDEV, 0),
+                major: IRP_MJ_POWER,
+                minor: Some(IRP_MN_SET_POWER),
+                nth: 0,
+                count: 1,
+                effect: IrpEffect::Pend { milliseconds: 1000 },
+            }),
+            "the power comes late",
+        );
+        let run = |file: &Arc<NtFile>| {
+            let input = RunInput {
+                header: Header::of::<RunInput>(),
+                bar: 0,
+                test: 0,
+                writes: 1,
+                reserved: 0,
+            };
+            InFlight::control(file, Ioctl::TestdevRun, &input, size_of::<RunOutput>())
+        };
+        let (first, second) = (run(&file), run(&other));
+        if ends == "cancelled" {
+            first.cancel().join().unwrap();
+        } else {
+            file.close();
+        }
+        assert_eq!(first.end(ends).status, Status::Nt(CANCELLED), "{ends}");
+        assert!(!second.is_complete(), "{ends}: it waits for the power");
+        assert_eq!(second.end(ends).status, Status::Nt(0), "{ends}");
+        drop((first, second, file, other));
+        machine.host(HostRequest::ClearFaults, "no faults");
+        machine.wait_for_power(&machine.booted.instance(TESTDEV, 0), 3, "in the end");
+        machine.end();
+    }
 }
 
 #[test]

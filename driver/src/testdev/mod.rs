@@ -68,7 +68,7 @@ struct Active {
     refused: Option<Status>,
     /// Whether StartIo has parked a request, and not gone on: the system queues those behind it.
     busy: bool,
-    /// Of the request that has been left to the work item.
+    /// Of the request that StartIo was given, until its turn is over.
     activated: Option<Activated>,
     /// By that request.
     used: Option<Use>,
@@ -94,13 +94,12 @@ pub fn add_device(
     irql: &mut Passive,
 ) -> Result<()> {
     let make = |component: Component, irql: &mut Passive| {
-        let parked = component.clone();
         Ok(Testdev {
             component,
             bars: Mutex::new(tags::QUEUE, None, irql)?,
             active: SpinLock::new(Active::default()),
             idle: Event::new(tags::QUEUE, true, irql)?,
-            parked: Csq::new(tags::QUEUE, parked, irql)?,
+            parked: Csq::new(tags::QUEUE, (), irql)?,
         })
     };
     function::add_device(driver, physical, parameters, make, irql)

@@ -4,8 +4,12 @@
 //! does not go on to the next, so that the system queues those behind it. A request that has been
 //! given to StartIo cannot be cancelled by the system's means any more (that is what the
 //! attribute NonCancelable is for), and a parked one may have to wait long: so it is parked in a
-//! cancel-safe queue. So is one that the component is not active for: a request has it active from
-//! when StartIo is given it, and uses it while it is run.
+//! cancel-safe queue. So is one that the component is not active for: StartIo has it activated for
+//! each request, and a request uses it while it is run.
+//!
+//! The activation belongs to the turn, not to the request. If the parked request is cancelled, the
+//! component becomes active all the same, and that is who goes on with the next: the system gives
+//! StartIo no other before.
 
 use eduwdm_abi::testdev::RunInput;
 use wdm::{
@@ -14,7 +18,7 @@ use wdm::{
     device::Fdo,
     irp::{FileObject, Irp, Pending},
     irql::{self, Dispatch, Passive, UpToDispatch},
-    pofx::{Activated, Component, Use},
+    pofx::Use,
     workitem::IrpWorkItem,
 };
 use zerocopy::{FromBytes, IntoBytes};
@@ -25,13 +29,12 @@ use crate::{function::FunctionDevice, tags};
 type Device = Fdo<FunctionDevice<Testdev>>;
 
 /// A request that StartIo could not run yet. What it asks for is in its buffer.
-pub struct Parked(Activated);
+pub struct Parked;
 
 impl Request for Parked {
-    type Context = Component;
+    type Context = ();
 
-    fn canceled(self, irp: Irp<Pending>, component: &Component, irql: &mut UpToDispatch) {
-        component.idle(self.0, irql);
+    fn canceled(self, irp: Irp<Pending>, (): &(), irql: &mut UpToDispatch) {
         irp.complete(Status::CANCELLED, irql);
     }
 }
@@ -42,31 +45,23 @@ pub fn start_io(device: &Device, irp: Irp<Pending>, irql: &mut Dispatch) {
     let activated = testdev.component.activate(irql);
     // Parked first and counted as busy then: whoever opens the device in between finds it not
     // busy, and leaves the rest to what follows.
-    park(testdev, irp, activated, irql);
-    testdev.active.acquire_at_dpc_level(irql).busy = true;
-    unpark(device, irql);
-}
-
-fn park(testdev: &Testdev, irp: Irp<Pending>, activated: Activated, irql: &Dispatch) {
-    let parked = testdev.parked.insert_pending(irp, Parked(activated), irql);
-    if let Err(Refused {
-        irp,
-        request: Parked(activated),
-        status,
-        ..
-    }) = parked
-    {
+    if let Err(Refused { irp, status, .. }) = testdev.parked.insert_pending(irp, Parked, irql) {
         // The queue is never closed.
-        testdev.component.idle(activated, irql);
         irp.complete(status, irql);
     }
+    {
+        let mut active = testdev.active.acquire_at_dpc_level(irql);
+        active.busy = true;
+        active.activated = Some(activated);
+    }
+    unpark(device, irql);
 }
 
 /// Goes on with the parked request, if there is one and the device may, or else with the next.
 pub fn unpark(device: &Device, irql: &mut Dispatch) {
     let testdev = &device.function;
-    // Given back without the lock, if it is.
-    let used = testdev.component.enter();
+    // Given back without the lock, if it is not needed.
+    let used: Option<Use> = testdev.component.enter();
     {
         let mut active = testdev.active.acquire_at_dpc_level(irql);
         let may_run = active.open && used.is_some();
@@ -74,31 +69,22 @@ pub fn unpark(device: &Device, irql: &mut Dispatch) {
             return;
         }
         active.busy = false;
+        active.used = used;
     }
-    // Nothing is there if it was cancelled.
-    if let Some((irp, Parked(activated))) = testdev.parked.remove_next(irql) {
-        begin(device, irp, activated, used, irql);
-    } else {
-        drop(used);
-        device.start_next(irql);
+    match testdev.parked.remove_next(irql) {
+        Some((irp, Parked)) => begin(device, irp, irql),
+        // It was cancelled.
+        None => end(device, irql),
     }
 }
 
 /// Leaves a request to the work item, which goes on with the next; or completes it and goes on
 /// with the next, if it is to be refused.
-fn begin(
-    device: &Device,
-    irp: Irp<Pending>,
-    activated: Activated,
-    used: Option<Use>,
-    irql: &mut Dispatch,
-) {
+fn begin(device: &Device, irp: Irp<Pending>, irql: &mut Dispatch) {
     let testdev = &device.function;
     let left = {
         let mut active = testdev.active.acquire_at_dpc_level(irql);
         let (active, irql) = active.parts();
-        active.activated = Some(activated);
-        active.used = used;
         match (active.refused, &active.work) {
             (Some(status), _) => Err((irp, status)),
             (None, None) => Err((irp, Status::DEVICE_NOT_READY)),
@@ -192,8 +178,7 @@ pub fn cancel_of(device: &Device, file_object: FileObject, irql: &mut Passive) {
     device.cancel_waiting(Some(file_object), Status::CANCELLED, irql);
     let parked = &device.function.parked;
     let removed = parked.remove_next_if(|_, of| of == file_object, irql);
-    if let Some((irp, Parked(activated))) = removed {
-        device.function.component.idle(activated, irql);
+    if let Some((irp, Parked)) = removed {
         irp.complete(Status::CANCELLED, irql);
     }
 }
