@@ -296,6 +296,21 @@ fn a_device_that_fails_is_waited_for_before_its_memory_is_given_back() {
     machine.end();
 }
 
+/// A device that was pulled out need not have lost its power: it goes on with what it was told.
+#[test]
+fn a_device_that_is_at_work_still_when_it_comes_back_is_waited_for() {
+    let machine = Machine::boot("smp4");
+    let file = machine.open();
+    let long = InFlight::factorial(&file, 1_500_000_000);
+    machine.pnp(&machine.edu, PnpOperation::SurpriseRemoval);
+    let ended = long.end("the long one");
+    assert_eq!(ended.status, Status::Nt(DEVICE_REMOVED), "{ended:?}");
+    drop((long, file));
+    machine.booted.wait_until_removed(&machine.edu);
+    machine.pnp(&machine.edu, PnpOperation::Add);
+    machine.end();
+}
+
 #[test]
 fn nothing_waits_for_a_device_that_is_gone() {
     // Whoever waits for the device to be idle finds out that it is gone, before anybody is told.

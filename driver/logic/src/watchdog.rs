@@ -40,6 +40,12 @@ impl Limit {
         }
     }
 
+    /// So many milliseconds.
+    #[must_use]
+    pub const fn milliseconds(self) -> u32 {
+        self.milliseconds
+    }
+
     /// The time between two ticks, in milliseconds.
     #[must_use]
     pub const fn period_ms(self) -> u32 {

@@ -110,7 +110,6 @@ impl Hardware {
             edu: edu.clone(),
         };
         edu.watchdog.install(edu, device, irql)?;
-        // Nothing fails from here on.
         *edu.controls.acquire(irql) = Some(controls);
         *edu.placement.acquire(irql) = Some(placement);
         let dma = Dma::new(registers.dma, buffers, failures);
@@ -119,6 +118,11 @@ impl Hardware {
         edu.write.install((), irql);
         edu.read.install((), irql);
         edu.events.install((), irql);
+        if let Err(status) = edu.wait_until_idle(irql) {
+            this.give_back(irql);
+            return Err(status);
+        }
+        // Nothing fails from here on.
         this.initialize_device(irql);
         this.unpark(irql);
         this.resume(irql);

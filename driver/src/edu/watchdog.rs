@@ -273,6 +273,25 @@ impl Controls {
 }
 
 impl Edu {
+    /// Waits until a device that is being started is at nothing. It may be at what it was told before
+    /// it was pulled out and came back without having lost its power: it would take no factorial, and
+    /// what it says next would be taken for the first request's.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_DEVICE_HARDWARE_ERROR` if it is not after the time of an operation.
+    pub fn wait_until_idle(&self, irql: &mut Passive) -> Result<()> {
+        let mut looks = self.watchdog.limit.milliseconds() / PAUSE_MS + 1;
+        while self.is_computing(irql) || self.is_transferring(irql) {
+            if looks == 0 {
+                return Err(Status::DEVICE_HARDWARE_ERROR);
+            }
+            looks -= 1;
+            time::delay(PAUSE_MS, irql);
+        }
+        Ok(())
+    }
+
     /// Whether the device is at a factorial, as far as it can be asked.
     fn is_computing(&self, irql: &mut Passive) -> bool {
         let mut computing = false;

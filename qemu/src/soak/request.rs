@@ -214,11 +214,8 @@ fn control<I: IntoBytes + zerocopy::Immutable>(ioctl: Ioctl, input: &I, output: 
 fn hostile(random: &mut Sequence) -> Request {
     if random.below(2) == 0 {
         let mut request = Kind::draw_good(random);
-        // Not the number of a factorial, which would keep the device at work for seconds: the driver does
-        // not wait yet, when it is started, for a device that has come back and is still at one.
-        if let Request::DeviceControl { input, code, .. } = &mut request
+        if let Request::DeviceControl { input, .. } = &mut request
             && !input.is_empty()
-            && *code != Ioctl::Factorial.code()
         {
             let bit = random.below(input.len() as u64 * 8);
             let byte = usize::try_from(bit / 8).unwrap_or(0);
