@@ -36,7 +36,7 @@
 //!    before it is given back.
 //! 7. What is answered at once (identify, liveness, raise, topology) works with registers that lie
 //!    in a lock of their own; PnP takes them out of it before they are unmapped.
-//! 8. *The state's mutex* ([`crate::function::FunctionDevice::state`]): one of them at a time. A
+//! 8. *The state's mutex* ([`wdm::function::FunctionDevice::state`]): one of them at a time. A
 //!    remove additionally waits for all requests that hold the remove lock.
 //!
 //! Between two devices nothing is shared but the driver's image and the ETW provider.

@@ -1,9 +1,11 @@
 //! What the kernel calls first: DriverEntry, AddDevice, Unload.
 
+use eduwdm_abi::InterfaceClass;
 use wdm::{
     Result, Status, bugcheck,
     device::PhysicalDevice,
     driver::{Driver, DriverObject},
+    guid::Guid,
     irql::Passive,
     pnp::HardwareIds,
     unicode::UnicodeString,
@@ -11,6 +13,11 @@ use wdm::{
 };
 
 use crate::{edu, parameters, tags, testdev, trace};
+
+/// A device interface class as the contract with clients has it, in the safe layer's own type.
+pub const fn interface(class: InterfaceClass) -> Guid {
+    Guid::new(class.data1, class.data2, class.data3, class.data4)
+}
 
 /// The driver. All state but one parameter belongs to a device.
 pub struct EduWdm;

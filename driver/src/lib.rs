@@ -1,6 +1,6 @@
 //! `eduwdm.sys`: a reference WDM driver for QEMU's `edu` and `pci-testdev` devices.
 //!
-//! Where to begin reading: [`driver`] is what the kernel calls first; [`function`] is what every
+//! Where to begin reading: [`driver`] is what the kernel calls first; [`wdm::function`] is what every
 //! Plug and Play function driver does, whatever its device; [`edu`] is a device with interrupts,
 //! DMA and queues of its own; [`testdev`] one whose queue the system manages. Which of it can run
 //! at the same time, and the order of locks, is in [`concurrency`].
@@ -12,12 +12,7 @@
 mod concurrency;
 mod driver;
 mod edu;
-mod function;
-mod idle;
-mod panic;
 mod parameters;
-mod pnp;
-mod power;
 mod statistics;
 mod status;
 mod tags;
@@ -25,3 +20,6 @@ mod testdev;
 mod trace;
 
 wdm::driver_entry!(driver::EduWdm);
+
+// `EDUW` in characters.
+wdm::panic_handler!(0x4544_5557);

@@ -1,7 +1,10 @@
 //! The driver's parameters in the registry: values of the service's `Parameters` key, which the INF
 //! describes.
 
-use core::sync::atomic::{AtomicU32, Ordering};
+use core::{
+    num::NonZeroU32,
+    sync::atomic::{AtomicU32, Ordering},
+};
 
 use eduwdm_abi::edu::{DEVICE_BUFFER_LENGTH, DEVICE_BUFFER_LENGTH_FULL};
 use wdm::{irql::Passive, registry::Key, unicode::UnicodeString, utf16};
@@ -16,7 +19,14 @@ pub struct Parameters {
     /// `OperationTimeout`: for how many milliseconds the device may be at one operation.
     pub operation_ms: u32,
     /// `IdleTimeout`: for how many milliseconds a device is idle before it goes to D3. Zero for never.
-    pub idle_ms: u32,
+    idle_ms: u32,
+}
+
+impl Parameters {
+    /// For how many milliseconds a device is idle before it goes to D3, if ever.
+    pub const fn idle(self) -> Option<NonZeroU32> {
+        NonZeroU32::new(self.idle_ms)
+    }
 }
 
 /// Without the value: the slowest operation takes the device a tenth of a second.

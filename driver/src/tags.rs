@@ -1,7 +1,7 @@
 //! The driver's pool tags, one for each kind of allocation, as `!poolused` and Driver Verifier
 //! show them.
 
-use wdm::pool::Tag;
+use wdm::{function::Tags, pool::Tag};
 
 /// What PnP and power need: device interfaces, states, hardware ids.
 pub const PNP: Tag = Tag::new(*b"EduP");
@@ -21,9 +21,13 @@ pub const DMA: Tag = Tag::new(*b"EduM");
 pub const STATISTICS: Tag = Tag::new(*b"EduS");
 /// What watches the device.
 pub const WATCHDOG: Tag = Tag::new(*b"EduG");
-/// The interface of the bus.
-pub const BUS: Tag = Tag::new(*b"EduB");
-/// What idle power-down keeps.
-pub const IDLE: Tag = Tag::new(*b"EduL");
+/// What the frame allocates: the interface of the bus and what idle power-down keeps have tags of
+/// their own.
+pub const FRAME: Tags = Tags {
+    pnp: PNP,
+    bus: Tag::new(*b"EduB"),
+    idle: Tag::new(*b"EduL"),
+    work: WORK,
+};
 /// Work items.
 pub const WORK: Tag = Tag::new(*b"EduW");

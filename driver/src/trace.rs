@@ -9,7 +9,7 @@
 
 use eduwdm_abi::statistics::QueueKind;
 use tracelogging::{define_provider, write_event};
-use wdm::{Status, bugcheck};
+use wdm::{Status, bugcheck, function::Notice};
 
 use crate::statistics::Outcome;
 
@@ -35,8 +35,17 @@ pub fn unregister() {
     EDUWDM.unregister();
 }
 
+/// What has become of a device.
+pub fn tell(device: &str, notice: Notice<'_>) {
+    match notice {
+        Notice::Start(status) => start(device, status),
+        Notice::Stop(how) => stop(device, how),
+        Notice::Error(what, status) => error(device, what, status),
+    }
+}
+
 /// A device was started, or was not.
-pub fn start(device: &str, status: Status) {
+fn start(device: &str, status: Status) {
     bugcheck::note("start", status.to_raw().cast_unsigned().into());
     if status.is_success() {
         wdk::println!("eduwdm: {device}: started");
@@ -52,7 +61,7 @@ pub fn start(device: &str, status: Status) {
 }
 
 /// A device was stopped.
-pub fn stop(device: &str, how: &str) {
+fn stop(device: &str, how: &str) {
     bugcheck::note(how, 0);
     wdk::println!("eduwdm: {device}: {how}");
     write_event!(

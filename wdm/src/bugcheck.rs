@@ -168,6 +168,19 @@ pub fn panic(code: u32, info: &PanicInfo<'_>) -> ! {
     unsafe { KeBugCheckEx(code, name, file.len() as u64, line.into(), column.into()) }
 }
 
+/// Defines the image's panic handler: a panic is a bug check with this code, of the driver's own, so
+/// that a dump leads here and to no other driver's crash. A driver that found itself wrong must not
+/// run on. See [`bugcheck::panic`](crate::bugcheck::panic) for the parameters.
+#[macro_export]
+macro_rules! panic_handler {
+    ($code:expr) => {
+        #[panic_handler]
+        fn panic(info: &::core::panic::PanicInfo<'_>) -> ! {
+            $crate::bugcheck::panic($code, info)
+        }
+    };
+}
+
 /// `KBUGCHECK_REASON_CALLBACK_ROUTINE`, for secondary dump data.
 unsafe extern "C" fn secondary_dump_data(
     _reason: KBUGCHECK_CALLBACK_REASON,

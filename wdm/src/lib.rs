@@ -35,6 +35,7 @@ pub mod dpc;
 pub mod driver;
 pub mod errorlog;
 pub mod event;
+pub mod function;
 pub mod guid;
 pub mod interface;
 pub mod interrupt;

@@ -11,12 +11,13 @@ use wdm::{
     Result, Status,
     device::{Fdo, PhysicalReference},
     errorlog::{self, Entry},
+    function::FunctionDevice,
     irql::{Dispatch, Passive},
     workitem::{WorkItem, WorkRoutine},
 };
 
 use super::EduFunction;
-use crate::{function::FunctionDevice, tags};
+use crate::tags;
 
 /// `IO_ERR_INSUFFICIENT_RESOURCES`: the system's text for it names the device.
 const INSUFFICIENT_RESOURCES: Status = Status::from_raw(0xc004_0002_u32.cast_signed());

@@ -16,6 +16,7 @@ use eduwdm_logic::{
 use wdm::{
     Result, Status,
     device::Fdo,
+    function::FunctionDevice,
     irp::{Dispatched, Fresh, Irp},
     irql::Passive,
 };
@@ -27,7 +28,7 @@ use super::{
     queue::Arrival,
     transfer::{Memory, TransferRequest},
 };
-use crate::{function::FunctionDevice, status};
+use crate::status;
 
 /// The dispatch routine.
 pub fn dispatch(

@@ -29,14 +29,14 @@ use eduwdm_abi::statistics::QueueKind;
 use eduwdm_logic::interrupt_bits::InterruptBits;
 use wdm::{
     Result, Status,
-    bus::BusInterface,
     device::{Fdo, PhysicalDevice},
     driver::DriverObject,
+    function::{self, Function, FunctionDevice, Notice, Start, Tags},
+    guid::Guid,
     irp::{Dispatched, Fresh, Irp},
     irql::{Passive, UpToDispatch},
     mmio::Registers,
     mutex::Mutex,
-    pnp::Resources,
     pofx::Component,
     pool::Shared,
     spinlock::SpinLock,
@@ -53,12 +53,7 @@ use self::{
     transfer::Transfer,
     watchdog::{Controls, Watchdog},
 };
-use crate::{
-    function::{self, Function, FunctionDevice},
-    parameters::Parameters,
-    statistics::Statistics,
-    tags,
-};
+use crate::{driver::interface, parameters::Parameters, statistics::Statistics, tags, trace};
 
 /// What the routines of one device share.
 pub struct Edu {
@@ -102,7 +97,7 @@ pub struct Edu {
     removed: AtomicBool,
 }
 
-/// The kind of device that [`crate::function`] knows.
+/// The kind of device that [`wdm::function`] knows.
 pub struct EduFunction {
     edu: Shared<Edu>,
 }
@@ -131,7 +126,7 @@ pub fn add_device(
             edu: Shared::new(tags::DEVICE, edu, irql)?,
         })
     };
-    function::add_device(driver, physical, parameters, make, irql)
+    function::add_device(driver, physical, parameters.idle(), make, irql)
 }
 
 impl Edu {
@@ -227,18 +222,22 @@ impl<E: queue::Engine> AnyQueue for Queue<E> {
 }
 
 impl Function for EduFunction {
-    const NAME: &str = "edu";
-    const INTERFACE: eduwdm_abi::InterfaceClass = eduwdm_abi::EDU_INTERFACE;
+    const INTERFACE: Guid = interface(eduwdm_abi::EDU_INTERFACE);
+    const TAGS: Tags = tags::FRAME;
     type Hardware = Hardware;
 
     fn start(
         &self,
         device: &Fdo<FunctionDevice<Self>>,
-        resources: Resources<'_>,
-        bus: &Shared<BusInterface>,
+        Start { resources, bus }: Start<'_>,
         irql: &mut Passive,
     ) -> Result<Hardware> {
+        let bus = bus.ok_or(Status::NOT_SUPPORTED)?;
         Hardware::start(&self.edu, device, resources, bus, irql)
+    }
+
+    fn tell(notice: Notice<'_>) {
+        trace::tell("edu", notice);
     }
 
     fn has_failed(&self) -> bool {

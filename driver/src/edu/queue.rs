@@ -5,7 +5,7 @@
 //! registers without the lock, or while the queue is closed.
 //!
 //! A queue uses the device's component while a request is on the device, and starts none while the
-//! component is idle or is to be: see [`crate::idle`].
+//! component is idle or is to be: see [`wdm::pofx`].
 //!
 //! Nobody waits for the lock but those who open and close the queue, and who recovers the device: a thread that has queued a
 //! request, and the DPC, both post what they know and try; see [`eduwdm_logic::handoff`]. What

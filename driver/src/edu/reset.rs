@@ -1,9 +1,8 @@
 //! The reset: all requests end, the device is idle, and everything starts afresh.
 
-use wdm::{Result, Status, device::Fdo, irql::Passive};
+use wdm::{Result, Status, device::Fdo, function::FunctionDevice, irql::Passive};
 
 use super::{Edu, EduFunction};
-use crate::function::FunctionDevice;
 
 impl Edu {
     /// [`eduwdm_abi::Ioctl::Reset`], validated.

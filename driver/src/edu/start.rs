@@ -11,6 +11,7 @@ use wdm::{
     device::Fdo,
     dma::{Adapter, Channel, CommonBuffer, Description},
     dpc::Dpc,
+    function::FunctionDevice,
     interrupt::Interrupt,
     irql::Passive,
     mdl::Pages,
@@ -33,7 +34,7 @@ use super::{
     topology::Placement,
     watchdog::Controls,
 };
-use crate::{function::FunctionDevice, tags};
+use crate::tags;
 
 /// The most bytes that one request moves: the device's whole buffer.
 const MAXIMUM_LENGTH: u32 = 4096;

@@ -21,6 +21,7 @@ use wdm::{
     bus::BusInterface,
     device::{Fdo, PhysicalReference},
     dpc,
+    function::FunctionDevice,
     interrupt::{Claim, Interrupt, InterruptService},
     irql::{Dispatch, Passive},
     mmio::Registers,
@@ -36,7 +37,7 @@ use super::{
     interrupt::Isr,
     registers::{ComputeBlock, Status as StatusRegister, StatusBits},
 };
-use crate::{function::FunctionDevice, tags, trace};
+use crate::{tags, trace};
 
 /// For how long the device is waited for when no request is on it any more: so often, and so long
 /// after the last time. A transfer takes it a tenth of a second.

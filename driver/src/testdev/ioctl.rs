@@ -8,13 +8,14 @@ use eduwdm_logic::request::{self, Refusal};
 use wdm::{
     Result, Status,
     device::Fdo,
+    function::FunctionDevice,
     irp::{Dispatched, Fresh, Irp},
     irql::Passive,
 };
 use zerocopy::IntoBytes;
 
 use super::Testdev;
-use crate::{function::FunctionDevice, status};
+use crate::status;
 
 impl Testdev {
     /// The dispatch routine.

@@ -12,18 +12,18 @@ mod startio;
 
 use wdm::{
     Result, Status,
-    bus::BusInterface,
     csq::Csq,
     device::{Fdo, PhysicalDevice, StartIo},
     driver::DriverObject,
     event::Event,
+    function::{self, Function, FunctionDevice, Notice, Start, Tags},
+    guid::Guid,
     irp::{Dispatched, Fresh, Irp},
     irql::{self, Passive, UpToDispatch},
     mmio::{Mapping, Registers},
     mutex::Mutex,
     pnp::{Memory, Resources},
     pofx::{Activated, Component, Use},
-    pool::Shared,
     ports::PortRange,
     spinlock::SpinLock,
     workitem::IrpWorkItem,
@@ -33,13 +33,9 @@ use self::{
     registers::{AllOfBar0, Bar0, Bar0Registers},
     startio::Parked,
 };
-use crate::{
-    function::{self, Function, FunctionDevice},
-    parameters::Parameters,
-    tags,
-};
+use crate::{driver::interface, parameters::Parameters, tags, trace};
 
-/// The kind of device that [`crate::function`] knows.
+/// The kind of device that [`wdm::function`] knows.
 pub struct Testdev {
     /// What the device has, while it is started. A mutex: a request is run with it held, at
     /// PASSIVE_LEVEL.
@@ -102,7 +98,7 @@ pub fn add_device(
             parked: Csq::new(tags::QUEUE, (), irql)?,
         })
     };
-    function::add_device(driver, physical, parameters, make, irql)
+    function::add_device(driver, physical, parameters.idle(), make, irql)
 }
 
 impl Bars {
@@ -130,8 +126,8 @@ impl Bars {
 }
 
 impl Function for Testdev {
-    const NAME: &str = "pci-testdev";
-    const INTERFACE: eduwdm_abi::InterfaceClass = eduwdm_abi::TESTDEV_INTERFACE;
+    const INTERFACE: Guid = interface(eduwdm_abi::TESTDEV_INTERFACE);
+    const TAGS: Tags = tags::FRAME;
     /// Everything is where StartIo finds it. The device object comes back to it.
     type Hardware = ();
     const START_IO: Option<StartIo<FunctionDevice<Self>>> = Some(startio::start_io);
@@ -139,15 +135,18 @@ impl Function for Testdev {
     fn start(
         &self,
         device: &Fdo<FunctionDevice<Self>>,
-        resources: Resources<'_>,
-        _bus: &Shared<BusInterface>,
+        start: Start<'_>,
         irql: &mut Passive,
     ) -> Result<()> {
-        let bars = Bars::new(resources, irql)?;
+        let bars = Bars::new(start.resources, irql)?;
         startio::prepare(device, irql)?;
         *self.bars.acquire(irql) = Some(bars);
         startio::open(device, irql);
         Ok(())
+    }
+
+    fn tell(notice: Notice<'_>) {
+        trace::tell("pci-testdev", notice);
     }
 
     fn component_active(&self, device: &Fdo<FunctionDevice<Self>>, irql: &mut UpToDispatch) {
@@ -162,21 +161,10 @@ impl Function for Testdev {
         startio::open(device, irql);
     }
 
-    /// A paused device is not touched, and keeps nothing that a power loss would take.
-    fn power_down(&self, (): &mut (), _irql: &mut Passive) {}
-
-    fn power_up(&self, (): &mut (), _irql: &mut Passive) -> Result<()> {
-        Ok(())
-    }
-
     fn stop(&self, (): (), irql: &mut Passive) {
         startio::close(self, irql);
         let bars = self.bars.acquire(irql).take();
         drop(bars);
-    }
-
-    fn unplugged(&self, (): (), irql: &mut Passive) {
-        self.stop((), irql);
     }
 
     fn refuse_requests(
@@ -190,24 +178,6 @@ impl Function for Testdev {
 
     fn cleanup(&self, device: &Fdo<FunctionDevice<Self>>, irp: &Irp<Fresh>, irql: &mut Passive) {
         startio::cancel_of(device, irp.file_object(), irql);
-    }
-
-    fn read(
-        &self,
-        _device: &Fdo<FunctionDevice<Self>>,
-        irp: Irp<Fresh>,
-        irql: &mut Passive,
-    ) -> Dispatched {
-        irp.complete(Status::INVALID_DEVICE_REQUEST, irql)
-    }
-
-    fn write(
-        &self,
-        _device: &Fdo<FunctionDevice<Self>>,
-        irp: Irp<Fresh>,
-        irql: &mut Passive,
-    ) -> Dispatched {
-        irp.complete(Status::INVALID_DEVICE_REQUEST, irql)
     }
 
     fn device_control(

@@ -16,6 +16,7 @@ use wdm::{
     Result, Status,
     csq::{Refused, Request},
     device::Fdo,
+    function::FunctionDevice,
     irp::{FileObject, Irp, Pending},
     irql::{self, Dispatch, Passive, UpToDispatch},
     pofx::Use,
@@ -24,7 +25,7 @@ use wdm::{
 use zerocopy::{FromBytes, IntoBytes};
 
 use super::Testdev;
-use crate::{function::FunctionDevice, tags};
+use crate::tags;
 
 type Device = Fdo<FunctionDevice<Testdev>>;
 

@@ -1,8 +1,6 @@
 //! A driver that finds itself wrong: it panics when it is loaded, and its crash dump tells of it.
 #![no_std]
 
-use core::panic::PanicInfo;
-
 use wdm::{
     Result, Status, bugcheck,
     device::PhysicalDevice,
@@ -41,7 +39,4 @@ impl Driver for Panics {
 
 wdm::driver_entry!(Panics);
 
-#[panic_handler]
-fn panic(info: &PanicInfo<'_>) -> ! {
-    bugcheck::panic(BUGCHECK, info)
-}
+wdm::panic_handler!(BUGCHECK);

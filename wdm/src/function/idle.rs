@@ -22,7 +22,10 @@
 //! Source: "Component-Level Power Management", nf-wdm-pofxregisterdevice,
 //! nf-wdm-pofxunregisterdevice, nf-wdm-pofxreportdevicepoweredon.
 
-use wdm::{
+use core::num::NonZeroU32;
+
+use super::{Function, FunctionDevice, Notice, power};
+use crate::{
     Result,
     device::Fdo,
     irql::{Passive, UpToDispatch},
@@ -32,17 +35,11 @@ use wdm::{
     workitem::{DeviceWork, WorkItem},
 };
 
-use crate::{
-    function::{Function, FunctionDevice},
-    parameters::Parameters,
-    power, tags, trace,
-};
-
 /// What idle power-down keeps of a device.
 pub struct IdlePower<F: Function> {
     framework: Framework,
-    /// For how long the device is idle before it goes to D3; zero for never.
-    idle_ms: u32,
+    /// For how long the device is idle before it goes to D3; `None` for never.
+    idle_ms: Option<NonZeroU32>,
     /// What the framework is told when the device has power, while there was no IRP for that. The
     /// lock protects nothing else.
     report: SpinLock<Option<PoweredOn>>,
@@ -56,10 +53,10 @@ impl<F: Function> IdlePower<F> {
     /// # Errors
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`.
-    pub fn new(parameters: Parameters, irql: &Passive) -> Result<Self> {
+    pub fn new(idle_ms: Option<NonZeroU32>, irql: &Passive) -> Result<Self> {
         Ok(Self {
-            framework: Framework::new(tags::IDLE, irql)?,
-            idle_ms: parameters.idle_ms,
+            framework: Framework::new(F::TAGS.idle, irql)?,
+            idle_ms,
             report: SpinLock::new(None),
             again: SpinLock::new(None),
         })
@@ -77,13 +74,13 @@ impl<F: Function> IdlePower<F> {
     ///
     /// Those of the framework.
     pub fn register(&self, device: &Fdo<FunctionDevice<F>>, irql: &mut Passive) -> Result<()> {
-        if self.idle_ms == 0 || self.framework.is_registered() {
+        let Some(idle_ms) = self.idle_ms.filter(|_| !self.framework.is_registered()) else {
             return Ok(());
-        }
+        };
         let work = DeviceWork::new(device, power::request_power_again);
-        let item = WorkItem::new(tags::WORK, device.reference(), work, irql)?;
+        let item = WorkItem::new(F::TAGS.work, device.reference(), work, irql)?;
         *self.again.acquire(irql) = Some(item);
-        self.framework.register(device, self.idle_ms, irql)
+        self.framework.register(device, idle_ms.get(), irql)
     }
 
     /// The device works: from here on it may go to D3. To be called without locks.
@@ -126,7 +123,7 @@ impl<F: Function> PowerManaged for FunctionDevice<F> {
 
     fn power_required(device: &Fdo<Self>, report: PoweredOn, irql: &mut UpToDispatch) {
         if let Err(NotPoweredOn { report, status }) = device.request_power_on(report, irql) {
-            trace::error(F::NAME, "no power IRP for the device", status);
+            F::tell(Notice::Error("no power IRP for the device", status));
             device.idle.keep(report, irql);
             device.idle.ask_again(irql);
         }
@@ -135,11 +132,10 @@ impl<F: Function> PowerManaged for FunctionDevice<F> {
     fn power_not_required(device: &Fdo<Self>, irql: &mut UpToDispatch) {
         // Requests that arrive meanwhile are finished before the power goes, or wait for it.
         if let Err(status) = device.request_power(DeviceState::D3, irql) {
-            trace::error(
-                F::NAME,
+            F::tell(Notice::Error(
                 "no power IRP for the device, which stays on",
                 status,
-            );
+            ));
         }
     }
 }

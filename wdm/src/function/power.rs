@@ -21,7 +21,8 @@
 //! Set-Power IRP in a Device Power Policy Owner", "Handling a System Query-Power IRP in a Device
 //! Power Policy Owner", IRP_MN_SET_POWER.
 
-use wdm::{
+use super::{Function, FunctionDevice, Notice, pnp::Hold};
+use crate::{
     Result, Status,
     device::Fdo,
     irp::{CompletionRoutine, Dispatched, Fresh, Irp, Pending},
@@ -32,13 +33,7 @@ use wdm::{
     workitem::IrpWorkItem,
 };
 
-use crate::{
-    function::{Function, FunctionDevice},
-    pnp::Hold,
-    tags, trace,
-};
-
-/// What power keeps of a device beside [`crate::pnp::PnpState`].
+/// What power keeps of a device beside [`super::PnpState`].
 pub struct PowerState<F: Function> {
     /// Which state the device is to be in for each of the system. The lock protects nothing
     /// else.
@@ -64,7 +59,7 @@ impl<F: Function> PowerState<F> {
     /// `STATUS_INSUFFICIENT_RESOURCES`.
     pub fn prepare(&self, device: &Fdo<FunctionDevice<F>>, irql: &mut Passive) -> Result<()> {
         if self.work.acquire(irql).is_none() {
-            let item = IrpWorkItem::new(tags::WORK, device, work::<F>, irql)?;
+            let item = IrpWorkItem::new(F::TAGS.work, device, work::<F>, irql)?;
             *self.work.acquire(irql) = Some(item);
         }
         Ok(())
@@ -165,7 +160,7 @@ impl<F: Function> CompletionRoutine<FunctionDevice<F>> for SystemChanged {
                 Err(refused) => (refused.system_irp, refused.status),
             }
         };
-        trace::error(F::NAME, "no power IRP for the device", status);
+        F::tell(Notice::Error("no power IRP for the device", status));
         leave_to_work_item(device, irp, irql);
     }
 }

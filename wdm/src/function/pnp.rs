@@ -17,7 +17,9 @@
 //! a stop or a removal goes down to it, so this driver does.
 
 use bitflags::bitflags;
-use wdm::{
+
+use super::{Function, FunctionDevice, Notice, Start};
+use crate::{
     Result, Status,
     bus::{BusInterface, Identity},
     device::Fdo,
@@ -27,11 +29,6 @@ use wdm::{
     pofx::Active,
     pool::Shared,
     power::DeviceState,
-};
-
-use crate::{
-    function::{Function, FunctionDevice},
-    tags, trace,
 };
 
 /// Where the device is in its life.
@@ -54,7 +51,7 @@ enum Life {
 bitflags! {
     /// Why requests are held back.
     #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-    pub struct Hold: u8 {
+    pub(super) struct Hold: u8 {
         /// The PnP manager may stop the device.
         const STOP = 1 << 0;
         /// The device has no power.
@@ -90,7 +87,7 @@ impl<H> Default for PnpState<H> {
 
 impl<H> PnpState<H> {
     /// What opening a handle gets now.
-    pub const fn open_status(&self) -> Status {
+    pub(super) const fn open_status(&self) -> Status {
         match self.life {
             Life::Started | Life::StopPending | Life::Stopped => Status::SUCCESS,
             Life::NotStarted => Status::DEVICE_NOT_READY,
@@ -109,7 +106,7 @@ impl<H> PnpState<H> {
     }
 
     /// Holds requests back for one more reason. Gives the hardware, which is paused then.
-    pub fn hold<F>(
+    pub(super) fn hold<F>(
         &mut self,
         device: &Fdo<FunctionDevice<F>>,
         hold: Hold,
@@ -127,8 +124,12 @@ impl<H> PnpState<H> {
     }
 
     /// One reason less to hold requests back. They run again after the last.
-    pub fn release<F>(&mut self, device: &Fdo<FunctionDevice<F>>, hold: Hold, irql: &mut Passive)
-    where
+    pub(super) fn release<F>(
+        &mut self,
+        device: &Fdo<FunctionDevice<F>>,
+        hold: Hold,
+        irql: &mut Passive,
+    ) where
         F: Function<Hardware = H>,
     {
         let was_held = self.hold.contains(hold);
@@ -146,7 +147,7 @@ impl<H> PnpState<H> {
     /// # Errors
     ///
     /// `STATUS_NO_SUCH_DEVICE` if it is another; `STATUS_DEVICE_REMOVED` if there is none.
-    pub fn check_identity(&self, irql: &Passive) -> Result<()> {
+    pub(super) fn check_identity(&self, irql: &Passive) -> Result<()> {
         match &self.bus {
             Some((bus, identity)) if bus.identity(irql)? != *identity => {
                 Err(Status::NO_SUCH_DEVICE)
@@ -156,7 +157,7 @@ impl<H> PnpState<H> {
     }
 
     /// The paused hardware, if the device has no power.
-    pub fn unpowered_hardware(&mut self) -> Option<&mut H> {
+    pub(super) fn unpowered_hardware(&mut self) -> Option<&mut H> {
         if self.hold.contains(Hold::POWER) {
             self.hardware.as_mut()
         } else {
@@ -166,7 +167,7 @@ impl<H> PnpState<H> {
 }
 
 /// The dispatch routine, for all but IRP_MN_REMOVE_DEVICE.
-pub fn dispatch<F: Function>(
+pub(super) fn dispatch<F: Function>(
     device: &Fdo<FunctionDevice<F>>,
     mut irp: Irp<Fresh>,
     irql: &mut Passive,
@@ -184,7 +185,7 @@ pub fn dispatch<F: Function>(
                 }
                 Err(status) => status,
             };
-            trace::start(F::NAME, status);
+            F::tell(Notice::Start(status));
             irp.complete(status, irql)
         }
         Minor::QueryStopDevice => {
@@ -193,7 +194,7 @@ pub fn dispatch<F: Function>(
         }
         Minor::StopDevice => {
             stop(device, irql);
-            trace::stop(F::NAME, "stopped");
+            F::tell(Notice::Stop("stopped"));
             forward_with_success(irp, irql)
         }
         Minor::QueryRemoveDevice => {
@@ -212,7 +213,7 @@ pub fn dispatch<F: Function>(
         }
         Minor::SurpriseRemoval => {
             surprise_removal(device, irql);
-            trace::stop(F::NAME, "unplugged");
+            F::tell(Notice::Stop("unplugged"));
             forward_with_success(irp, irql)
         }
         Minor::QueryCapabilities => {
@@ -249,11 +250,21 @@ fn start<F: Function>(
     state.hold = Hold::empty();
     state.bus = None;
     device.power.prepare(device, irql)?;
-    let bus = BusInterface::query(device.lower(), tags::BUS, irql)?;
-    let identity = bus.identity(irql)?;
-    let bus = Shared::new(tags::BUS, bus, irql)?;
-    let hardware = device.function.start(device, resources, &bus, irql)?;
-    state.bus = Some((bus, identity));
+    let bus = match BusInterface::query(device.lower(), F::TAGS.bus, irql) {
+        Ok(bus) => {
+            let identity = bus.identity(irql)?;
+            Some((Shared::new(F::TAGS.bus, bus, irql)?, identity))
+        }
+        // A device of a bus that has none, such as one of software alone.
+        Err(Status::NOT_SUPPORTED) => None,
+        Err(status) => return Err(status),
+    };
+    let start = Start {
+        resources,
+        bus: bus.as_ref().map(|(bus, _)| bus),
+    };
+    let hardware = device.function.start(device, start, irql)?;
+    state.bus = bus;
     // Before anybody can open the device.
     let ready = device.idle.register(device, irql).and_then(|()| {
         if state.interface_enabled {
@@ -340,7 +351,7 @@ fn surprise_removal<F: Function>(device: &Fdo<FunctionDevice<F>>, irql: &mut Pas
 }
 
 /// IRP_MN_REMOVE_DEVICE, up to where the device object goes: from any state.
-pub fn remove<F: Function>(device: &Fdo<FunctionDevice<F>>, irql: &mut Passive) {
+pub(super) fn remove<F: Function>(device: &Fdo<FunctionDevice<F>>, irql: &mut Passive) {
     {
         let mut state = device.state.acquire(irql);
         let (state, irql) = state.parts();
@@ -356,7 +367,7 @@ pub fn remove<F: Function>(device: &Fdo<FunctionDevice<F>>, irql: &mut Passive) 
     }
     // It may have been by a surprise removal.
     device.idle.unregister(irql);
-    trace::stop(F::NAME, "removed");
+    F::tell(Notice::Stop("removed"));
 }
 
 fn disable_interface<F: Function>(
@@ -367,6 +378,6 @@ fn disable_interface<F: Function>(
     if core::mem::take(&mut state.interface_enabled)
         && let Err(status) = device.interface.set_enabled(false, irql)
     {
-        trace::error(F::NAME, "the interface was not disabled", status);
+        F::tell(Notice::Error("the interface was not disabled", status));
     }
 }
