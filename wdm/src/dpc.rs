@@ -59,6 +59,12 @@ impl<C: DeferredRoutine> Dpc<C> {
         })
     }
 
+    /// The DPC, for a kernel routine that takes one.
+    #[must_use]
+    pub fn as_ptr(&self) -> PKDPC {
+        self.dpc.get()
+    }
+
     /// Waits until it is neither queued nor running, and gives it back.
     pub fn close(self, _irql: &mut Passive) {}
 

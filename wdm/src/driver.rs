@@ -43,7 +43,9 @@ pub trait Driver {
 pub struct DriverObject(NonNull<DRIVER_OBJECT>);
 
 impl DriverObject {
-    pub(crate) const fn as_ptr(&self) -> *mut DRIVER_OBJECT {
+    /// For a kernel routine that takes it. It stays for as long as the image is loaded.
+    #[must_use]
+    pub const fn as_ptr(&self) -> *mut DRIVER_OBJECT {
         self.0.as_ptr()
     }
 }
@@ -60,9 +62,9 @@ macro_rules! driver_entry {
         // SAFETY: the linker's entry point; no other symbol of the image has this name.
         #[unsafe(export_name = "DriverEntry")]
         pub unsafe extern "system" fn driver_entry(
-            driver: *mut $crate::__wdk_sys::DRIVER_OBJECT,
-            registry_path: *const $crate::__wdk_sys::UNICODE_STRING,
-        ) -> $crate::__wdk_sys::NTSTATUS {
+            driver: *mut $crate::wdk_sys::DRIVER_OBJECT,
+            registry_path: *const $crate::wdk_sys::UNICODE_STRING,
+        ) -> $crate::wdk_sys::NTSTATUS {
             // SAFETY: passed on as the I/O manager gave them.
             unsafe { $crate::driver::entry::<$driver>(driver, registry_path) }
         }

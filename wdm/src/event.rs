@@ -39,7 +39,9 @@ impl Event {
         Ok(Self { event })
     }
 
-    pub(crate) fn as_ptr(&self) -> *mut KEVENT {
+    /// The event, for a kernel routine that takes it.
+    #[must_use]
+    pub fn as_ptr(&self) -> *mut KEVENT {
         self.event.get()
     }
 

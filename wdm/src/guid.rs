@@ -19,7 +19,15 @@ impl Guid {
         })
     }
 
-    pub(crate) const fn as_ptr(&self) -> *const GUID {
+    /// From that of the bindings.
+    #[must_use]
+    pub const fn from_raw(raw: GUID) -> Self {
+        Self(raw)
+    }
+
+    /// For a kernel routine that takes it.
+    #[must_use]
+    pub const fn as_ptr(&self) -> *const GUID {
         &raw const self.0
     }
 }

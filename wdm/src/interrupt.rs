@@ -49,6 +49,15 @@ pub trait InterruptService: Send + 'static {
     /// The interrupt service routine: stops the device from interrupting, saves what only can be
     /// read now, queues a DPC for the rest.
     fn service(&mut self, irql: &mut Dirql) -> Claim;
+
+    /// As [`Self::service`], for a device that sends several messages and is served by which it was:
+    /// its number, from zero on. A line and a single message are message 0.
+    ///
+    /// Source: nc-wdm-kmessage_service_routine.
+    fn service_message(&mut self, message: u32, irql: &mut Dirql) -> Claim {
+        _ = message;
+        self.service(irql)
+    }
 }
 
 /// How the device interrupts.
@@ -200,7 +209,13 @@ impl<S: InterruptService> Interrupt<S> {
         }
     }
 
-    /// One of the interrupt objects: all have the same spin lock.
+    /// One of the interrupt objects, for a kernel routine that takes it: all have the same spin lock.
+    #[must_use]
+    pub fn as_ptr(&self) -> PKINTERRUPT {
+        self.object()
+    }
+
+    /// One of the interrupt objects.
     fn object(&self) -> PKINTERRUPT {
         match self.connection {
             Connection::Line(object) => object,
@@ -273,12 +288,12 @@ impl<S: InterruptService> Drop for InterruptGuard<'_, S> {
 
 /// `InterruptMessageService`.
 unsafe extern "C" fn message_service_routine<S: InterruptService>(
-    interrupt: PKINTERRUPT,
+    _interrupt: PKINTERRUPT,
     context: PVOID,
-    _message: ULONG,
+    message: ULONG,
 ) -> BOOLEAN {
     // SAFETY: called by the kernel as the other is.
-    unsafe { service_routine::<S>(interrupt, context) }
+    unsafe { serve::<S>(context, message) }
 }
 
 /// `InterruptService`.
@@ -286,11 +301,19 @@ unsafe extern "C" fn service_routine<S: InterruptService>(
     _interrupt: PKINTERRUPT,
     context: PVOID,
 ) -> BOOLEAN {
+    // SAFETY: called by the kernel as an ISR.
+    unsafe { serve::<S>(context, 0) }
+}
+
+/// # Safety
+///
+/// Called in an ISR that was connected with this context.
+unsafe fn serve<S: InterruptService>(context: PVOID, message: u32) -> BOOLEAN {
     // SAFETY: what `connect` passed, in pool until the interrupt is disconnected.
     let shared = unsafe { &*context.cast::<SharedWithIsr<S>>() };
     // SAFETY: the kernel calls an ISR with the interrupt spin lock held.
     let service = unsafe { &mut *shared.service.get() };
     // SAFETY: and at DIRQL.
     let irql = &mut unsafe { Dirql::assume() };
-    BOOLEAN::from(service.service(irql) == Claim::Ours)
+    BOOLEAN::from(service.service_message(message, irql) == Claim::Ours)
 }

@@ -27,6 +27,7 @@ pub mod bugcheck;
 pub mod bus;
 mod constants;
 pub mod contiguous;
+pub mod control;
 pub mod csq;
 pub mod device;
 pub mod device_queue;
@@ -68,6 +69,6 @@ pub mod workitem;
 
 pub use status::{Result, Status};
 
-/// Re-exported for the macros of this crate.
-#[doc(hidden)]
-pub use wdk_sys as __wdk_sys;
+/// The bindings that this crate stands on, for a routine that it has nothing for: its types give out
+/// what such a routine takes (`as_ptr`, `into_raw`) and take it back (`from_raw`).
+pub use wdk_sys;

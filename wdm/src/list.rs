@@ -45,6 +45,28 @@ pub unsafe fn insert_tail(head: NonNull<LIST_ENTRY>, entry: NonNull<LIST_ENTRY>)
     unsafe { (*head).Blink = entry }
 }
 
+/// Inserts an entry as the first.
+///
+/// # Safety
+///
+/// As [`insert_tail`].
+pub unsafe fn insert_head(head: NonNull<LIST_ENTRY>, entry: NonNull<LIST_ENTRY>) {
+    let head = head.as_ptr();
+    let entry = entry.as_ptr();
+    // SAFETY: valid by contract.
+    let first = unsafe { (*head).Flink };
+    let links = LIST_ENTRY {
+        Flink: first,
+        Blink: head,
+    };
+    // SAFETY: valid by contract.
+    unsafe { entry.write(links) }
+    // SAFETY: an entry of the list, or its head.
+    unsafe { (*first).Blink = entry }
+    // SAFETY: valid by contract.
+    unsafe { (*head).Flink = entry }
+}
+
 /// Removes an entry from the list that it is in.
 ///
 /// # Safety

@@ -39,6 +39,12 @@ impl Key {
         Self::open_below(self.0, name)
     }
 
+    /// The handle, for a kernel routine that takes it.
+    #[must_use]
+    pub const fn as_raw(&self) -> HANDLE {
+        self.0
+    }
+
     /// Closes it.
     pub fn close(self, _irql: &mut Passive) {}
 

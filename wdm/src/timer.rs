@@ -4,9 +4,14 @@
 //! or running when the timer is cancelled; the timer's memory, the DPC's and the context's must stay
 //! until it has run. ("Timer Objects and DPCs", nf-wdm-kesettimer, nf-wdm-kecanceltimer.)
 
+use core::num::NonZeroU32;
+
 use wdk_sys::{
     KDPC, KTIMER, PKDPC, PVOID,
-    ntddk::{KeCancelTimer, KeFlushQueuedDpcs, KeInitializeDpc, KeInitializeTimer, KeSetTimer},
+    ntddk::{
+        KeCancelTimer, KeFlushQueuedDpcs, KeInitializeDpc, KeInitializeTimer, KeSetTimer,
+        KeSetTimerEx,
+    },
 };
 
 use crate::{
@@ -70,6 +75,34 @@ impl<C: TimerRoutine> Timer<C> {
     pub fn set<I: AtOrBelowDispatch>(&self, after_ms: u32, _irql: &I) {
         // SAFETY: initialised; at IRQL <= DISPATCH_LEVEL. Whether it was set does not matter.
         let _ = unsafe { KeSetTimer(self.object.get(), time::from_now(after_ms), self.dpc.get()) };
+    }
+
+    /// Has the routine called every so many milliseconds from now on, until [`Self::cancel`]; instead
+    /// of when it was set for, if it was. A call that is late is not made up for.
+    ///
+    /// Source: nf-wdm-kesettimerex.
+    pub fn set_periodic<I: AtOrBelowDispatch>(&self, period_ms: NonZeroU32, _irql: &I) {
+        let period = period_ms.get();
+        let after = time::from_now(period);
+        // The period is a signed number of milliseconds: a longer one is the longest there is.
+        let period = i32::try_from(period).unwrap_or(i32::MAX);
+        // SAFETY: as for `set`.
+        let _ = unsafe { KeSetTimerEx(self.object.get(), after, period, self.dpc.get()) };
+    }
+
+    /// Has the routine not called any more. A call may be under way when this returns, or about to
+    /// begin: [`Self::close`] waits for it.
+    ///
+    /// Source: nf-wdm-kecanceltimer.
+    pub fn cancel<I: AtOrBelowDispatch>(&self, _irql: &I) {
+        // SAFETY: initialised; at IRQL <= DISPATCH_LEVEL. Whether it was set does not matter.
+        unsafe { KeCancelTimer(self.object.get()) };
+    }
+
+    /// The timer, for a kernel routine that takes one.
+    #[must_use]
+    pub fn as_ptr(&self) -> *mut KTIMER {
+        self.object.get()
     }
 }
 

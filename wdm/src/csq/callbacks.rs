@@ -25,7 +25,7 @@ const unsafe fn inner<'a, R: Request>(csq: PIO_CSQ) -> &'a Inner<R> {
 pub(super) unsafe extern "C" fn insert_irp<R: Request>(
     csq: PIO_CSQ,
     irp: PIRP,
-    _context: PVOID,
+    context: PVOID,
 ) -> NTSTATUS {
     // SAFETY: the queue that this routine was given for.
     let inner = unsafe { inner::<R>(csq) };
@@ -38,8 +38,13 @@ pub(super) unsafe extern "C" fn insert_irp<R: Request>(
     let entry = unsafe { raw::list_entry(irp) };
     // SAFETY: the address of a field.
     let head = unsafe { NonNull::new_unchecked(inner.head.get()) };
-    // SAFETY: the lock is held, and the IRP was in no list.
-    unsafe { list::insert_tail(head, entry) };
+    if context == super::AT_THE_HEAD {
+        // SAFETY: the lock is held, and the IRP was in no list.
+        unsafe { list::insert_head(head, entry) };
+    } else {
+        // SAFETY: likewise.
+        unsafe { list::insert_tail(head, entry) };
+    }
     Status::SUCCESS.to_raw()
 }
 

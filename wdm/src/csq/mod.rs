@@ -183,7 +183,7 @@ impl<R: Request> Csq<R> {
         // Marked by us as well, so that it is whatever becomes of the insertion.
         let (irp, dispatched) = irp.pend();
         // SAFETY: by contract.
-        match unsafe { self.insert_raw(irp, request, irp_context) } {
+        match unsafe { self.insert_raw(irp, request, irp_context, AT_THE_TAIL) } {
             Ok(()) => Ok(dispatched),
             Err((irp, request, status)) => Err(Refused {
                 irp,
@@ -208,13 +208,27 @@ impl<R: Request> Csq<R> {
         _irql: &I,
     ) -> core::result::Result<(), Refused<R, ()>> {
         // SAFETY: without a context there is none to keep.
-        let inserted = unsafe { self.insert_raw(irp, request, core::ptr::null_mut()) };
-        inserted.map_err(|(irp, request, status)| Refused {
-            irp,
-            request,
-            status,
-            dispatched: (),
-        })
+        let inserted = unsafe { self.insert_raw(irp, request, core::ptr::null_mut(), AT_THE_TAIL) };
+        inserted.map_err(not_inserted)
+    }
+
+    /// As [`Self::insert_pending`], but before those that wait already: puts back a request that was
+    /// removed and could not be begun.
+    ///
+    /// Source: nf-wdm-iocsqinsertirpex.
+    ///
+    /// # Errors
+    ///
+    /// [`Refused`] if the queue is closed.
+    pub fn insert_pending_first<I: AtOrBelowDispatch>(
+        &self,
+        irp: Irp<Pending>,
+        request: R,
+        _irql: &I,
+    ) -> core::result::Result<(), Refused<R, ()>> {
+        // SAFETY: without a context there is none to keep.
+        let inserted = unsafe { self.insert_raw(irp, request, core::ptr::null_mut(), AT_THE_HEAD) };
+        inserted.map_err(not_inserted)
     }
 
     /// # Safety
@@ -225,7 +239,8 @@ impl<R: Request> Csq<R> {
         irp: Irp<Pending>,
         request: R,
         irp_context: *mut IO_CSQ_IRP_CONTEXT,
-    ) -> core::result::Result<(), (Irp<Pending>, R, Status)> {
+        place: PVOID,
+    ) -> core::result::Result<(), NotInserted<R>> {
         let raw_irp = irp.into_raw();
         // SAFETY: owned.
         let context = unsafe { raw::driver_context(raw_irp) }.cast::<R>();
@@ -234,14 +249,8 @@ impl<R: Request> Csq<R> {
         // The IRP's share of the queue.
         let _ = self.inner.clone().into_raw();
         // SAFETY: initialised by `new`; the IRP is owned and given up if this succeeds.
-        let status = unsafe {
-            IoCsqInsertIrpEx(
-                csq(&self.inner),
-                raw_irp.as_ptr(),
-                irp_context,
-                core::ptr::null_mut(),
-            )
-        };
+        let status =
+            unsafe { IoCsqInsertIrpEx(csq(&self.inner), raw_irp.as_ptr(), irp_context, place) };
         Status::check(status).map_err(|status| {
             // SAFETY: not inserted: the IRP is still this driver's, with what was written.
             let (irp, request) = unsafe { take_from(&self.inner, raw_irp) };
@@ -302,6 +311,23 @@ impl<R: Request> Csq<R> {
         self.inner.closed.set(closed);
         // SAFETY: acquired just above.
         unsafe { KeReleaseSpinLock(self.inner.lock.get(), old) };
+    }
+}
+
+/// What `CsqInsertIrpEx` is told, which the I/O manager does not look into: the request comes last.
+const AT_THE_TAIL: PVOID = core::ptr::null_mut();
+/// Or first.
+const AT_THE_HEAD: PVOID = core::ptr::without_provenance_mut(1);
+
+/// An IRP that a closed queue did not take.
+type NotInserted<R> = (Irp<Pending>, R, Status);
+
+fn not_inserted<R>((irp, request, status): NotInserted<R>) -> Refused<R, ()> {
+    Refused {
+        irp,
+        request,
+        status,
+        dispatched: (),
     }
 }
 

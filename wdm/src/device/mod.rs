@@ -251,7 +251,8 @@ impl<D: Device> Fdo<D> {
         PhysicalDevice(self.header().physical, PhantomData)
     }
 
-    pub(crate) const fn as_ptr(&self) -> *mut DEVICE_OBJECT {
+    /// The device object, for a kernel routine that takes it. It stays for as long as this does.
+    pub const fn as_ptr(&self) -> *mut DEVICE_OBJECT {
         self.object.get()
     }
 

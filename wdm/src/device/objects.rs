@@ -20,7 +20,9 @@ pub struct LowerDevice<'a>(
 );
 
 impl LowerDevice<'_> {
-    pub(crate) const fn as_ptr(self) -> *mut DEVICE_OBJECT {
+    /// The device object, for a kernel routine that takes it.
+    #[must_use]
+    pub const fn as_ptr(self) -> *mut DEVICE_OBJECT {
         self.0.as_ptr()
     }
 }
@@ -33,14 +35,19 @@ pub struct PhysicalDevice<'a>(
 );
 
 impl PhysicalDevice<'_> {
+    /// The device object that a kernel routine has given.
+    ///
     /// # Safety
     ///
     /// The device object is a PDO, and stays for the lifetime.
-    pub(crate) const unsafe fn from_raw(device: NonNull<DEVICE_OBJECT>) -> Self {
+    #[must_use]
+    pub const unsafe fn from_raw(device: NonNull<DEVICE_OBJECT>) -> Self {
         Self(device, PhantomData)
     }
 
-    pub(crate) const fn as_ptr(self) -> *mut DEVICE_OBJECT {
+    /// The device object, for a kernel routine that takes it.
+    #[must_use]
+    pub const fn as_ptr(self) -> *mut DEVICE_OBJECT {
         self.0.as_ptr()
     }
 
@@ -93,7 +100,9 @@ impl DeviceReference {
         Self(object)
     }
 
-    pub(crate) const fn as_ptr(&self) -> *mut DEVICE_OBJECT {
+    /// The device object, for a kernel routine that takes it. It stays for as long as this does.
+    #[must_use]
+    pub const fn as_ptr(&self) -> *mut DEVICE_OBJECT {
         self.0.as_ptr()
     }
 }

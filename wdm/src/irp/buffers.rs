@@ -1,167 +1,115 @@
-//! The buffers of an IRP.
+//! The buffers of an IRP that the I/O manager has copied: a system buffer.
 //!
 //! The rule of the kernel this stands for: where a request's buffers are follows from its method, and
 //! how many bytes a client gets is what the driver says, at its own risk: here it is what was written.
-//! ("Buffer Descriptions for I/O Control Codes", "Failure to Check the Size of Buffers".)
+//! ("Buffer Descriptions for I/O Control Codes", "Using Buffered I/O", "Failure to Check the Size of
+//! Buffers".)
+//!
+//! What the I/O manager has copied nobody else changes, so it is a slice for as long as the request is
+//! borrowed. Memory of the client's own is in [`super::direct`].
 
-use core::{marker::PhantomData, ptr::NonNull};
+use core::ptr::NonNull;
 
-use wdk_sys::{IRP, IRP_MJ_READ, MDL};
+use wdk_sys::{DO_BUFFERED_IO, IRP_MJ_READ, IRP_MJ_WRITE};
 
 use super::{Irp, State};
-use crate::{Status, irql::AtOrBelowDispatch, raw};
+use crate::{Status, control::Method, raw};
+
+/// A system buffer, and the bytes of it that may be read and written.
+struct SystemBuffer {
+    start: NonNull<u8>,
+    input_length: usize,
+    output_length: usize,
+}
 
 impl<S: State> Irp<S> {
-    /// The output buffer of a METHOD_OUT_DIRECT request: the client's own memory, locked, which
-    /// the client may change meanwhile. Empty where it has none.
-    ///
-    /// # Errors
-    ///
-    /// `STATUS_INSUFFICIENT_RESOURCES` if it cannot be mapped.
-    pub fn direct_output<I: AtOrBelowDispatch>(
-        &mut self,
-        _irql: &I,
-    ) -> crate::Result<DirectOutput<'_>> {
-        let Some(mdl) = self.mdl() else {
-            return Ok(DirectOutput {
-                start: NonNull::dangling(),
-                length: 0,
-                written: 0,
-                irp: self.irp,
-                _irp: PhantomData,
-            });
+    /// The system buffer of a device-control request, or of a read or a write of a device with
+    /// buffered I/O, if it has one. Only codes with METHOD_BUFFERED have output there.
+    fn system_buffer(&self) -> Option<SystemBuffer> {
+        let (input_length, output_length) = if let Some(control) = self.device_control() {
+            match Method::of(control.code) {
+                Method::Neither => return None,
+                Method::Buffered => (control.input_length, control.output_length),
+                Method::InDirect | Method::OutDirect => (control.input_length, 0),
+            }
+        } else {
+            let length = self.read_write()?.length as usize;
+            if !self.is_buffered() {
+                return None;
+            }
+            match u32::from(self.major()) {
+                IRP_MJ_WRITE => (length, 0),
+                IRP_MJ_READ => (0, length),
+                _ => return None,
+            }
         };
-        // SAFETY: the I/O manager's MDL, locked as long as the IRP is not completed; `&mut self`.
-        let start = unsafe { crate::mdl::system_address(mdl) }?;
-        // SAFETY: valid.
-        let length = unsafe { crate::mdl::byte_count(mdl) };
-        Ok(DirectOutput {
-            start,
-            length,
-            written: 0,
-            irp: self.irp,
-            _irp: PhantomData,
+        // SAFETY: the I/O manager made a system buffer for these methods.
+        let buffer = unsafe { raw::system_buffer(self.irp) };
+        Some(SystemBuffer {
+            start: NonNull::new(buffer.cast())?,
+            input_length,
+            output_length,
         })
     }
 
-    /// Whether the I/O manager has locked the memory of the MDL so that a device may write to it:
-    /// for a read, and for METHOD_OUT_DIRECT.
-    pub(crate) fn direct_memory_is_writable(&self) -> bool {
-        const METHOD_MASK: u32 = 3;
-        const METHOD_OUT_DIRECT: u32 = 2;
-        self.device_control().map_or_else(
-            || u32::from(self.major()) == IRP_MJ_READ,
-            |control| control.code & METHOD_MASK == METHOD_OUT_DIRECT,
-        )
-    }
-
-    /// Whether the request's buffer is described by an MDL.
-    #[must_use]
-    pub fn has_mdl(&self) -> bool {
-        self.mdl().is_some()
-    }
-
-    /// The MDL that the I/O manager made for the request, if it did.
-    pub(crate) fn mdl(&self) -> Option<NonNull<MDL>> {
+    /// Whether the request's device has its reads and writes buffered.
+    fn is_buffered(&self) -> bool {
         // SAFETY: owned.
-        NonNull::new(unsafe { (*self.irp.as_ptr()).MdlAddress })
+        let object = unsafe { raw::device_object(self.irp) };
+        // SAFETY: its device, which the IRP's remove lock keeps; the flag does not change.
+        let flags = unsafe { (*object.as_ptr()).Flags };
+        flags & DO_BUFFERED_IO != 0
     }
 
-    /// The system buffer of a device-control request, if it has one: its address and the bytes
-    /// that may be read and written. Only codes with METHOD_BUFFERED have output there.
-    fn system_buffer(&self) -> Option<(NonNull<u8>, usize, usize)> {
-        const METHOD_MASK: u32 = 3;
-        const METHOD_BUFFERED: u32 = 0;
-        const METHOD_NEITHER: u32 = 3;
-        let control = self.device_control()?;
-        let method = control.code & METHOD_MASK;
-        if method == METHOD_NEITHER {
-            return None;
-        }
-        // SAFETY: the I/O manager made a system buffer for these methods.
-        let buffer = unsafe { raw::system_buffer(self.irp) };
-        let output_length = if method == METHOD_BUFFERED {
-            control.output_length
-        } else {
-            0
-        };
-        Some((
-            NonNull::new(buffer.cast())?,
-            control.input_length,
-            output_length,
-        ))
-    }
-
-    /// The input of a device-control request: the I/O manager's copy, which the client cannot
-    /// change any more. Empty where there is none.
+    /// What the client has sent, as the I/O manager has copied it, so that the client cannot change it
+    /// any more: the input of a device-control request, or the data of a buffered IRP_MJ_WRITE. Empty
+    /// where there is none.
     #[must_use]
     pub fn input(&self) -> &[u8] {
-        let Some((buffer, length, _)) = self.system_buffer() else {
+        let Some(buffer) = self.system_buffer() else {
             return &[];
         };
         // SAFETY: the system buffer has this many bytes of input, and lives as long as the IRP.
-        unsafe { core::slice::from_raw_parts(buffer.as_ptr(), length) }
+        unsafe { core::slice::from_raw_parts(buffer.start.as_ptr(), buffer.input_length) }
     }
 
-    /// Writes the answer of a METHOD_BUFFERED request, and records its length: when the request is
-    /// completed, the I/O manager copies that many bytes to the client.
+    /// Writes the answer of a METHOD_BUFFERED request or the data of a buffered IRP_MJ_READ, and
+    /// records its length: when the request is completed, the I/O manager copies that many bytes to the
+    /// client.
     ///
     /// # Errors
     ///
     /// `STATUS_BUFFER_TOO_SMALL` if it does not fit; nothing is written.
     pub fn write_output(&mut self, bytes: &[u8]) -> crate::Result<()> {
-        let (buffer, _, length) = self.system_buffer().ok_or(Status::BUFFER_TOO_SMALL)?;
-        if bytes.len() > length {
+        let buffer = self.system_buffer().ok_or(Status::BUFFER_TOO_SMALL)?;
+        if bytes.len() > buffer.output_length {
             return Err(Status::BUFFER_TOO_SMALL);
         }
         // SAFETY: checked to fit the system buffer, which nobody else touches meanwhile.
         unsafe {
-            core::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer.as_ptr(), bytes.len());
+            core::ptr::copy_nonoverlapping(bytes.as_ptr(), buffer.start.as_ptr(), bytes.len());
         }
         self.set_information(bytes.len());
         Ok(())
     }
-}
 
-/// The output buffer of a METHOD_OUT_DIRECT request. It can only be written: what is read from
-/// memory that a client can change means nothing.
-pub struct DirectOutput<'a> {
-    start: NonNull<u8>,
-    length: usize,
-    /// From the beginning, without a gap.
-    written: usize,
-    irp: NonNull<IRP>,
-    _irp: PhantomData<&'a mut ()>,
-}
-
-impl DirectOutput<'_> {
-    /// Its length in bytes.
-    #[must_use]
-    pub const fn length(&self) -> usize {
-        self.length
-    }
-
-    /// Writes bytes at an offset, and records how many there are from the beginning on, up to the
-    /// first that was not written: what the client is told when the request is completed.
-    ///
-    /// # Errors
-    ///
-    /// `STATUS_BUFFER_TOO_SMALL` if they do not fit; nothing is written.
-    pub fn write(&mut self, offset: usize, bytes: &[u8]) -> crate::Result<()> {
-        let end = offset.checked_add(bytes.len());
-        if end.is_none_or(|end| end > self.length) {
-            return Err(Status::BUFFER_TOO_SMALL);
-        }
-        let start = self.start.as_ptr().wrapping_add(offset);
-        // SAFETY: within the mapping, as checked; no reference to it exists anywhere.
-        unsafe { core::ptr::copy_nonoverlapping(bytes.as_ptr(), start, bytes.len()) };
-        if offset <= self.written {
-            self.written = self.written.max(offset + bytes.len());
-            // SAFETY: owned by whom this borrows from.
-            let status = unsafe { raw::status(self.irp) };
-            // SAFETY: likewise.
-            unsafe { raw::set_io_status(self.irp, status, self.written) };
-        }
-        Ok(())
+    /// Records how many bytes were moved, for a request whose bytes the I/O manager does not copy: a
+    /// write, or one whose buffer is the client's own memory. The client is told when the request is
+    /// completed: that number, or as many as its buffer has, if it has fewer. For any other this
+    /// changes nothing: [`Self::write_output`] records there.
+    pub fn set_moved(&mut self, bytes: usize) {
+        let limit = if let Some(control) = self.device_control() {
+            match Method::of(control.code) {
+                Method::Buffered => return,
+                Method::InDirect | Method::OutDirect | Method::Neither => control.output_length,
+            }
+        } else {
+            let is_copied = u32::from(self.major()) == IRP_MJ_READ && self.is_buffered();
+            match self.read_write() {
+                Some(parameters) if !is_copied => parameters.length as usize,
+                _ => return,
+            }
+        };
+        self.set_information(bytes.min(limit));
     }
 }

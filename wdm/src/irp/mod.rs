@@ -12,6 +12,7 @@
 //! STATUS_INTERNAL_ERROR, so that its thread is not hung.
 
 mod buffers;
+mod direct;
 mod forward;
 mod parameters;
 
@@ -31,7 +32,7 @@ use crate::{
 };
 
 pub use self::{
-    buffers::DirectOutput,
+    direct::{DirectInput, DirectOutput},
     forward::CompletionRoutine,
     parameters::{DeviceControl, FileObject, ReadWrite},
 };
@@ -79,28 +80,48 @@ impl Dispatched {
         Self(status, PhantomData)
     }
 
+    /// What a dispatch routine returns whose IRP was taken by [`Irp::into_raw`], and was completed,
+    /// queued or passed down by a kernel routine that this crate has nothing for.
+    ///
+    /// # Safety
+    ///
+    /// That has been done, the IRP's remove lock was released or goes with the IRP, and the status is
+    /// the one to return: STATUS_PENDING exactly for an IRP that was marked pending.
+    pub const unsafe fn from_raw(status: NTSTATUS) -> Self {
+        Self::new(status)
+    }
+
     pub(crate) const fn into_raw(self) -> NTSTATUS {
         self.0
     }
 }
 
 impl<S: State> Irp<S> {
-    /// Takes ownership of an IRP.
+    /// Takes ownership of an IRP: the way back from [`Self::into_raw`].
     ///
     /// # Safety
     ///
     /// The caller's driver owns the IRP, nobody else has this value for it, its current stack
     /// location is that of one of this crate's device objects, and it has that device's remove
     /// lock, with the IRP as the tag.
-    pub(crate) const unsafe fn from_raw(irp: NonNull<IRP>) -> Self {
+    pub const unsafe fn from_raw(irp: NonNull<IRP>) -> Self {
         Self {
             irp,
             _state: PhantomData,
         }
     }
 
-    /// Gives up ownership.
-    pub(crate) const fn into_raw(self) -> NonNull<IRP> {
+    /// The IRP, for a kernel routine that takes it. It is this driver's still, and who completes it or
+    /// passes it on by such a routine must take it by [`Self::into_raw`].
+    #[must_use]
+    pub const fn as_ptr(&self) -> *mut IRP {
+        self.irp.as_ptr()
+    }
+
+    /// Gives up ownership, for a kernel routine that takes the IRP. It has its device's remove lock
+    /// still, and [`Self::from_raw`] takes it back.
+    #[must_use = "the IRP must be completed, queued or passed down"]
+    pub const fn into_raw(self) -> NonNull<IRP> {
         let irp = self.irp;
         core::mem::forget(self);
         irp

@@ -104,6 +104,22 @@ fn requests_come_out_in_their_order_and_by_a_look() {
 }
 
 #[test]
+fn a_request_that_is_put_back_is_the_next_again() {
+    let queue = Queue::new();
+    let irps = [queue.send(1), queue.send(2)];
+    let (irp, request) = queue.queue.remove_next(&passive()).unwrap();
+    let put_back = queue.queue.insert_pending_first(irp, request, &passive());
+    assert!(put_back.is_ok());
+    for number in [1, 2] {
+        let (irp, request) = queue.queue.remove_next(&passive()).unwrap();
+        assert_eq!(request.0, number);
+        irp.complete(Status::SUCCESS, &passive());
+    }
+    assert!(irps.iter().all(|irp| irp.ended().is_some()));
+    queue.stack.remove();
+}
+
+#[test]
 fn a_closed_queue_gives_back_what_it_refuses() {
     let queue = Queue::new();
     queue.queue.close(Status::DEVICE_REMOVED, &passive());
