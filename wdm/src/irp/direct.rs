@@ -73,12 +73,14 @@ impl<S: State> Irp<S> {
         })
     }
 
-    /// The request's memory in the system's address space, and its length.
-    fn mapped(&mut self) -> Result<Option<(NonNull<u8>, usize)>> {
+    /// The request's memory in the system's address space, and its length. The callers borrow the
+    /// request mutably: two of them at once would map it twice.
+    fn mapped(&self) -> Result<Option<(NonNull<u8>, usize)>> {
         let Some(mdl) = self.mdl() else {
             return Ok(None);
         };
-        // SAFETY: the I/O manager's MDL, locked as long as the IRP is not completed; `&mut self`.
+        // SAFETY: the I/O manager's MDL, locked as long as the IRP is not completed; nobody else
+        // maps it meanwhile.
         let start = unsafe { mdl::system_address(mdl) }?;
         // SAFETY: valid.
         let length = unsafe { mdl::byte_count(mdl) };
