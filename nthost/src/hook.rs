@@ -18,7 +18,7 @@ use nthost_nt::{
     },
     status::NTSTATUS,
 };
-use nthost_protocol::{IrpEffect, manifest::VerifierOption};
+use nthost_protocol::{Completion, IrpEffect, ProcessId, Token, manifest::VerifierOption};
 
 /// What whoever watches IRPs remembers across a dispatch routine.
 #[derive(Clone, Copy, Debug, Default)]
@@ -42,6 +42,7 @@ macro_rules! hooks {
     )*) => {
         $(
             $(#[$meta])*
+            #[inline]
             pub fn $name($($argument: $type),*) $(-> $return)? {
                 // Acquire: what the registrant set up before is seen.
                 let registered = slots::$name.load(Ordering::Acquire);
@@ -187,9 +188,63 @@ hooks! {
         let _ = address;
     }
 
-    /// The id of the process that the thread that runs works for; the system's, 4, if for none.
-    fn process_id() -> u64 {
+    /// The id of a process, which the caller keeps; the system's is 4. Any IRQL.
+    fn process_id(process: *mut c_void) -> u64 {
+        let _ = process;
         4
+    }
+
+    /// The handles of a process, which the caller keeps: a `HandleTable`; null for the system's
+    /// process, which has the kernel's. Any IRQL.
+    fn process_handles(process: *mut c_void) -> *const c_void {
+        let _ = process;
+        core::ptr::null()
+    }
+
+    /// Whom a process acts for, which the caller keeps; none, if it is the system's. IRQL up to
+    /// DISPATCH_LEVEL.
+    fn process_acts_for(process: *mut c_void) -> Option<Token> {
+        let _ = process;
+        None
+    }
+
+    /// How a call of a process's has ended: takes it, or gives it back for the host. IRQL up to
+    /// DISPATCH_LEVEL.
+    fn call_ended(process: ProcessId, completion: Completion) -> Option<Completion> {
+        let _ = process;
+        Some(completion)
+    }
+
+    /// The PCI function that is, or is above, a device of this physical device object: its bus,
+    /// device and function; none, if there is none. IRQL up to DISPATCH_LEVEL.
+    fn function_of(device: *mut DEVICE_OBJECT) -> Option<(u8, u8, u8)> {
+        let _ = device;
+        None
+    }
+
+    /// The name of the image that an address is in, and the offset in it. Any IRQL.
+    fn image_of(address: u64) -> (&'static str, u64) {
+        ("?", address)
+    }
+
+    /// A driver's image is at this base, and has not run yet. PASSIVE_LEVEL.
+    fn image_loaded(base: u64) {
+        let _ = base;
+    }
+
+    /// The last handle of a file is closed, which the caller keeps. PASSIVE_LEVEL.
+    fn file_unused(file: *mut c_void) {
+        let _ = file;
+    }
+
+    /// Which of these rights the thread that runs gets to a device.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_ACCESS_DENIED`, `STATUS_PRIVILEGE_NOT_HELD`.
+    fn device_access(device: *mut DEVICE_OBJECT, access: u32) -> Result<u32, NTSTATUS> {
+        let _ = device;
+        Ok(access)
     }
 
     /// The path of a registry key, in UTF-16. The caller keeps the object. PASSIVE_LEVEL.

@@ -33,6 +33,8 @@ pub mod boot;
 pub mod driver_routine;
 pub mod etw;
 pub mod ex;
+#[cfg(target_os = "none")]
+pub mod exercise;
 pub mod hal;
 pub mod hook;
 #[cfg(target_os = "none")]

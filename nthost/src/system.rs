@@ -5,10 +5,7 @@ use alloc::sync::Arc;
 use nthost_protocol::{HostRequest, PROTOCOL_VERSION, ToGuest, ToHost, manifest::Role};
 
 use crate::{
-    ex::{
-        callback,
-        worker::{self, Queue},
-    },
+    ex::worker::{self, Queue},
     hal::{exit, time},
     hook::register,
     host,
@@ -16,7 +13,7 @@ use crate::{
     ke::{self, bugcheck::exit_code},
     manifest::Archive,
     mm::{paging::physical, start_info::BootInfo},
-    ob, pnp, po, ps, registry, se,
+    ob, pe, pnp, po, ps, registry, se,
     switches::Switches,
     transport,
     verifier::{self, binding, trace},
@@ -29,7 +26,7 @@ pub fn main(info: &BootInfo) {
     se::token::initialize();
     ps::identity::initialize();
     worker::initialize();
-    callback::initialize();
+    ob::callback::initialize();
     io::fault::initialize();
     register_hooks();
     let switches = Switches::new(&info.command_line);
@@ -65,7 +62,26 @@ fn register_hooks() {
     });
     // SAFETY: whoever frees it as pool gives it up.
     register::irp_freed_as_pool(|address| unsafe { io::irp::free(pointer(address)) });
-    register::process_id(|| ps::current().map_or(4, |process| process.identity.id));
+    ps::process::register();
+    register::call_ended(crate::exercise::take);
+    register::function_of(|device| {
+        let node = pnp::node::of(device)?;
+        let mut buses = core::iter::successors(Some(node), |node| node.parent);
+        let function = buses.find_map(|node| node.pci())?;
+        let address = function.address;
+        Some((address.bus, address.device, address.function))
+    });
+    register::image_of(pe::module::module_of);
+    // SAFETY: the object manager keeps the file meanwhile.
+    register::file_unused(|file| unsafe { io::file::cleanup(file.cast()) });
+    register::device_access(|device, access| {
+        io::security::check(device, se::token::current(), access)
+    });
+    register::image_loaded(|base| {
+        if let Some(module) = pe::module::find(base) {
+            ps::notify::image_loaded(module);
+        }
+    });
     register::key_path(registry::key::path_of);
     register::object_deleted(se::object::forget);
     register::device_deleting(|device| po::idle::forget(pointer(device)));
@@ -111,7 +127,7 @@ fn load(archive: &Archive<'_>, switches: Switches<'_>) {
         pnp::manager::start_all();
     }
     if let Some(exercise) = &archive.manifest.exercise {
-        pnp::exercise::run(exercise, verifier::noise::seed().unwrap_or(0));
+        crate::exercise::run(exercise, verifier::noise::seed().unwrap_or(0));
         let ([calls, interrupts, switches, dpcs], hash) = trace::end();
         let now = time::counter();
         log!(

@@ -41,8 +41,8 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         let costs = figures::measure_requests(&artifacts, repeated, |what| eprintln!("{what} …"))?;
         for cost in costs {
             println!(
-                "{}: {} instructions with the verifier on, {} with it off",
-                cost.name, cost.verified, cost.unverified
+                "{}: {} instructions with the verifier on, {} with it off, {} by another thread",
+                cost.name, cost.verified, cost.unverified, cost.switched
             );
         }
         return Ok(());

@@ -4,12 +4,14 @@
 pub type NTSTATUS = i32;
 
 /// Whether a status is one of success or information (`NT_SUCCESS`).
+#[inline]
 #[must_use]
 pub const fn nt_success(status: NTSTATUS) -> bool {
     status >= 0
 }
 
 /// Whether a status is an error (`NT_ERROR`).
+#[inline]
 #[must_use]
 pub const fn nt_error(status: NTSTATUS) -> bool {
     status.cast_unsigned() >> 30 == 3

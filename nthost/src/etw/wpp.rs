@@ -17,7 +17,11 @@ use nthost_nt::{
 };
 
 use super::provider::{self, Message};
-use crate::{hook, ke::thread, ob::units};
+use crate::{
+    hook,
+    ke::{process, thread},
+    ob::units,
+};
 
 /// The session's number.
 const LOGGER: u16 = 1;
@@ -77,7 +81,7 @@ unsafe fn write(
         list = unsafe { list.add(2) };
     }
     let ids = (flags & WITH_IDS != 0).then(|| {
-        let process = hook::process_id();
+        let process = hook::process_id(process::current());
         // SAFETY: the thread that runs exists.
         (process, unsafe { (*thread::current()).id })
     });

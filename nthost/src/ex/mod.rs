@@ -3,8 +3,6 @@
 #[cfg(target_os = "none")]
 pub mod cache_aware;
 #[cfg(target_os = "none")]
-pub mod callback;
-#[cfg(target_os = "none")]
 pub mod event;
 #[cfg(target_os = "none")]
 pub mod fast_mutex;
@@ -14,13 +12,14 @@ pub mod interlocked;
 #[cfg(target_os = "none")]
 pub mod lookaside;
 pub mod luid;
-pub mod processor_feature;
 #[cfg(target_os = "none")]
 pub mod push_lock;
 #[cfg(target_os = "none")]
 pub mod resource;
 #[cfg(target_os = "none")]
 mod resource_region;
+#[cfg(target_os = "none")]
+mod resource_state;
 #[cfg(target_os = "none")]
 pub mod rundown;
 #[cfg(target_os = "none")]

@@ -10,18 +10,18 @@
 //! ExReleaseResourceLite, ExConvertExclusiveToSharedLite, "Introduction to ERESOURCE Routines";
 //! bug check 0xC4, subcodes 0x37, 0x38, 0xD0 to 0xD2, 0x1000 and 0x1002; bug check 0xE3.
 
-use alloc::{
-    collections::{BTreeMap, VecDeque},
-    vec::Vec,
-};
+use alloc::{collections::BTreeMap, vec::Vec};
 
 use nthost_nt::{
     ex::ERESOURCE,
-    ke::KEVENT,
     status::{NTSTATUS, STATUS_SUCCESS},
 };
 
-use super::event;
+pub(super) use super::resource_state::Politeness;
+use super::{
+    event,
+    resource_state::{State, Waiter},
+};
 use crate::{
     export, hook,
     ke::{
@@ -30,42 +30,6 @@ use crate::{
         thread,
     },
 };
-
-/// A thread that waits; the record is on its stack.
-struct Waiter {
-    event: KEVENT,
-    owner: u64,
-    exclusive: bool,
-}
-
-#[derive(Clone, Copy)]
-struct Owner {
-    /// A thread, or what ExSetResourceOwnerPointer put in its place.
-    id: u64,
-    count: u32,
-}
-
-#[derive(Default)]
-struct State {
-    owners: Vec<Owner>,
-    exclusive: bool,
-    waiters: VecDeque<*mut Waiter>,
-    caller: u64,
-}
-
-// SAFETY: the waiters are only touched under the lock.
-unsafe impl Send for State {}
-
-/// How a thread that wants shared access stands to those who wait for exclusive access.
-#[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum Politeness {
-    /// It waits for them, unless it has shared access already.
-    Normal,
-    /// It goes before them.
-    Starve,
-    /// It waits for them, even if it has shared access already.
-    Wait,
-}
 
 /// By address. Nothing but the heap is locked while it is held.
 static RESOURCES: HighLock<BTreeMap<u64, State>> = HighLock::new(BTreeMap::new());
@@ -106,79 +70,6 @@ fn with<T>(resource: u64, operation: impl FnOnce(&mut State) -> T) -> T {
         resources = RESOURCES.lock();
     }
     operation(resources.entry(resource).or_default())
-}
-
-impl State {
-    fn own(&mut self, id: u64) -> Option<&mut Owner> {
-        self.owners.iter_mut().find(|owner| owner.id == id)
-    }
-
-    fn grant(&mut self, id: u64, exclusive: bool) {
-        self.exclusive = exclusive;
-        match self.own(id) {
-            Some(owner) => owner.count += 1,
-            None => self.owners.push(Owner { id, count: 1 }),
-        }
-    }
-
-    fn waiting(&self, exclusive: bool) -> usize {
-        let waiters = self.waiters.iter();
-        waiters
-            // SAFETY: whoever waits stays until it is granted access.
-            .filter(|&&waiter| unsafe { (*waiter).exclusive } == exclusive)
-            .count()
-    }
-
-    /// Grants access at once, if the rules allow it.
-    fn try_exclusive(&mut self, id: u64) -> bool {
-        let mine = self.own(id).is_some();
-        let granted = self.owners.is_empty() || (mine && self.exclusive);
-        if granted {
-            self.grant(id, true);
-        }
-        granted
-    }
-
-    /// Likewise, for shared access.
-    fn try_shared(&mut self, id: u64, politeness: Politeness) -> bool {
-        let mine = self.own(id).is_some();
-        if self.exclusive && !self.owners.is_empty() {
-            // Exclusive access goes on being exclusive.
-            if mine {
-                self.grant(id, true);
-            }
-            return mine;
-        }
-        let before_others = match politeness {
-            Politeness::Normal => mine,
-            Politeness::Starve => true,
-            Politeness::Wait => false,
-        };
-        let granted = self.owners.is_empty() || before_others || self.waiting(true) == 0;
-        if granted {
-            self.grant(id, false);
-        }
-        granted
-    }
-
-    /// Grants access to those who can have it now, oldest first; gives them, to be woken.
-    fn hand_on(&mut self) -> Vec<*mut Waiter> {
-        let mut woken = Vec::new();
-        while let Some(&waiter) = self.waiters.front() {
-            // SAFETY: whoever waits stays until it is granted access.
-            let &Waiter {
-                owner, exclusive, ..
-            } = unsafe { &*waiter };
-            let free = self.owners.is_empty() || (!exclusive && !self.exclusive);
-            if !free {
-                break;
-            }
-            self.waiters.pop_front();
-            self.grant(owner, exclusive);
-            woken.push(waiter);
-        }
-        woken
-    }
 }
 
 fn wake(woken: Vec<*mut Waiter>) {

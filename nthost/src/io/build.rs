@@ -32,12 +32,11 @@ use super::{
     thread_end, verify,
 };
 use crate::{
-    ke::thread,
+    ke::{process, thread},
     mm::{
         mdl,
         pool::{self, flags},
     },
-    ps::identity,
 };
 
 /// The tag of system buffers.
@@ -91,7 +90,7 @@ impl Built {
         let built = Self { irp, caller };
         built.packet().overlay_mut().Thread = thread::current().cast();
         if origin == Origin::Synchronous {
-            *built.packet().issuing_process_mut() = identity::current();
+            *built.packet().issuing_process_mut() = process::current();
             thread_end::insert(built.packet());
         }
         Some(built)

@@ -31,7 +31,6 @@ use crate::{
         object::{self, Kind},
     },
     pe::module::{self, LoadOptions, Module},
-    ps::notify,
 };
 
 /// Where the services' keys are.
@@ -279,7 +278,7 @@ fn try_load(image: &DriverImage, bytes: &[u8], options: LoadOptions) -> Driver {
         module.size,
         module.imports.len()
     );
-    notify::image_loaded(module);
+    hook::image_loaded(module.base);
     let loaded = |object, status| Driver {
         image: image.clone(),
         object,

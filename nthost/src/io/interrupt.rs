@@ -1,8 +1,7 @@
 //! Connecting a driver's interrupt service routines to its device's line or messages.
 //!
-//! Sources: IoConnectInterruptEx, IoDisconnectInterruptEx, IoConnectInterrupt,
-//! IoDisconnectInterrupt, IoReportInterruptActive, IoReportInterruptInactive,
-//! ns-wdm-_io_connect_interrupt_parameters. The device can interrupt from when its first routine
+//! Sources: IoConnectInterruptEx, IoDisconnectInterruptEx, IoReportInterruptActive,
+//! IoReportInterruptInactive, ns-wdm-_io_connect_interrupt_parameters. The device can interrupt from when its first routine
 //! is connected and active until its last is not.
 
 use alloc::{boxed::Box, collections::BTreeMap, vec::Vec};
@@ -21,8 +20,8 @@ use nthost_nt::{
     },
     ke::KSPIN_LOCK,
     status::{
-        NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER,
-        STATUS_INVALID_PARAMETER_1, STATUS_NOT_FOUND, STATUS_SUCCESS,
+        NTSTATUS, STATUS_INVALID_PARAMETER, STATUS_INVALID_PARAMETER_1, STATUS_NOT_FOUND,
+        STATUS_SUCCESS,
     },
 };
 
@@ -172,7 +171,7 @@ fn line_based(parameters: &LINE_BASED, caller: usize) -> Result<(), NTSTATUS> {
 }
 
 /// `CONNECT_FULLY_SPECIFIED`: the vector must be one of the device's.
-fn fully_specified(parameters: &FULLY_SPECIFIED, caller: usize) -> Result<(), NTSTATUS> {
+pub(super) fn fully_specified(parameters: &FULLY_SPECIFIED, caller: usize) -> Result<(), NTSTATUS> {
     // SAFETY: the caller's variable, which holds none on failure.
     unsafe { parameters.InterruptObject.write(core::ptr::null_mut()) };
     let routine = parameters.ServiceRoutine.ok_or(STATUS_INVALID_PARAMETER)?;
@@ -290,7 +289,7 @@ fn vec_of_words(bytes: usize) -> Box<[u64]> {
 }
 
 /// Disconnects what the driver knows by this address; whether there is such a connection.
-fn disconnect(context: *mut c_void) -> bool {
+pub(super) fn disconnect(context: *mut c_void) -> bool {
     let Some(connection) = CONNECTIONS.lock().remove(&context.addr()) else {
         return false;
     };
@@ -431,69 +430,6 @@ nt_export! {
         }
     }
 
-    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
-    fails: STATUS_INSUFFICIENT_RESOURCES;
-    /// Connects a routine to a vector of a device. The device is found by the vector.
-    ///
-    /// Source: IoConnectInterrupt.
-    ///
-    /// # Safety
-    ///
-    /// `object` can be written; the rest is as in the device's translated resources.
-    pub unsafe fn IoConnectInterrupt(
-        object: *mut *mut nthost_nt::ke::KINTERRUPT,
-        routine: Option<KSERVICE_ROUTINE>,
-        context: *mut c_void,
-        lock: *mut KSPIN_LOCK,
-        vector: u32,
-        irql: u8,
-        synchronize_irql: u8,
-        mode: i32,
-        share: u8,
-        affinity: usize,
-        floating_save: u8,
-    ) -> NTSTATUS {
-        // Whoever looks at it instead of the status sees that there is none.
-        // SAFETY: the caller's promise.
-        unsafe { object.write(core::ptr::null_mut()) };
-        let Some(node) = node_of_vector(vector) else {
-            return STATUS_INVALID_PARAMETER;
-        };
-        let parameters = FULLY_SPECIFIED {
-            PhysicalDeviceObject: node.pdo(),
-            InterruptObject: object,
-            ServiceRoutine: routine,
-            ServiceContext: context,
-            SpinLock: lock,
-            SynchronizeIrql: synchronize_irql,
-            FloatingSave: floating_save,
-            ShareVector: share,
-            Vector: vector,
-            Irql: irql,
-            InterruptMode: mode,
-            ProcessorEnableMask: affinity,
-            Group: 0,
-        };
-        match fully_specified(&parameters, verify::caller()) {
-            Ok(()) => STATUS_SUCCESS,
-            Err(status) => status,
-        }
-    }
-
-    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
-    /// Disconnects what IoConnectInterrupt connected.
-    ///
-    /// Source: IoDisconnectInterrupt.
-    ///
-    /// # Safety
-    ///
-    /// The object is what IoConnectInterrupt gave.
-    pub unsafe fn IoDisconnectInterrupt(object: *mut c_void) {
-        if !disconnect(object) {
-            verify::io_violation(verify::UNKNOWN, verify::caller(), object.addr(), 0);
-        }
-    }
-
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// The driver is ready for its device's interrupts again.
     ///
@@ -520,20 +456,4 @@ nt_export! {
         // SAFETY: the caller's promise.
         set_active(unsafe { (*parameters).ConnectionContext }, false);
     }
-}
-
-/// A device that was assigned this vector.
-fn node_of_vector(vector: u32) -> Option<&'static Node> {
-    node::all().into_iter().find(|node| {
-        let Some(resources) = node.state().resources else {
-            return false;
-        };
-        match resources.interrupts {
-            Interrupts::None => false,
-            Interrupts::Line { vector: known, .. } => u32::from(known.vector) == vector,
-            Interrupts::Messages(vectors) => vectors
-                .iter()
-                .any(|known| u32::from(known.vector) == vector),
-        }
-    })
 }

@@ -61,7 +61,8 @@ pub fn allocate(stack_count: i8, origin: Origin, caller: usize) -> *mut IRP {
     let Ok(packet_size) = u16::try_from(bytes) else {
         return null_mut();
     };
-    let Some(memory) = guarded::allocate(bytes) else {
+    // `initialize` zeroes it.
+    let Some(memory) = guarded::allocate_buffer(bytes) else {
         return null_mut();
     };
     let irp = memory.cast::<IRP>();
@@ -93,6 +94,7 @@ pub unsafe fn free(irp: *mut IRP) {
 /// # Safety
 ///
 /// The IRP exists and has been sent.
+#[inline]
 pub unsafe fn current<'a>(irp: *mut IRP) -> &'a mut IO_STACK_LOCATION {
     // SAFETY: the caller's promise.
     let location = unsafe { &*irp }.overlay().CurrentStackLocation;
@@ -105,6 +107,7 @@ pub unsafe fn current<'a>(irp: *mut IRP) -> &'a mut IO_STACK_LOCATION {
 /// # Safety
 ///
 /// The IRP exists, and has a location left.
+#[inline]
 pub unsafe fn next<'a>(irp: *mut IRP) -> &'a mut IO_STACK_LOCATION {
     // SAFETY: the caller's promise.
     let location = unsafe { &*irp }.overlay().CurrentStackLocation;

@@ -12,6 +12,8 @@ pub mod property_store;
 pub mod share_access;
 
 #[cfg(target_os = "none")]
+pub mod attachment;
+#[cfg(target_os = "none")]
 pub mod build;
 #[cfg(target_os = "none")]
 pub mod call;
@@ -57,6 +59,8 @@ pub mod interface;
 pub mod interrupt;
 #[cfg(target_os = "none")]
 mod interrupt_source;
+#[cfg(target_os = "none")]
+mod interrupt_vector;
 #[cfg(target_os = "none")]
 pub mod irp;
 #[cfg(target_os = "none")]

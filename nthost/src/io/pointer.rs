@@ -11,7 +11,7 @@ use nthost_nt::{
 };
 
 use super::{
-    device,
+    attachment, device,
     file::{self, Open},
 };
 use crate::ob::{self, handle, object};
@@ -93,7 +93,7 @@ nt_export! {
             return status;
         }
         // SAFETY: the file keeps the stack; the rest is the caller's promise.
-        let status = unsafe { device::IoAttachDeviceToDeviceStackSafe(source, top, attached) };
+        let status = unsafe { attachment::IoAttachDeviceToDeviceStackSafe(source, top, attached) };
         object::dereference(file.cast());
         status
     }

@@ -13,10 +13,10 @@ use nthost_nt::io::{
 
 use super::irp;
 use crate::{
-    ke::thread::{self, Thread},
-    ps::{
-        identity::{self, Identity},
-        query::PsIsSystemThread,
+    hook,
+    ke::{
+        process,
+        thread::{self, Thread},
     },
 };
 
@@ -32,14 +32,7 @@ unsafe fn requestor(irp: *const IRP) -> *mut c_void {
     // SAFETY: the caller's promise.
     let thread = unsafe { &*irp }.overlay().Thread.cast::<Thread>();
     // SAFETY: as above.
-    let Some(fields) = (unsafe { thread.as_ref() }) else {
-        return null_mut();
-    };
-    if !fields.attached.is_null() {
-        return fields.attached;
-    }
-    // SAFETY: as above.
-    unsafe { identity::of_thread(thread) }
+    unsafe { thread.as_ref() }.map_or(null_mut(), Thread::place)
 }
 
 nt_export! {
@@ -67,8 +60,10 @@ nt_export! {
     pub unsafe fn IoGetRequestorProcessId(irp: *const IRP) -> u32 {
         // SAFETY: the caller's promise.
         let process = unsafe { requestor(irp) };
-        // SAFETY: a process outlives its threads.
-        unsafe { process.cast::<Identity>().as_ref() }.map_or(0, |process| process.id as u32)
+        if process.is_null() {
+            return 0;
+        }
+        hook::process_id(process) as u32
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -81,7 +76,7 @@ nt_export! {
     /// The thread exists.
     pub unsafe fn IoThreadToProcess(thread: *mut Thread) -> *mut c_void {
         // SAFETY: the caller's promise.
-        unsafe { identity::of_thread(thread) }
+        unsafe { process::of_thread(thread) }
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -94,7 +89,8 @@ nt_export! {
     /// The thread exists.
     pub unsafe fn IoIsSystemThread(thread: *mut Thread) -> u8 {
         // SAFETY: the caller's promise.
-        unsafe { PsIsSystemThread(thread) }
+        let process = unsafe { process::of_thread(thread) };
+        u8::from(process == process::system())
     }
 
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;

@@ -18,10 +18,10 @@ use super::file::{self, Open, Opened};
 use crate::{
     ob::{
         attributes::{self, Attributes},
+        handle,
         object::{self, Kind},
         reference_handle,
     },
-    ps,
     se::token,
 };
 
@@ -39,7 +39,7 @@ fn check(access: u32, options: u32, disposition: u32) -> Result<(), NTSTATUS> {
 /// Opens a file by its attributes.
 fn open_by(attributes: &Attributes, mut how: Open) -> Result<Opened, NTSTATUS> {
     check(how.access, how.options, how.disposition)?;
-    if attributes.is_checked() && ps::current().is_some() {
+    if attributes.is_checked() && handle::current().is_some() {
         how.who = Some(token::current());
     }
     if attributes.root == 0 {
@@ -156,7 +156,7 @@ nt_export! {
         if ea_length != 0 {
             return STATUS_EAS_NOT_SUPPORTED;
         }
-        let user = how & CHECKED != 0 && ps::current().is_some();
+        let user = how & CHECKED != 0 && handle::current().is_some();
         let who = user.then(token::current);
         let how = Open { access, share, options, disposition, who };
         // SAFETY: the caller's promise.

@@ -24,7 +24,6 @@ use super::{
 use crate::{
     export::{APC_LEVEL, DISPATCH_LEVEL, PASSIVE_LEVEL},
     hal::apic,
-    ps::identity,
 };
 
 impl Thread {
@@ -33,17 +32,6 @@ impl Thread {
     #[must_use]
     pub fn has_apcs(&self, level: u8) -> bool {
         level < APC_LEVEL && self.special_apc_disable == 0 && self.apcs.has(self.place().addr())
-    }
-
-    /// The process that the thread is in.
-    fn place(&self) -> *mut c_void {
-        if !self.attached.is_null() {
-            self.attached
-        } else if self.process.is_null() {
-            identity::system()
-        } else {
-            self.process.cast()
-        }
     }
 }
 

@@ -75,6 +75,7 @@ pub fn lock() -> Guard {
     }
 }
 
+#[inline]
 fn acquire() {
     // Acquire: what the last holder changed is seen.
     while DISPATCHER
@@ -86,6 +87,7 @@ fn acquire() {
     }
 }
 
+#[inline]
 fn release() {
     // Release: the next holder sees the changes.
     DISPATCHER.held.store(false, Ordering::Release);

@@ -6,6 +6,7 @@
 use core::arch::asm;
 
 /// The processor's IRQL.
+#[inline]
 #[must_use]
 pub fn current() -> u8 {
     let level: u64;
@@ -15,6 +16,7 @@ pub fn current() -> u8 {
 }
 
 /// Sets the IRQL, up or down. Lowering it delivers the interrupts that waited.
+#[inline]
 pub fn set(level: u8) {
     // No `nomem`: what is done at an IRQL must not move out of it.
     // SAFETY: the callers raise and lower in pairs; every level is a legal value.
@@ -24,6 +26,7 @@ pub fn set(level: u8) {
 /// Raises the IRQL; gives the one before. Callers ask for a level that is not lower. A driver that
 /// breaks the rule of a routine, and is not told because nothing is checked, may have it be lower
 /// for a while, as on a free build of NT.
+#[inline]
 #[must_use]
 pub fn raise(level: u8) -> u8 {
     let before = current();
@@ -40,6 +43,7 @@ pub struct Raised {
 
 impl Raised {
     /// Raises the IRQL, unless it is that high already.
+    #[inline]
     pub fn to(level: u8) -> Self {
         let before = current();
         if before < level {
@@ -50,6 +54,7 @@ impl Raised {
 }
 
 impl Drop for Raised {
+    #[inline]
     fn drop(&mut self) {
         set(self.before);
     }

@@ -19,6 +19,7 @@ use crate::export::{CLOCK_LEVEL, DISPATCH_LEVEL};
 static LEVEL: AtomicU8 = AtomicU8::new(DISPATCH_LEVEL);
 
 /// The IRQL at which nthost's own spin locks are held.
+#[inline]
 #[must_use]
 pub fn level() -> u8 {
     // Relaxed: it is raised once, while one processor runs what takes locks.
@@ -35,6 +36,7 @@ pub fn hold_above_devices() {
 struct Flag(AtomicBool);
 
 impl Flag {
+    #[inline]
     fn acquire(&self) {
         // Acquire: what the last holder wrote is seen. Relaxed on failure: nothing is read.
         while self
@@ -48,6 +50,7 @@ impl Flag {
         }
     }
 
+    #[inline]
     fn release(&self) {
         // Release: the next holder sees what was written.
         self.0.store(false, Ordering::Release);

@@ -13,6 +13,7 @@ pub mod auxiliary_counter;
 pub mod bugcheck;
 #[cfg(target_os = "none")]
 pub mod bugcheck_callback;
+pub mod calendar;
 #[cfg(target_os = "none")]
 pub mod clock;
 #[cfg(target_os = "none")]
@@ -67,7 +68,10 @@ pub mod page_fault;
 #[cfg(target_os = "none")]
 pub mod pcr;
 #[cfg(target_os = "none")]
+pub mod process;
+#[cfg(target_os = "none")]
 pub mod processor;
+pub mod processor_feature;
 #[cfg(target_os = "none")]
 pub mod queue;
 #[cfg(target_os = "none")]
@@ -94,6 +98,7 @@ pub mod time;
 pub mod timer;
 #[cfg(target_os = "none")]
 pub mod trap;
+pub mod version;
 #[cfg(target_os = "none")]
 pub mod wait;
 #[cfg(target_os = "none")]

@@ -206,6 +206,7 @@ pub fn count() -> u32 {
 
 /// The region of this processor. Meaningful as long as the thread cannot move to another: at
 /// DISPATCH_LEVEL or above, or with interrupts off.
+#[inline]
 #[must_use]
 pub fn current() -> &'static Pcr {
     let pcr: *const Pcr;

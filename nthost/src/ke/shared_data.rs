@@ -4,11 +4,8 @@
 //! Source: `KUSER_SHARED_DATA` in the driver headers, by which drivers inline what others ask a
 //! routine for: the version is RtlGetVersion's, the features are ExIsProcessorFeaturePresent's.
 
-use crate::{
-    ex::processor_feature,
-    mm::{PAGE_SIZE, paging::physical, phys},
-    rtl::convert,
-};
+use super::{processor_feature, version};
+use crate::mm::{PAGE_SIZE, paging::physical, phys};
 
 /// Offsets in the page.
 mod at {
@@ -40,7 +37,7 @@ fn put<T>(page: u64, offset: u64, value: T) {
 
 /// Fills a page, which is zeroed and the caller's.
 pub fn fill(page: u64) {
-    let version = convert::system(0);
+    let version = version::system(0);
     for (unit, offset) in SYSTEM_ROOT.encode_utf16().zip((0..).step_by(2)) {
         put(page, at::SYSTEM_ROOT + offset, unit);
     }

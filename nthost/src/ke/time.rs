@@ -5,14 +5,13 @@
 
 use core::sync::atomic::{AtomicU64, Ordering};
 
-use super::shared_data;
+use super::{calendar, shared_data};
 use crate::{
     hal::{cmos, time as counter},
     mm::{
         paging::{self, Access, physical},
         phys::{self, Request},
     },
-    rtl,
 };
 
 /// Where the page is, in every address space.
@@ -50,7 +49,7 @@ pub fn system_time() -> u64 {
 /// below, since the clock says no more.
 pub fn read_clock() {
     let date = cmos::now();
-    if let Some(time) = date.and_then(|date| rtl::time::from_fields(&date)) {
+    if let Some(time) = date.and_then(|date| calendar::from_fields(&date)) {
         let at_reset = time.cast_unsigned().saturating_sub(interrupt_time());
         SYSTEM_TIME_AT_RESET.store(at_reset, Ordering::Relaxed);
     }

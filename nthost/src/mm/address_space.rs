@@ -18,7 +18,10 @@ use super::{
     phys::{self, Request},
     region::{RESERVED, Region, Regions},
 };
-use crate::ke::{lock::HighLock, thread};
+use crate::ke::{
+    lock::{HighGuard, HighLock},
+    thread,
+};
 
 pub use super::region::{LOWEST_USER_ADDRESS, USER_PROBE_ADDRESS};
 
@@ -58,6 +61,13 @@ impl AddressSpace {
             root,
             inner: HighLock::new(Regions::default()),
         })
+    }
+
+    /// What it has where, for as long as nobody else is to look at it or change it. A leaf but for
+    /// the locks of pages.
+    #[must_use]
+    pub fn regions(&self) -> HighGuard<'_, Regions> {
+        self.inner.lock()
     }
 
     /// Allocates zeroed memory, where nothing is or at an address of choice; gives its address.

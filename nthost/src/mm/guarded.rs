@@ -51,8 +51,8 @@ pub fn allocate(size: usize) -> Option<*mut u8> {
     allocate_as(flags::NON_PAGED, size)
 }
 
-/// As [`allocate`], but ordinary pool has in it whatever was there before: a system buffer, which
-/// NT does not zero either ("Failure to Initialize Output Buffers").
+/// As [`allocate`], but ordinary pool has in it whatever was there before: for what its owner fills,
+/// and for a system buffer, which NT does not zero either ("Failure to Initialize Output Buffers").
 #[must_use]
 pub fn allocate_buffer(size: usize) -> Option<*mut u8> {
     allocate_as(flags::NON_PAGED | flags::UNINITIALIZED, size)
@@ -117,11 +117,12 @@ fn ordinary_size(address: u64) -> Option<u64> {
 /// DISPATCH_LEVEL.
 pub fn free(memory: *mut u8) -> bool {
     let address = memory.addr() as u64;
-    if ordinary_size(address).is_some() {
+    let begin = || {
         // What lies here begins with its type, by which it is known: it has none any more.
         // SAFETY: the owner has given the memory up, which is 16 bytes at least.
         unsafe { memory.cast::<u16>().write(0) };
-        pool::free(address, Some(TAG));
+    };
+    if pool::ordinary::free_own(address, TAG, begin) {
         return true;
     }
     let Some(size) = special_size(address) else {

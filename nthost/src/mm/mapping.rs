@@ -146,7 +146,11 @@ pub(super) fn map(mdl: *mut MDL, access: Access, caller: u64) -> Option<*mut c_v
 
 /// `PAGE_…` as an access, which is `None` for `PAGE_NOACCESS`. The processor cannot execute what
 /// it cannot read.
-pub(super) const fn protection(value: u32) -> Result<Option<Access>, NTSTATUS> {
+///
+/// # Errors
+///
+/// `STATUS_INVALID_PAGE_PROTECTION`.
+pub const fn protection(value: u32) -> Result<Option<Access>, NTSTATUS> {
     match value {
         0x01 => Ok(None),
         0x02 => Ok(Some(Access::empty())),

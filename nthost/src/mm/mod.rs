@@ -7,7 +7,12 @@ pub mod address_space;
 #[cfg(target_os = "none")]
 pub mod cache;
 #[cfg(target_os = "none")]
+pub mod commit;
+#[cfg(target_os = "none")]
 pub mod contiguous;
+#[cfg(target_os = "none")]
+pub mod copy;
+pub mod free_pages;
 #[cfg(target_os = "none")]
 pub mod guarded;
 #[cfg(target_os = "none")]
@@ -36,6 +41,7 @@ pub mod pageable;
 pub mod pages;
 #[cfg(target_os = "none")]
 pub mod paging;
+#[cfg(target_os = "none")]
 pub mod phys;
 #[cfg(target_os = "none")]
 pub mod pool;
@@ -46,23 +52,13 @@ pub mod remembered;
 #[cfg(target_os = "none")]
 pub mod reserved;
 #[cfg(target_os = "none")]
-pub mod routine;
-#[cfg(target_os = "none")]
-pub mod section;
-#[cfg(target_os = "none")]
-pub mod section_object;
-#[cfg(target_os = "none")]
 pub mod secure;
 pub mod size_class;
 pub mod start_info;
 #[cfg(target_os = "none")]
 pub mod user_view;
 #[cfg(target_os = "none")]
-pub mod view;
-#[cfg(target_os = "none")]
 mod virtual_for_physical;
-#[cfg(target_os = "none")]
-pub mod virtual_memory;
 
 /// Bytes of a page.
 pub const PAGE_SIZE: u64 = 4096;

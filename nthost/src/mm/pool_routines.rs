@@ -16,7 +16,6 @@ use super::{
 use crate::{
     export, hook,
     ke::{bugcheck::code, exception, irql},
-    pe::module::module_of,
 };
 
 /// `POOL_RAISE_IF_ALLOCATION_FAILURE`.
@@ -60,7 +59,7 @@ fn tell_invalid(routine: &str, pool: u64, size: u64, tag: u32, caller: u64) {
         kinds if !kinds.is_power_of_two() => "the flags say of several kinds",
         _ => "flags are unknown",
     };
-    let (module, offset) = module_of(caller);
+    let (module, offset) = hook::image_of(caller);
     log!(
         "verifier",
         "{routine} gives NULL to {module}+{offset:#x}: {why}, flags {pool:#x}"

@@ -15,7 +15,6 @@ use super::{
     object::{self, Kind},
     reference_handle, units,
 };
-use crate::ps;
 
 /// The attributes of an object.
 #[derive(Clone, Debug)]
@@ -92,10 +91,6 @@ impl Attributes {
 /// thread runs; a system thread's process has the kernel's.
 #[must_use]
 pub fn table(flags: u32) -> &'static HandleTable {
-    let process = if flags & OBJ_KERNEL_HANDLE == 0 {
-        ps::current()
-    } else {
-        None
-    };
-    process.map_or(&handle::KERNEL, |process| &process.handles)
+    let own = (flags & OBJ_KERNEL_HANDLE == 0).then(handle::current);
+    own.flatten().unwrap_or(&handle::KERNEL)
 }

@@ -6,18 +6,20 @@
 
 use nthost_protocol::manifest::VerifierOption;
 
-use super::handle::KERNEL_HANDLES;
-use crate::{hook, ke::bugcheck::code, ps};
+use super::handle::{self, KERNEL_HANDLES};
+use crate::{
+    hook,
+    ke::{bugcheck::code, process},
+};
 
 /// A handle is used for the kernel that `opener` opened, a driver's place or zero.
 pub fn check(handle: u64, opener: u64, caller: u64) {
     if handle >= KERNEL_HANDLES || opener != 0 {
         return;
     }
-    let process = ps::current().map_or(0, |process| core::ptr::from_ref(process).addr() as u64);
-    if process != 0 {
+    if handle::current().is_some() {
         // Parameter 2: the handle. 3: the process. 4: who calls.
-        let parameters = [0xf6, handle, process, caller];
+        let parameters = [0xf6, handle, process::current() as u64, caller];
         let code = code::DRIVER_VERIFIER_DETECTED_VIOLATION;
         hook::violation(VerifierOption::SecurityChecks, code, parameters);
     }

@@ -10,9 +10,8 @@ use nthost_nt::{
 use super::{
     handle::{self, HandleTable, KERNEL_HANDLES},
     handle_filter::{self, How},
-    object,
+    object, process,
 };
-use crate::ps::{self, identity, process::Process};
 
 /// `DUPLICATE_CLOSE_SOURCE`, `DUPLICATE_SAME_ACCESS`, `DUPLICATE_SAME_ATTRIBUTES`.
 const CLOSE_SOURCE: u32 = 1;
@@ -24,13 +23,8 @@ fn with_table<T>(
     process: u64,
     operation: impl FnOnce(&HandleTable) -> Result<T, NTSTATUS>,
 ) -> Result<T, NTSTATUS> {
-    let object = ps::reference(process)?;
-    let done = if object == identity::system() {
-        operation(&handle::KERNEL)
-    } else {
-        // SAFETY: all processes but the system's are these, and the reference keeps it.
-        operation(unsafe { &(*object.cast::<Process>()).handles })
-    };
+    let object = process::reference(process)?;
+    let done = operation(handle::of_process(object).unwrap_or(&handle::KERNEL));
     object::dereference(object);
     done
 }
@@ -40,8 +34,8 @@ fn with_processes<T>(
     handles: (u64, u64),
     operation: impl FnOnce(How) -> Result<T, NTSTATUS>,
 ) -> Result<T, NTSTATUS> {
-    let source = ps::reference(handles.0)?;
-    let target = ps::reference(handles.1);
+    let source = process::reference(handles.0)?;
+    let target = process::reference(handles.1);
     let done = target.and_then(|target| {
         let done = operation(How::Duplicate(source, target));
         object::dereference(target);

@@ -25,7 +25,6 @@ use super::{
 use crate::{
     export, hook,
     ke::{bugcheck::code, thread},
-    ps,
 };
 
 /// `NtCurrentProcess()`.
@@ -77,7 +76,7 @@ pub fn table_of(handle: u64) -> Option<&'static HandleTable> {
     if handle >= KERNEL_HANDLES {
         Some(&handle::KERNEL)
     } else {
-        ps::current().map(|process| &process.handles)
+        handle::current()
     }
 }
 

@@ -8,7 +8,10 @@ use alloc::{collections::BTreeMap, vec::Vec};
 use core::{ffi::c_void, ops::Range};
 
 use super::object::{self, Kind};
-use crate::ke::{lock::SpinLock, stack};
+use crate::{
+    hook,
+    ke::{lock::SpinLock, process, stack},
+};
 
 /// Where the kernel's handles begin.
 pub const KERNEL_HANDLES: u64 = 0xffff_ffff_8000_0000;
@@ -41,6 +44,27 @@ pub struct HandleTable(SpinLock<Entries>);
 
 /// The kernel's own handles.
 pub static KERNEL: HandleTable = HandleTable::new(KERNEL_HANDLES);
+
+/// The handles of a process, which the caller keeps; none of the system's, which has the
+/// kernel's. Any IRQL.
+#[must_use]
+pub fn of_process<'a>(process: *mut c_void) -> Option<&'a HandleTable> {
+    if process == process::system() {
+        return None;
+    }
+    // SAFETY: null, or within the process, which the caller keeps.
+    unsafe {
+        hook::process_handles(process)
+            .cast::<HandleTable>()
+            .as_ref()
+    }
+}
+
+/// The handles of the process that the thread that runs is in; none of the system's. Any IRQL.
+#[must_use]
+pub fn current() -> Option<&'static HandleTable> {
+    of_process(process::current())
+}
 
 impl HandleTable {
     /// An empty table whose handles begin here.
@@ -119,8 +143,7 @@ impl HandleTable {
 fn release(entry: Entry) {
     let left = object::handle_closed(entry.object);
     if left == 0 && object::kind(entry.object) == Some(Kind::File) {
-        // SAFETY: a file object, which the handle's reference keeps alive.
-        unsafe { crate::io::file::cleanup(entry.object.cast()) };
+        hook::file_unused(entry.object);
     }
     // A temporary object: its name goes with its last handle.
     let is_temporary = match object::kind(entry.object) {

@@ -4,6 +4,8 @@ pub mod altitude;
 #[cfg(target_os = "none")]
 pub mod attributes;
 #[cfg(target_os = "none")]
+pub mod callback;
+#[cfg(target_os = "none")]
 mod client_handle;
 #[cfg(target_os = "none")]
 pub mod client_id;
@@ -31,6 +33,8 @@ pub mod namespace;
 pub mod object;
 #[cfg(target_os = "none")]
 pub mod open;
+#[cfg(target_os = "none")]
+pub mod process;
 #[cfg(target_os = "none")]
 pub mod query;
 #[cfg(target_os = "none")]

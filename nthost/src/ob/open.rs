@@ -18,7 +18,7 @@ use super::{
     object::{self, Kind},
     security::map_generic,
 };
-use crate::{io::security, se::token};
+use crate::hook;
 
 /// `UserMode`.
 const USER_MODE: i8 = 1;
@@ -27,7 +27,7 @@ const USER_MODE: i8 = 1;
 fn grant(object: *mut c_void, access: u32, checked: bool) -> Result<u32, NTSTATUS> {
     match object::kind(object) {
         Some(Kind::Device) if checked => {
-            security::check(object.cast::<DEVICE_OBJECT>(), token::current(), access)
+            hook::device_access(object.cast::<DEVICE_OBJECT>(), access)
         }
         Some(Kind::Device | Kind::File) => Ok(map_generic(access)),
         _ => Ok(access),

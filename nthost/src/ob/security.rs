@@ -3,11 +3,12 @@
 //! Source: IoGetFileObjectGenericMapping.
 
 use nthost_nt::{
-    io::create::{FILE_ALL_ACCESS, FILE_GENERIC_EXECUTE, FILE_GENERIC_READ, FILE_GENERIC_WRITE},
+    io::create::{
+        FILE_ALL_ACCESS, FILE_GENERIC_EXECUTE, FILE_GENERIC_READ, FILE_GENERIC_WRITE, GENERIC_ALL,
+        GENERIC_EXECUTE, GENERIC_READ, GENERIC_WRITE,
+    },
     se::GENERIC_MAPPING,
 };
-
-use crate::se::access::map;
 
 /// The rights.
 pub const FILE_MAPPING: GENERIC_MAPPING = GENERIC_MAPPING {
@@ -16,6 +17,25 @@ pub const FILE_MAPPING: GENERIC_MAPPING = GENERIC_MAPPING {
     GenericExecute: FILE_GENERIC_EXECUTE,
     GenericAll: FILE_ALL_ACCESS,
 };
+
+/// Rights with the generic ones turned into what they stand for.
+#[must_use]
+pub const fn map(access: u32, mapping: &GENERIC_MAPPING) -> u32 {
+    let mut mapped = access & !(GENERIC_READ | GENERIC_WRITE | GENERIC_EXECUTE | GENERIC_ALL);
+    if access & GENERIC_READ != 0 {
+        mapped |= mapping.GenericRead;
+    }
+    if access & GENERIC_WRITE != 0 {
+        mapped |= mapping.GenericWrite;
+    }
+    if access & GENERIC_EXECUTE != 0 {
+        mapped |= mapping.GenericExecute;
+    }
+    if access & GENERIC_ALL != 0 {
+        mapped |= mapping.GenericAll;
+    }
+    mapped
+}
 
 /// Access to a device, in specific rights.
 #[must_use]

@@ -11,6 +11,8 @@ pub mod image;
 mod loaded;
 #[cfg(target_os = "none")]
 pub mod module;
+#[cfg(target_os = "none")]
+mod section;
 pub mod unwind;
 
 pub use fault::Fault;

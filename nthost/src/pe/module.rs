@@ -4,7 +4,7 @@ use alloc::{boxed::Box, string::String, vec::Vec};
 use core::sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, AtomicUsize, Ordering};
 
 use super::{
-    Fault, Image, Import, loaded,
+    Fault, Image, Import, loaded, section,
     unwind::{self, Memory, RuntimeFunction},
 };
 use crate::{
@@ -15,7 +15,6 @@ use crate::{
         PAGE_SIZE, pageable,
         paging::{self, Access, KERNEL_BASE},
         phys::{self, Request},
-        section,
     },
 };
 

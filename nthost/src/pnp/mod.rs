@@ -18,8 +18,6 @@ pub mod detect;
 #[cfg(target_os = "none")]
 mod eject;
 #[cfg(target_os = "none")]
-pub mod exercise;
-#[cfg(target_os = "none")]
 pub mod invalidate;
 #[cfg(target_os = "none")]
 pub mod keys;
@@ -29,6 +27,8 @@ mod legacy;
 pub mod manager;
 #[cfg(target_os = "none")]
 pub mod node;
+#[cfg(target_os = "none")]
+mod open_key;
 #[cfg(target_os = "none")]
 pub mod poke;
 #[cfg(target_os = "none")]

@@ -20,7 +20,7 @@ use super::{
     irp::{State, send},
 };
 use crate::{
-    ex::callback,
+    ob::callback,
     pnp::node::{self, Node},
 };
 

@@ -6,18 +6,15 @@
 
 use core::{
     ffi::c_void,
-    ptr::null_mut,
+    ptr::{from_ref, null_mut},
     sync::atomic::{AtomicI32, AtomicPtr, AtomicU64, Ordering},
 };
 
 use nthost_nt::status::{NTSTATUS, STATUS_PENDING};
 
+pub use crate::ke::process::{current, of_thread, system};
 use crate::{
-    ke::{
-        once::Once,
-        thread::{self, Thread},
-        time,
-    },
+    ke::{once::Once, process, time},
     ob::{
         client_id,
         object::{self, Kind},
@@ -82,47 +79,12 @@ impl Identity {
 /// If it is called again.
 pub fn initialize() {
     SYSTEM.set(Identity::new(client_id::SYSTEM));
+    if let Some(system) = SYSTEM.get() {
+        process::set_system(from_ref(system).cast_mut().cast());
+    }
     // It never ends: the reference is never given back.
     object::insert(system(), Kind::Process, |_| ());
     client_id::insert(client_id::SYSTEM, system());
     // Relaxed: no driver has been loaded yet.
     INITIAL.store(system(), Ordering::Relaxed);
-}
-
-/// The system's process.
-#[must_use]
-pub fn system() -> *mut c_void {
-    SYSTEM.get().map_or(null_mut(), |system| {
-        core::ptr::from_ref(system).cast_mut().cast()
-    })
-}
-
-/// The process whose addresses and handles the thread that runs uses: its own, or the one that
-/// it is attached to.
-#[must_use]
-pub fn current() -> *mut c_void {
-    let current = thread::current();
-    // SAFETY: the thread that runs exists; only it changes the field.
-    let attached = unsafe { (*current).attached };
-    if attached.is_null() {
-        // SAFETY: the thread that runs exists.
-        unsafe { of_thread(current) }
-    } else {
-        attached
-    }
-}
-
-/// The process that a thread belongs to.
-///
-/// # Safety
-///
-/// The thread exists.
-pub unsafe fn of_thread(thread: *mut Thread) -> *mut c_void {
-    // SAFETY: the caller's promise; what is read never changes.
-    let process = unsafe { (*thread).process };
-    if process.is_null() {
-        system()
-    } else {
-        process.cast()
-    }
 }

@@ -12,7 +12,6 @@ use super::{
     identity::{self, Identity},
     notify::CLIENT_IMAGE,
     process::Process,
-    reference,
 };
 use crate::{
     hook,
@@ -24,6 +23,7 @@ use crate::{
     ob::{
         client_id, handle,
         object::{self, Kind},
+        process::reference,
     },
 };
 use nthost_nt::status::{

@@ -23,7 +23,7 @@ use nthost_protocol::{Completion, RequestId};
 
 use super::{
     buffer::{self, UserBuffer},
-    process::{Client, Job},
+    client::{Client, Job},
 };
 use crate::{
     io::{

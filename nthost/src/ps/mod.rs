@@ -3,17 +3,21 @@
 
 pub mod attach;
 mod buffer;
+pub mod client;
 pub mod identity;
 mod information;
 mod irp;
 mod locked_pages;
 pub mod notify;
 pub mod open;
+mod outstanding;
 pub mod process;
 pub mod query;
 mod registered;
+mod section_object;
 mod syscall;
 pub mod system_thread;
+mod view;
+mod virtual_memory;
 
-pub use process::{Process, current, dispatch};
-pub use system_thread::reference;
+pub use process::{Process, current, dispatch, run};

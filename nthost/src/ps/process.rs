@@ -1,67 +1,45 @@
-//! Processes and their threads. A thread takes its jobs one by one, as a program makes its
-//! calls one by one; a process ends by cancelling what is outstanding, closing its handles and
-//! freeing its memory, in this order.
+//! Processes: they come into being with their first call, know their requests that are on their way,
+//! and end by cancelling those, closing their handles and freeing their memory, in this order.
 
-use alloc::{
-    boxed::Box,
-    collections::{BTreeMap, VecDeque},
-    format,
-    sync::Arc,
-    vec::Vec,
-};
+use alloc::{collections::BTreeMap, format, sync::Arc, vec::Vec};
 use core::{
     ffi::c_void,
-    sync::atomic::{AtomicBool, AtomicI32, AtomicU64, Ordering},
+    ptr::null,
+    sync::atomic::{AtomicBool, AtomicI32, AtomicPtr, Ordering},
 };
 
 use nthost_nt::{
-    io::{file::FILE_OBJECT, irp::IRP},
+    io::file::FILE_OBJECT,
     status::{NTSTATUS, STATUS_PROCESS_IS_TERMINATING, STATUS_SUCCESS},
 };
-use nthost_protocol::{
-    Completion, Handle, ProcessId, ProcessRequest, RequestId, ThreadId, ToHost, Token,
-};
+use nthost_protocol::{Completion, ProcessId, ProcessRequest, RequestId, ThreadId, ToHost, Token};
 
 use super::{
-    attach,
+    client::{Call, Client, Job, Program},
     identity::{self, Identity},
     irp::Request,
-    locked_pages, notify, syscall,
+    locked_pages, notify,
+    outstanding::{Outstanding, Requests},
+    syscall, view,
 };
 use crate::{
+    hook::{self, register},
     io::cancel,
     ke::{
         lock::SpinLock,
-        owned_event::Event,
         thread::{self, Attributes, Thread},
-        time,
     },
-    mm::{address_space::AddressSpace, user_view, view},
+    mm::{address_space::AddressSpace, user_view},
     ob::{
         client_id,
         handle::HandleTable,
         object::{self, Kind},
     },
-    pnp::exercise,
-    se, transport,
+    transport,
 };
 
 /// The thread that makes the calls that belong to no thread of the client's.
 const MAIN: ThreadId = ThreadId(u32::MAX);
-
-/// A request that is on its way.
-#[derive(Clone, Copy, Debug)]
-struct Outstanding {
-    /// Null once it is complete and gone.
-    irp: *mut IRP,
-    file: *mut FILE_OBJECT,
-    thread: ThreadId,
-    /// Somebody is cancelling it: it must not be freed meanwhile.
-    pins: u32,
-}
-
-// SAFETY: the pointers are used while the request is pinned, or compared.
-unsafe impl Send for Outstanding {}
 
 /// A process.
 #[repr(C)]
@@ -75,9 +53,9 @@ pub struct Process {
     /// Its handles.
     pub handles: HandleTable,
     /// Whom it acts for, as it said when it opened something last. A leaf.
-    pub acts_for: SpinLock<se::identity::Identity>,
+    pub acts_for: SpinLock<Token>,
     /// Protects the requests on their way. A leaf.
-    outstanding: SpinLock<BTreeMap<RequestId, Outstanding>>,
+    outstanding: SpinLock<Requests>,
     /// No request begins any more. Written with the lock of the requests held.
     exiting: AtomicBool,
     /// The status with which a driver has refused the process; zero if none has.
@@ -86,87 +64,32 @@ pub struct Process {
     clients: SpinLock<BTreeMap<ThreadId, Arc<Client>>>,
 }
 
-/// A thread of a process.
-pub struct Client {
-    /// Its process.
-    pub process: Arc<Process>,
-    id: ThreadId,
-    /// Protects the jobs. A leaf.
-    jobs: SpinLock<Jobs>,
-    /// The number of the last call that has begun: what it asks for can be cancelled.
-    begun: AtomicU64,
-    arrived: Event,
-    ended: AtomicBool,
-    thread: SpinLock<ThreadPointer>,
-}
-
-#[derive(Clone, Copy)]
-struct ThreadPointer(*mut Thread);
-
-// SAFETY: only kept, to be released by whoever ends the process.
-unsafe impl Send for ThreadPointer {}
-
 /// The process whose handles the thread that runs uses; none for the system's.
 #[must_use]
 pub fn current() -> Option<&'static Process> {
-    let process = identity::current();
+    // The process that the thread was made for, which outlives it, or is attached to, of which
+    // the driver has a reference.
+    client(identity::current())
+}
+
+/// What a process that is not the system's is.
+fn client(process: *mut c_void) -> Option<&'static Process> {
     if process == identity::system() {
         return None;
     }
-    // SAFETY: the process that the thread was made for, which outlives it, or is attached to,
-    // of which the driver has a reference.
+    // SAFETY: all processes but the system's are these, and whoever asks keeps it meanwhile.
     unsafe { process.cast::<Process>().as_ref() }
 }
 
-/// What a thread has to do.
-#[derive(Default)]
-struct Jobs {
-    queue: VecDeque<Job>,
-    /// The number of the last call that has arrived.
-    calls: u64,
-    /// The call that the thread has taken: it need not have begun.
-    taken: Option<Call>,
-}
-
-/// What a cancellation is about.
-#[derive(Clone, Copy)]
-struct Call {
-    number: u64,
-    id: RequestId,
-    handle: Option<Handle>,
-}
-
-impl Jobs {
-    fn take(&mut self) -> Option<Job> {
-        let job = self.queue.pop_front();
-        if let Some(Job::Call(number, request)) = &job {
-            self.taken = Some(Call::of(*number, request));
-        }
-        job
-    }
-}
-
-impl Call {
-    const fn of(number: u64, request: &ProcessRequest) -> Self {
-        Self {
-            number,
-            id: syscall::id_of(request),
-            handle: syscall::handle_of(request),
-        }
-    }
-}
-
-/// What a thread does next.
-pub enum Job {
-    /// A system call, with its number among its thread's.
-    Call(u64, ProcessRequest),
-    /// A cancellation, and the calls of other threads that arrived before it and are to be
-    /// cancelled by it: those must have begun.
-    Cancel(ProcessRequest, Vec<(Arc<Client>, u64)>),
-    /// A request of its own is complete.
-    Finish(Box<Request>),
-    /// It ends.
-    End,
+/// Has the layers below learn by their hooks what they need to know of processes.
+pub fn register() {
+    register::process_id(|process| {
+        client(process).map_or(client_id::SYSTEM, |process| process.identity.id)
+    });
+    register::process_handles(|process| {
+        client(process).map_or(null(), |process| (&raw const process.handles).cast())
+    });
+    register::process_acts_for(|process| client(process).map(|process| *process.acts_for.lock()));
 }
 
 /// Protects the processes. A leaf.
@@ -182,8 +105,8 @@ pub fn dispatch(id: ProcessId, request: ProcessRequest) {
             id,
             space: AddressSpace::new()?,
             handles: HandleTable::new(0),
-            acts_for: SpinLock::new(Token::default().into()),
-            outstanding: SpinLock::new(BTreeMap::new()),
+            acts_for: SpinLock::new(Token::default()),
+            outstanding: SpinLock::new(Requests::default()),
             exiting: AtomicBool::new(false),
             refused: AtomicI32::new(STATUS_SUCCESS),
             clients: SpinLock::new(BTreeMap::new()),
@@ -213,16 +136,24 @@ pub fn dispatch(id: ProcessId, request: ProcessRequest) {
         }
     }
     if fresh {
-        let thread = client.thread.lock().0;
         // SAFETY: the client has a reference to its thread.
-        unsafe { notify::thread_created(thread) };
+        unsafe { notify::thread_created(client.thread()) };
     }
     client.call(request);
 }
 
-/// Tells whoever made a call how it ended: the host, but for an exercise's.
+/// Has a thread of a process that has made a call do something, as the code of a program does.
+/// Nothing happens if there is no such thread.
+pub fn run(id: ProcessId, thread: ThreadId, program: Program) {
+    let process = PROCESSES.lock().get(&id).cloned();
+    if let Some((client, _)) = process.and_then(|process| process.client(Some(thread))) {
+        client.queue(Job::Run(program));
+    }
+}
+
+/// Tells whoever made a call how it ended: the host, unless somebody of the machine's own did.
 fn tell(process: ProcessId, completion: Completion) {
-    if !exercise::takes(process, &completion) {
+    if let Some(completion) = hook::call_ended(process, completion) {
         transport::send(&ToHost::Completion {
             process,
             completion,
@@ -244,15 +175,7 @@ impl Process {
         if let Some(client) = self.clients.lock().get(&id) {
             return Some((client.clone(), false));
         }
-        let client = Arc::new(Client {
-            process: self.clone(),
-            id,
-            jobs: SpinLock::new(Jobs::default()),
-            begun: AtomicU64::new(0),
-            arrived: Event::synchronization(),
-            ended: AtomicBool::new(false),
-            thread: SpinLock::new(ThreadPointer(core::ptr::null_mut())),
-        });
+        let client = Arc::new(Client::new(self.clone(), id));
         let object = Arc::as_ptr(self).cast_mut();
         let attributes = Attributes {
             address_space: &raw const self.space,
@@ -269,7 +192,7 @@ impl Process {
             object::dereference(object.cast());
             return None;
         };
-        *client.thread.lock() = ThreadPointer(thread);
+        client.set_thread(thread);
         self.clients.lock().insert(id, client.clone());
         Some((client, true))
     }
@@ -302,35 +225,24 @@ impl Process {
 
     /// The threads that have not come yet to a call which a cancellation is about, with the
     /// call's number.
-    fn not_begun(&self, suits: impl Fn(Call) -> bool) -> Vec<(Arc<Client>, u64)> {
+    pub(super) fn not_begun(&self, suits: impl Fn(Call) -> bool) -> Vec<(Arc<Client>, u64)> {
         let last_of = |client: &Arc<Client>| {
-            let jobs = client.jobs.lock();
-            let queued = jobs.queue.iter().filter_map(|job| match job {
-                Job::Call(number, request) => Some(Call::of(*number, request)),
-                _ => None,
-            });
-            let last = jobs
-                .taken
-                .into_iter()
-                .chain(queued)
-                .filter(|call| suits(*call))
-                .last();
-            drop(jobs);
-            last.map(|call| (client.clone(), call.number))
+            let number = client.last_call(&suits)?;
+            Some((client.clone(), number))
         };
         self.clients.lock().values().filter_map(last_of).collect()
     }
 
     /// A request is complete: whether it may be freed, for nobody is cancelling it.
-    fn end(&self, id: RequestId) -> bool {
+    pub(super) fn end(&self, id: RequestId) -> bool {
         let mut outstanding = self.outstanding.lock();
         if outstanding
-            .get(&id)
+            .get_mut(id)
             .is_some_and(|request| request.pins != 0)
         {
             return false;
         }
-        outstanding.remove(&id);
+        outstanding.remove(id);
         true
     }
 
@@ -338,17 +250,22 @@ impl Process {
     /// then on nobody cancels it.
     pub fn let_irp_go(&self, id: RequestId) -> bool {
         let mut outstanding = self.outstanding.lock();
-        let request = outstanding.get_mut(&id).filter(|request| request.pins == 0);
+        let request = outstanding.get_mut(id).filter(|request| request.pins == 0);
         request.is_some_and(|request| {
             request.irp = core::ptr::null_mut();
             true
         })
     }
 
+    /// Whether a request is on its way.
+    pub(super) fn is_outstanding(&self, id: RequestId) -> bool {
+        self.outstanding.lock().get_mut(id).is_some()
+    }
+
     /// Cancels requests that are on their way: how many there were.
     pub fn cancel(&self, suits: impl Fn(RequestId, *mut FILE_OBJECT, ThreadId) -> bool) -> usize {
         let mut pinned = Vec::new();
-        for (&id, request) in self.outstanding.lock().iter_mut() {
+        for (id, request) in self.outstanding.lock().all() {
             if suits(id, request.file, request.thread) {
                 request.pins += 1;
                 pinned.push((id, request.irp));
@@ -359,7 +276,7 @@ impl Process {
                 // SAFETY: the pin keeps the IRP from being freed.
                 unsafe { cancel::cancel(irp) };
             }
-            if let Some(request) = self.outstanding.lock().get_mut(&id) {
+            if let Some(request) = self.outstanding.lock().get_mut(id) {
                 request.pins -= 1;
             }
         }
@@ -369,18 +286,16 @@ impl Process {
     /// Waits until no request of a thread, or of any, is on its way. The threads finish them.
     fn wait_for_requests(&self, client: &Client, thread: Option<ThreadId>) {
         loop {
+            client.finish_requests();
             let left = self
                 .outstanding
                 .lock()
-                .values()
-                .any(|request| thread.is_none_or(|thread| thread == request.thread));
+                .all()
+                .any(|(_, request)| thread.is_none_or(|thread| thread == request.thread));
             if !left {
                 return;
             }
-            client.finish_requests();
-            client
-                .arrived
-                .wait_until(Some(time::interrupt_time() + 10_000));
+            client.wait();
         }
     }
 
@@ -395,7 +310,7 @@ impl Process {
         self.wait_for_requests(client, None);
         let others: Vec<_> = self.clients.lock().values().cloned().collect();
         for other in others {
-            if other.id != client.id {
+            if other.id() != client.id() {
                 other.stop();
             }
         }
@@ -409,15 +324,14 @@ impl Process {
         view::end(&self.space);
         locked_pages::check(&self.space, Arc::as_ptr(self).cast_mut().cast());
         // What is left is the thread itself: nobody waits for it, so the reaper does.
-        let own = client.thread.lock().0;
-        reap(own, self.clone());
+        reap(client.thread(), self.clone());
     }
 
     /// A thread of the process has ended: its requests are cancelled and waited for.
     pub fn exit_thread(&self, client: &Client, thread: ThreadId) {
         self.cancel(|_, _, of| of == thread);
         self.wait_for_requests(client, Some(thread));
-        if thread != client.id {
+        if thread != client.id() {
             let ended = self.clients.lock().remove(&thread);
             if let Some(ended) = ended {
                 ended.stop();
@@ -436,144 +350,13 @@ impl Process {
 }
 
 /// Frees the last thread of a process, and with it the process.
-fn reap(thread: *mut Thread, process: Arc<Process>) {
-    let last = ThreadPointer(thread);
+fn reap(last: *mut Thread, process: Arc<Process>) {
+    let last = AtomicPtr::new(last);
     thread::spawn("reaper", move || {
-        let last = last;
         // SAFETY: the thread ends, and nobody else refers to it.
-        unsafe { thread::release(last.0) };
+        unsafe { thread::release(last.into_inner()) };
         process.clients.lock().clear();
         client_id::remove(process.identity.id);
         object::dereference(Arc::as_ptr(&process).cast_mut().cast());
     });
-}
-
-impl Client {
-    /// Has the thread do something. IRQL up to DISPATCH_LEVEL.
-    pub fn queue(&self, job: Job) {
-        self.jobs.lock().queue.push_back(job);
-        self.arrived.set();
-    }
-
-    /// Has the thread make a system call. On Windows a request has reached its driver when the
-    /// function that makes it returns, so whoever cancels it then finds it there: a cancellation
-    /// that arrives after a request does not overtake it here either.
-    fn call(&self, request: ProcessRequest) {
-        if let ProcessRequest::Cancel { handle, target, .. } = &request {
-            let after = self.process.not_begun(|call| {
-                target.map_or_else(|| call.handle == Some(*handle), |target| call.id == target)
-            });
-            self.queue(Job::Cancel(request, after));
-            return;
-        }
-        let mut jobs = self.jobs.lock();
-        jobs.calls += 1;
-        let number = jobs.calls;
-        jobs.queue.push_back(Job::Call(number, request));
-        drop(jobs);
-        self.arrived.set();
-    }
-
-    /// What the call asks for can be cancelled, or the call has been made.
-    pub fn call_has_begun(&self, number: u64) {
-        // Release: whoever waits for it finds the request among those on their way.
-        self.begun.fetch_max(number, Ordering::Release);
-    }
-
-    /// The thread's id.
-    pub const fn id(&self) -> ThreadId {
-        self.id
-    }
-
-    fn run(self: &Arc<Self>) {
-        // Whoever made the thread tells of it before it gives it something to do.
-        while self.jobs.lock().queue.is_empty() {
-            self.arrived.wait();
-        }
-        notify::thread_begins();
-        loop {
-            let job = self.jobs.lock().take();
-            match job {
-                None => self.arrived.wait(),
-                Some(Job::Finish(request)) => self.finish(request),
-                Some(Job::End) => {
-                    notify::thread_deleted();
-                    break;
-                }
-                Some(Job::Call(_, ProcessRequest::Exit { id })) => {
-                    self.process.exit(self);
-                    let status = self.process.identity.exit_status();
-                    self.process.complete(super::irp::refused(id, status));
-                    break;
-                }
-                Some(Job::Call(number, request)) => {
-                    if let Some(completion) = syscall::execute(self, number, request) {
-                        self.process.complete(completion);
-                    }
-                    self.call_has_begun(number);
-                    // A driver has returned to what is the user's mode here.
-                    attach::check_own();
-                }
-                Some(Job::Cancel(request, after)) => {
-                    for (client, number) in after {
-                        // Acquire: pairs with `call_has_begun`.
-                        while client.begun.load(Ordering::Acquire) < number {
-                            self.finish_requests();
-                            self.arrived
-                                .wait_until(Some(time::interrupt_time() + 10_000));
-                        }
-                    }
-                    if let Some(completion) = syscall::execute(self, 0, request) {
-                        self.process.complete(completion);
-                    }
-                }
-            }
-        }
-        self.ended.store(true, Ordering::Release);
-    }
-
-    fn finish(&self, request: Box<Request>) {
-        if !self.process.end(request.id) {
-            // Somebody is cancelling it at this moment: it is finished when they are done.
-            self.queue(Job::Finish(request));
-            crate::ke::dispatcher::yield_now();
-            return;
-        }
-        self.process.complete((*request).finish());
-    }
-
-    /// Finishes requests that are complete, and leaves the thread's other jobs for later.
-    pub fn finish_requests(&self) {
-        loop {
-            let mut jobs = self.jobs.lock();
-            let queue = &mut jobs.queue;
-            let position = queue.iter().position(|job| matches!(job, Job::Finish(_)));
-            let job = position.and_then(|position| queue.remove(position));
-            drop(jobs);
-            let Some(Job::Finish(request)) = job else {
-                return;
-            };
-            self.finish(request);
-        }
-    }
-
-    /// Waits until a request of this thread's is finished.
-    pub fn wait_for(&self, id: RequestId) {
-        while self.process.outstanding.lock().contains_key(&id) {
-            self.finish_requests();
-            self.arrived
-                .wait_until(Some(time::interrupt_time() + 10_000));
-        }
-    }
-
-    /// Ends the thread, whose requests are finished, and waits for it.
-    fn stop(&self) {
-        self.queue(Job::End);
-        while !self.ended.load(Ordering::Acquire) {
-            crate::ke::dispatcher::yield_now();
-        }
-        let thread = self.thread.lock().0;
-        // SAFETY: the thread has left its last job, and nobody else refers to it.
-        unsafe { thread::release(thread) };
-    }
 }

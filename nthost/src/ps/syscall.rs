@@ -20,8 +20,8 @@ use nthost_protocol::{Buffer, Completion, Handle, ProcessRequest, RequestId, Thr
 
 use super::{
     buffer::{self, UserBuffer},
+    client::Client,
     irp::{Operation, Request, refused},
-    process::Client,
 };
 use crate::{
     io::{
@@ -90,14 +90,13 @@ pub fn execute(client: &Arc<Client>, number: u64, request: ProcessRequest) -> Op
             token,
             ..
         } => {
-            let who = token.into();
-            *client.process.acts_for.lock() = who;
+            *client.process.acts_for.lock() = token;
             let how = Open {
                 access,
                 share,
                 options,
                 disposition: FILE_OPEN,
-                who: Some(who),
+                who: Some(token.into()),
             };
             create(client, &path, &how)
         }

@@ -29,19 +29,12 @@ use crate::{
         owned_event::Event,
         thread::{self, Attributes, Thread},
     },
-    ob::{
-        handle,
-        object::{self, Kind},
-        reference_handle,
-    },
+    ob::{self, handle, object},
     pe::module::module_of,
 };
 
 /// The drivers and devices of the threads that were made for one, by the thread. A leaf.
 static OWNED: SpinLock<BTreeMap<usize, usize>> = SpinLock::new(BTreeMap::new());
-
-/// `NtCurrentProcess()`.
-const CURRENT_PROCESS: u64 = u64::MAX;
 
 /// What a driver's thread runs (nc-wdm-kstart_routine).
 type StartRoutine = unsafe extern "win64" fn(context: *mut c_void);
@@ -93,24 +86,10 @@ fn terminate(status: NTSTATUS) -> ! {
     thread::exit(status)
 }
 
-/// The process that a handle stands for, with a reference.
-///
-/// # Errors
-///
-/// As [`reference_handle`].
-pub fn reference(handle: u64) -> Result<*mut c_void, NTSTATUS> {
-    let process = match handle {
-        CURRENT_PROCESS => identity::current(),
-        _ => return reference_handle(handle, Some(Kind::Process), 0, 0).map(|entry| entry.object),
-    };
-    object::reference(process);
-    Ok(process)
-}
-
 /// The process that a handle, or none, stands for; with a reference.
 fn process_of(handle: u64) -> Result<*mut c_void, NTSTATUS> {
     if handle != 0 {
-        return reference(handle);
+        return ob::process::reference(handle);
     }
     let process = identity::system();
     object::reference(process);

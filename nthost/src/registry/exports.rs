@@ -2,18 +2,16 @@
 //!
 //! Sources: nf-wdm-zwcreatekey, nf-wdm-zwopenkey, nf-wdm-zwopenkeyex, nf-wdm-zwqueryvaluekey,
 //! nf-wdm-zwsetvaluekey, nf-wdm-zwdeletevaluekey, nf-wdm-zwenumeratevaluekey,
-//! nf-wdm-zwenumeratekey, nf-wdm-zwquerykey, nf-wdm-zwdeletekey, nf-wdm-zwflushkey,
-//! nf-wdm-ioopendeviceregistrykey.
+//! nf-wdm-zwenumeratekey, nf-wdm-zwquerykey, nf-wdm-zwdeletekey, nf-wdm-zwflushkey.
 
 use core::{ffi::c_void, ptr::null};
 
 use nthost_nt::{
-    io::device::DEVICE_OBJECT,
     ob::OBJECT_ATTRIBUTES,
     rtl::UNICODE_STRING,
     status::{
         NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_PARAMETER, STATUS_NOT_SUPPORTED,
-        STATUS_OBJECT_NAME_NOT_FOUND, STATUS_SUCCESS,
+        STATUS_SUCCESS,
     },
 };
 
@@ -30,7 +28,6 @@ use super::{
 use crate::{
     ke::time,
     ob::{name::Name, units},
-    pnp::{keys, node},
 };
 
 /// `REG_OPTION_VOLATILE`.
@@ -39,10 +36,6 @@ const VOLATILE: u32 = 1;
 const CREATED: u32 = 1;
 /// `REG_OPENED_EXISTING_KEY`.
 const OPENED: u32 = 2;
-/// `PLUGPLAY_REGKEY_DEVICE`.
-const REGKEY_DEVICE: u32 = 1;
-/// `PLUGPLAY_REGKEY_DRIVER`.
-const REGKEY_DRIVER: u32 = 2;
 
 pub(super) fn now() -> i64 {
     i64::try_from(time::system_time()).unwrap_or(i64::MAX)
@@ -408,40 +401,5 @@ nt_export! {
             // SAFETY: the caller's promise.
             unsafe { answer(information, buffer, length, needed) }
         })
-    }
-
-    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
-    fails: STATUS_INSUFFICIENT_RESOURCES;
-    /// Opens the hardware key of a device, with a handle of the kernel's own. Software keys are
-    /// made by the installation of a driver, of which there is none here, and there are no
-    /// hardware profiles.
-    ///
-    /// Source: nf-wdm-ioopendeviceregistrykey.
-    ///
-    /// # Safety
-    ///
-    /// `device` is null or a device object; `handle` can be written.
-    pub unsafe fn IoOpenDeviceRegistryKey(
-        device: *mut DEVICE_OBJECT,
-        kind: u32,
-        desired: u32,
-        handle: *mut u64,
-    ) -> NTSTATUS {
-        let Some(instance) = node::instance_of(device) else {
-            return STATUS_INVALID_PARAMETER;
-        };
-        match kind {
-            REGKEY_DEVICE => {}
-            REGKEY_DRIVER => return STATUS_OBJECT_NAME_NOT_FOUND,
-            _ => return STATUS_INVALID_PARAMETER,
-        }
-        match keys::open_hardware(&instance) {
-            Ok(key) => {
-                // SAFETY: the caller's promise.
-                unsafe { handle.write(key::open(key, desired, true)) };
-                STATUS_SUCCESS
-            }
-            Err(status) => status,
-        }
     }
 }

@@ -28,7 +28,6 @@ use crate::{
         object::{self, Kind},
         reference_handle, units,
     },
-    ps,
 };
 
 /// Read values.
@@ -118,9 +117,8 @@ pub fn open(key: KeyId, desired: u32, kernel: bool) -> u64 {
 
 /// A new handle to a key's object, whose reference it takes over.
 pub(super) fn give(object: *mut c_void, access: u32, kernel: bool) -> u64 {
-    let process = if kernel { None } else { ps::current() };
-    let table = process.map_or(&handle::KERNEL, |process| &process.handles);
-    table.insert(object, access)
+    let own = (!kernel).then(handle::current).flatten();
+    own.unwrap_or(&handle::KERNEL).insert(object, access)
 }
 
 /// A reference to a key's object.

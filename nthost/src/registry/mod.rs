@@ -15,6 +15,8 @@ mod notification;
 pub mod roots;
 pub mod value;
 #[cfg(target_os = "none")]
+pub mod value_table;
+#[cfg(target_os = "none")]
 pub mod values;
 
 #[cfg(target_os = "none")]
@@ -26,7 +28,7 @@ mod kernel {
         hive::Hive,
         roots::{self, Version},
     };
-    use crate::{ke::lock::SpinLock, ke::time, rtl::convert};
+    use crate::ke::{lock::SpinLock, time, version};
 
     /// The one hive. A leaf.
     static HIVE: SpinLock<Option<Hive>> = SpinLock::new(None);
@@ -39,7 +41,7 @@ mod kernel {
     /// The registry before anything is written to it.
     fn first() -> Hive {
         let mut hive = Hive::default();
-        let system = convert::system(0);
+        let system = version::system(0);
         let version = Version {
             major: system.dwMajorVersion,
             minor: system.dwMinorVersion,

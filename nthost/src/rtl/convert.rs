@@ -16,13 +16,10 @@ use super::{
     owned::{Terminator, give, store},
     string, version,
 };
-use crate::export;
-
-/// Windows 10, version 2004.
-const VERSION: [u32; 3] = [10, 0, 19041];
-/// `VER_PLATFORM_WIN32_NT`, `VER_NT_WORKSTATION`.
-const PLATFORM_NT: u32 = 2;
-const WORKSTATION: u8 = 1;
+use crate::{
+    export,
+    ke::version::{VERSION, system},
+};
 
 /// Writes a number; see the exported routines.
 ///
@@ -36,25 +33,6 @@ unsafe fn store_number(value: u64, base: u32, to: *mut UNICODE_STRING) -> NTSTAT
     let text: Vec<u16> = text.encode_utf16().collect();
     // SAFETY: the caller's promise.
     unsafe { store(to, &text, Terminator::Optional) }
-}
-
-/// The system's version, in a structure that says to be of this size.
-#[must_use]
-pub const fn system(size: u32) -> RTL_OSVERSIONINFOEXW {
-    let [major, minor, build] = VERSION;
-    RTL_OSVERSIONINFOEXW {
-        dwOSVersionInfoSize: size,
-        dwMajorVersion: major,
-        dwMinorVersion: minor,
-        dwBuildNumber: build,
-        dwPlatformId: PLATFORM_NT,
-        szCSDVersion: [0; 128],
-        wServicePackMajor: 0,
-        wServicePackMinor: 0,
-        wSuiteMask: 0,
-        wProductType: WORKSTATION,
-        wReserved: 0,
-    }
 }
 
 nt_export! {

@@ -2,6 +2,8 @@
 
 #[cfg(target_os = "none")]
 pub mod ansi;
+#[cfg(target_os = "none")]
+pub mod ansi_conversion;
 pub mod balanced;
 pub mod bitmap;
 pub mod case;
@@ -26,6 +28,8 @@ pub mod owned;
 pub mod printf;
 pub mod random;
 pub mod resource;
+#[cfg(target_os = "none")]
+mod routine_address;
 pub mod security;
 pub mod splay;
 pub mod splay_table;

@@ -12,8 +12,9 @@ use nthost_nt::{
 };
 
 use super::{
-    ansi::{
-        RtlMultiByteToUnicodeN, RtlUnicodeToMultiByteN, RtlUpcaseUnicodeToMultiByteN, bytes, narrow,
+    ansi::{bytes, narrow},
+    ansi_conversion::{
+        RtlMultiByteToUnicodeN, RtlUnicodeToMultiByteN, RtlUpcaseUnicodeToMultiByteN,
     },
     case::upcase,
     owned::{Terminator, free, give},

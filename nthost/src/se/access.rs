@@ -3,12 +3,13 @@
 //! Source: SeAccessCheck; for the order of entries "How DACLs Control Access to an Object".
 
 use nthost_nt::{
-    io::create::{GENERIC_ALL, GENERIC_EXECUTE, GENERIC_READ, GENERIC_WRITE, MAXIMUM_ALLOWED},
+    io::create::{GENERIC_ALL, MAXIMUM_ALLOWED},
     se::{ACCESS_ALLOWED_ACE_TYPE, ACCESS_DENIED_ACE_TYPE, GENERIC_MAPPING, INHERIT_ONLY_ACE},
     status::{NTSTATUS, STATUS_ACCESS_DENIED, STATUS_PRIVILEGE_NOT_HELD},
 };
 
 use super::identity::{Identity, SECURITY, TAKE_OWNERSHIP};
+pub use crate::ob::security::map;
 use crate::rtl::security::{acl, relative::Parts, sid};
 
 /// To read who may do what.
@@ -19,25 +20,6 @@ pub const WRITE_DAC: u32 = 0x0004_0000;
 pub const WRITE_OWNER: u32 = 0x0008_0000;
 /// To see and change whose accesses are told.
 pub const ACCESS_SYSTEM_SECURITY: u32 = 0x0100_0000;
-
-/// Rights with the generic ones turned into what they stand for.
-#[must_use]
-pub const fn map(access: u32, mapping: &GENERIC_MAPPING) -> u32 {
-    let mut mapped = access & !(GENERIC_READ | GENERIC_WRITE | GENERIC_EXECUTE | GENERIC_ALL);
-    if access & GENERIC_READ != 0 {
-        mapped |= mapping.GenericRead;
-    }
-    if access & GENERIC_WRITE != 0 {
-        mapped |= mapping.GenericWrite;
-    }
-    if access & GENERIC_EXECUTE != 0 {
-        mapped |= mapping.GenericExecute;
-    }
-    if access & GENERIC_ALL != 0 {
-        mapped |= mapping.GenericAll;
-    }
-    mapped
-}
 
 /// What was granted, and by which privileges.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -133,7 +115,9 @@ const fn nothing_is_nothing(granted: Granted) -> Result<Granted, NTSTATUS> {
 
 #[cfg(test)]
 mod tests {
-    use nthost_nt::io::create::{FILE_ALL_ACCESS, FILE_GENERIC_READ, FILE_GENERIC_WRITE};
+    use nthost_nt::io::create::{
+        FILE_ALL_ACCESS, FILE_GENERIC_READ, FILE_GENERIC_WRITE, GENERIC_READ, GENERIC_WRITE,
+    };
 
     use super::*;
     use crate::{

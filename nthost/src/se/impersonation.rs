@@ -15,9 +15,8 @@ use super::{
     token::{self, PsReferencePrimaryToken},
 };
 use crate::{
-    ke::{lock::SpinLock, thread},
+    ke::{lock::SpinLock, process, thread},
     ob::object,
-    ps::identity,
 };
 
 /// `SecurityImpersonation`: at this level, a server may act for its client.
@@ -112,7 +111,7 @@ nt_export! {
             }
             None => {
                 // SAFETY: the caller's promise.
-                let process = unsafe { identity::of_thread(client.cast()) };
+                let process = unsafe { process::of_thread(client.cast()) };
                 // SAFETY: a process outlives its threads.
                 unsafe { PsReferencePrimaryToken(process) }
             }

@@ -22,9 +22,8 @@ use crate::{
     ob::{
         attributes,
         object::{self, Kind},
-        reference_handle,
+        process, reference_handle,
     },
-    ps,
 };
 
 /// The tag of what is told of tokens.
@@ -63,7 +62,7 @@ unsafe fn tell(
 
 /// A handle to a process's token.
 fn open(process: u64, access: u32, flags: u32) -> Result<u64, NTSTATUS> {
-    let process = ps::reference(process)?;
+    let process = process::reference(process)?;
     // SAFETY: a process, which the reference keeps.
     let token = unsafe { token::PsReferencePrimaryToken(process) };
     object::dereference(process);

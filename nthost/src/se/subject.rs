@@ -22,7 +22,10 @@ use super::{
 };
 use crate::{
     export, hook,
-    ke::critical_region::{KeEnterCriticalRegion, KeLeaveCriticalRegion},
+    ke::{
+        critical_region::{KeEnterCriticalRegion, KeLeaveCriticalRegion},
+        process,
+    },
     mm::pool::{self, flags},
     ob::object,
     rtl::security::descriptor,
@@ -107,7 +110,7 @@ nt_export! {
             ClientToken: client_token,
             ImpersonationLevel: client.map_or(0, |(_, level)| level),
             PrimaryToken: token,
-            ProcessAuditId: hook::process_id(),
+            ProcessAuditId: hook::process_id(process::current()),
         };
         // SAFETY: the caller's promise.
         unsafe { context.write(value) };

@@ -7,8 +7,9 @@ use core::ffi::c_void;
 
 use super::{identity::Identity, impersonation, well_known::ADMINISTRATORS};
 use crate::{
+    hook,
+    ke::process,
     ob::object::{self, Kind},
-    ps::{self, process::Process},
 };
 
 /// A token. Drivers only pass its address on.
@@ -70,7 +71,12 @@ pub fn current() -> Identity {
 /// Whom the process acts for in whose context the thread runs.
 #[must_use]
 pub fn of_process() -> Identity {
-    ps::current().map_or(Identity::System, |process| *process.acts_for.lock())
+    acts_for(process::current())
+}
+
+/// Whom a process acts for, which the caller keeps.
+fn acts_for(process: *mut c_void) -> Identity {
+    hook::process_acts_for(process).map_or(Identity::System, Identity::from)
 }
 
 nt_export! {
@@ -83,13 +89,7 @@ nt_export! {
     ///
     /// It is a process.
     pub unsafe fn PsReferencePrimaryToken(process: *mut c_void) -> *mut c_void {
-        let who = if process == ps::identity::system() {
-            Identity::System
-        } else {
-            // SAFETY: the caller's promise: all others are these.
-            *unsafe { &*process.cast::<Process>() }.acts_for.lock()
-        };
-        let token = of(who);
+        let token = of(acts_for(process));
         object::reference(token);
         token
     }

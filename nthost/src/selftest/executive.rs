@@ -19,15 +19,15 @@ use nthost_nt::{
 
 use super::{Outcome, Test, ensure, ensure_eq, object::MILLISECOND};
 use crate::{
-    ex::{
+    ex::timer::{ExAllocateTimer, ExCancelTimer, ExDeleteTimer, ExSetTimer},
+    export::DISPATCH_LEVEL,
+    ke::{dpc::KeIsExecutingDpc, irql, wait_for::KeWaitForSingleObject},
+    ob::{
         callback::{
             Callback, ExCreateCallback, ExNotifyCallback, ExRegisterCallback, ExUnregisterCallback,
         },
-        timer::{ExAllocateTimer, ExCancelTimer, ExDeleteTimer, ExSetTimer},
+        object,
     },
-    export::DISPATCH_LEVEL,
-    ke::{dpc::KeIsExecutingDpc, irql, wait_for::KeWaitForSingleObject},
-    ob::object,
 };
 
 /// The tests.

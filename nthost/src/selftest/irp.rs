@@ -30,6 +30,7 @@ use super::{
 };
 use crate::{
     io::{
+        attachment,
         build::{
             IoBuildAsynchronousFsdRequest, IoBuildDeviceIoControlRequest,
             IoBuildSynchronousFsdRequest, IoMakeAssociatedIrp,
@@ -489,6 +490,6 @@ fn attached() -> Outcome {
     );
     ensure_eq!(device::highest(target.get()), above.get());
     // SAFETY: it was attached just now.
-    unsafe { device::IoDetachDevice(below) };
+    unsafe { attachment::IoDetachDevice(below) };
     Ok(())
 }

@@ -19,9 +19,10 @@ use crate::{
     registry::{
         hive::Hive,
         value::{REG_BINARY, REG_DWORD, REG_MULTI_SZ, REG_NONE, REG_SZ, Value},
+        value_table::RtlQueryRegistryValues,
         values::{
             RtlCheckRegistryKey, RtlCreateRegistryKey, RtlDeleteRegistryValue,
-            RtlQueryRegistryValues, RtlWriteRegistryValue,
+            RtlWriteRegistryValue,
         },
         with,
     },

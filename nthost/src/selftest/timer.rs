@@ -16,8 +16,7 @@ use super::{
 };
 use crate::{
     hal::cmos,
-    ke::{dpc_flush::flush_queued_dpcs, time},
-    rtl,
+    ke::{calendar, dpc_flush::flush_queued_dpcs, time},
     verifier::noise,
 };
 
@@ -50,7 +49,7 @@ const MINUTE: u64 = 600_000_000;
 
 fn real_time() -> Outcome {
     let date = cmos::now().ok_or("there is no clock")?;
-    let clock = rtl::time::from_fields(&date).ok_or("the clock says no date")?;
+    let clock = calendar::from_fields(&date).ok_or("the clock says no date")?;
     let difference = time::system_time().abs_diff(clock.cast_unsigned());
     ensure!(difference < MINUTE, "they are {difference} apart");
     Ok(())

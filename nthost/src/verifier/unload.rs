@@ -16,7 +16,7 @@ use nthost_protocol::manifest::VerifierOption;
 use super::{found, freed, is_on};
 use crate::{
     etw::provider,
-    ex::{callback, lookaside, resource, timer},
+    ex::{lookaside, resource, timer},
     hal::dma::adapter,
     io::{interrupt, notify},
     ke::{bugcheck::code, bugcheck_callback, nmi, thread::Thread},
@@ -24,7 +24,7 @@ use crate::{
         account::{self, Kind},
         pool, user_view,
     },
-    ob::{self, client_id, handle, handle_filter, object},
+    ob::{self, callback, client_id, handle, handle_filter, object},
     pe::module::{Module, module_of},
     po::{fx, power_request, setting},
     ps,

@@ -25,6 +25,7 @@ macro_rules! union_fields {
         impl $union {
             $(
                 $(#[$doc])*
+                #[inline]
                 #[must_use]
                 pub const fn $get(&self) -> &$type {
                     // SAFETY: any bytes are a value of this type; see above.
@@ -32,6 +33,7 @@ macro_rules! union_fields {
                 }
 
                 $(#[$doc])*
+                #[inline]
                 pub const fn $set(&mut self) -> &mut $type {
                     // SAFETY: any bytes are a value of this type; see above.
                     unsafe { &mut self.$field }
@@ -104,6 +106,7 @@ union_fields!(IRP_Tail_Overlay_u {
 
 impl IO_STATUS_BLOCK {
     /// A status block; the status's other half is zero.
+    #[inline]
     #[must_use]
     pub const fn new(status: NTSTATUS, information: usize) -> Self {
         let mut block = Self {
@@ -117,6 +120,7 @@ impl IO_STATUS_BLOCK {
     }
 
     /// The status.
+    #[inline]
     #[must_use]
     pub const fn status(&self) -> NTSTATUS {
         *self.u.status()
@@ -125,6 +129,7 @@ impl IO_STATUS_BLOCK {
 
 impl IRP {
     /// The tail while drivers have the IRP.
+    #[inline]
     #[must_use]
     pub const fn overlay(&self) -> &IRP_Tail_Overlay {
         // SAFETY: any bytes are a value of this type; see above.
@@ -132,6 +137,7 @@ impl IRP {
     }
 
     /// The tail while drivers have the IRP.
+    #[inline]
     pub const fn overlay_mut(&mut self) -> &mut IRP_Tail_Overlay {
         // SAFETY: any bytes are a value of this type; see above.
         unsafe { &mut self.Tail.Overlay }

@@ -17,9 +17,8 @@ use super::{
 };
 use crate::{
     hal::dma,
+    hook,
     ke::lock::{HighLock, SpinLock},
-    pe::module::module_of,
-    pnp::node,
 };
 
 /// A device, as the IOMMU knows it.
@@ -63,15 +62,13 @@ static DOMAINS: HighLock<Vec<&'static Domain>> = HighLock::new(Vec::new());
 ///
 /// `STATUS_INSUFFICIENT_RESOURCES`.
 pub fn of(pdo: *mut DEVICE_OBJECT, caller: u64) -> Result<Option<&'static Domain>, NTSTATUS> {
-    let (Some(depth), Some(node)) = (unit::depth(), node::of(pdo)) else {
+    let Some(depth) = unit::depth() else {
         return Ok(None);
     };
-    let mut buses = core::iter::successors(Some(node), |node| node.parent);
-    let Some(function) = buses.find_map(|node| node.pci()) else {
+    let Some((bus, device, function)) = hook::function_of(pdo) else {
         return Ok(None);
     };
-    let address = function.address;
-    let source = table::source(address.bus, address.device, address.function);
+    let source = table::source(bus, device, function);
     let root = unit::new_table().ok_or(STATUS_INSUFFICIENT_RESOURCES)?;
     let mut domains = DOMAINS.lock();
     let known = domains
@@ -116,7 +113,7 @@ pub fn refused(fault: Fault) {
             domain.caller.load(Ordering::Relaxed),
         )
     });
-    let (module, _) = module_of(caller);
+    let (module, _) = hook::image_of(caller);
     log!(
         "verifier",
         "the device {:02x}:{:02x}.{} of {module} {} page {:#x}, which is not mapped for that",

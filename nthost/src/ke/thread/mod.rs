@@ -291,6 +291,7 @@ impl Thread {
 }
 
 /// The thread that runs.
+#[inline]
 #[must_use]
 pub fn current() -> *mut Thread {
     let thread: *mut Thread;

@@ -162,9 +162,39 @@ impl Kept {
 
 /// Frees an allocation that begins at an address; `false` if none does.
 pub(super) fn free(address: u64, tag: Option<u32>) -> bool {
-    let Some(Place { class, node, block }) = block::locate(address) else {
-        return large::free(address, tag);
-    };
+    free_at(block::locate(address), address, tag)
+}
+
+/// Frees an allocation that begins at an address of a block or, if there is none, of whole pages;
+/// `false` if none does.
+fn free_at(place: Option<Place>, address: u64, tag: Option<u32>) -> bool {
+    place.map_or_else(
+        || large::free(address, tag),
+        |place| free_block(place, address, tag),
+    )
+}
+
+/// Frees an allocation that begins at an address if the kernel made it, with this tag; whether it
+/// did. `begin` is called before, with the memory still allocated.
+pub fn free_own(address: u64, tag: u32, begin: impl FnOnce()) -> bool {
+    let place = block::locate(address);
+    let found = place.map_or_else(
+        || large::before(address),
+        |place| block::allocation(place.block as u64),
+    );
+    let ours = found.is_some_and(|(start, allocation)| {
+        start == address && (allocation.tag, allocation.caller) == (tag, 0)
+    });
+    if !ours {
+        return false;
+    }
+    begin();
+    free_at(place, address, Some(tag))
+}
+
+/// Frees what is allocated in a block, if it begins at this address.
+fn free_block(place: Place, address: u64, tag: Option<u32>) -> bool {
+    let Place { class, node, block } = place;
     let start = block as u64;
     // SAFETY: a block's header.
     let header = unsafe { block.cast::<Header>().read() };

@@ -2,6 +2,7 @@
 //! drivers build and read them.
 
 pub mod acl;
+pub mod conversion;
 pub mod descriptor;
 pub mod relative;
 pub mod sid;

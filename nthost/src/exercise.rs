@@ -1,9 +1,9 @@
 //! The manifest's [exercise](nthost_protocol::exercise): devices in use while what the PnP
 //! manager may do to them is done, from within the machine.
 
-use alloc::{string::String, sync::Arc, vec, vec::Vec};
+use alloc::{boxed::Box, string::String, sync::Arc, vec, vec::Vec};
 
-use nthost_nt::status::nt_success;
+use nthost_nt::status::{NTSTATUS, STATUS_PENDING, nt_success};
 use nthost_protocol::{
     Buffer, Completion, Handle, ProcessId, ProcessRequest, RequestId, ThreadId, Token,
     exercise::{Exercise, ExerciseRequest},
@@ -11,16 +11,18 @@ use nthost_protocol::{
     random::Sequence,
 };
 
-use super::{manager, node};
 use crate::{
     hal::time,
     io::interface,
     ke::{lock::SpinLock, once::Once, owned_event::Event},
-    ps,
+    pnp::{manager, node},
+    ps::{self, client::Client},
 };
 
 /// The exercise's process. The host numbers its own from the other end.
 const PROCESS: ProcessId = ProcessId(u32::MAX);
+/// The thread of it that makes the calls, unless several do.
+const THREAD: ThreadId = ThreadId(0);
 /// `GENERIC_READ | GENERIC_WRITE`.
 const ACCESS: u32 = 0xc000_0000;
 /// `FILE_SHARE_READ | FILE_SHARE_WRITE`.
@@ -32,6 +34,17 @@ const THREADS: u64 = 3;
 /// At most so many requests of a round, for each device.
 const REQUESTS: u64 = 12;
 
+/// What makes a request of its number.
+type Maker = Box<dyn Fn(RequestId) -> ProcessRequest + Send>;
+
+/// What a request takes, and how it ends. Who waits for that waits for nothing else, so that the
+/// requests wake nobody.
+struct Measured {
+    /// A leaf.
+    result: SpinLock<(u64, NTSTATUS)>,
+    done: Event,
+}
+
 /// How the exercise's calls ended, and who waits for them.
 struct Ended {
     /// A leaf.
@@ -41,16 +54,17 @@ struct Ended {
 
 static ENDED: Once<Arc<Ended>> = Once::new();
 
-/// Whether a completion is of the exercise, and not for the host. IRQL up to DISPATCH_LEVEL.
-pub fn takes(process: ProcessId, completion: &Completion) -> bool {
+/// Takes how a call of the exercise's has ended; gives back what is for the host. IRQL up to
+/// DISPATCH_LEVEL.
+pub fn take(process: ProcessId, completion: Completion) -> Option<Completion> {
     if process != PROCESS {
-        return false;
+        return Some(completion);
     }
     if let Some(ended) = ENDED.get() {
-        ended.completions.lock().push(completion.clone());
+        ended.completions.lock().push(completion);
         ended.arrived.set();
     }
-    true
+    None
 }
 
 /// The calls of the exercise's process.
@@ -136,7 +150,7 @@ pub fn run(exercise: &Exercise, seed: u64) {
 fn open(calls: &mut Calls, path: String) -> Option<Handle> {
     let opened = calls.begin(|id| ProcessRequest::Create {
         id,
-        thread: ThreadId(0),
+        thread: THREAD,
         path,
         access: ACCESS,
         share: SHARE,
@@ -174,13 +188,13 @@ fn memory_for(calls: &mut Calls, chosen: &ExerciseRequest) -> u64 {
 
 /// A request whose buffers lie at an address of the process's, the output behind the input.
 fn request_at(
-    calls: &mut Calls,
+    id: RequestId,
     chosen: &ExerciseRequest,
     handle: Handle,
     address: u64,
-) -> RequestId {
-    let thread = ThreadId(0);
-    calls.begin(|id| match *chosen {
+) -> ProcessRequest {
+    let thread = THREAD;
+    match *chosen {
         ExerciseRequest::Read { offset, length } => ProcessRequest::Read {
             id,
             thread,
@@ -214,22 +228,62 @@ fn request_at(
                 output: at(address + u64::from(length), output),
             }
         }
-    })
+    }
 }
 
-/// What each request takes, from the system call to the end of the wait for its completion.
+/// Makes a request in the thread of the process that it is for, as a program does, and then as often
+/// as wanted. What each takes, in counts, from the system call to the end of the wait for its
+/// completion, and how the last has ended.
+fn measure_program(calls: &mut Calls, times: u32, request: Maker) -> (u64, NTSTATUS) {
+    let first = calls.next + 1;
+    calls.next += u64::from(times) + 1;
+    let ended = calls.ended.clone();
+    let measured = Arc::new(Measured {
+        result: SpinLock::new((0, STATUS_PENDING)),
+        done: Event::notification(),
+    });
+    let told = measured.clone();
+    let program = Box::new(move |thread: &Arc<Client>| {
+        let once = |number: u64| {
+            let id = RequestId(first + number);
+            thread.call_and_wait(request(id));
+            let completion = ended.completions.lock().pop();
+            completion.map_or(STATUS_PENDING, |completion| completion.status)
+        };
+        // What is set up with the first request is not counted.
+        let mut status = once(0);
+        let begun = time::counter();
+        for number in 1..=u64::from(times) {
+            status = once(number);
+        }
+        let counts = (time::counter() - begun) / u64::from(times);
+        *told.result.lock() = (counts, status);
+        told.done.set();
+    });
+    ps::run(PROCESS, THREAD, program);
+    measured.done.wait();
+    *measured.result.lock()
+}
+
+/// What each request takes: made by a thread of the process, and by another that has it made.
 fn measure(calls: &mut Calls, exercise: &Exercise, instance: &str, path: String) {
     let Some(handle) = open(calls, path) else {
         return;
     };
     for (index, chosen) in exercise.requests.iter().enumerate() {
         let address = memory_for(calls, chosen);
+        let own = chosen.clone();
+        let request = Box::new(move |id| request_at(id, &own, handle, address));
+        let (counts, status) = measure_program(calls, exercise.measure, request);
+        log!(
+            "measure",
+            "{instance}: request {index} takes {counts} counts, and ends in {status:#010x}"
+        );
         let mut once = || {
-            let id = request_at(calls, chosen, handle, address);
+            let id = calls.begin(|id| request_at(id, chosen, handle, address));
             calls.end(id).status
         };
-        // What is set up with the first request is not counted.
-        let status = once();
+        once();
         let begun = time::counter();
         for _ in 0..exercise.measure {
             once();
@@ -237,7 +291,7 @@ fn measure(calls: &mut Calls, exercise: &Exercise, instance: &str, path: String)
         let counts = (time::counter() - begun) / u64::from(exercise.measure);
         log!(
             "measure",
-            "{instance}: request {index} takes {counts} counts, and ends in {status:#010x}"
+            "{instance}: request {index} by another thread takes {counts} counts"
         );
     }
     close(calls, handle);

@@ -12,10 +12,10 @@ use nthost_nt::status::{
     NTSTATUS, STATUS_INVALID_DEVICE_STATE, STATUS_INVALID_PAGE_PROTECTION, STATUS_INVALID_PARAMETER,
 };
 
-use super::{PAGE_SIZE, pageable, paging::Access};
+use super::module::{self, Module, Section};
 use crate::{
     ke::{bugcheck, lock::SpinLock},
-    pe::module::{self, Module, Section},
+    mm::{PAGE_SIZE, pageable, paging::Access},
 };
 
 /// MEMORY_MANAGEMENT.

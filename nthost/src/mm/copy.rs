@@ -1,16 +1,12 @@
-//! Finding routines by name, and copying from addresses that may not be valid.
+//! Copying from addresses that may not be valid.
 //!
-//! Sources: MmGetSystemRoutineAddress, MmCopyMemory.
+//! Source: MmCopyMemory.
 
-use core::ffi::c_void;
-
-use nthost_nt::{
-    rtl::UNICODE_STRING,
-    status::{NTSTATUS, STATUS_ACCESS_VIOLATION, STATUS_INVALID_PARAMETER_4, STATUS_SUCCESS},
+use nthost_nt::status::{
+    NTSTATUS, STATUS_ACCESS_VIOLATION, STATUS_INVALID_PARAMETER_4, STATUS_SUCCESS,
 };
 
 use super::{PAGE_SIZE, mdl, paging, phys};
-use crate::{export, pe::module, rtl::string};
 
 /// `MM_COPY_MEMORY_PHYSICAL`, `MM_COPY_MEMORY_VIRTUAL`.
 const PHYSICAL: u32 = 1;
@@ -42,25 +38,6 @@ fn copy(to: *mut u8, from: u64, count: u64, virtual_address: bool) -> u64 {
 }
 
 nt_export! {
-    irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
-    /// The address of an exported routine or variable; NULL if there is none of this name.
-    ///
-    /// Source: MmGetSystemRoutineAddress.
-    ///
-    /// # Safety
-    ///
-    /// It is a string.
-    pub unsafe fn MmGetSystemRoutineAddress(name: *const UNICODE_STRING) -> *mut c_void {
-        // SAFETY: the caller's promise.
-        let name = unsafe { string::units(name) };
-        let found = export::all().iter().find(|export| {
-            export.name.encode_utf16().eq(name.iter().copied())
-        });
-        // The driver gets the entry that its imports are bound to.
-        let checked = module::find(export::caller()).is_some_and(module::Module::is_checked);
-        found.map_or(core::ptr::null_mut(), |export| export.entry(checked).cast_mut().cast())
-    }
-
     irql: PASSIVE_LEVEL..=APC_LEVEL;
     /// Copies from a physical (1) or virtual (2) address, as far as there is memory; an error
     /// if that is not all of it. Memory of devices is not read.

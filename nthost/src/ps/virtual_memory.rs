@@ -5,29 +5,28 @@
 //!
 //! Sources: ZwAllocateVirtualMemory, ZwFreeVirtualMemory.
 
-use alloc::{vec, vec::Vec};
+use alloc::vec::Vec;
 
 use nthost_nt::status::{
-    NTSTATUS, STATUS_CONFLICTING_ADDRESSES, STATUS_FREE_VM_NOT_AT_BASE,
-    STATUS_INVALID_PAGE_PROTECTION, STATUS_INVALID_PARAMETER_3, STATUS_INVALID_PARAMETER_4,
-    STATUS_INVALID_PARAMETER_5, STATUS_MEMORY_NOT_ALLOCATED, STATUS_NO_MEMORY,
-    STATUS_NOT_SUPPORTED, STATUS_SUCCESS, STATUS_UNABLE_TO_DELETE_SECTION,
-    STATUS_UNABLE_TO_FREE_VM,
+    NTSTATUS, STATUS_CONFLICTING_ADDRESSES, STATUS_INVALID_PAGE_PROTECTION,
+    STATUS_INVALID_PARAMETER_3, STATUS_INVALID_PARAMETER_4, STATUS_INVALID_PARAMETER_5,
+    STATUS_NO_MEMORY, STATUS_NOT_SUPPORTED, STATUS_SUCCESS, STATUS_UNABLE_TO_FREE_VM,
 };
 
-use super::{
-    PAGE_SIZE,
-    address_space::{AddressSpace, USER_PROBE_ADDRESS},
-    cache::Cache,
-    locked, mapping,
-    paging::{Access, physical},
-    phys::{self, Request},
-    region::{GRANULARITY, RESERVED, Region},
-};
+use super::attach;
 use crate::{
     ke::ipi,
-    ob::object,
-    ps::{self, attach},
+    mm::{
+        PAGE_SIZE,
+        address_space::AddressSpace,
+        cache::Cache,
+        commit::{free, pages_of},
+        mapping,
+        paging::Access,
+        phys,
+        region::{GRANULARITY, RESERVED, Region},
+    },
+    ob::{self, object},
 };
 
 /// `MEM_…`.
@@ -59,48 +58,6 @@ fn access_of(protection: u32) -> Result<Option<Access>, NTSTATUS> {
             Ok(Some(access))
         }
         None => Ok(None),
-    }
-}
-
-/// The pages that have a byte of a range.
-fn pages_of(address: u64, length: u64) -> Option<(u64, u64)> {
-    let first = address & !(PAGE_SIZE - 1);
-    let end = address
-        .checked_add(length)?
-        .checked_next_multiple_of(PAGE_SIZE)?;
-    (end <= USER_PROBE_ADDRESS).then(|| (first, (end - first) / PAGE_SIZE))
-}
-
-/// Pages of zeroes, for nobody yet.
-///
-/// # Errors
-///
-/// `STATUS_NO_MEMORY`.
-pub(super) fn zeroed_pages(count: usize) -> Result<Vec<u64>, NTSTATUS> {
-    let mut frames = Vec::new();
-    // More than there is fails at once, and takes nothing from others meanwhile.
-    if count as u64 > phys::free_pages() {
-        return Err(STATUS_NO_MEMORY);
-    }
-    frames
-        .try_reserve_exact(count)
-        .map_err(|_| STATUS_NO_MEMORY)?;
-    while frames.len() < count {
-        let Some(frame) = phys::allocate(&Request::any(1)) else {
-            free(&frames);
-            return Err(STATUS_NO_MEMORY);
-        };
-        // SAFETY: the page was just allocated, and is in the physical map.
-        unsafe { physical(frame).write_bytes(0, PAGE_SIZE as usize) };
-        frames.push(frame);
-    }
-    Ok(frames)
-}
-
-fn free(frames: &[u64]) {
-    for &frame in frames {
-        // SAFETY: the process does not see it any more.
-        unsafe { locked::free(frame) };
     }
 }
 
@@ -165,7 +122,7 @@ impl Wanted {
             && let Err(status) = space.commit(base, pages, access)
         {
             if reserves {
-                space.inner.lock().remove(base, true);
+                space.regions().remove(base, true);
             }
             return Err(status);
         }
@@ -179,7 +136,7 @@ impl Wanted {
             .try_reserve_exact(count)
             .map_err(|_| STATUS_NO_MEMORY)?;
         frames.resize(count, RESERVED);
-        let mut regions = space.inner.lock();
+        let mut regions = space.regions();
         let limit = u64::MAX >> self.zero_bits;
         let base = if self.base != 0 {
             regions.is_free(first, pages).then_some(first)
@@ -198,114 +155,6 @@ impl Wanted {
     }
 }
 
-impl AddressSpace {
-    /// Whether pages are committed, in one region of the process's own.
-    fn committed(&self, first: u64, pages: u64) -> Result<(), NTSTATUS> {
-        let mut regions = self.inner.lock();
-        let found = regions.find(first).filter(|(_, region)| region.own);
-        let (base, region) = found.ok_or(STATUS_MEMORY_NOT_ALLOCATED)?;
-        let index = ((first - base) / PAGE_SIZE) as usize;
-        let frames = region.frames.get(index..index + pages as usize);
-        if frames.is_some_and(|frames| !frames.contains(&RESERVED)) {
-            Ok(())
-        } else {
-            Err(STATUS_CONFLICTING_ADDRESSES)
-        }
-    }
-
-    /// Commits pages of a region, and has all of them accessed so from now on.
-    fn commit(&self, first: u64, pages: u64, access: Option<Access>) -> Result<(), NTSTATUS> {
-        let mut fresh = zeroed_pages(pages as usize)?;
-        let committed = self.commit_with(first, pages, access, &mut fresh);
-        // What was there before needed none.
-        free(&fresh);
-        ipi::flush_tlb();
-        committed
-    }
-
-    fn commit_with(
-        &self,
-        first: u64,
-        pages: u64,
-        access: Option<Access>,
-        fresh: &mut Vec<u64>,
-    ) -> Result<(), NTSTATUS> {
-        let mut regions = self.inner.lock();
-        let range = first..first + pages * PAGE_SIZE;
-        let writable = access.is_some_and(|access| access.contains(Access::WRITE));
-        if !regions.may_become(&range, access.is_some(), writable) {
-            return Err(STATUS_INVALID_PAGE_PROTECTION);
-        }
-        let found = regions.find(first).filter(|(_, region)| region.own);
-        let (base, region) = found.ok_or(STATUS_CONFLICTING_ADDRESSES)?;
-        let index = ((first - base) / PAGE_SIZE) as usize;
-        let frames = region.frames.get_mut(index..index + pages as usize);
-        let frames = frames.ok_or(STATUS_CONFLICTING_ADDRESSES)?;
-        for (page, frame) in frames.iter_mut().enumerate() {
-            let address = first + page as u64 * PAGE_SIZE;
-            if *frame == RESERVED {
-                *frame = fresh.pop().ok_or(STATUS_NO_MEMORY)?;
-            } else {
-                self.unmap(address, 1);
-            }
-            if let Some(access) = access
-                // SAFETY: the lock is held, nothing is mapped there, the page is the process's.
-                && !unsafe { self.map_page(address, *frame, access) }
-            {
-                return Err(STATUS_NO_MEMORY);
-            }
-        }
-        Ok(())
-    }
-
-    /// Takes pages out of a region, or all of it; what was committed there is to be freed.
-    fn take(&self, first: u64, length: u64, release: bool) -> Result<Taken, NTSTATUS> {
-        let mut regions = self.inner.lock();
-        let (base, region) = regions.find(first).ok_or(STATUS_MEMORY_NOT_ALLOCATED)?;
-        if !region.own {
-            return Err(STATUS_UNABLE_TO_DELETE_SECTION);
-        }
-        let all = region.frames.len() as u64;
-        if base != first && (release || length == 0) {
-            return Err(STATUS_FREE_VM_NOT_AT_BASE);
-        }
-        let (first, pages) = match length {
-            0 => (base, all),
-            _ => pages_of(first, length).ok_or(STATUS_UNABLE_TO_FREE_VM)?,
-        };
-        let index = (first - base) / PAGE_SIZE;
-        if index + pages > all {
-            return Err(STATUS_UNABLE_TO_FREE_VM);
-        }
-        let range = first..first + pages * PAGE_SIZE;
-        if !regions.may_become(&range, false, false) {
-            return Err(STATUS_INVALID_PAGE_PROTECTION);
-        }
-        let mut frames = vec![RESERVED; pages as usize];
-        if let Some((_, region)) = regions.find(base) {
-            let from = &mut region.frames[index as usize..(index + pages) as usize];
-            frames.swap_with_slice(from);
-        }
-        self.unmap(first, pages);
-        if release {
-            regions.remove(base, true);
-        }
-        frames.retain(|&frame| frame != RESERVED);
-        Ok(Taken {
-            base: first,
-            length: pages * PAGE_SIZE,
-            frames,
-        })
-    }
-}
-
-/// What was taken out of a region.
-struct Taken {
-    base: u64,
-    length: u64,
-    frames: Vec<u64>,
-}
-
 /// Does something in the address space of the process that a handle stands for.
 ///
 /// # Errors
@@ -315,7 +164,7 @@ pub(super) fn in_space<T>(
     process: u64,
     operation: impl FnOnce(&AddressSpace) -> Result<T, NTSTATUS>,
 ) -> Result<T, NTSTATUS> {
-    let process = ps::reference(process)?;
+    let process = ob::process::reference(process)?;
     let space = attach::space_of(process);
     // SAFETY: null, or in the process, of which there is a reference.
     let done = unsafe { space.as_ref() }.ok_or(STATUS_NOT_SUPPORTED);

@@ -13,20 +13,19 @@ use nthost_nt::status::{
     STATUS_NOT_SUPPORTED, STATUS_OBJECT_TYPE_MISMATCH, STATUS_SECTION_PROTECTION, STATUS_SUCCESS,
 };
 
-use super::{
-    PAGE_SIZE,
-    address_space::{AddressSpace, RegionError, USER_PROBE_ADDRESS},
-    cache::Cache,
-    mapping,
-    paging::{self, Access},
-    region::GRANULARITY,
-    section_object::Section,
-    virtual_memory::in_space,
-};
+use super::{section_object::Section, virtual_memory::in_space};
 use crate::{
     export,
     ke::lock::HighLock,
-    mm::account::{self, Kind as Held},
+    mm::{
+        PAGE_SIZE,
+        account::{self, Kind as Held},
+        address_space::{AddressSpace, RegionError, USER_PROBE_ADDRESS},
+        cache::Cache,
+        mapping,
+        paging::{self, Access},
+        region::GRANULARITY,
+    },
     ob::{
         object::{self, Kind},
         reference_handle,
@@ -100,7 +99,7 @@ impl Wanted {
             Some(self.base)
         } else if high {
             let limit = u64::MAX >> self.zero_bits;
-            let chosen = space.inner.lock().choose_top(pages, limit);
+            let chosen = space.regions().choose_top(pages, limit);
             Some(chosen.ok_or(STATUS_INSUFFICIENT_RESOURCES)?)
         } else {
             None
@@ -129,7 +128,7 @@ fn unmap(space: &AddressSpace, address: u64) -> Result<(), NTSTATUS> {
         .filter(|(base, view)| address < base + view.pages * PAGE_SIZE)
         .ok_or(STATUS_NOT_MAPPED_VIEW)?;
     let range = base..base + view.pages * PAGE_SIZE;
-    if !space.inner.lock().may_become(&range, false, false) {
+    if !space.regions().may_become(&range, false, false) {
         // A driver has secured some of it.
         return Err(STATUS_ACCESS_DENIED);
     }

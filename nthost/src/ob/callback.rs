@@ -20,17 +20,17 @@ use nthost_nt::{
     },
 };
 
-use super::event;
+use super::{
+    namespace::Named,
+    object::{self, Kind},
+};
 use crate::{
+    ex::event,
     ke::{
         bugcheck::{self, code},
         lock::SpinLock,
     },
-    ob::{
-        self,
-        namespace::Named,
-        object::{self, Kind},
-    },
+    ob,
 };
 
 /// The system's own objects.

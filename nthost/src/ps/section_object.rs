@@ -17,13 +17,15 @@ use nthost_nt::{
     },
 };
 
-use super::{PAGE_SIZE, cache::Cache, locked, paging::Access, virtual_memory};
-use crate::ob::{
-    attributes::{self, Attributes},
-    insert_name,
-    namespace::Named,
-    object::{self, Kind},
-    reference_by_name, reference_handle,
+use crate::{
+    mm::{PAGE_SIZE, cache::Cache, commit, locked, paging::Access},
+    ob::{
+        attributes::{self, Attributes},
+        insert_name,
+        namespace::Named,
+        object::{self, Kind},
+        reference_by_name, reference_handle,
+    },
 };
 
 /// The most bytes of a section.
@@ -99,7 +101,7 @@ impl Wanted {
             WRITE_COMBINE => Cache::WriteCombined.applied(access),
             _ => return Err(STATUS_INVALID_PARAMETER_6),
         };
-        let frames = virtual_memory::zeroed_pages(self.size.div_ceil(PAGE_SIZE) as usize)?;
+        let frames = commit::zeroed_pages(self.size.div_ceil(PAGE_SIZE) as usize)?;
         let section = Box::into_raw(Box::new(Section { frames, access }));
         object::insert(section.cast(), Kind::Section, delete);
         Ok(section)
