@@ -20,7 +20,10 @@ pub struct Options {
 ///
 /// If something does not build, or the package would not be right; nothing is written then.
 pub fn run(options: &Options) -> anyhow::Result<()> {
-    build::shipped(&options.setup)?;
+    // Of another driver all is there already.
+    if command::other(&options.package)?.is_none() {
+        build::shipped(&options.setup)?;
+    }
     let out = paths::out();
     let built = Built {
         driver: out.join("eduwdm.sys"),

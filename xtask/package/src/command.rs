@@ -8,6 +8,10 @@ use thiserror::Error;
 
 use crate::assemble::{self, Outcome, PackageError, Request};
 use crate::inf::driver_version::Version;
+use crate::inf::facts::Facts;
+use crate::inf::{Document, encoding};
+use crate::publish::Content;
+use crate::scripts::{self, Names};
 use crate::sign::certificate::{self, CertificateError, Signer};
 use crate::sign::test_certificate::{self, TestCertificateError};
 use crate::sign::time_stamp::{TimeStampError, TimeStamper};
@@ -20,7 +24,7 @@ const PASSWORD: &str = "EDUWDM_PASSWORD";
 /// install.ps1 installs it. Everything is checked and signed before anything is written.
 #[derive(Args, Clone, Debug, Default)]
 #[command(
-    after_help = "Example:\n  cargo xtask package\n  cargo xtask package --certificate mine.pfx --time-stamp http://time.example/"
+    after_help = "Example:\n  cargo xtask package\n  cargo xtask package --certificate mine.pfx --time-stamp http://time.example/\n  cargo xtask package --inf my.inf"
 )]
 pub struct Arguments {
     /// The certificate that signs: a PFX file, or a PEM file. Its password is taken from the
@@ -37,9 +41,13 @@ pub struct Arguments {
     /// Where the package goes; the zip file stands beside it.
     #[arg(long, value_name = "FOLDER")]
     pub output: Option<PathBuf>,
-    /// Another INF file, whose date and version are left as they are.
+    /// Another INF file, whose date and version are left as they are: that of any driver. What it
+    /// installs is looked for beside it, and goes along with scripts under its names.
     #[arg(long, value_name = "FILE")]
     pub inf: Option<PathBuf>,
+    /// The folder with what that INF file installs, if it is not the INF file's own.
+    #[arg(long, value_name = "FOLDER", requires = "inf")]
+    pub files: Option<PathBuf>,
 }
 
 /// What the build made.
@@ -83,6 +91,14 @@ pub enum CommandError {
     /// The project's version is none that Windows knows.
     #[error("the version {0} is no version of up to four numbers")]
     Version(String),
+    /// The INF file of another driver.
+    #[error("{path}: {what}")]
+    Other {
+        /// Which.
+        path: PathBuf,
+        /// What is wrong with it, or with what it names.
+        what: String,
+    },
     /// The package itself.
     #[error(transparent)]
     Package(#[from] PackageError),
@@ -158,7 +174,7 @@ pub fn run(
                 .ok_or_else(|| CommandError::Version(version.to_owned()))?,
         ),
     };
-    let request = Request {
+    let mut request = Request {
         inf: arguments
             .inf
             .clone()
@@ -166,6 +182,9 @@ pub fn run(
         driver: built.driver.clone(),
         pdb: built.pdb.clone(),
         programs: built.programs.clone(),
+        installed: Vec::new(),
+        made: Vec::new(),
+        is_own: true,
         extras: [extras(root), built.symbols.clone()].concat(),
         stamp,
         now,
@@ -180,18 +199,114 @@ pub fn run(
             .clone()
             .unwrap_or_else(|| root.join("target/package/eduwdm")),
     };
+    if let Some(other) = other(arguments)? {
+        request.folder = arguments
+            .output
+            .clone()
+            .unwrap_or_else(|| root.join("target/package").join(&other.names.stem));
+        request.driver = other.driver;
+        request.pdb = other.pdb;
+        request.programs = Vec::new();
+        request.installed = other.installed;
+        request.made = other.scripts;
+        request.is_own = false;
+        request.extras = Vec::new();
+    }
     let outcome = assemble::make(&request)?;
     show(&outcome, &request);
     Ok(outcome)
 }
 
+/// Another driver.
+#[derive(Debug)]
+pub struct Other {
+    names: Names,
+    driver: PathBuf,
+    pdb: Option<PathBuf>,
+    installed: Vec<PathBuf>,
+    scripts: Vec<Content>,
+}
+
+/// The driver whose INF file was given, if it is not the project's.
+///
+/// # Errors
+///
+/// If a file that it names is not there, or a name cannot be in the scripts.
+pub fn other(arguments: &Arguments) -> Result<Option<Other>, CommandError> {
+    let Some(inf) = &arguments.inf else {
+        return Ok(None);
+    };
+    let fault = |what: String| CommandError::Other {
+        path: inf.clone(),
+        what,
+    };
+    let (text, _) = encoding::decode(&read(inf)?).map_err(|error| fault(error.to_string()))?;
+    let facts = Facts::of(&Document::parse(&text));
+    if facts
+        .files
+        .iter()
+        .all(|file| file.eq_ignore_ascii_case("eduwdm.sys"))
+    {
+        return Ok(None);
+    }
+    let folder = arguments.files.as_deref().or_else(|| inf.parent());
+    let folder = folder.filter(|folder| !folder.as_os_str().is_empty());
+    let folder = folder.unwrap_or_else(|| Path::new("."));
+    let mut installed = Vec::new();
+    for file in &facts.files {
+        if file.contains('\\') {
+            return Err(fault(format!(
+                "{file} is in a folder of its own, and the package has none"
+            )));
+        }
+        installed.push(
+            on_disk(folder, file)
+                .ok_or_else(|| fault(format!("{file} is not in {}", folder.display())))?,
+        );
+    }
+    let is_image = |path: &PathBuf| {
+        path.extension()
+            .is_some_and(|extension| extension.eq_ignore_ascii_case("sys"))
+    };
+    let place = installed.iter().position(is_image);
+    let place = place.ok_or_else(|| fault("it installs no .sys file".to_owned()))?;
+    let driver = installed.remove(place);
+    let pdb = driver.with_extension("pdb");
+    let name = |path: &Path| {
+        path.file_name()
+            .map(|name| name.to_string_lossy().into_owned())
+    };
+    let names = Names {
+        stem: name(&inf.with_extension("")).unwrap_or_default(),
+        image: name(&driver).unwrap_or_default(),
+    };
+    Ok(Some(Other {
+        scripts: scripts::of(&names, &facts).map_err(fault)?,
+        names,
+        pdb: pdb.is_file().then_some(pdb),
+        driver,
+        installed,
+    }))
+}
+
+/// A file by its name, in which Windows does not tell capitals from small letters.
+fn on_disk(folder: &Path, file: &str) -> Option<PathBuf> {
+    let entries = std::fs::read_dir(folder).ok()?;
+    entries
+        .filter_map(Result::ok)
+        .find(|entry| entry.file_name().eq_ignore_ascii_case(file))
+        .map(|entry| entry.path())
+}
+
 fn show(outcome: &Outcome, request: &Request) {
-    println!("eduwdm.sys:\n{}", outcome.table);
+    let name = |path: &Path| path.file_name().unwrap_or_default().display().to_string();
+    let inf = name(&request.inf);
+    println!("{}:\n{}", name(&request.driver), outcome.table);
     for warning in &outcome.warnings {
-        println!("eduwdm.inf, {warning}");
+        println!("{inf}, {warning}");
     }
     let (date, version) = outcome.version;
-    println!("eduwdm.inf: passes every rule of InfVerif for Windows Drivers that can be checked");
+    println!("{inf}: passes every rule of InfVerif for Windows Drivers that can be checked");
     println!("            without Windows; DriverVer = {date},{version}");
     let stamped = if request.stamper.is_some() {
         ", with a time stamp"
@@ -203,8 +318,8 @@ fn show(outcome: &Outcome, request: &Request) {
         println!("  {length:>9}  {name}");
     }
     println!(
-        "\n{}\n{}\nCopy either to a Windows test machine and run install.ps1 there; docs/src/install.md \
-         says how.",
+        "\n{}\n{}\nCopy either to a Windows test machine and run install.ps1 there; \
+         docs/src/install.md says how.",
         request.folder.display(),
         outcome.zip.display()
     );

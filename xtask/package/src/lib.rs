@@ -9,4 +9,5 @@ pub mod inf;
 pub mod lint;
 pub mod pe;
 pub mod publish;
+pub mod scripts;
 pub mod sign;

@@ -1,13 +1,13 @@
 //! Makes the package: checks everything, signs, and only then writes.
 
 mod error;
+mod verify;
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
 
 use der::Encode;
 use rsa::rand_core::{OsRng, RngCore};
-use sha2::{Digest, Sha256};
 
 use crate::inf::Document;
 use crate::inf::driver_version::{Date, Version};
@@ -23,6 +23,7 @@ use crate::sign::catalog::{self, File, Subject};
 use crate::sign::certificate::{self, CertificateError, Signer};
 use crate::sign::time_stamp::TimeStamper;
 pub use error::PackageError;
+use verify::verify;
 
 /// A program that is larger has its symbols in it, or was not optimised.
 const MOST_PROGRAM_BYTES: usize = 8 << 20;
@@ -38,6 +39,13 @@ pub struct Request {
     pub pdb: Option<PathBuf>,
     /// Programs that go along; they are signed too.
     pub programs: Vec<PathBuf>,
+    /// Further files that the INF file installs; the images among them are signed too.
+    pub installed: Vec<PathBuf>,
+    /// Files that go along and are made here.
+    pub made: Vec<Content>,
+    /// Whether the driver must be as the project's own: with its flags, and of the INF file's date
+    /// and version. Of another one only what Windows needs is looked at.
+    pub is_own: bool,
     /// Files that go along as they are.
     pub extras: Vec<PathBuf>,
     /// The version for the INF file; without one, the file's own counts.
@@ -167,8 +175,14 @@ fn agree(request: &Request, inf: &Inf) -> Result<(), PackageError> {
         why,
     };
     let driver = name(&request.driver);
+    let has = |file: &str| {
+        let others = request.installed.iter().map(|path| name(path));
+        others
+            .chain([driver.clone()])
+            .any(|one| one.eq_ignore_ascii_case(file))
+    };
     for file in &inf.facts.files {
-        if !file.eq_ignore_ascii_case(&driver) {
+        if !has(file) {
             return Err(out_of_date(format!(
                 "it installs {file}, which the package has not"
             )));
@@ -188,6 +202,9 @@ fn agree(request: &Request, inf: &Inf) -> Result<(), PackageError> {
             "its DriverVer is of {}, which is in the future",
             inf.date
         )));
+    }
+    if !request.is_own {
+        return Ok(());
     }
     let built = std::fs::metadata(&request.driver)
         .and_then(|metadata| metadata.modified())
@@ -213,7 +230,8 @@ fn image_version(image: &[u8]) -> Option<Version> {
 }
 
 fn driver_table(request: &Request, inf: &Inf, image: &[u8]) -> Result<Table, PackageError> {
-    if let Some(version) = image_version(image).filter(|version| *version != inf.version) {
+    let version = image_version(image).filter(|version| *version != inf.version);
+    if let Some(version) = version.filter(|_| request.is_own) {
         return Err(PackageError::OutOfDate {
             inf: request.inf.clone(),
             driver: request.driver.clone(),
@@ -231,8 +249,9 @@ fn driver_table(request: &Request, inf: &Inf, image: &[u8]) -> Result<Table, Pac
     // Signing sets the checksum, so it is judged as it will be.
     let mut judged = image.to_vec();
     crate::pe::checksum::set(&mut judged).map_err(failed)?;
-    let table = hygiene::check(&judged, pdb.as_deref(), Some(inf.version)).map_err(failed)?;
-    if table.bad().next().is_some() {
+    let version = request.is_own.then_some(inf.version);
+    let table = hygiene::check(&judged, pdb.as_deref(), version).map_err(failed)?;
+    if table.bad().next().is_some() && request.is_own {
         let bad = Table(table.bad().cloned().collect());
         return Err(failed(bad.to_string()));
     }
@@ -274,6 +293,16 @@ fn program(request: &Request, path: &Path) -> Result<Content, PackageError> {
     sign(request, path, &image)
 }
 
+/// A file that the INF file installs besides the driver: signed if it is an image.
+fn installed(request: &Request, path: &Path) -> Result<Content, PackageError> {
+    let bytes = read(path)?;
+    if bytes.starts_with(b"MZ") {
+        return sign(request, path, &bytes);
+    }
+    let name = name(path);
+    Ok(Content { name, bytes })
+}
+
 /// Checks everything, signs, and writes the package.
 ///
 /// # Errors
@@ -290,10 +319,16 @@ pub fn make(request: &Request) -> Result<Outcome, PackageError> {
         name: name(&request.inf),
         bytes: inf.bytes.clone(),
     };
-    let catalog = make_catalog(request, &inf, &inf_file, &driver)?;
-    verify(&driver, &inf_file, &catalog)?;
+    let mut covered = vec![inf_file, driver];
+    for path in &request.installed {
+        covered.push(installed(request, path)?);
+    }
+    let catalog = make_catalog(request, &inf, &covered)?;
+    verify(&covered, &catalog)?;
 
-    let mut files = vec![inf_file, driver, catalog];
+    let mut files = covered;
+    files.push(catalog);
+    files.extend_from_slice(&request.made);
     for path in &request.programs {
         files.push(program(request, path)?);
     }
@@ -332,8 +367,7 @@ pub fn make(request: &Request) -> Result<Outcome, PackageError> {
 fn make_catalog(
     request: &Request,
     inf: &Inf,
-    inf_file: &Content,
-    driver: &Content,
+    covered: &[Content],
 ) -> Result<Content, PackageError> {
     let failed = |error: AuthenticodeError| PackageError::Sign {
         path: PathBuf::from(&inf.facts.catalog),
@@ -341,10 +375,13 @@ fn make_catalog(
     };
     let mut identifier = [0; 16];
     OsRng.fill_bytes(&mut identifier);
-    let files = [inf_file, driver].map(|file| File {
-        name: &file.name,
-        bytes: &file.bytes,
-    });
+    let files: Vec<_> = covered
+        .iter()
+        .map(|file| File {
+            name: &file.name,
+            bytes: &file.bytes,
+        })
+        .collect();
     let subject = Subject {
         device_ids: &inf.facts.device_ids,
         targets: &inf.facts.targets,
@@ -363,29 +400,4 @@ fn make_catalog(
         name: inf.facts.catalog.clone(),
         bytes,
     })
-}
-
-/// Reads back what was made, as Windows would.
-fn verify(driver: &Content, inf: &Content, catalog: &Content) -> Result<(), PackageError> {
-    let fault = |what: &str| PackageError::Verify(what.to_owned());
-    let signature = authenticode::signature(&driver.bytes)
-        .map_err(|error| fault(&error.to_string()))?
-        .ok_or_else(|| fault("the driver has no signature"))?;
-    let digest = authenticode::digest(&driver.bytes).map_err(|error| fault(&error.to_string()))?;
-    if signature.digest() != digest {
-        return Err(fault("the driver's signature is of another image"));
-    }
-    let list = catalog::read(&catalog.bytes).map_err(|error| fault(&error.to_string()))?;
-    let has = |digest: &[u8]| {
-        list.trusted_subjects
-            .iter()
-            .any(|member| member.identifier.as_bytes() == digest)
-    };
-    if !has(&digest) {
-        return Err(fault("the catalog does not have the driver"));
-    }
-    if !has(&Sha256::digest(&inf.bytes)) {
-        return Err(fault("the catalog does not have the INF file"));
-    }
-    Ok(())
 }

@@ -1,6 +1,6 @@
 //! What a package is made from: the file's version, catalog, files, device IDs and services.
 
-use super::decoration::Target;
+use super::decoration::{Target, number};
 use super::driver_version::{Date, Version};
 use super::{Document, Section};
 
@@ -17,6 +17,8 @@ pub struct Facts {
     pub files: Vec<String>,
     /// The device IDs of all models, in lower case, without repetition.
     pub device_ids: Vec<String>,
+    /// The first service that is a device's function driver.
+    pub service: String,
     /// The decorations of the models.
     pub targets: Vec<Target>,
 }
@@ -61,6 +63,7 @@ impl Facts {
                 }
             }
         }
+        facts.service = service(document);
         let Some(manufacturer) = document.section("Manufacturer") else {
             return facts;
         };
@@ -79,4 +82,17 @@ impl Facts {
         }
         facts
     }
+}
+
+/// The first service that `AddService` makes a device's function driver
+/// (`SPSVCINST_ASSOCSERVICE`).
+fn service(document: &Document) -> String {
+    let sections = document.sections.iter();
+    let services = sections.filter(|section| section.name.to_lowercase().ends_with(".services"));
+    let mut added = services.flat_map(|section| &section.entries);
+    let is_function = |flags: &str| number(flags).is_some_and(|flags| flags & 2 != 0);
+    added
+        .find(|entry| entry.is("AddService") && is_function(entry.value(1)))
+        .map(|entry| entry.value(0).to_owned())
+        .unwrap_or_default()
 }
