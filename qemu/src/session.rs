@@ -12,7 +12,7 @@ use eductl::nthost::{NtHost, thread};
 use nthost_protocol::Manifest;
 
 use crate::{
-    accelerator::Chosen,
+    accelerator::{Accelerator, Chosen},
     archive::Image,
     broker::{Broker, BrokerError, Greeting},
     command_line::Extras,
@@ -145,6 +145,7 @@ pub struct Session {
     /// QEMU.
     pub guest: Guest,
     symbols: Symbols,
+    _about: About,
     /// Bytes of each driver's image, in the manifest's order.
     pub image_lengths: Vec<u64>,
 }
@@ -178,10 +179,14 @@ impl Session {
         let Some(port) = guest.take_port() else {
             unreachable!("nobody has taken the port of a guest that was just started")
         };
+        // It makes the directory.
+        let broker = Broker::start(port, &socket)?;
+        let about = About::write(&socket, machine, guest.accelerator.accelerator);
         Ok(Self {
-            broker: Broker::start(port, &socket)?,
+            broker,
             guest,
             symbols,
+            _about: about,
             image_lengths: images
                 .iter()
                 .map(|image| image.bytes.len() as u64)
@@ -289,6 +294,36 @@ impl Session {
             .map(|line| format!("    {line}"))
             .collect();
         last.join("\n")
+    }
+}
+
+/// What clients are told of a machine that it does not know itself: a file beside its socket.
+/// Dropping it removes it.
+#[derive(Debug)]
+struct About(PathBuf);
+
+impl About {
+    fn write(socket: &Path, machine: &Machine, accelerator: Accelerator) -> Self {
+        let path = socket.with_extension("about");
+        let processors = machine.processor_count();
+        let text = format!(
+            "{}, {processors} processors, {} nodes\n{}\n",
+            machine.name,
+            machine.nodes.len(),
+            match accelerator {
+                Accelerator::Tcg => "QEMU's translator (TCG)",
+                Accelerator::Kvm => "KVM",
+            }
+        );
+        // Whoever finds none says that it is unknown.
+        let _ = fs::write(&path, text);
+        Self(path)
+    }
+}
+
+impl Drop for About {
+    fn drop(&mut self) {
+        let _ = fs::remove_file(&self.0);
     }
 }
 

@@ -28,7 +28,7 @@ fn every_device_of_four_is_meant_by_its_index_its_path_or_a_part_of_it() {
             if kind == "edu" {
                 machine.check(&with(&["info"]), 0, &["edu 1.0", "message-signaled"]);
                 machine.check(&with(&["factorial", "5"]), 0, &["5! = 120"]);
-                machine.check(&with(&["testdev"]), 1, &["is a edu device"]);
+                machine.check(&with(&["testdev"]), 1, &["is an edu device"]);
             } else {
                 machine.check(&with(&["testdev", "--writes", "1"]), 0, &["1 counted"]);
                 machine.check(&with(&["info"]), 1, &["is a pci-testdev device"]);
@@ -257,7 +257,7 @@ fn work_from_many_threads_is_all_done_and_leaves_nothing() {
     machine.check(&mixed, 0, &["every answer was right", "nothing is left"]);
     let storm = machine.json(&["cancel-storm", "--requests", "2000", "--seed", "2"]);
     assert_eq!(storm["requests"], 2000, "{storm}");
-    assert!(storm["canceled"].as_u64() > Some(0), "{storm}");
+    assert!(storm["cancelled"].as_u64() > Some(0), "{storm}");
     machine.until_as_before(&before);
     machine.booted.shut_down();
 }
@@ -307,16 +307,37 @@ fn a_bench_counts_each_of_its_requests_and_draws_them() {
     assert_eq!(measurements.len(), 2, "{document}");
     for (measurement, depth) in measurements.iter().zip([1, 8]) {
         assert_eq!(measurement["depth"], depth, "{measurement}");
-        assert_eq!(measurement["requests"], 100, "{measurement}");
+        assert_eq!(measurement["requests"], 300, "{measurement}");
+        assert_eq!(measurement["rates"].as_array().map(Vec::len), Some(3));
         let counts = measurement["histogram"]["counts"].as_array();
         let counts = counts
             .expect("a histogram")
             .iter()
             .filter_map(Value::as_u64);
-        assert_eq!(counts.sum::<u64>(), 100, "{measurement}");
+        assert_eq!(counts.sum::<u64>(), 300, "{measurement}");
     }
     // The driver has counted as many, and no more.
-    assert_eq!(machine.counter("0", "compute", "completed"), 200);
+    assert_eq!(machine.counter("0", "compute", "completed"), 600);
+    let conditions = &document["conditions"];
+    assert!(
+        conditions["date"]
+            .as_str()
+            .is_some_and(|date| date.len() == 10),
+        "{conditions}"
+    );
+    assert_ne!(conditions["accelerator"], "unknown", "{conditions}");
+    // A transfer is one, too.
+    let arguments = [
+        "bench",
+        "--operation",
+        "read",
+        "--requests",
+        "10",
+        "--depths",
+        "2",
+    ];
+    let document = machine.json(&arguments);
+    assert_eq!(document["measurements"][0]["requests"], 30, "{document}");
     let mut names: Vec<_> = fs::read_dir(&figures)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())

@@ -53,7 +53,7 @@ fn ctrl_c_ends_a_wait_and_leaves_nothing() {
         130,
         &["\"kind\": \"interrupted\"", "\"exit_code\": 130"],
     );
-    assert_eq!(machine.counter("0", "events", "canceled"), 2);
+    assert_eq!(machine.counter("0", "events", "cancelled"), 2);
     nothing_is_left(&machine, &before);
     machine.booted.shut_down();
 }

@@ -15,7 +15,7 @@ use serde_json::Value;
 
 /// All that there are on Windows.
 const COMMANDS: &str = "list info liveness factorial read write copy raise wait testdev stats topology \
-                        cancel-storm stress bench top completions man";
+                        cancel-storm stress bench top io completions man";
 
 /// A folder with the program, the test of its Win32 side, and what Wine lacks for them.
 struct Wine {

@@ -10,7 +10,7 @@ pub enum Error {
     /// No device of the driver's is there.
     #[error(
         "no eduwdm device is present\n  Is the driver installed, and has the machine an edu or \
-         pci-testdev device?"
+         pci-testdev device? For devices of other drivers there is `eductl io`."
     )]
     NoDevice,
     /// No device is called that.
@@ -22,7 +22,11 @@ pub enum Error {
         known: Vec<String>,
     },
     /// The device is of the other kind.
-    #[error("{path} is a {is} device, and this takes a {wanted} device")]
+    #[error(
+        "{path} is {} {is} device, and this takes {} {wanted} device",
+        article(is),
+        article(wanted)
+    )]
     WrongKind {
         /// Which device.
         path: String,
@@ -46,6 +50,22 @@ pub enum Error {
         operation: String,
         /// How long was waited.
         limit: Duration,
+    },
+    /// Finding or opening the device took too long: the program ends, and with it what it asked.
+    #[error("{operation} was not done within {limit:?}; what was asked ends with this program")]
+    Late {
+        /// What was asked.
+        operation: String,
+        /// How long was waited.
+        limit: Duration,
+    },
+    /// As [`Self::Refused`], where the output has told it already.
+    #[error("{operation} failed: {}", status.explain())]
+    Told {
+        /// What was asked.
+        operation: String,
+        /// The answer.
+        status: Status,
     },
     /// The person interrupted; the requests were cancelled and have ended.
     #[error("interrupted; the requests outstanding were cancelled")]
@@ -92,7 +112,7 @@ impl Error {
         match self {
             Self::NoDevice | Self::UnknownDevice { .. } | Self::WrongKind { .. } => 1,
             Self::Usage(_) => 2,
-            Self::Refused { status, .. } => {
+            Self::Refused { status, .. } | Self::Told { status, .. } => {
                 if status.is_device_gone() {
                     6
                 } else {
@@ -100,7 +120,7 @@ impl Error {
                 }
             }
             Self::WrongAnswer(_) | Self::Malformed { .. } => 4,
-            Self::TimedOut { .. } | Self::Stuck { .. } => 5,
+            Self::TimedOut { .. } | Self::Late { .. } | Self::Stuck { .. } => 5,
             Self::Disconnected(_) => 6,
             Self::File { .. } => 7,
             Self::Interrupted => 130,
@@ -114,8 +134,8 @@ impl Error {
             Self::NoDevice => "no-device",
             Self::UnknownDevice { .. } => "unknown-device",
             Self::WrongKind { .. } => "wrong-kind",
-            Self::Refused { .. } => "refused",
-            Self::TimedOut { .. } => "timed-out",
+            Self::Refused { .. } | Self::Told { .. } => "refused",
+            Self::TimedOut { .. } | Self::Late { .. } => "timed-out",
             Self::Interrupted => "interrupted",
             Self::Stuck { .. } => "stuck",
             Self::Malformed { .. } => "malformed",
@@ -130,8 +150,33 @@ impl Error {
     #[must_use]
     pub const fn status(&self) -> Option<Status> {
         match self {
-            Self::Refused { status, .. } => Some(*status),
+            Self::Refused { status, .. } | Self::Told { status, .. } => Some(*status),
             _ => None,
         }
+    }
+}
+
+/// The article that a word has: that of its first sound, as far as a letter tells it.
+fn article(word: &str) -> &'static str {
+    if word.starts_with(['a', 'e', 'i', 'o', 'u']) {
+        "an"
+    } else {
+        "a"
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_of_the_wrong_kind_has_its_article() {
+        let fault = Error::WrongKind {
+            path: "x".to_owned(),
+            is: "edu",
+            wanted: "pci-testdev",
+        };
+        let words = "x is an edu device, and this takes a pci-testdev device";
+        assert_eq!(fault.to_string(), words);
     }
 }

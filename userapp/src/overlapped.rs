@@ -102,7 +102,7 @@ impl Overlapped {
         let outcome = self.completion.wait(Some(SETTLE_LIMIT));
         let status = self.settle(outcome.ok_or_else(|| self.stuck())?)?;
         // It may have been done while it was being cancelled.
-        if status.status.is_canceled() {
+        if status.status.is_cancelled() {
             return Err(Error::TimedOut {
                 operation: self.operation.clone(),
                 limit,
@@ -125,7 +125,7 @@ impl Overlapped {
 
     fn settle(&self, outcome: Result<IoStatus, Lost>) -> Result<IoStatus, Error> {
         let status = outcome.map_err(|lost| Error::Disconnected(lost.0))?;
-        if status.status.is_canceled() && self.interrupt.is_raised() {
+        if status.status.is_cancelled() && self.interrupt.is_raised() {
             return Err(Error::Interrupted);
         }
         Ok(status)

@@ -149,7 +149,7 @@ impl Status {
 
     /// Whether this is `STATUS_CANCELLED`.
     #[must_use]
-    pub const fn is_canceled(self) -> bool {
+    pub const fn is_cancelled(self) -> bool {
         self.is(0xc000_0120)
     }
 
@@ -286,7 +286,7 @@ mod tests {
     fn success_and_cancellation_are_known_by_either_code() {
         assert!(Status::Nt(0).is_success() && Status::Nt(0x103).is_success());
         assert!(!Status::Nt(0x8000_0005).is_success() && Status::Win32(0).is_success());
-        assert!(Status::Nt(0xc000_0120).is_canceled() && Status::Win32(995).is_canceled());
-        assert!(!Status::Win32(6).is_canceled());
+        assert!(Status::Nt(0xc000_0120).is_cancelled() && Status::Win32(995).is_cancelled());
+        assert!(!Status::Win32(6).is_cancelled());
     }
 }

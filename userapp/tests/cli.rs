@@ -30,6 +30,7 @@ const COMMANDS: &[&str] = &[
     "stress",
     "bench",
     "top",
+    "io",
     "host",
     "completions",
     "man",
@@ -107,7 +108,7 @@ fn wrong_arguments_are_told_apart_and_exit_with_2() {
         (&["completions", "cmd"], "bash"),
         (&["top", "--interval", "0.01"], "shortest"),
         (&["bench", "--depths", "0"], "1..=4096"),
-        (&["host", "power", "4"], "0..=3"),
+        (&["host", "power", "4"], "D0 to D3"),
         (&["host", "fault", "irp", "--major", "27"], "--status"),
     ] {
         check(&eductl(arguments).output().unwrap(), 2, &[word]);
@@ -217,7 +218,7 @@ fn errors_have_words_and_exit_codes_for_people_and_for_machines() {
     check(
         &output,
         1,
-        &["is a edu device, and this takes a pci-testdev device"],
+        &["is an edu device, and this takes a pci-testdev device"],
     );
     let output = with(&double, &["factorial", "999"]);
     check(&output, 6, &["the machine has ended"]);
@@ -341,7 +342,11 @@ fn bench_draws_its_figures_and_prints_the_table_behind_them() {
             path,
         ],
     );
-    check(&output, 0, &["requests/s", "latency.svg", "throughput.png"]);
+    check(
+        &output,
+        0,
+        &["requests/s", "in the driver", "3 times 20", "latency.svg"],
+    );
     let mut names: Vec<_> = std::fs::read_dir(&figures)
         .unwrap()
         .map(|entry| entry.unwrap().file_name().into_string().unwrap())
@@ -360,7 +365,7 @@ fn bench_draws_its_figures_and_prints_the_table_behind_them() {
         &double,
         &["bench", "--requests", "20", "--depths", "2", "--json"],
     );
-    assert_eq!(json(&output)["measurements"][0]["requests"], 20);
+    assert_eq!(json(&output)["measurements"][0]["requests"], 60);
     check(
         &with(&double, &["bench", "--requests", "0"]),
         2,

@@ -71,12 +71,12 @@ fn any_number_of_requests_is_outstanding_on_one_handle_and_each_is_cancelled_alo
     let one = requests.swap_remove(50);
     one.cancel();
     let fault = one.wait().unwrap_err();
-    assert!(fault.status().unwrap().is_canceled(), "{fault}");
+    assert!(fault.status().unwrap().is_cancelled(), "{fault}");
     assert!(requests.iter().all(|request| !request.is_complete()));
     assert_eq!(double.seen().most_outstanding, 100);
     edu.device().cancel_all();
     for request in requests {
-        assert!(request.wait().unwrap_err().status().unwrap().is_canceled());
+        assert!(request.wait().unwrap_err().status().unwrap().is_cancelled());
     }
 }
 

@@ -221,7 +221,7 @@ mod windows {
         let (first, second) = (pipe.read().unwrap(), pipe.read().unwrap());
         first.cancel();
         let status = first.wait().unwrap();
-        assert!(status.status.is_canceled(), "{:?}", status.status);
+        assert!(status.status.is_cancelled(), "{:?}", status.status);
         assert!(!second.is_complete());
         pipe.write(b"second");
         assert_eq!(second.wait().unwrap().output(), b"second");

@@ -3,6 +3,9 @@
 use std::{
     io::{self, IsTerminal, Write},
     path::PathBuf,
+    process,
+    sync::mpsc,
+    thread,
     time::Duration,
 };
 
@@ -59,22 +62,55 @@ impl Context {
     /// The system: a running nthost.
     #[cfg(unix)]
     pub fn system(&self) -> Result<NtHost, Error> {
-        let socket = match &self.socket {
-            Some(socket) => socket.clone(),
-            None => nthost::locate(self.machine.as_deref())?,
-        };
-        NtHost::connect(&socket)
+        let _limit = self.within("finding the machine");
+        NtHost::connect(&self.find_socket()?)
+    }
+
+    /// The socket of the machine that is meant.
+    #[cfg(unix)]
+    pub fn find_socket(&self) -> Result<PathBuf, Error> {
+        match &self.socket {
+            Some(socket) => Ok(socket.clone()),
+            None => nthost::locate(self.machine.as_deref()),
+        }
     }
 
     /// The device that is meant, which is to be of this kind.
     pub fn find(&self, system: &dyn IoSystem, kind: DeviceKind) -> Result<Device, Error> {
+        let _limit = self.within("finding the device");
         device::find(&device::list(system)?, kind, self.device.as_deref())
     }
 
     /// Opens a device.
     pub fn open(&self, system: &dyn IoSystem, device: &Device) -> Result<OpenDevice, Error> {
-        let open = OpenDevice::open(system, &device.path, &self.interrupt)?;
+        self.open_path(system, &device.path)
+    }
+
+    /// Opens what has this path.
+    pub fn open_path(&self, system: &dyn IoSystem, path: &str) -> Result<OpenDevice, Error> {
+        let _limit = self.within(&format!("opening {path}"));
+        let open = OpenDevice::open(system, path, &self.interrupt)?;
         Ok(open.with_limit(self.timeout))
+    }
+
+    /// Ends the program if what is done until the result is dropped takes longer than `--timeout`.
+    /// A system call that waits in a driver cannot be called back from here: the system cancels it
+    /// with the process.
+    pub fn within(&self, operation: &str) -> Option<Limit> {
+        let limit = self.timeout?;
+        let (done, ended) = mpsc::channel::<()>();
+        let error = Error::Late {
+            operation: operation.to_owned(),
+            limit,
+        };
+        let json = self.json;
+        let _ = thread::spawn(move || {
+            if ended.recv_timeout(limit) == Err(mpsc::RecvTimeoutError::Timeout) {
+                print_error(&error, json);
+                process::exit(error.exit_code().into());
+            }
+        });
+        Some(Limit(done))
     }
 
     /// Opens the `edu` device that is meant.
@@ -143,6 +179,9 @@ impl Context {
     }
 }
 
+/// What ends in time, or the program does.
+pub struct Limit(#[expect(dead_code, reason = "the other end sees it dropped")] mpsc::Sender<()>);
+
 /// Output that could not be printed.
 pub fn output_fault(error: io::Error) -> Error {
     Error::File {
@@ -153,6 +192,9 @@ pub fn output_fault(error: io::Error) -> Error {
 
 /// Prints an error: for people to the standard error, for machines where they read.
 pub fn print_error(error: &Error, json: bool) {
+    if matches!(error, Error::Told { .. }) {
+        return;
+    }
     let printed = if json {
         let status = error.status().map(
             |status| json!({ "name": status.name(), "code": format!("{:#x}", status.code()) }),

@@ -1,5 +1,6 @@
 //! The command line: what it offers, and what becomes of it.
 
+mod bytes;
 mod command;
 mod context;
 mod file;
@@ -41,7 +42,8 @@ pub struct Arguments {
     /// Print one JSON document for machines instead of text for people.
     #[arg(long, global = true)]
     json: bool,
-    /// Cancel a request that takes longer than this many seconds.
+    /// Cancel a request that takes longer than this many seconds; give up where finding or opening
+    /// the device does.
     #[arg(long, global = true, value_name = "SECONDS", value_parser = number::seconds)]
     timeout: Option<Duration>,
     /// Which running machine, if several are.

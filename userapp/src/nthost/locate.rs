@@ -11,19 +11,44 @@ use crate::error::Error;
 /// Where machines have their sockets, from the project's directory on.
 const DIRECTORY: &str = "target/nthost";
 
+/// Where the machines of a release have their sockets: with what is the user's while he is there.
+#[must_use]
+pub fn runtime_directory() -> PathBuf {
+    match env::var_os("XDG_RUNTIME_DIR") {
+        Some(directory) => PathBuf::from(directory).join("nthost"),
+        None => {
+            let user = env::var("USER").unwrap_or_else(|_| "nobody".to_owned());
+            env::temp_dir().join(format!("nthost-{user}"))
+        }
+    }
+}
+
 /// The socket of a running machine: the one with this name, or the only one there is. It is
-/// looked for in `target/nthost/` here and in the directories above.
+/// looked for in `target/nthost/` here and in the directories above; then in that of the project
+/// that this program was built in; and where the machines of a release are.
 ///
 /// # Errors
 ///
 /// [`Error::Disconnected`] if none is running, [`Error::Usage`] if several are.
 pub fn locate(machine: Option<&str>) -> Result<PathBuf, Error> {
     let current = env::current_dir().unwrap_or_default();
-    let directory = current
+    // target/out/eductl
+    let program = env::current_exe().ok();
+    let out = program.as_deref().and_then(Path::parent);
+    let built = out
+        .filter(|folder| folder.ends_with("target/out"))
+        .map(|folder| folder.with_file_name("nthost"));
+    let directories = current
         .ancestors()
         .map(|above| above.join(DIRECTORY))
-        .find(|directory| directory.is_dir());
-    let running = directory.as_deref().map(running).unwrap_or_default();
+        .find(|directory| directory.is_dir())
+        .into_iter()
+        .chain(built)
+        .chain([runtime_directory()]);
+    let running = directories
+        .map(|directory| running(&directory))
+        .find(|running| !running.is_empty())
+        .unwrap_or_default();
     match (machine, running.as_slice()) {
         (Some(machine), _) => {
             let is = |(name, _): &&(String, PathBuf)| name == machine;

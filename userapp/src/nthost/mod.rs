@@ -17,7 +17,7 @@ use nthost_protocol::ProcessRequest;
 use self::{connection::Connection, file::NtMemory};
 pub use self::{
     file::{Access, NtFile},
-    locate::locate,
+    locate::{locate, runtime_directory},
 };
 use crate::{
     device::success,

@@ -61,12 +61,12 @@ impl Arguments {
         let tally = result.map_err(|error| with_seed(error, seed))?;
         context.interrupt.check()?;
         before.check(&edu)?;
-        let (total, canceled) = (tally.total(), tally.canceled);
-        let json = json!({ "seed": seed, "requests": total, "canceled": canceled });
+        let (total, cancelled) = (tally.total(), tally.cancelled);
+        let json = json!({ "seed": seed, "requests": total, "cancelled": cancelled });
         context.print(&json, |out| {
             writeln!(
                 out,
-                "{total} requests, {canceled} of them cancelled and the others done: each ended \
+                "{total} requests, {cancelled} of them cancelled and the others done: each ended \
                  once, and nothing is left (seed {seed:#x})"
             )
         })

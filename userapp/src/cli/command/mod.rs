@@ -8,6 +8,7 @@ mod factorial;
 #[cfg(unix)]
 mod host;
 mod info;
+mod io;
 mod list;
 mod liveness;
 mod man;
@@ -74,6 +75,7 @@ commands! {
     Stress(stress),
     Bench(bench),
     Top(top),
+    Io(io),
     #[cfg(unix)]
     Host(host),
     Completions(completions),

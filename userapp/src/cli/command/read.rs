@@ -1,15 +1,12 @@
 //! `eductl read`: the device's buffer, shown or saved.
 
-use std::{
-    io::{self, Write},
-    path::PathBuf,
-};
+use std::path::PathBuf;
 
 use clap::Args;
 use eductl::Error;
 use serde_json::json;
 
-use crate::cli::{context::Context, file, number::number32};
+use crate::cli::{bytes, context::Context, file, number::number32};
 
 /// Reads the device's buffer, as far as it goes.
 #[derive(Debug, Args)]
@@ -47,43 +44,6 @@ impl Arguments {
             });
         }
         let json = json!({ "offset": self.offset, "length": data.len(), "data": data });
-        context.print(&json, |out| dump(out, self.offset, &data))
-    }
-}
-
-/// Shows bytes, 16 to a line.
-fn dump(out: &mut dyn Write, offset: u32, data: &[u8]) -> io::Result<()> {
-    for (index, line) in data.chunks(16).enumerate() {
-        write!(out, "{:04x}  ", offset as usize + index * 16)?;
-        for byte in line {
-            write!(out, "{byte:02x} ")?;
-        }
-        let text: String = line.iter().map(|byte| printable(*byte)).collect();
-        // The last line may be short; its text stands below the others'.
-        writeln!(out, "{:indent$} {text}", "", indent = 3 * (16 - line.len()))?;
-    }
-    Ok(())
-}
-
-fn printable(byte: u8) -> char {
-    if byte == b' ' || byte.is_ascii_graphic() {
-        char::from(byte)
-    } else {
-        '.'
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn bytes_are_shown_with_their_addresses_and_as_text() {
-        let mut out = Vec::new();
-        dump(&mut out, 0x100, b"0123456789abcdef\x00\xff").unwrap();
-        let text = String::from_utf8(out).unwrap();
-        let lines: Vec<_> = text.lines().collect();
-        assert!(lines[0].starts_with("0100  30 31 32 ") && lines[0].ends_with(" 0123456789abcdef"));
-        assert!(lines[1].starts_with("0110  00 ff   ") && lines[1].ends_with(" .."));
+        context.print(&json, |out| bytes::dump(out, u64::from(self.offset), &data))
     }
 }

@@ -77,7 +77,7 @@ impl Arguments {
             "seed": seed,
             "seconds": elapsed.as_secs_f64(),
             "operations": tally.total(),
-            "canceled": tally.canceled,
+            "cancelled": tally.cancelled,
             "done": counts,
         });
         context.print(&json, |out| {
@@ -87,7 +87,7 @@ impl Arguments {
                  answer was right, and nothing is left (seed {seed:#x})",
                 tally.total(),
                 self.threads,
-                tally.canceled
+                tally.cancelled
             )?;
             for operation in Operation::ALL {
                 writeln!(out, "{:>12} {}", tally.done(*operation), operation.name())?;

@@ -6,7 +6,12 @@ use clap::Args;
 use eductl::{Edu, Error};
 use serde_json::json;
 
-use crate::cli::{context::Context, file, number::number32};
+use crate::cli::{
+    bytes::{self, Bytes},
+    context::Context,
+    file,
+    number::number32,
+};
 
 /// Writes to the device's buffer.
 #[derive(Debug, Args)]
@@ -31,26 +36,8 @@ struct Source {
     #[arg(long)]
     text: Option<String>,
     /// The bytes in hexadecimal.
-    #[arg(long, value_parser = hexadecimal)]
+    #[arg(long, value_parser = bytes::hexadecimal)]
     hex: Option<Bytes>,
-}
-
-#[derive(Clone, Debug, PartialEq, Eq)]
-struct Bytes(Vec<u8>);
-
-fn hexadecimal(text: &str) -> Result<Bytes, String> {
-    let digits: String = text.split_whitespace().collect();
-    if digits.len() % 2 == 1 {
-        return Err("a byte has two digits".to_owned());
-    }
-    let byte = |at| {
-        let digits = digits
-            .get(at..at + 2)
-            .ok_or("there is more than ASCII in it")?;
-        u8::from_str_radix(digits, 16).map_err(|fault| format!("{digits}: {fault}"))
-    };
-    let bytes: Result<_, String> = (0..digits.len()).step_by(2).map(byte).collect();
-    bytes.map(Bytes)
 }
 
 impl Arguments {
@@ -103,22 +90,5 @@ impl Source {
             )));
         }
         Ok(data)
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn hexadecimal_digits_come_in_pairs() {
-        assert_eq!(
-            hexadecimal("de ad BEef"),
-            Ok(Bytes(vec![0xde, 0xad, 0xbe, 0xef]))
-        );
-        assert_eq!(hexadecimal(""), Ok(Bytes(Vec::new())));
-        for wrong in ["d", "dg", "aé", "éa", "0x10"] {
-            assert!(hexadecimal(wrong).is_err(), "{wrong}");
-        }
     }
 }

@@ -38,7 +38,7 @@ pub struct Load {
 pub struct Tally {
     done: [u64; Operation::ALL.len()],
     /// Requests that were cancelled before they were done.
-    pub canceled: u64,
+    pub cancelled: u64,
 }
 
 impl Tally {
@@ -55,7 +55,7 @@ impl Tally {
     fn add(&mut self, operation: Operation, outcome: Outcome) {
         self.done[operation as usize] += 1;
         if outcome == Outcome::Canceled {
-            self.canceled += 1;
+            self.cancelled += 1;
         }
     }
 
@@ -63,7 +63,7 @@ impl Tally {
         for (sum, more) in self.done.iter_mut().zip(&other.done) {
             *sum += more;
         }
-        self.canceled += other.canceled;
+        self.cancelled += other.cancelled;
     }
 }
 

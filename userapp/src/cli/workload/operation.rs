@@ -254,10 +254,10 @@ impl InFlight {
     pub fn finish(self) -> Result<Outcome, Error> {
         match self {
             Self::Factorial(n, request) => factorial(n, &request.wait()?),
-            Self::Cancel(n, request) => canceled(request.wait())?
+            Self::Cancel(n, request) => cancelled(request.wait())?
                 .map_or(Ok(Outcome::Canceled), |answer| factorial(n, &answer)),
             Self::Event(bit, request) => waited(bit, &request.wait()?),
-            Self::CancelWait(request) => match canceled(request.wait())? {
+            Self::CancelWait(request) => match cancelled(request.wait())? {
                 // Another thread may have raised the bit.
                 Some(_) => Ok(Outcome::Done),
                 None => Ok(Outcome::Canceled),
@@ -278,10 +278,10 @@ impl InFlight {
 }
 
 /// Nothing if it was cancelled, which it was to be.
-fn canceled<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
+fn cancelled<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
-        Err(Error::Refused { status, .. }) if status.is_canceled() => Ok(None),
+        Err(Error::Refused { status, .. }) if status.is_cancelled() => Ok(None),
         Err(error) => Err(error),
     }
 }

@@ -1,19 +1,19 @@
 //! The figures: each is drawn once for SVG and once for PNG, by the same code.
 
-use std::sync::Once;
+use std::{ops::Range, sync::Once, time::Duration};
 
 use plotters::{
     backend::{BitMapBackend, SVGBackend},
     chart::ChartBuilder,
     coord::Shift,
     drawing::{DrawingArea, DrawingAreaErrorKind, IntoDrawingArea},
-    element::{Circle, Rectangle},
-    prelude::{BLUE, Color, DrawingBackend, WHITE},
+    element::{EmptyElement, ErrorBar, Text},
+    prelude::{BLUE, Color, DrawingBackend, IntoLogRange, WHITE},
     series::LineSeries,
     style::{FontStyle, register_font},
 };
 
-use super::measure::Measurement;
+use super::measure::{Measurement, Operation};
 
 /// In pixels, or what SVG has for them.
 const SIZE: (u32, u32) = (900, 560);
@@ -24,25 +24,44 @@ type Fault = Box<dyn std::error::Error + Send + Sync>;
 type DrawResult<B> = Result<(), DrawingAreaErrorKind<<B as DrawingBackend>::ErrorType>>;
 
 /// All figures: their file names and what is in the files.
-pub fn all(measurements: &[Measurement]) -> Result<Vec<(&'static str, Vec<u8>)>, Fault> {
+pub fn all(
+    operation: Operation,
+    conditions: &str,
+    measurements: &[Measurement],
+) -> Result<Vec<(&'static str, Vec<u8>)>, Fault> {
     font()?;
-    // The histogram of the deepest queue is the one whose shape tells something.
-    let deepest = measurements
-        .iter()
-        .max_by_key(|measurement| measurement.depth)
-        .ok_or("nothing was measured")?;
+    if measurements.is_empty() {
+        return Err("nothing was measured".into());
+    }
+    let about = About {
+        operation,
+        conditions,
+    };
     Ok(vec![
-        ("latency.svg", svg(|area| latency(area, deepest))?),
-        ("latency.png", png(|area| latency(&area, deepest))?),
+        (
+            "latency.svg",
+            svg(|area| latency(area, about, measurements))?,
+        ),
+        (
+            "latency.png",
+            png(|area| latency(&area, about, measurements))?,
+        ),
         (
             "throughput.svg",
-            svg(|area| throughput(area, measurements))?,
+            svg(|area| throughput(area, about, measurements))?,
         ),
         (
             "throughput.png",
-            png(|area| throughput(&area, measurements))?,
+            png(|area| throughput(&area, about, measurements))?,
         ),
     ])
+}
+
+/// What figures say of themselves.
+#[derive(Clone, Copy)]
+struct About<'a> {
+    operation: Operation,
+    conditions: &'a str,
 }
 
 /// Registers the font that bitmaps are written with, once for the process.
@@ -91,68 +110,104 @@ where
     Ok(content.into_inner())
 }
 
+/// The quantiles that are drawn, with the dark or light of their lines.
+const QUANTILES: [(f64, &str, f64); 5] = [
+    (0.5, "median", 1.0),
+    (0.9, "90 %", 0.8),
+    (0.99, "99 %", 0.6),
+    (0.999, "99.9 %", 0.45),
+    (1.0, "longest", 0.3),
+];
+
+/// The depths, and room on both sides of them: they double, so that their axis is logarithmic.
+fn depths(measurements: &[Measurement]) -> Range<f64> {
+    let depths = || measurements.iter().map(|one| f64::from(one.depth));
+    let least = depths().fold(f64::INFINITY, f64::min);
+    let most = depths().fold(1.0, f64::max);
+    least / 1.3..most * 1.3
+}
+
 fn latency<B: DrawingBackend>(
     area: &DrawingArea<B, Shift>,
-    measurement: &Measurement,
+    about: About<'_>,
+    measurements: &[Measurement],
 ) -> DrawResult<B> {
-    let Histogram { end, classes } = Histogram::of(measurement);
-    let highest = classes.iter().copied().max().unwrap_or(1).max(1);
+    let microseconds = |time: Duration| (time.as_secs_f64() * 1e6).max(0.1);
+    let each = |share| {
+        let mut points: Vec<_> = measurements
+            .iter()
+            .map(|one| (f64::from(one.depth), microseconds(one.quantile(share))))
+            .collect();
+        points.sort_by(|left, right| left.0.total_cmp(&right.0));
+        points
+    };
+    let times = || each(0.5).into_iter().chain(each(1.0)).map(|point| point.1);
+    let least = times().fold(f64::INFINITY, f64::min);
+    let most = times().fold(1.0, f64::max);
     area.fill(&WHITE)?;
-    let caption = format!("Latency of factorials, {} outstanding", measurement.depth);
+    let caption = format!("Latency of {}", about.operation.name());
     let mut chart = ChartBuilder::on(area)
         .caption(caption, ("sans-serif", 24))
         .margin(16)
-        .x_label_area_size(44)
-        .y_label_area_size(64)
-        .build_cartesian_2d(0.0..end, 0..highest + 1)?;
+        .x_label_area_size(64)
+        .y_label_area_size(84)
+        .build_cartesian_2d(
+            depths(measurements).log_scale(),
+            (least / 1.5..most * 1.5).log_scale(),
+        )?;
     chart
         .configure_mesh()
-        .x_desc("microseconds in the driver")
-        .y_desc("requests")
+        .x_desc(format!("requests outstanding - {}", about.conditions))
+        .y_desc(format!("microseconds {}", about.operation.place()))
+        .axis_desc_style(("sans-serif", 13))
         .draw()?;
-    let width = class_width(end);
-    chart.draw_series(classes.iter().enumerate().map(|(index, count)| {
-        let start = width * to_f64(index);
-        Rectangle::new(
-            [(start, 0), (start + width, *count)],
-            BLUE.mix(0.6).filled(),
-        )
-    }))?;
+    for (share, name, strength) in QUANTILES {
+        let points = each(share);
+        let colour = BLUE.mix(strength);
+        chart.draw_series(LineSeries::new(
+            points.iter().copied(),
+            colour.stroke_width(2),
+        ))?;
+        chart.draw_series(points.last().map(|point| {
+            EmptyElement::at(*point) + Text::new(name, (6, -6), ("sans-serif", 13))
+        }))?;
+    }
     area.present()
 }
 
 fn throughput<B: DrawingBackend>(
     area: &DrawingArea<B, Shift>,
+    about: About<'_>,
     measurements: &[Measurement],
 ) -> DrawResult<B> {
-    let mut points: Vec<(f64, f64)> = measurements
+    let mut points: Vec<(f64, Vec<f64>, f64)> = measurements
         .iter()
-        .map(|measurement| (f64::from(measurement.depth), measurement.throughput()))
+        .map(|one| (f64::from(one.depth), one.rates(), one.throughput()))
         .collect();
     points.sort_by(|left, right| left.0.total_cmp(&right.0));
-    let right = points.last().map_or(1.0, |point| point.0);
-    let top = points.iter().map(|point| point.1).fold(1.0, f64::max);
+    let highest = points.iter().flat_map(|point| &point.1);
+    let top = highest.copied().fold(1.0, f64::max);
     area.fill(&WHITE)?;
+    let caption = format!("Throughput of {}", about.operation.name());
     let mut chart = ChartBuilder::on(area)
-        .caption("Throughput of factorials", ("sans-serif", 24))
+        .caption(caption, ("sans-serif", 24))
         .margin(16)
-        .x_label_area_size(44)
+        .x_label_area_size(64)
         .y_label_area_size(84)
-        .build_cartesian_2d(0.0..right * 1.05, 0.0..top * 1.1)?;
+        .build_cartesian_2d(depths(measurements).log_scale(), 0.0..top * 1.1)?;
     chart
         .configure_mesh()
-        .x_desc("requests outstanding")
-        .y_desc("requests per second")
+        .x_desc(format!("requests outstanding - {}", about.conditions))
+        .y_desc("requests per second in the client: median, lowest and highest of the repetitions")
+        .axis_desc_style(("sans-serif", 13))
         .draw()?;
-    chart.draw_series(LineSeries::new(
-        points.iter().copied(),
-        BLUE.stroke_width(2),
-    ))?;
-    chart.draw_series(
-        points
-            .iter()
-            .map(|point| Circle::new(*point, 4, BLUE.filled())),
-    )?;
+    let medians = || points.iter().map(|point| (point.0, point.2));
+    chart.draw_series(LineSeries::new(medians(), BLUE.stroke_width(2)))?;
+    chart.draw_series(points.iter().map(|(depth, rates, median)| {
+        let lowest = rates.first().copied().unwrap_or_default();
+        let highest = rates.last().copied().unwrap_or_default();
+        ErrorBar::new_vertical(*depth, lowest, *median, highest, BLUE.filled(), 10)
+    }))?;
     area.present()
 }
 
@@ -208,8 +263,6 @@ const fn to_f64(index: usize) -> f64 {
 
 #[cfg(test)]
 mod tests {
-    use std::time::Duration;
-
     use super::*;
 
     fn measurements() -> Vec<Measurement> {
@@ -217,7 +270,7 @@ mod tests {
             .map(|depth| Measurement {
                 depth,
                 latencies: (1..=100).map(Duration::from_micros).collect(),
-                elapsed: Duration::from_millis(10),
+                elapsed: vec![Duration::from_millis(10), Duration::from_millis(20)],
             })
             .to_vec()
     }
@@ -243,12 +296,15 @@ mod tests {
 
     #[test]
     fn figures_are_drawn_as_svg_and_png_with_their_text() {
-        let figures = all(&measurements()).unwrap();
+        let conditions = "up, 1 processors; executed by TCG; 2024-02-29";
+        let figures = all(Operation::Read, conditions, &measurements()).unwrap();
         assert_eq!(figures.len(), 4);
         for (name, content) in figures {
             if content.starts_with(b"<svg") {
                 let text = String::from_utf8(content).unwrap();
-                assert!(text.contains("of factorials"), "{name}");
+                for words in ["of reads by DMA", "2024-02-29", "executed by TCG"] {
+                    assert!(text.contains(words), "{name} does not say “{words}”");
+                }
             } else {
                 let image = image::load_from_memory(&content).unwrap().to_rgb8();
                 assert_eq!(image.dimensions(), SIZE, "{name}");
@@ -262,12 +318,12 @@ mod tests {
 
     #[test]
     fn nothing_measured_is_an_error_and_one_request_is_none() {
-        assert!(all(&[]).is_err());
+        assert!(all(Operation::Factorial, "", &[]).is_err());
         let one = Measurement {
             depth: 1,
             latencies: vec![Duration::ZERO],
-            elapsed: Duration::ZERO,
+            elapsed: vec![Duration::ZERO],
         };
-        assert!(all(&[one]).is_ok());
+        assert!(all(Operation::Factorial, "", &[one]).is_ok());
     }
 }

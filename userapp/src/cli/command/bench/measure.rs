@@ -1,11 +1,13 @@
-//! One measurement: a number of requests, of which a fixed number is kept outstanding.
+//! One measurement: a number of requests, of which a fixed number is kept outstanding, made as
+//! often as it takes to see how far the rate strays.
 
 use std::{
     collections::VecDeque,
     time::{Duration, Instant},
 };
 
-use eductl::{Edu, Error, device::Pending, edu::factorial_mod_2_32};
+use clap::ValueEnum;
+use eductl::{Edu, Error, Overlapped, device::Pending, device::success, edu::factorial_mod_2_32};
 use eduwdm_abi::edu::FactorialOutput;
 use indicatif::ProgressBar;
 
@@ -13,19 +15,50 @@ use indicatif::ProgressBar;
 /// longer than the others.
 const N: u32 = 12;
 
+/// What is asked of the device.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+pub enum Operation {
+    /// A computation, which ends with an interrupt
+    Factorial,
+    /// A transfer from the device's buffer, by DMA
+    Read,
+    /// A transfer to the device's buffer, by DMA
+    Write,
+}
+
+impl Operation {
+    /// What figures call it.
+    pub const fn name(self) -> &'static str {
+        match self {
+            Self::Factorial => "factorials",
+            Self::Read => "reads by DMA",
+            Self::Write => "writes by DMA",
+        }
+    }
+
+    /// Where its latency is measured.
+    pub const fn place(self) -> &'static str {
+        match self {
+            // The driver says it in the answer.
+            Self::Factorial => "in the driver, from a request's arrival to its completion",
+            Self::Read | Self::Write => "in the client, from a request's start to its answer",
+        }
+    }
+}
+
 /// What was measured.
 #[derive(Clone, Debug)]
 pub struct Measurement {
     /// Requests outstanding.
     pub depth: u32,
-    /// From a request's arrival in the driver to its completion there, shortest first.
+    /// Of each request, see [`Operation::place`]; shortest first.
     pub latencies: Vec<Duration>,
-    /// For all requests, as the client saw it.
-    pub elapsed: Duration,
+    /// For each repetition, how long all of its requests took the client.
+    pub elapsed: Vec<Duration>,
 }
 
 impl Measurement {
-    fn new(depth: u32, mut latencies: Vec<Duration>, elapsed: Duration) -> Self {
+    fn new(depth: u32, mut latencies: Vec<Duration>, elapsed: Vec<Duration>) -> Self {
         latencies.sort_unstable();
         Self {
             depth,
@@ -34,9 +67,20 @@ impl Measurement {
         }
     }
 
-    /// Requests in a second.
+    /// Requests in a second, for each repetition, the fewest first.
+    pub fn rates(&self) -> Vec<f64> {
+        let repetitions = u32::try_from(self.elapsed.len()).unwrap_or(u32::MAX);
+        let requests = self.count() / f64::from(repetitions.max(1));
+        let rate = |time: &Duration| requests / time.as_secs_f64().max(f64::MIN_POSITIVE);
+        let mut rates: Vec<_> = self.elapsed.iter().map(rate).collect();
+        rates.sort_by(f64::total_cmp);
+        rates
+    }
+
+    /// Requests in a second: the median of the repetitions.
     pub fn throughput(&self) -> f64 {
-        self.count() / self.elapsed.as_secs_f64().max(f64::MIN_POSITIVE)
+        let rates = self.rates();
+        rates.get(rates.len() / 2).copied().unwrap_or_default()
     }
 
     #[expect(clippy::cast_precision_loss, reason = "nobody makes 2^52 requests")]
@@ -66,35 +110,83 @@ impl Measurement {
     }
 }
 
-/// Makes the requests and checks their answers.
-pub fn measure(
-    edu: &Edu,
-    depth: u32,
-    requests: u64,
-    bar: &ProgressBar,
-) -> Result<Measurement, Error> {
-    let mut outstanding: VecDeque<Pending<FactorialOutput>> = VecDeque::new();
-    let mut latencies = Vec::new();
-    let mut begun = 0;
-    let start = Instant::now();
-    while begun < requests || !outstanding.is_empty() {
-        if begun < requests && outstanding.len() < depth as usize {
-            outstanding.push_back(edu.factorial(N)?);
-            begun += 1;
-            continue;
-        }
-        if let Some(oldest) = outstanding.pop_front() {
-            let answer = oldest.wait()?;
-            if answer.result != factorial_mod_2_32(N) {
-                return Err(Error::WrongAnswer(format!("{N}! = {}", answer.result)));
+/// A request that is outstanding.
+enum Outstanding {
+    Factorial(Pending<FactorialOutput>),
+    Transfer(Instant, Overlapped),
+}
+
+impl Outstanding {
+    fn begin(edu: &Edu, operation: Operation, length: u32) -> Result<Self, Error> {
+        let now = Instant::now();
+        Ok(match operation {
+            Operation::Factorial => Self::Factorial(edu.factorial(N)?),
+            Operation::Read => Self::Transfer(now, edu.read(0, length)?),
+            Operation::Write => Self::Transfer(now, edu.write(0, vec![0x5a; length as usize])?),
+        })
+    }
+
+    /// Waits for the answer, checks it, and gives how long it took.
+    fn end(self, edu: &Edu, length: u32) -> Result<Duration, Error> {
+        match self {
+            Self::Factorial(request) => {
+                let answer = request.wait()?;
+                if answer.result != factorial_mod_2_32(N) {
+                    return Err(Error::WrongAnswer(format!("{N}! = {}", answer.result)));
+                }
+                Ok(Duration::from_nanos(
+                    answer.elapsed_100ns.saturating_mul(100),
+                ))
             }
-            latencies.push(Duration::from_nanos(
-                answer.elapsed_100ns.saturating_mul(100),
-            ));
-            bar.inc(1);
+            Self::Transfer(begun, request) => {
+                let status = request.wait_within(edu.device().limit())?;
+                let moved = success("the transfer", status)?.information;
+                let elapsed = begun.elapsed();
+                if moved != u64::from(length) {
+                    let said = format!("{moved} of {length} bytes were transferred");
+                    return Err(Error::WrongAnswer(said));
+                }
+                Ok(elapsed)
+            }
         }
     }
-    Ok(Measurement::new(depth, latencies, start.elapsed()))
+}
+
+/// What is measured.
+#[derive(Clone, Copy, Debug)]
+pub struct Plan {
+    /// What is asked.
+    pub operation: Operation,
+    /// Bytes of a transfer.
+    pub length: u32,
+    /// Requests of a repetition.
+    pub requests: u64,
+    /// How often they are all made.
+    pub repetitions: u32,
+}
+
+/// Makes the requests and checks their answers.
+pub fn measure(edu: &Edu, depth: u32, plan: Plan, bar: &ProgressBar) -> Result<Measurement, Error> {
+    let mut latencies = Vec::new();
+    let mut elapsed = Vec::new();
+    for _ in 0..plan.repetitions {
+        let mut outstanding = VecDeque::new();
+        let mut begun = 0;
+        let start = Instant::now();
+        while begun < plan.requests || !outstanding.is_empty() {
+            if begun < plan.requests && outstanding.len() < depth as usize {
+                outstanding.push_back(Outstanding::begin(edu, plan.operation, plan.length)?);
+                begun += 1;
+                continue;
+            }
+            if let Some(oldest) = outstanding.pop_front() {
+                latencies.push(oldest.end(edu, plan.length)?);
+                bar.inc(1);
+            }
+        }
+        elapsed.push(start.elapsed());
+    }
+    Ok(Measurement::new(depth, latencies, elapsed))
 }
 
 #[cfg(test)]
@@ -106,7 +198,7 @@ mod tests {
             .iter()
             .map(|us| Duration::from_micros(*us))
             .collect();
-        Measurement::new(1, latencies, Duration::from_millis(2))
+        Measurement::new(1, latencies, vec![Duration::from_millis(2)])
     }
 
     #[test]
@@ -123,5 +215,15 @@ mod tests {
         let measured = measurement(&[]);
         assert_eq!(measured.quantile(0.5), Duration::ZERO);
         assert_eq!(measured.mean(), Duration::ZERO);
+    }
+
+    #[test]
+    fn the_rate_is_the_median_of_the_repetitions() {
+        let latencies = vec![Duration::from_micros(1); 6];
+        let elapsed = [4, 1, 2].map(Duration::from_millis).to_vec();
+        let measured = Measurement::new(1, latencies, elapsed);
+        let rates: Vec<_> = measured.rates().iter().map(|rate| rate.round()).collect();
+        assert_eq!(rates, [500.0, 1000.0, 2000.0]);
+        assert!((measured.throughput() - 1000.0).abs() < 1e-6);
     }
 }

@@ -1,5 +1,6 @@
 //! `eductl bench`: how long requests take, and how many the device does in a second.
 
+mod conditions;
 mod figure;
 mod measure;
 
@@ -8,6 +9,7 @@ use std::{
     io::{self, Write},
     path::{Path, PathBuf},
     process,
+    time::Duration,
 };
 
 use clap::Args;
@@ -15,18 +17,35 @@ use eductl::Error;
 use serde_json::{Value, json};
 
 use self::{
+    conditions::Conditions,
     figure::Histogram,
-    measure::{Measurement, measure},
+    measure::{Measurement, Operation, Plan, measure},
 };
-use crate::cli::{context::Context, file, number::number};
+use crate::cli::{
+    context::Context,
+    file,
+    number::{number, number32},
+};
 
-/// Measures latency and throughput at growing numbers of outstanding requests, prints the
-/// table, and draws a latency histogram and a throughput curve as SVG and PNG.
+/// Measures latency and throughput at growing numbers of outstanding requests, prints the table,
+/// and draws both as SVG and PNG. The rate is what this client sees. The latency of factorials is
+/// what the driver says: from a request's arrival there to its completion; that of transfers is
+/// what this client sees.
 #[derive(Debug, Args)]
 #[command(after_help = "Examples: eductl bench --output figures\n          \
+                        eductl bench --operation read --length 512 --repeat 5\n          \
                         eductl bench --requests 5000 --depths 1,8,64 --json")]
 pub struct Arguments {
-    /// Requests for each number outstanding.
+    /// What is asked of the device.
+    #[arg(long, value_enum, default_value = "factorial")]
+    operation: Operation,
+    /// Bytes of each transfer.
+    #[arg(long, default_value = "512", value_parser = number32)]
+    length: u32,
+    /// How often all is measured, to see how far the rate strays.
+    #[arg(long, value_name = "TIMES", default_value_t = 3, value_parser = clap::value_parser!(u32).range(1..=1000))]
+    repeat: u32,
+    /// Requests for each number outstanding, in each repetition.
     #[arg(long, default_value = "1000", value_parser = number)]
     requests: u64,
     /// The numbers of requests that are kept outstanding.
@@ -53,22 +72,31 @@ impl Arguments {
         // Before anything is measured: it takes a while.
         let made = self.output.as_deref().map(Figures::in_directory);
         let figures = made.transpose()?;
+        let conditions = Conditions::here(context)?;
         let edu = context.edu()?;
-        let length = self.requests.saturating_mul(self.depths.len() as u64);
+        let plan = Plan {
+            operation: self.operation,
+            length: self.length,
+            requests: self.requests,
+            repetitions: self.repeat,
+        };
+        let each = self.requests.saturating_mul(u64::from(self.repeat));
+        let length = each.saturating_mul(self.depths.len() as u64);
         let bar = context.progress(length, "bench");
         let measurements: Result<Vec<_>, Error> = self
             .depths
             .iter()
-            .map(|depth| measure(&edu, *depth, self.requests, &bar))
+            .map(|depth| measure(&edu, *depth, plan, &bar))
             .collect();
         bar.finish_and_clear();
         let measurements = measurements?;
         let figures = match &figures {
             None => Vec::new(),
-            Some(figures) => figures.draw(&measurements)?,
+            Some(figures) => figures.draw(plan, &conditions, &measurements)?,
         };
-        context.print(&json(&measurements, &figures), |out| {
-            table(out, &measurements)?;
+        context.print(&json(plan, &conditions, &measurements, &figures), |out| {
+            writeln!(out, "{conditions}")?;
+            table(out, plan, &measurements)?;
             for figure in &figures {
                 writeln!(out, "{}", figure.display())?;
             }
@@ -98,9 +126,14 @@ impl<'a> Figures<'a> {
     }
 
     /// Draws all figures before any is saved, so that there are all or none.
-    fn draw(&self, measurements: &[Measurement]) -> Result<Vec<PathBuf>, Error> {
-        let drawn =
-            figure::all(measurements).map_err(|fault| self.fault(io::Error::other(fault)))?;
+    fn draw(
+        &self,
+        plan: Plan,
+        conditions: &Conditions,
+        measurements: &[Measurement],
+    ) -> Result<Vec<PathBuf>, Error> {
+        let drawn = figure::all(plan.operation, &conditions.to_string(), measurements)
+            .map_err(|fault| self.fault(io::Error::other(fault)))?;
         let drawn: Vec<_> = drawn
             .into_iter()
             .map(|(name, content)| (self.directory.join(name), content))
@@ -130,29 +163,48 @@ impl Drop for Figures<'_> {
     }
 }
 
-fn table(out: &mut dyn Write, measurements: &[Measurement]) -> io::Result<()> {
+fn table(out: &mut dyn Write, plan: Plan, measurements: &[Measurement]) -> io::Result<()> {
     writeln!(
         out,
-        "outstanding   requests/s       mean     median        90%        99%    longest"
+        "{}, {} times {} requests; the rate is this client's, the median of the repetitions with \
+         the lowest and the highest;\nlatency {}",
+        plan.operation.name(),
+        plan.repetitions,
+        plan.requests,
+        plan.operation.place()
+    )?;
+    writeln!(
+        out,
+        "outstanding   requests/s    (lowest-highest)       mean     median        90%        99%      \
+         99.9%    longest"
     )?;
     for measurement in measurements {
         let time = |time| format!("{time:.1?}");
+        let rates = measurement.rates();
+        let rate = |rate: Option<&f64>| rate.copied().unwrap_or_default();
+        let spread = format!("({:.0}-{:.0})", rate(rates.first()), rate(rates.last()));
         writeln!(
             out,
-            "{:11} {:12.0} {:>10} {:>10} {:>10} {:>10} {:>10}",
+            "{:11} {:12.0} {spread:>19} {:>10} {:>10} {:>10} {:>10} {:>10} {:>10}",
             measurement.depth,
             measurement.throughput(),
             time(measurement.mean()),
             time(measurement.quantile(0.5)),
             time(measurement.quantile(0.9)),
             time(measurement.quantile(0.99)),
+            time(measurement.quantile(0.999)),
             time(measurement.quantile(1.0)),
         )?;
     }
     Ok(())
 }
 
-fn json(measurements: &[Measurement], figures: &[PathBuf]) -> Value {
+fn json(
+    plan: Plan,
+    conditions: &Conditions,
+    measurements: &[Measurement],
+    figures: &[PathBuf],
+) -> Value {
     let rows: Vec<_> = measurements
         .iter()
         .map(|measurement| {
@@ -160,16 +212,25 @@ fn json(measurements: &[Measurement], figures: &[PathBuf]) -> Value {
             json!({
                 "depth": measurement.depth,
                 "requests": measurement.latencies.len(),
-                "seconds": measurement.elapsed.as_secs_f64(),
+                "seconds": measurement.elapsed.iter().map(Duration::as_secs_f64).collect::<Vec<_>>(),
                 "requests_per_second": measurement.throughput(),
+                "rates": measurement.rates(),
                 "mean_us": measurement.mean().as_secs_f64() * 1e6,
                 "median_us": measurement.quantile(0.5).as_secs_f64() * 1e6,
                 "p90_us": measurement.quantile(0.9).as_secs_f64() * 1e6,
                 "p99_us": measurement.quantile(0.99).as_secs_f64() * 1e6,
+                "p999_us": measurement.quantile(0.999).as_secs_f64() * 1e6,
                 "longest_us": measurement.quantile(1.0).as_secs_f64() * 1e6,
                 "histogram": { "end_us": histogram.end, "counts": histogram.classes },
             })
         })
         .collect();
-    json!({ "measurements": rows, "figures": figures })
+    json!({
+        "operation": plan.operation.name(),
+        "rate": "in the client",
+        "latency": plan.operation.place(),
+        "conditions": conditions.json(),
+        "measurements": rows,
+        "figures": figures,
+    })
 }

@@ -52,17 +52,17 @@ enum Action {
         operation: Operation,
     },
     /// Puts the device into a power state.
-    #[command(after_help = "Example: eductl host power 3 --device 0")]
+    #[command(after_help = "Example: eductl host power d3 --device 0")]
     Power {
-        /// 0 for D0 … 3 for D3.
-        #[arg(value_parser = clap::value_parser!(u8).range(0..=3))]
+        /// D0 … D3, or 0 … 3.
+        #[arg(value_parser = device_power)]
         state: u8,
     },
     /// Puts the system into a power state.
-    #[command(after_help = "Example: eductl host sleep 3 && eductl host sleep 0")]
+    #[command(after_help = "Example: eductl host sleep s3 && eductl host sleep s0")]
     Sleep {
-        /// 0 for working, 3 for sleeping, 5 for shut down.
-        #[arg(value_parser = clap::value_parser!(u8).range(0..=5))]
+        /// S0 for working, S3 for sleeping, S5 for shut down; or the number alone.
+        #[arg(value_parser = system_power)]
         state: u8,
     },
     /// Unloads a driver that has no devices left.
@@ -133,7 +133,7 @@ impl Arguments {
         match &self.action {
             Action::Machine => show::machine(context, &host.machine()?),
             Action::Drivers => show::drivers(context, &host.drivers()?),
-            Action::Devices => show::devices(context, &host.devices()?),
+            Action::Devices => show::devices(context, &numbered(&host)?),
             Action::Verifier => show::verifier(context, &host.verifier()?),
             Action::Threads => show::threads(context, &host.threads()?),
             Action::Events => show::events(context, &host.drain_events()?),
@@ -167,30 +167,77 @@ fn done(context: &Context, host: &NtHost, request: HostRequest) -> Result<(), Er
     context.print(&json!({ "done": true }), |out| writeln!(out, "done"))
 }
 
-/// The device node that is meant: by index as `eductl list` numbers them, by instance path, by
-/// an interface's path, or by a part of one of these that only it has; the first `edu` device if
-/// nothing is said.
+fn device_power(text: &str) -> Result<u8, String> {
+    power_state(text, 'd', 3)
+}
+
+fn system_power(text: &str) -> Result<u8, String> {
+    power_state(text, 's', 5)
+}
+
+/// A power state by its name or its number.
+fn power_state(text: &str, letter: char, deepest: u8) -> Result<u8, String> {
+    let digits = text.strip_prefix([letter, letter.to_ascii_uppercase()]);
+    let state = digits.unwrap_or(text).parse().ok();
+    state.filter(|state| *state <= deepest).ok_or_else(|| {
+        let letter = letter.to_ascii_uppercase();
+        format!("“{text}” is no power state: {letter}0 to {letter}{deepest}")
+    })
+}
+
+/// The device nodes in the order of their indices: those that `eductl list` shows as it numbers
+/// them, and then all others.
+fn numbered(host: &NtHost) -> Result<Vec<DeviceNode>, Error> {
+    let mut others = host.devices()?;
+    let mut nodes = Vec::new();
+    for Device { path, .. } in device::list(host)? {
+        // One that has come since is among the next list's.
+        if let Some(node) = by_interface(&others, &path) {
+            others.retain(|other| other.instance != node.instance);
+            nodes.push(node);
+        }
+    }
+    // Those that have a driver before those that nobody asks about.
+    others.sort_by_key(|node| node.service.is_empty());
+    nodes.extend(others);
+    Ok(nodes)
+}
+
+/// The device node that is meant: by index as `eductl host devices` numbers them, by instance
+/// path, by an interface's path, or by a part of one of these that only it has. If nothing is
+/// said, the first `edu` device, or else the only one that has a driver.
 fn device_node(context: &Context, host: &NtHost) -> Result<DeviceNode, Error> {
-    let nodes = host.devices()?;
+    let _limit = context.within("finding the device");
+    let nodes = numbered(host)?;
     let Some(asked) = context.asked() else {
-        let path = device::find(&device::list(host)?, DeviceKind::Edu, None)?.path;
-        return by_interface(&nodes, &path).ok_or(Error::NoDevice);
+        if let Ok(found) = device::find(&device::list(host)?, DeviceKind::Edu, None) {
+            return by_interface(&nodes, &found.path).ok_or(Error::NoDevice);
+        }
+        let mut driven = nodes.iter().filter(|node| !node.service.is_empty());
+        return match (driven.next(), driven.next()) {
+            (Some(node), None) => Ok(node.clone()),
+            _ => Err(Error::Usage(format!(
+                "say which device with --device: its index, its instance path, or a part of that\n  \
+                 there are: {}",
+                names(&nodes).join(", ")
+            ))),
+        };
     };
     if let Ok(index) = asked.parse::<usize>() {
-        let present = device::list(host)?;
-        let found = present.iter().find(|device| device.index == index);
-        let found = found.and_then(|Device { path, .. }| by_interface(&nodes, path));
-        return found.ok_or_else(|| unknown(asked, &nodes));
+        return nodes
+            .get(index)
+            .cloned()
+            .ok_or_else(|| unknown(asked, &nodes));
     }
     let asked_for = asked.to_ascii_lowercase();
-    let names = |node: &DeviceNode| {
+    let all_names = |node: &DeviceNode| {
         let mut names = node.interfaces.clone();
         names.push(node.instance.clone());
         names
     };
     let having = |test: &dyn Fn(&str) -> bool| {
         let mut found = nodes.iter().filter(|node| {
-            let mut names = names(node).into_iter();
+            let mut names = all_names(node).into_iter();
             names.any(|name| test(&name.to_ascii_lowercase()))
         });
         found.next().filter(|_| found.next().is_none()).cloned()
@@ -211,6 +258,29 @@ fn by_interface(nodes: &[DeviceNode], path: &str) -> Option<DeviceNode> {
 fn unknown(asked: &str, nodes: &[DeviceNode]) -> Error {
     Error::UnknownDevice {
         asked: asked.to_owned(),
-        known: nodes.iter().map(|node| node.instance.clone()).collect(),
+        known: names(nodes),
+    }
+}
+
+fn names(nodes: &[DeviceNode]) -> Vec<String> {
+    let indexed = nodes.iter().enumerate();
+    indexed
+        .map(|(index, node)| format!("{index} {}", node.instance))
+        .collect()
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_power_state_is_a_name_or_a_number() {
+        assert_eq!(device_power("d3"), Ok(3));
+        assert_eq!(device_power("D0"), Ok(0));
+        assert_eq!(device_power("2"), Ok(2));
+        assert_eq!(system_power("s5"), Ok(5));
+        for wrong in ["d4", "s3", "", "d", "-1"] {
+            assert!(device_power(wrong).is_err(), "{wrong}");
+        }
     }
 }

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use eductl::{Error, Status, nthost::thread};
 use nthost_protocol::{
-    FaultState,
+    Fault, FaultState, IrpEffect,
     host::{Device, Driver, Machine, Verifier},
     thread::Thread,
 };
@@ -107,8 +107,8 @@ pub fn devices(context: &Context, devices: &[Device]) -> Result<(), Error> {
         })
         .collect();
     context.print(&json!({ "devices": rows }), |out| {
-        for device in devices {
-            writeln!(out, "{} ({})", device.instance, device.service)?;
+        for (index, device) in devices.iter().enumerate() {
+            writeln!(out, "{index}  {} ({})", device.instance, device.service)?;
             let node = device
                 .node
                 .map_or_else(|| "unknown".to_owned(), |node| node.to_string());
@@ -179,7 +179,7 @@ pub fn faults(context: &Context, faults: &[FaultState]) -> Result<(), Error> {
                 struck,
                 last,
             } = state;
-            writeln!(out, "{fault:?}")?;
+            writeln!(out, "{}", words(fault))?;
             write!(out, "    struck {struck} of {matched}")?;
             if last.is_empty() {
                 writeln!(out)?;
@@ -189,4 +189,160 @@ pub fn faults(context: &Context, faults: &[FaultState]) -> Result<(), Error> {
         }
         Ok(())
     })
+}
+
+/// What goes wrong, in a sentence.
+fn words(fault: &Fault) -> String {
+    let (what, nth, count) = match fault {
+        Fault::RandomCalls {
+            routine,
+            service,
+            seed,
+            per_mille,
+        } => {
+            let calls = calls(service, routine);
+            return format!("{calls} fail: {per_mille} of 1000, chosen by seed {seed}");
+        }
+        Fault::Call {
+            routine,
+            service,
+            offset,
+            nth,
+            count,
+        } => {
+            let place = offset.map_or_else(String::new, |offset| format!(" at +{offset:#x}"));
+            (
+                format!("{}{place} fail", calls(service, routine)),
+                nth,
+                count,
+            )
+        }
+        Fault::FewerPages {
+            service,
+            nth,
+            count,
+            pages,
+        } => (
+            format!("MDLs{} get {pages} pages at the most", of(service)),
+            nth,
+            count,
+        ),
+        Fault::Irp {
+            device,
+            major,
+            minor,
+            nth,
+            count,
+            effect,
+        } => (irps(device, *major, *minor, effect), nth, count),
+        Fault::LateTimer {
+            service,
+            nth,
+            count,
+            milliseconds,
+        } => (late("timers", service, *milliseconds), nth, count),
+        Fault::LateDpc {
+            service,
+            nth,
+            count,
+            milliseconds,
+        } => (late("DPCs", service, *milliseconds), nth, count),
+        Fault::LostInterrupt {
+            service,
+            nth,
+            count,
+        } => (format!("interrupts{} are lost", of(service)), nth, count),
+        Fault::FarList {
+            service,
+            nth,
+            count,
+        } => (
+            format!(
+                "scatter/gather lists{} lie beyond the device's reach",
+                of(service)
+            ),
+            nth,
+            count,
+        ),
+        Fault::OtherDevice { device, nth, count } => (
+            format!("{device} has another device id when it is read"),
+            nth,
+            count,
+        ),
+    };
+    format!("{what}: {}", which(*nth, *count))
+}
+
+/// Whose: those of a service, or of any.
+fn of(service: &str) -> String {
+    if service.is_empty() {
+        String::new()
+    } else {
+        format!(" of {service}")
+    }
+}
+
+fn calls(service: &str, routine: &str) -> String {
+    let routine = if routine.is_empty() {
+        "any routine that may fail"
+    } else {
+        routine
+    };
+    format!("calls{} to {routine}", of(service))
+}
+
+fn late(what: &str, service: &str, milliseconds: u32) -> String {
+    format!("{what}{} are {milliseconds} ms late", of(service))
+}
+
+fn irps(device: &str, major: u8, minor: Option<u8>, effect: &IrpEffect) -> String {
+    let minor = minor.map_or_else(String::new, |minor| format!(", minor {minor:#04x}"));
+    let effect = match effect {
+        IrpEffect::Fail(status) => format!("fail with {}", Status::Nt(status.cast_unsigned())),
+        IrpEffect::Pend { milliseconds } => format!("go down {milliseconds} ms later"),
+    };
+    format!("IRPs of major {major:#04x}{minor} in the stack of {device} {effect}")
+}
+
+/// Which of those that are counted from 0.
+fn which(nth: u32, count: u32) -> String {
+    match count {
+        1 => format!("number {nth}, counted from 0"),
+        count => format!("{count} of them from number {nth} on, counted from 0"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_fault_is_said_in_words() {
+        let fault = Fault::Irp {
+            device: "ROOT\\X".to_owned(),
+            major: 0x1b,
+            minor: Some(0),
+            nth: 2,
+            count: 3,
+            effect: IrpEffect::Fail(0xc000_009a_u32.cast_signed()),
+        };
+        let said = words(&fault);
+        for expected in [
+            "major 0x1b, minor 0x00",
+            "ROOT\\X",
+            "0xc000009a",
+            "3 of them from number 2",
+        ] {
+            assert!(said.contains(expected), "{said}");
+        }
+        let fault = Fault::Call {
+            routine: "ExAllocatePool2".to_owned(),
+            service: "eduwdm".to_owned(),
+            offset: None,
+            nth: 3,
+            count: 1,
+        };
+        let expected = "calls of eduwdm to ExAllocatePool2 fail: number 3, counted from 0";
+        assert_eq!(words(&fault), expected);
+    }
 }
