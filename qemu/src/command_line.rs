@@ -148,6 +148,9 @@ pub fn arguments(
     if let Some(port) = extras.debugger {
         line.option("-gdb", format!("tcp:127.0.0.1:{port}"));
     }
+    for argument in &machine.arguments {
+        line.flag(argument);
+    }
     // It begins when it is told to: by its monitor, so that however soon it ends, it has been seen;
     // or by the debugger.
     line.flag("-S");
@@ -224,6 +227,16 @@ fn bus_nodes(machine: &Machine) -> Vec<String> {
 }
 
 fn devices(line: &mut Line, machine: &Machine) {
+    // Before the devices whose properties name them.
+    for (option, back_ends) in [
+        ("-chardev", &machine.chardevs),
+        ("-drive", &machine.drives),
+        ("-netdev", &machine.netdevs),
+    ] {
+        for back_end in back_ends {
+            line.option(option, back_end);
+        }
+    }
     for node in bridges(machine) {
         let bus = bus_of(node);
         let numa = if machine.nodes.len() < 2 {
@@ -324,7 +337,7 @@ mod tests {
             "-m 384M",
             "-numa node,nodeid=1,memdev=node1 -numa cpu,node-id=1,socket-id=1",
             "-numa dist,src=0,dst=1,val=20",
-            "-device edu,id=device0,bus=pcie.0",
+            "-device edu,id=device0,bus=port0",
             "-device pci-testdev,id=device1,bus=pcie.0,membar=2M",
             "-accel tcg,thread=multi",
         ] {
@@ -375,6 +388,21 @@ mod tests {
         let expected =
             "-device i82557b,id=device0,bus=pcie.0,addr=9,mac=a,,b,multifunction=on,romfile=";
         assert!(line.contains(expected), "{line}");
+    }
+
+    #[test]
+    fn back_ends_come_before_the_devices_that_name_them_and_arguments_last() {
+        let mut machine = Machine::load("up").unwrap();
+        machine.chardevs = vec!["null,id=c".to_owned()];
+        machine.netdevs = vec!["user,id=n".to_owned()];
+        machine.drives = vec!["if=none,id=d".to_owned()];
+        machine.arguments = vec!["-trace".to_owned(), "x".to_owned()];
+        machine.devices = vec!["pci-serial,chardev=c".parse().unwrap()];
+        let line = line_of(&machine, &Extras::default());
+        let ends = "-chardev null,id=c -drive if=none,id=d -netdev user,id=n \
+                    -device pci-serial,id=device0,bus=pcie.0,chardev=c";
+        assert!(line.contains(ends), "{line}");
+        assert!(line.ends_with(" -trace x -S"), "{line}");
     }
 
     #[test]

@@ -2,16 +2,28 @@
 //!
 //! The files are in `qemu/machines/`; a machine is named by its file.
 
+mod device;
+
 use std::{
-    collections::BTreeMap,
-    fmt, fs,
+    env, fs,
     path::{Path, PathBuf},
 };
 
 use serde::Deserialize;
 
-/// Where the project's own machines are.
-pub const DIRECTORY: &str = concat!(env!("CARGO_MANIFEST_DIR"), "/machines");
+use device::check_model;
+pub use device::{Device, Property};
+
+/// Where the project's own machines are: beside the program that asks, in a release; else in the
+/// project's folder.
+#[must_use]
+pub fn directory() -> PathBuf {
+    let program = env::current_exe().ok();
+    let beside = program.and_then(|program| Some(program.parent()?.join("machines")));
+    beside
+        .filter(|folder| folder.is_dir())
+        .unwrap_or_else(|| PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/machines")))
+}
 
 /// The most processors that a machine can have: local APIC ids are a byte, and one of them
 /// stands for all processors.
@@ -37,6 +49,19 @@ pub struct Machine {
     pub nodes: Vec<Node>,
     /// Its PCI devices.
     pub devices: Vec<Device>,
+    /// QEMU's back ends, which properties of its devices name, as `-chardev`, `-drive` and
+    /// `-netdev` take them.
+    #[serde(default)]
+    pub chardevs: Vec<String>,
+    /// See [`Self::chardevs`].
+    #[serde(default)]
+    pub drives: Vec<String>,
+    /// See [`Self::chardevs`].
+    #[serde(default)]
+    pub netdevs: Vec<String>,
+    /// Further arguments for QEMU, behind all others.
+    #[serde(default)]
+    pub arguments: Vec<String>,
     /// How its devices interrupt.
     #[serde(default)]
     pub interrupts: Interrupts,
@@ -89,71 +114,6 @@ pub struct Node {
     /// The packages whose processors are on it; of a machine with one node, all are.
     #[serde(default)]
     pub sockets: Vec<u32>,
-}
-
-/// A PCI device.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(deny_unknown_fields, tag = "kind", rename_all = "kebab-case")]
-pub enum Device {
-    /// QEMU's `edu`.
-    Edu {
-        /// The addresses that it reaches; its own default, 28 bits, if nothing is said.
-        dma_mask: Option<u64>,
-        /// The node whose expander bridge it is behind; on the root bus if nothing is said.
-        node: Option<u32>,
-    },
-    /// QEMU's `pci-testdev`.
-    PciTestdev {
-        /// The size of its optional BAR2, a power of two.
-        membar_mib: Option<u32>,
-        /// See [`Self::Edu::node`].
-        node: Option<u32>,
-    },
-    /// Any other PCI device that QEMU has, for a driver of one's own.
-    Qemu {
-        /// Its name, as `qemu-system-x86_64 -device help` lists it.
-        model: String,
-        /// Its properties, as `-device MODEL,help` lists them; where it is, is not theirs to say.
-        #[serde(default)]
-        properties: BTreeMap<String, Property>,
-        /// See [`Self::Edu::node`].
-        node: Option<u32>,
-    },
-}
-
-/// The value of a device's property.
-#[derive(Clone, Debug, PartialEq, Eq, Deserialize)]
-#[serde(untagged)]
-pub enum Property {
-    /// `on` or `off`.
-    Switch(bool),
-    /// A number.
-    Number(i64),
-    /// Anything else; empty, where QEMU takes that for nothing.
-    Text(String),
-}
-
-impl fmt::Display for Property {
-    fn fmt(&self, formatter: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Switch(on) => formatter.write_str(if *on { "on" } else { "off" }),
-            Self::Number(number) => write!(formatter, "{number}"),
-            // QEMU takes a doubled comma for a comma in a value.
-            Self::Text(text) => formatter.write_str(&text.replace(',', ",,")),
-        }
-    }
-}
-
-impl Device {
-    /// The node whose expander bridge it is behind.
-    #[must_use]
-    pub const fn node(&self) -> Option<u32> {
-        match self {
-            Self::Edu { node, .. } | Self::PciTestdev { node, .. } | Self::Qemu { node, .. } => {
-                *node
-            }
-        }
-    }
 }
 
 /// How devices interrupt. The `edu` device offers both kinds; which one a driver gets is, as
@@ -248,7 +208,7 @@ impl Machine {
             let name = name.to_owned();
             return Err(MachineError::Unknown { name, known });
         }
-        Self::load_file(&Path::new(DIRECTORY).join(format!("{name}.toml")))
+        Self::load_file(&directory().join(format!("{name}.toml")))
     }
 
     fn load_file(path: &Path) -> Result<Self, MachineError> {
@@ -292,6 +252,10 @@ impl Machine {
                 sockets: Vec::new(),
             }],
             devices: Vec::new(),
+            chardevs: Vec::new(),
+            drives: Vec::new(),
+            netdevs: Vec::new(),
+            arguments: Vec::new(),
             interrupts: Interrupts::default(),
             iommu: false,
             accelerator: Choice::default(),
@@ -309,6 +273,17 @@ impl Machine {
     #[must_use]
     pub fn memory_mib(&self) -> u32 {
         self.nodes.iter().map(|node| node.memory_mib).sum()
+    }
+
+    /// Gives it these devices in place of its own.
+    ///
+    /// # Errors
+    ///
+    /// What cannot be, in words.
+    pub fn with_devices(mut self, devices: Vec<Device>) -> Result<Self, String> {
+        self.devices = devices;
+        self.check()?;
+        Ok(self)
     }
 
     /// How many `edu` devices it has.
@@ -404,35 +379,19 @@ impl Machine {
     }
 }
 
-/// What would mean something else to QEMU is no name of a device or a property.
-fn check_model(model: &str, properties: &BTreeMap<String, Property>) -> Result<(), String> {
-    let is_name = |text: &str| {
-        let allowed = |letter: char| letter.is_ascii_alphanumeric() || "-_.".contains(letter);
-        !text.is_empty() && text.chars().all(allowed)
-    };
-    if !is_name(model) {
-        return Err(format!("“{model}” is no name of a device"));
-    }
-    for name in properties.keys() {
-        if !is_name(name) || matches!(name.as_str(), "driver" | "id" | "bus") {
-            return Err(format!("{model} cannot be given a property “{name}”"));
-        }
-    }
-    Ok(())
-}
-
 /// The names of the project's own machines, in order.
 ///
 /// # Errors
 ///
 /// When their directory cannot be read.
 pub fn names() -> Result<Vec<String>, MachineError> {
+    let folder = directory();
     let read = |error| MachineError::Read {
-        path: PathBuf::from(DIRECTORY),
+        path: folder.clone(),
         error,
     };
     let mut names = Vec::new();
-    for entry in fs::read_dir(DIRECTORY).map_err(read)? {
+    for entry in fs::read_dir(&folder).map_err(read)? {
         let path = entry.map_err(read)?.path();
         if path
             .extension()

@@ -102,6 +102,23 @@ fn hexadecimal(text: &str) -> Option<u64> {
     u64::from_str_radix(text.trim().strip_prefix("0x")?, 16).ok()
 }
 
+/// Tells the lines of a bugcheck's report, or of nthost's own failure, from all others: what is in
+/// them a person gets with functions and lines when the machine has ended.
+#[derive(Clone, Copy, Debug, Default)]
+pub struct Reports {
+    inside: bool,
+}
+
+impl Reports {
+    /// Whether the next line of a log is part of a report.
+    pub fn has(&mut self, line: &str) -> bool {
+        let begins = line.contains("*** STOP: ") || line.starts_with("*** nthost:");
+        let was_inside = self.inside;
+        self.inside = (was_inside || begins) && line != "*** end";
+        was_inside || begins
+    }
+}
+
 /// A log that grows while it is read.
 #[derive(Clone, Debug, Default)]
 pub struct Log(Arc<(Mutex<State>, Condvar)>);
@@ -195,6 +212,20 @@ impl Log {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_report_is_told_from_the_lines_around_it() {
+        let mut reports = Reports::default();
+        let of_report = [
+            "before",
+            "*** STOP: 0x1 (0x0, 0x0, 0x0, 0x0) X",
+            "frame 0 a +0x1",
+            "*** end",
+            "after",
+        ]
+        .map(|line| reports.has(line));
+        assert_eq!(of_report, [false, true, true, true, false]);
+    }
 
     const LOG: &str = "\
 [  0.512000 cpu1] ke: frame 1 is no frame

@@ -46,6 +46,47 @@ pub fn run(options: &setup::Options) -> anyhow::Result<Toolchain> {
     Ok(toolchain)
 }
 
+/// Which drivers a machine needs from the project.
+#[cfg(unix)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Drivers {
+    /// None: it has its own.
+    None,
+    /// `eduwdm.sys`.
+    Rust,
+    /// The test drivers in C too.
+    All,
+}
+
+/// Builds what a machine needs, and no more: nthost, eductl, and these drivers.
+///
+/// # Errors
+///
+/// If something does not build.
+#[cfg(unix)]
+pub fn machine(options: &setup::Options, which: Drivers) -> anyhow::Result<()> {
+    if paths::release().is_some() {
+        if which == Drivers::None {
+            return Ok(());
+        }
+        bail!("a release has no driver of its own: name an image, an INF file or a manifest");
+    }
+    let toolchain = setup::run(options)?;
+    fs::create_dir_all(paths::out())?;
+    if which != Drivers::None {
+        progress::step("building the drivers", || {
+            rust_drivers(toolchain, options.wdk.as_deref())?;
+            if which == Drivers::All {
+                c_drivers()
+            } else {
+                Ok(())
+            }
+        })?;
+    }
+    progress::step("building nthost", || kernel(toolchain))?;
+    progress::step("building eductl", eductl)
+}
+
 /// Builds what goes into the package alone: the drivers, and eductl for Windows. Gives the
 /// compiler that did.
 ///
@@ -104,6 +145,15 @@ fn choose_wdk(cargo: &mut Command, wdk: Option<&Path>) -> anyhow::Result<()> {
 }
 
 fn drivers(toolchain: Toolchain, wdk: Option<&Path>) -> anyhow::Result<()> {
+    rust_drivers(toolchain, wdk)?;
+    safe_layer(toolchain, wdk)?;
+    if cfg!(unix) {
+        c_drivers()?;
+    }
+    Ok(())
+}
+
+fn rust_drivers(toolchain: Toolchain, wdk: Option<&Path>) -> anyhow::Result<()> {
     let mut cargo = driver_cargo(toolchain, "build")?;
     choose_wdk(&mut cargo, wdk)?;
     // What serves the build scripts is built for this machine, as they are.
@@ -116,10 +166,6 @@ fn drivers(toolchain: Toolchain, wdk: Option<&Path>) -> anyhow::Result<()> {
         copy(&library, &paths::out().join(&name).with_extension("sys"))?;
         let symbols = library.with_file_name(&name).with_extension("pdb");
         copy(&symbols, &paths::out().join(&name).with_extension("pdb"))?;
-    }
-    safe_layer(toolchain, wdk)?;
-    if cfg!(unix) {
-        c_drivers()?;
     }
     Ok(())
 }

@@ -7,6 +7,18 @@ use eduwdm_package::pe::hygiene::{self, Table};
 
 use crate::paths;
 
+/// The table of what was found in an image, good or bad.
+///
+/// # Errors
+///
+/// If it is no image.
+#[cfg(unix)]
+pub fn table(path: &std::path::Path) -> anyhow::Result<Table> {
+    let image = fs::read(path).with_context(|| path.display().to_string())?;
+    let symbols = fs::read(path.with_extension("pdb")).ok();
+    hygiene::check(&image, symbols.as_deref(), None).map_err(anyhow::Error::msg)
+}
+
 /// Checks an image in `target/out`, and gives the table of what was found. It is printed if
 /// anything in it is bad.
 ///

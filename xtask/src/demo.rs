@@ -15,6 +15,8 @@ use eduwdm_qemu::{
     session::{self, Session},
 };
 
+use nthost_protocol::Manifest;
+
 use crate::{build, paths, progress, setup};
 
 /// What the demonstration can be told.
@@ -103,7 +105,7 @@ impl MachineOptions {
         Artifacts {
             kernel: paths::out().join("nthost"),
             drivers,
-            directory: paths::target().join("nthost"),
+            directory: paths::machines(),
         }
     }
 
@@ -118,7 +120,21 @@ impl MachineOptions {
         artifacts: &Artifacts,
     ) -> anyhow::Result<session::Options> {
         let path = self.manifest.as_deref();
-        let mut manifest = manifest::load(path.unwrap_or_else(|| Path::new(manifest::EDUWDM)))?;
+        let manifest = manifest::load(path.unwrap_or_else(|| Path::new(manifest::EDUWDM)))?;
+        self.prepare_with(manifest, machine, artifacts)
+    }
+
+    /// What a session that loads this is started with; the accelerator has been found out.
+    ///
+    /// # Errors
+    ///
+    /// What the step that looks for the accelerator says.
+    pub fn prepare_with(
+        &self,
+        mut manifest: Manifest,
+        machine: &Machine,
+        artifacts: &Artifacts,
+    ) -> anyhow::Result<session::Options> {
         manifest.breakpoints |= self.breakpoints;
         let mut options = session::Options::new(manifest);
         options.accelerator = self.accelerator.unwrap_or_default();

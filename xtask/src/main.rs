@@ -1,14 +1,19 @@
 //! `cargo xtask …`: everything that a person or CI does with the project, one file a command.
 
 mod build;
+#[cfg(unix)]
+mod cc;
 mod check;
 #[cfg(unix)]
 mod coverage;
 #[cfg(unix)]
 mod demo;
 #[cfg(unix)]
+mod dist;
+#[cfg(unix)]
 mod figures;
 mod genuine;
+mod inf;
 mod miri;
 mod msrv;
 #[cfg(unix)]
@@ -64,7 +69,7 @@ enum Command {
     /// Boots a machine and shows what the driver does there
     #[cfg(unix)]
     Demo(demo::Options),
-    /// Boots a machine and keeps it running, for eductl from other terminals
+    /// Boots a machine and keeps it running, for eductl from other terminals; any driver's, too
     #[cfg(unix)]
     Run(run::Options),
     /// Shows what the threads of a running machine do, with functions, files and lines
@@ -89,6 +94,14 @@ enum Command {
     Genuine(genuine::Options),
     /// Runs all tests, on the host and in QEMU
     Test(test::Options),
+    /// Builds a driver in C or C++ without the WDK
+    #[cfg(unix)]
+    Cc(cc::Options),
+    /// Makes an archive with which drivers are run without the project's sources
+    #[cfg(unix)]
+    Dist(dist::Options),
+    /// Checks INF files
+    Inf(inf::Options),
     /// Makes the driver package for a Windows test machine: signed, with its catalog and scripts
     Package(package::Options),
     /// Installs a Windows in QEMU, boots one with the driver package, or verifies the driver on it
@@ -146,6 +159,11 @@ fn run_command(command: Command) -> anyhow::Result<()> {
         Command::Mutants(options) => mutants::run(&options),
         Command::Genuine(options) => genuine::asked(&options),
         Command::Test(options) => test::run(&options),
+        #[cfg(unix)]
+        Command::Dist(options) => dist::run(&options),
+        #[cfg(unix)]
+        Command::Cc(options) => cc::run(&options),
+        Command::Inf(options) => inf::run(&options),
         Command::Package(options) => package::run(&options),
         #[cfg(unix)]
         Command::Vm(arguments) => vm::run(&arguments),

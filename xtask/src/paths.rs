@@ -2,8 +2,23 @@
 
 use std::path::{Path, PathBuf};
 
-/// The project's folder.
+/// The file by which a release is known: it lies beside the program.
+pub const RELEASE: &str = "nthost-release";
+
+/// The folder of the release that this program is part of, if it is: there is no project then, and
+/// nothing to build.
+pub fn release() -> Option<PathBuf> {
+    let program = std::env::current_exe().ok()?;
+    let folder = program.parent()?;
+    folder.join(RELEASE).is_file().then(|| folder.to_owned())
+}
+
+/// The project's folder, or the release's.
 pub fn root() -> PathBuf {
+    release().unwrap_or_else(project)
+}
+
+fn project() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
         .expect("this crate lies in the project's folder")
@@ -17,7 +32,17 @@ pub fn target() -> PathBuf {
 
 /// Where what was built is collected, under the names it is used by.
 pub fn out() -> PathBuf {
-    target().join("out")
+    release().unwrap_or_else(|| target().join("out"))
+}
+
+/// Where running machines have their sockets.
+#[cfg(unix)]
+pub fn machines() -> PathBuf {
+    if release().is_some() {
+        eductl::nthost::runtime_directory()
+    } else {
+        target().join("nthost")
+    }
 }
 
 /// The driver workspace: cargo, when it is run there, takes the flags from its configuration.

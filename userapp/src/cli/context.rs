@@ -69,10 +69,10 @@ impl Context {
     /// The socket of the machine that is meant.
     #[cfg(unix)]
     pub fn find_socket(&self) -> Result<PathBuf, Error> {
-        match &self.socket {
-            Some(socket) => Ok(socket.clone()),
-            None => nthost::locate(self.machine.as_deref()),
-        }
+        self.socket.as_ref().map_or_else(
+            || nthost::locate(self.machine.as_deref()),
+            |socket| Ok(socket.clone()),
+        )
     }
 
     /// The device that is meant, which is to be of this kind.

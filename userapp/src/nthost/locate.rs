@@ -14,13 +14,12 @@ const DIRECTORY: &str = "target/nthost";
 /// Where the machines of a release have their sockets: with what is the user's while he is there.
 #[must_use]
 pub fn runtime_directory() -> PathBuf {
-    match env::var_os("XDG_RUNTIME_DIR") {
-        Some(directory) => PathBuf::from(directory).join("nthost"),
-        None => {
-            let user = env::var("USER").unwrap_or_else(|_| "nobody".to_owned());
-            env::temp_dir().join(format!("nthost-{user}"))
-        }
-    }
+    let of_user = || {
+        let user = env::var("USER").unwrap_or_else(|_| "nobody".to_owned());
+        env::temp_dir().join(format!("nthost-{user}"))
+    };
+    let session = env::var_os("XDG_RUNTIME_DIR");
+    session.map_or_else(of_user, |directory| PathBuf::from(directory).join("nthost"))
 }
 
 /// The socket of a running machine: the one with this name, or the only one there is. It is

@@ -234,7 +234,7 @@ fn words(fault: &Fault) -> String {
             nth,
             count,
             effect,
-        } => (irps(device, *major, *minor, effect), nth, count),
+        } => (irps(device, *major, *minor, *effect), nth, count),
         Fault::LateTimer {
             service,
             nth,
@@ -295,7 +295,7 @@ fn late(what: &str, service: &str, milliseconds: u32) -> String {
     format!("{what}{} are {milliseconds} ms late", of(service))
 }
 
-fn irps(device: &str, major: u8, minor: Option<u8>, effect: &IrpEffect) -> String {
+fn irps(device: &str, major: u8, minor: Option<u8>, effect: IrpEffect) -> String {
     let minor = minor.map_or_else(String::new, |minor| format!(", minor {minor:#04x}"));
     let effect = match effect {
         IrpEffect::Fail(status) => format!("fail with {}", Status::Nt(status.cast_unsigned())),

@@ -17,13 +17,13 @@ pub fn class(text: &str) -> Result<InterfaceClass, String> {
     }
     let digits = groups.concat();
     let number = u128::from_str_radix(&digits, 16).map_err(|_| wrong())?;
-    let bytes = number.to_be_bytes();
-    let [a, b, c, d, e, f, g, h, data4 @ ..] = bytes;
+    let part = |length: u32, behind: u32| (number >> behind) & ((1 << length) - 1);
+    let fits = |_| wrong();
     Ok(InterfaceClass {
-        data1: u32::from_be_bytes([a, b, c, d]),
-        data2: u16::from_be_bytes([e, f]),
-        data3: u16::from_be_bytes([g, h]),
-        data4,
+        data1: u32::try_from(part(32, 96)).map_err(fits)?,
+        data2: u16::try_from(part(16, 80)).map_err(fits)?,
+        data3: u16::try_from(part(16, 64)).map_err(fits)?,
+        data4: u64::try_from(part(64, 0)).map_err(fits)?.to_be_bytes(),
     })
 }
 
