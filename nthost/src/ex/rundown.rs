@@ -65,7 +65,7 @@ fn update(
 pub(super) fn acquire(reference: *mut EX_RUNDOWN_REF, count: usize) -> bool {
     // Acquire: the object is seen as its owner made it.
     update(reference, Ordering::Acquire, |value| {
-        (value & ACTIVE == 0).then(|| value + count * ONE)
+        (value & ACTIVE == 0).then(|| value.wrapping_add(count.wrapping_mul(ONE)))
     })
     .is_ok()
 }
@@ -75,7 +75,7 @@ pub(super) fn release(reference: *mut EX_RUNDOWN_REF, count: usize) {
     let released = update(reference, Ordering::Release, |value| {
         (value & ACTIVE == 0).then(|| {
             value
-                .checked_sub(count * ONE)
+                .checked_sub(count.wrapping_mul(ONE))
                 .unwrap_or_else(|| bad_count(reference))
         })
     });

@@ -79,7 +79,7 @@ nt_export! {
         below.AttachedDevice = source;
         // SAFETY: the caller's promise.
         let above = unsafe { &mut *source };
-        above.StackSize = below.StackSize + 1;
+        above.StackSize = below.StackSize.wrapping_add(1);
         above.AlignmentRequirement = below.AlignmentRequirement;
         above.SectorSize = below.SectorSize;
         // SAFETY: the caller's promise.

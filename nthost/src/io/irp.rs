@@ -36,7 +36,8 @@ unsafe fn initialize(irp: *mut IRP, packet_size: u16, stack_count: i8, origin: O
     fields.Type = IO_TYPE_IRP;
     fields.Size = packet_size;
     fields.StackCount = stack_count;
-    fields.CurrentLocation = stack_count + 1;
+    // A CCHAR, which wraps.
+    fields.CurrentLocation = stack_count.wrapping_add(1);
     fields.AllocationFlags = origin.flags();
     let head = &raw mut fields.ThreadListEntry;
     fields.ThreadListEntry = LIST_ENTRY {

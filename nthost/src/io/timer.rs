@@ -39,7 +39,9 @@ struct Timer {
 /// Protects the timers, by their devices. The dispatcher lock is taken while it is held.
 static TIMERS: SpinLock<BTreeMap<usize, Timer>> = SpinLock::new(BTreeMap::new());
 /// The device whose timer's routine runs; the routines run one at a time.
-static RUNNING: AtomicUsize = AtomicUsize::new(0);
+static RUNNING: AtomicUsize = AtomicUsize::new(NONE);
+/// No device, not even of a driver that has none.
+const NONE: usize = usize::MAX;
 
 fn arm(device: usize) {
     let due = time::interrupt_time() + SECOND;
@@ -71,7 +73,7 @@ fn expire(device: usize) {
         unsafe { routine(object, context) };
     });
     // Release: what the routine did comes before the end of a `remove` that waits for it.
-    RUNNING.store(0, Ordering::Release);
+    RUNNING.store(NONE, Ordering::Release);
     if TIMERS.lock().contains_key(&device) {
         arm(device);
     }
@@ -145,7 +147,7 @@ nt_export! {
         let timer = unsafe { &raw const (*device).Timer };
         // The device is what has the timer, and is looked at first.
         // SAFETY: as above.
-        let _ = unsafe { timer.read_unaligned() };
+        core::hint::black_box(unsafe { timer.read_unaligned() });
         if let Some(timer) = TIMERS.lock().get_mut(&device.addr()) {
             timer.started = false;
         }

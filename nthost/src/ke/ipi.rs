@@ -181,9 +181,9 @@ nt_export! {
     /// The range is mapped.
     pub unsafe fn KeInvalidateRangeAllCaches(address: *const u8, bytes: u32) {
         let first = address as usize & !(LINE - 1);
-        let end = address as usize + bytes as usize;
+        let lines = (address as usize % LINE + bytes as usize).div_ceil(LINE);
         core::sync::atomic::fence(Ordering::SeqCst);
-        for line in (first..end).step_by(LINE) {
+        for line in (0..lines).map(|index| first.wrapping_add(index * LINE)) {
             // SAFETY: the caller's promise; the instruction changes nothing that a program sees.
             unsafe {
                 core::arch::asm!("clflush [{}]", in(reg) line, options(nostack, preserves_flags));

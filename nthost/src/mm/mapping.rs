@@ -25,8 +25,8 @@ use super::{
     cache::{self, Cache},
     locked,
     mdl::{
-        IO_SPACE, MAPPED_TO_SYSTEM_VA, OWNS_PAGES, PAGES_LOCKED, PARTIAL, PARTIAL_HAS_BEEN_MAPPED,
-        SOURCE_IS_NONPAGED_POOL, pages,
+        self, IO_SPACE, MAPPED_TO_SYSTEM_VA, OWNS_PAGES, PAGES_LOCKED, PARTIAL,
+        PARTIAL_HAS_BEEN_MAPPED, SOURCE_IS_NONPAGED_POOL, pages,
     },
     pageable,
     paging::{self, Access},
@@ -92,7 +92,7 @@ pub unsafe fn unmap(mdl: *mut MDL) {
     // SAFETY: it was mapped so; the caller promises that nobody uses it.
     unsafe { paging::unmap_range(base, mapping.pages) };
     // SAFETY: the caller's MDL.
-    cache::unmap(unsafe { pages(mdl) }.iter().map(|&page| page * PAGE_SIZE));
+    cache::unmap(unsafe { pages(mdl) }.iter().map(|&page| mdl::frame(page)));
     fields.MdlFlags &= !(MAPPED_TO_SYSTEM_VA | PARTIAL_HAS_BEEN_MAPPED);
     fields.MappedSystemVa = core::ptr::null_mut();
 }
@@ -116,7 +116,7 @@ pub(super) fn map(mdl: *mut MDL, access: Access, caller: u64) -> Option<*mut c_v
         return None;
     }
     // SAFETY: the caller's MDL, whose pages are known.
-    let frames = unsafe { pages(mdl) }.iter().map(|&page| page * PAGE_SIZE);
+    let frames = unsafe { pages(mdl) }.iter().map(|&page| mdl::frame(page));
     let cache = cache::map(frames.clone(), Cache::of_access(access))?;
     let mapping = Mapping {
         pages: frames.len() as u64,
@@ -186,7 +186,7 @@ fn protect(mdl: *mut MDL, access: Option<Access>) -> NTSTATUS {
         if !unsafe { paging::protect(at, access) } {
             // It had no access; its place is still reserved, and its tables exist.
             // SAFETY: the page is the MDL's, at the address that was reserved for it.
-            let mapped = unsafe { paging::map(at, page * PAGE_SIZE, access) };
+            let mapped = unsafe { paging::map(at, mdl::frame(page), access) };
             assert!(mapped.is_ok(), "the tables of a mapping stay");
         }
     }
@@ -209,31 +209,31 @@ fn advance(mdl: *mut MDL, bytes: u32) -> NTSTATUS {
     let before = fields.MappedSystemVa as u64;
     if mapped && let Some(held) = account::give(Kind::MdlMapping, before) {
         let count = held.count - u64::from(bytes);
-        let at = before + u64::from(bytes);
+        let at = before.wrapping_add(bytes.into());
         account::take(Kind::MdlMapping, at, count, held.caller);
         for index in 0..passed as u64 {
             let at = (before & !(PAGE_SIZE - 1)) + index * PAGE_SIZE;
             // SAFETY: the documentation says that what is passed is not the MDL's any more.
             let _ = unsafe { paging::unmap(at) };
         }
-        cache::unmap(numbers[..passed].iter().map(|&page| page * PAGE_SIZE));
+        cache::unmap(numbers[..passed].iter().map(|&page| mdl::frame(page)));
         ipi::flush_tlb();
     }
     if mapped || fields.MdlFlags & SOURCE_IS_NONPAGED_POOL != 0 {
-        let at = before + u64::from(bytes);
+        let at = before.wrapping_add(bytes.into());
         fields.MappedSystemVa = core::ptr::with_exposed_provenance_mut(at as usize);
     }
     // What was locked for this MDL is unlocked page by page; a partial MDL has no locks.
     if let Some(held) = account::get(Kind::LockedPages, mdl as u64) {
         for page in &numbers[..passed] {
-            locked::unlock(page * PAGE_SIZE);
+            locked::unlock(mdl::frame(*page));
         }
         pageable::unlock(fields.StartVa as u64, passed as u64 * PAGE_SIZE);
         let count = held.count - passed as u64;
         account::take(Kind::LockedPages, mdl as u64, count, held.caller);
     }
     numbers.copy_within(passed.., 0);
-    let start = fields.StartVa as u64 + passed as u64 * PAGE_SIZE;
+    let start = (fields.StartVa as u64).wrapping_add(mdl::frame(passed as u64));
     fields.StartVa = core::ptr::with_exposed_provenance_mut(start as usize);
     fields.ByteOffset = (offset % PAGE_SIZE) as u32;
     fields.ByteCount -= bytes;

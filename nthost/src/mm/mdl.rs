@@ -54,6 +54,16 @@ pub const fn span(address: u64, length: u64) -> u64 {
         .div_ceil(PAGE_SIZE)
 }
 
+/// Where the buffer of an MDL begins. What an MDL says is its driver's: sums wrap, as on NT.
+pub(super) fn start(mdl: &MDL) -> u64 {
+    (mdl.StartVa as u64).wrapping_add(mdl.ByteOffset.into())
+}
+
+/// Where the page of this number is, of an MDL.
+pub(super) const fn frame(page: u64) -> u64 {
+    page.wrapping_mul(PAGE_SIZE)
+}
+
 /// The page numbers behind an MDL.
 ///
 /// # Safety
@@ -172,7 +182,7 @@ pub fn lock(mdl: *mut MDL, user: bool, operation: i32, caller: u64) -> Result<()
         let flags = mapping::bits(fields.MdlFlags);
         hook::misuse([0xb0, mdl as u64, flags, mapping::bits(unexpected)]);
     }
-    let start = fields.StartVa as u64 + u64::from(fields.ByteOffset);
+    let start = start(fields);
     let end = start.checked_add(u64::from(fields.ByteCount));
     if user && end.is_none_or(|end| end > USER_PROBE_ADDRESS) {
         return Err(STATUS_ACCESS_VIOLATION);
@@ -186,13 +196,13 @@ pub fn lock(mdl: *mut MDL, user: bool, operation: i32, caller: u64) -> Result<()
         pageable::lock(start, end - start);
     }
     for index in 0..pages.len() {
-        let address = fields.StartVa as u64 + index as u64 * PAGE_SIZE;
+        let address = (fields.StartVa as u64).wrapping_add(frame(index as u64));
         if let Some(frame) = lock_page(address, writes(operation)) {
             pages[index] = frame;
             continue;
         }
-        for frame in &pages[..index] {
-            locked::unlock(frame * PAGE_SIZE);
+        for page in &pages[..index] {
+            locked::unlock(frame(*page));
         }
         if let Some(end) = end {
             pageable::unlock(start, end - start);
@@ -389,7 +399,7 @@ nt_export! {
             & (PAGES_LOCKED | SOURCE_IS_NONPAGED_POOL | MAPPED_TO_SYSTEM_VA | IO_SPACE);
         to.MdlFlags = kept | PARTIAL;
         if kept & (MAPPED_TO_SYSTEM_VA | SOURCE_IS_NONPAGED_POOL) != 0 {
-            let mapped = from.MappedSystemVa as u64 + u64::from(offset);
+            let mapped = (from.MappedSystemVa as u64).wrapping_add(offset.into());
             to.MappedSystemVa = core::ptr::with_exposed_provenance_mut(mapped as usize);
         }
         // SAFETY: the caller's promise.
@@ -412,14 +422,14 @@ nt_export! {
     pub unsafe fn MmBuildMdlForNonPagedPool(mdl: *mut MDL) {
         // SAFETY: the caller's promise.
         let fields = unsafe { &mut *mdl };
-        let start = fields.StartVa as u64 + u64::from(fields.ByteOffset);
+        let start = start(fields);
         if pool::find(start).is_some_and(|(_, allocation)| allocation.paged) {
             let (level, flags) = (u64::from(irql::current()), mapping::bits(fields.MdlFlags));
             hook::misuse([0x7f, level, mdl as u64, flags]);
         }
         // SAFETY: the caller's promise.
         for (index, page) in unsafe { pages(mdl) }.iter_mut().enumerate() {
-            let address = fields.StartVa as u64 + index as u64 * PAGE_SIZE;
+            let address = (fields.StartVa as u64).wrapping_add(frame(index as u64));
             let Some((physical, _)) = paging::translate(address) else {
                 bugcheck::bugcheck(
                     code::PAGE_FAULT_IN_NONPAGED_AREA,
@@ -429,7 +439,7 @@ nt_export! {
             *page = physical / PAGE_SIZE;
         }
         fields.MdlFlags |= SOURCE_IS_NONPAGED_POOL;
-        let mapped = fields.StartVa as u64 + u64::from(fields.ByteOffset);
+        let mapped = start;
         fields.MappedSystemVa = core::ptr::with_exposed_provenance_mut(mapped as usize);
     }
 
@@ -464,9 +474,9 @@ nt_export! {
         }
         // SAFETY: the caller's promise.
         for page in unsafe { pages(mdl) } {
-            locked::unlock(*page * PAGE_SIZE);
+            locked::unlock(frame(*page));
         }
-        let start = fields.StartVa as u64 + u64::from(fields.ByteOffset);
+        let start = start(fields);
         pageable::unlock(start, fields.ByteCount.into());
         fields.MdlFlags &= !(PAGES_LOCKED | WRITE_OPERATION);
     }

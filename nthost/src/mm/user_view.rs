@@ -24,7 +24,7 @@ use super::{
     cache::{self, Cache},
     locked,
     mapping::bits,
-    mdl::{IO_SPACE, OWNS_PAGES, PAGES_LOCKED, PARTIAL, SOURCE_IS_NONPAGED_POOL, pages},
+    mdl::{self, IO_SPACE, OWNS_PAGES, PAGES_LOCKED, PARTIAL, SOURCE_IS_NONPAGED_POOL, pages},
     paging::Access,
 };
 use crate::{
@@ -83,7 +83,7 @@ pub fn map(mdl: *mut MDL, access: Access, requested: u64, caller: u64) -> Result
     // SAFETY: the caller's MDL, whose pages are known.
     let frames: Vec<u64> = unsafe { pages(mdl) }
         .iter()
-        .map(|&page| page * PAGE_SIZE)
+        .map(|&page| mdl::frame(page))
         .collect();
     let cache = cache::map(frames.iter().copied(), Cache::of_access(access));
     let cache = cache.ok_or(STATUS_CONFLICTING_ADDRESSES)?;
@@ -101,7 +101,7 @@ pub fn map(mdl: *mut MDL, access: Access, requested: u64, caller: u64) -> Result
                 caller,
             };
             VIEWS.lock().insert(key(space, base), view);
-            Ok(base + u64::from(fields.ByteOffset))
+            Ok(base.wrapping_add(fields.ByteOffset.into()))
         }
         Err(fault) => {
             unlock(&frames);
@@ -126,7 +126,7 @@ pub fn unmap(address: u64, mdl: *mut MDL) {
         let key = key(space, base);
         let mut views = VIEWS.lock();
         let view = views.get(&key)?;
-        if view.mdl != mdl as u64 || base + offset != address {
+        if view.mdl != mdl as u64 || base.wrapping_add(offset) != address {
             return None;
         }
         views.remove(&key);

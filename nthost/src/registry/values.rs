@@ -88,12 +88,16 @@ nt_export! {
         data: *const u8,
         length: u32,
     ) -> NTSTATUS {
-        let data = if length == 0 || data.is_null() {
-            Vec::new()
-        } else {
+        let length = if data.is_null() { 0 } else { length as usize };
+        let mut copy = Vec::new();
+        if copy.try_reserve_exact(length).is_err() {
+            return nthost_nt::status::STATUS_INSUFFICIENT_RESOURCES;
+        }
+        if length != 0 {
             // SAFETY: the caller's promise.
-            unsafe { core::slice::from_raw_parts(data, length as usize) }.to_vec()
-        };
+            copy.extend_from_slice(unsafe { core::slice::from_raw_parts(data, length) });
+        }
+        let data = copy;
         // SAFETY: the caller's promise.
         let name = unsafe { terminated(name) };
         // SAFETY: the caller's promise.

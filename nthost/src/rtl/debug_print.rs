@@ -32,7 +32,7 @@ impl Slots {
 }
 
 fn read<T: Copy>(address: u64) -> Option<T> {
-    if !is_readable(address) || !is_readable(address + size_of::<T>() as u64 - 1) {
+    if !is_readable(address) || !is_readable(address.wrapping_add(size_of::<T>() as u64 - 1)) {
         return None;
     }
     let pointer = core::ptr::with_exposed_provenance::<T>(address as usize);
@@ -54,7 +54,7 @@ impl Arguments for Slots {
     }
 
     fn string(&self, address: u64, limit: usize) -> Option<String> {
-        let bytes = (0..limit as u64).map_while(|index| read::<u8>(address + index));
+        let bytes = (0..limit as u64).map_while(|index| read::<u8>(address.wrapping_add(index)));
         is_readable(address).then(|| {
             bytes
                 .take_while(|&byte| byte != 0)
@@ -64,21 +64,23 @@ impl Arguments for Slots {
     }
 
     fn wide_string(&self, address: u64, limit: usize) -> Option<String> {
-        let units = (0..limit as u64).map_while(|index| read::<u16>(address + 2 * index));
+        let units =
+            (0..limit as u64).map_while(|index| read::<u16>(address.wrapping_add(2 * index)));
         let units = units.take_while(|&unit| unit != 0);
         is_readable(address).then(|| decode(units))
     }
 
     fn counted_string(&self, address: u64, wide: bool) -> Option<String> {
         let bytes = u64::from(read::<u16>(address)?);
-        let buffer = read::<u64>(address + 8)?;
+        let buffer = read::<u64>(address.wrapping_add(8))?;
         if wide {
-            let units = (0..bytes / 2).map_while(|index| read::<u16>(buffer + 2 * index));
+            let units =
+                (0..bytes / 2).map_while(|index| read::<u16>(buffer.wrapping_add(2 * index)));
             return Some(decode(units));
         }
         Some(
             (0..bytes)
-                .map_while(|index| read::<u8>(buffer + index))
+                .map_while(|index| read::<u8>(buffer.wrapping_add(index)))
                 .map(char::from)
                 .collect(),
         )

@@ -170,6 +170,9 @@ mod own {
     }
 }
 
+/// No cache holds more.
+const MOST_PREFETCHED: usize = 64 << 20;
+
 macro_rules! c_routine {
     ($($(#[$meta:meta])* fn $name:ident($($argument:ident: $type:ty),*) -> $return:ty $body:block)*) => { $(
         $(#[$meta])*
@@ -382,7 +385,8 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=HIGH_LEVEL;
-    /// Says what will soon be read: a hint that changes nothing.
+    /// Says what will soon be read: a hint that changes nothing, of which as much is taken as a
+    /// cache may hold.
     ///
     /// Source: RtlPrefetchMemoryNonTemporal.
     ///
@@ -390,7 +394,7 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn RtlPrefetchMemoryNonTemporal(start: *const u8, count: usize) {
-        for offset in (0..count).step_by(64) {
+        for offset in (0..count.min(MOST_PREFETCHED)).step_by(64) {
             let line = start.wrapping_add(offset);
             // SAFETY: a prefetch faults at no address.
             unsafe {

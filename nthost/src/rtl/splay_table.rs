@@ -153,7 +153,7 @@ nt_export! {
                 // SAFETY: the driver's table.
                 let allocate = unsafe { (*table).AllocateRoutine };
                 // SAFETY: the driver's own routine, with what it is for.
-                let element: Link = unsafe { allocate(table, size + size_of::<Head>() as u32) }.cast();
+                let element: Link = unsafe { allocate(table, size.wrapping_add(size_of::<Head>() as u32)) }.cast();
                 if !element.is_null() {
                     splay::insert(above, side, element);
                     let head = list(table);
@@ -163,7 +163,7 @@ nt_export! {
                     join(entry_of(element), head);
                     // SAFETY: the element has room for the data, which are as long as said.
                     unsafe { data(element).copy_from(buffer, size as usize) };
-                    set_count(table, count(table) + 1);
+                    set_count(table, count(table).wrapping_add(1));
                 }
                 (element, !element.is_null())
             }

@@ -122,7 +122,7 @@ nt_export! {
         let (to, place) = if own.is_null() && total <= ROOM {
             (set, first)
         } else {
-            let size = size_of::<PRIVILEGE_SET>() + (total - 1) * size_of::<LUID_AND_ATTRIBUTES>();
+            let size = size_of::<PRIVILEGE_SET>() + total.saturating_sub(1) * size_of::<LUID_AND_ATTRIBUTES>();
             let new = pool::allocate(flags::PAGED, size as u64, TAG, export::caller());
             let Some(new) = new else { return STATUS_INSUFFICIENT_RESOURCES };
             let new = core::ptr::with_exposed_provenance_mut::<PRIVILEGE_SET>(new as usize);

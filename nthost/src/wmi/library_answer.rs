@@ -231,7 +231,9 @@ nt_export! {
         let guid = unsafe { guid.read_unaligned() };
         let total = HEAD + size as usize;
         let kind = EVENT_ITEM | SINGLE_INSTANCE | STATIC_INSTANCE_NAMES;
-        let mut node = Wnode::new(total, guid, kind);
+        let Some(mut node) = Wnode::try_new(total, guid, kind) else {
+            return STATUS_INSUFFICIENT_RESOURCES;
+        };
         node.set(header::PROVIDER_ID, provider::id_of(device));
         node.put(header::TIME_STAMP, &time::system_time().to_le_bytes());
         node.set(single::INDEX, instance);

@@ -103,7 +103,26 @@ impl Wnode {
     /// A block of zeros but for its header.
     #[must_use]
     pub fn new(size: usize, guid: GUID, flags: u32) -> Self {
-        let mut node = Self(alloc::vec![0; size.max(header::SIZE).div_ceil(8)]);
+        Self::made_in(
+            alloc::vec![0; size.max(header::SIZE).div_ceil(8)],
+            size,
+            guid,
+            flags,
+        )
+    }
+
+    /// As [`Self::new`]; `None` if memory is short, as it is when a driver says how much it wants.
+    #[must_use]
+    pub fn try_new(size: usize, guid: GUID, flags: u32) -> Option<Self> {
+        let count = size.max(header::SIZE).div_ceil(8);
+        let mut words = Vec::new();
+        words.try_reserve_exact(count).ok()?;
+        words.resize(count, 0);
+        Some(Self::made_in(words, size, guid, flags))
+    }
+
+    fn made_in(words: Vec<u64>, size: usize, guid: GUID, flags: u32) -> Self {
+        let mut node = Self(words);
         node.set(header::BUFFER_SIZE, size as u32);
         node.set(header::FLAGS, flags);
         node.put(header::GUID, &guid.to_bytes());

@@ -75,7 +75,7 @@ pub unsafe fn write(list: *mut SCATTER_GATHER_LIST, elements: &[plan::Fragment])
 pub unsafe fn offset_in(mdl: *mut MDL, address: *mut c_void) -> u64 {
     // SAFETY: the caller's promise.
     let fields = unsafe { &*mdl };
-    let start = fields.StartVa.addr() as u64 + u64::from(fields.ByteOffset);
+    let start = (fields.StartVa.addr() as u64).wrapping_add(fields.ByteOffset.into());
     let address = address.addr() as u64;
     let offset = address.wrapping_sub(start);
     if offset >= u64::from(fields.ByteCount) {

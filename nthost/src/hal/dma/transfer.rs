@@ -42,7 +42,8 @@ impl Range {
     fn address(self) -> u64 {
         // SAFETY: the driver's MDL.
         let fields = unsafe { &*self.mdl };
-        fields.StartVa.addr() as u64 + u64::from(fields.ByteOffset) + self.offset
+        let start = (fields.StartVa.addr() as u64).wrapping_add(fields.ByteOffset.into());
+        start.wrapping_add(self.offset)
     }
 }
 
