@@ -13,7 +13,8 @@ use nthost_nt::{
     rtl::UNICODE_STRING,
     status::{
         NTSTATUS, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_DEVICE_REQUEST,
-        STATUS_OBJECT_NAME_EXISTS, STATUS_OBJECT_NAME_NOT_FOUND, STATUS_SUCCESS,
+        STATUS_INVALID_PARAMETER, STATUS_OBJECT_NAME_EXISTS, STATUS_OBJECT_NAME_NOT_FOUND,
+        STATUS_SUCCESS,
     },
 };
 use nthost_protocol::host::DeviceState;
@@ -92,6 +93,28 @@ fn register(
     drop(interfaces);
     keys::write_interface(&node.instance, class, &link)?;
     Ok((link, false))
+}
+
+/// Whether this may be an interface's name: a prefix, the device, and its class's GUID, before a
+/// reference string.
+fn is_link(link: &str) -> bool {
+    const GUID_LENGTH: usize = 38;
+    let named = link
+        .strip_prefix(r"\??\")
+        .or_else(|| link.strip_prefix(r"\\?\"));
+    let Some(device) = named.and_then(|named| named.split('\\').next()) else {
+        return false;
+    };
+    let Some(at) = device.len().checked_sub(GUID_LENGTH).filter(|&at| at > 0) else {
+        return false;
+    };
+    let is_digit = |(index, byte): (usize, u8)| match index {
+        0 => byte == b'{',
+        9 | 14 | 19 | 24 => byte == b'-',
+        37 => byte == b'}',
+        _ => byte.is_ascii_hexdigit(),
+    };
+    device.bytes().skip(at).enumerate().all(is_digit)
 }
 
 /// Enables or disables an interface.
@@ -296,7 +319,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
-    /// Enables or disables an interface.
+    /// Enables or disables an interface. STATUS_INVALID_PARAMETER for what is no interface's name.
     ///
     /// Source: IoSetDeviceInterfaceState.
     ///
@@ -310,6 +333,9 @@ nt_export! {
         }
         // SAFETY: the caller's promise.
         let link = unsafe { text(link) };
+        if !is_link(&link) {
+            return STATUS_INVALID_PARAMETER;
+        }
         set_state(&link, enable != 0).unwrap_or_else(|status| status)
     }
 

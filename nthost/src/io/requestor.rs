@@ -1,14 +1,19 @@
 //! Who asks for what an IRP carries: the process, the thread, and whether it waits.
 //!
 //! Sources: IoGetRequestorProcess, IoGetRequestorProcessId, IoThreadToProcess, IoIsSystemThread,
-//! IoIsOperationSynchronous, IoGetInitiatorProcess, IoGetTopLevelIrp, IoSetTopLevelIrp.
+//! IoIsOperationSynchronous, IoGetInitiatorProcess, IoGetTopLevelIrp, IoSetTopLevelIrp,
+//! WdmlibIoValidateDeviceIoControlAccess, which wdmsec.lib takes from the kernel.
 
 use core::{ffi::c_void, ptr::null_mut};
 
-use nthost_nt::io::{
-    file::{FILE_OBJECT, FO_SYNCHRONOUS_IO},
-    irp::{IRP, IRP_SYNCHRONOUS_API},
-    major::{IRP_MJ_DEVICE_CONTROL, IRP_MJ_FILE_SYSTEM_CONTROL},
+use nthost_nt::{
+    io::{
+        create::{FILE_READ_DATA, FILE_WRITE_DATA},
+        file::{FILE_OBJECT, FO_SYNCHRONOUS_IO},
+        irp::{IRP, IRP_SYNCHRONOUS_API},
+        major::{IRP_MJ_DEVICE_CONTROL, IRP_MJ_FILE_SYSTEM_CONTROL},
+    },
+    status::{NTSTATUS, STATUS_ACCESS_DENIED, STATUS_INVALID_PARAMETER, STATUS_SUCCESS},
 };
 
 use super::irp;
@@ -20,6 +25,8 @@ use crate::{
     },
 };
 
+/// `KernelMode`, of the modes that requests come from.
+const KERNEL_MODE: i8 = 0;
 /// `METHOD_BUFFERED`, of the transfer methods in a control code.
 const METHOD_BUFFERED: u32 = 0;
 
@@ -115,6 +122,36 @@ nt_export! {
         let buffered = is_control
             && location.Parameters.device_io_control().IoControlCode & 3 == METHOD_BUFFERED;
         u8::from(of_file || of_call || buffered)
+    }
+
+    irql: PASSIVE_LEVEL..=HIGH_LEVEL;
+    /// Whether who sent a control request opened the device with this access, which is
+    /// `FILE_READ_ACCESS`, `FILE_WRITE_ACCESS` or both; the kernel has it always.
+    ///
+    /// Source: WdmlibIoValidateDeviceIoControlAccess.
+    ///
+    /// # Safety
+    ///
+    /// The IRP is the caller's at its present location.
+    pub unsafe fn IoValidateDeviceIoControlAccess(irp: *mut IRP, required: u32) -> NTSTATUS {
+        // SAFETY: the caller's promise.
+        let location = unsafe { irp::current(irp) };
+        let is_control =
+            matches!(location.MajorFunction, IRP_MJ_DEVICE_CONTROL | IRP_MJ_FILE_SYSTEM_CONTROL);
+        if !is_control || required & !(FILE_READ_DATA | FILE_WRITE_DATA) != 0 {
+            return STATUS_INVALID_PARAMETER;
+        }
+        // SAFETY: the caller's promise.
+        if unsafe { (*irp).RequestorMode } == KERNEL_MODE {
+            return STATUS_SUCCESS;
+        }
+        // SAFETY: the file of a request on its way is open.
+        let Some(file) = (unsafe { location.FileObject.as_ref() }) else {
+            return STATUS_INVALID_PARAMETER;
+        };
+        let denied = required & FILE_READ_DATA != 0 && file.ReadAccess == 0
+            || required & FILE_WRITE_DATA != 0 && file.WriteAccess == 0;
+        if denied { STATUS_ACCESS_DENIED } else { STATUS_SUCCESS }
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;

@@ -90,11 +90,16 @@ fn find_or_make(name: &[u16], kind: i32, set: bool) -> Result<(*mut KEVENT, bool
 ///
 /// As IoCreateNotificationEvent.
 unsafe fn create_named(name: *const UNICODE_STRING, handle: *mut u64, kind: i32) -> *mut KEVENT {
-    // SAFETY: the caller's promise.
-    let Some(name) = (unsafe { units(name) }) else {
-        return null_mut();
+    let made = if name.is_null() {
+        new(kind, true)
+    } else {
+        // SAFETY: the caller's promise.
+        let Some(name) = (unsafe { units(name) }) else {
+            return null_mut();
+        };
+        find_or_make(&name, kind, true).map(|(event, _)| event)
     };
-    let Ok((event, _)) = find_or_make(&name, kind, true) else {
+    let Ok(event) = made else {
         return null_mut();
     };
     // The handle takes the reference over.
@@ -133,14 +138,14 @@ fn create(
 nt_export! {
     irql: PASSIVE_LEVEL..=PASSIVE_LEVEL;
     fails: null_mut();
-    /// Opens a notification event, or makes one, set; a kernel handle to it, with which its
-    /// memory stays. NULL if that cannot be.
+    /// Opens a notification event, or makes one, set, which has no name where none is given; a
+    /// kernel handle to it, with which its memory stays. NULL if that cannot be.
     ///
     /// Source: IoCreateNotificationEvent.
     ///
     /// # Safety
     ///
-    /// `name` is a string; `handle` can be written.
+    /// `name` is null or a string; `handle` can be written.
     pub unsafe fn IoCreateNotificationEvent(name: *const UNICODE_STRING, handle: *mut u64) -> *mut KEVENT {
         // SAFETY: the caller's promise.
         unsafe { create_named(name, handle, NOTIFICATION) }
@@ -154,7 +159,7 @@ nt_export! {
     ///
     /// # Safety
     ///
-    /// `name` is a string; `handle` can be written.
+    /// `name` is null or a string; `handle` can be written.
     pub unsafe fn IoCreateSynchronizationEvent(name: *const UNICODE_STRING, handle: *mut u64) -> *mut KEVENT {
         // SAFETY: the caller's promise.
         unsafe { create_named(name, handle, SYNCHRONIZATION) }

@@ -66,15 +66,29 @@ fn wide(text: &str) -> Vec<u16> {
     text.encode_utf16().collect()
 }
 
-/// The strings of a `REG_MULTI_SZ`, each with its NUL.
-fn strings(data: &[u8]) -> Vec<Vec<u8>> {
-    let units: Vec<[u8; 2]> = data.as_chunks().0.to_vec();
+/// The strings of a `REG_MULTI_SZ`, each with its NUL: its length ends it, and an empty string is a
+/// string. `closing` units at its end begin none: the NUL that closes the list and, of a default,
+/// that of the last string.
+fn strings(data: &[u8], closing: usize) -> Vec<Vec<u8>> {
+    let units = data.as_chunks::<2>().0;
+    let last = units.len().saturating_sub(closing);
     let mut parts = Vec::new();
-    for part in units.split(|unit| *unit == [0, 0]) {
-        if part.is_empty() {
-            break;
-        }
-        parts.push(part.iter().chain([&[0, 0]]).flatten().copied().collect());
+    let mut start = 0;
+    while start < last {
+        let rest = &units[start..];
+        let length = rest
+            .iter()
+            .position(|unit| *unit == [0, 0])
+            .unwrap_or(rest.len());
+        parts.push(
+            rest[..length]
+                .iter()
+                .chain([&[0, 0]])
+                .flatten()
+                .copied()
+                .collect(),
+        );
+        start += length + 1;
     }
     parts
 }
@@ -246,7 +260,12 @@ impl Query<'_> {
     /// # Safety
     ///
     /// The name is NUL-terminated; the entry is as its page demands.
-    unsafe fn hand_out(&self, name: *const u16, value: &Value) -> Result<(), NTSTATUS> {
+    unsafe fn hand_out(
+        &self,
+        name: *const u16,
+        value: &Value,
+        closing: usize,
+    ) -> Result<(), NTSTATUS> {
         let expands = !self.has(flag::NO_EXPAND);
         if self.has(flag::DIRECT) {
             if self.has(flag::TYPE_CHECK) && self.entry.DefaultType >> 24 != value.kind {
@@ -260,7 +279,7 @@ impl Query<'_> {
         }
         match value.kind {
             REG_MULTI_SZ if expands => {
-                for text in strings(&value.data) {
+                for text in strings(&value.data, closing) {
                     // SAFETY: the caller's promise.
                     unsafe { self.call(name, REG_SZ, Some(&text)) }?;
                 }
@@ -302,7 +321,7 @@ impl Query<'_> {
             bugcheck::bugcheck(code::KERNEL_SECURITY_CHECK_FAILURE, parameters);
         }
         // SAFETY: the caller's promise.
-        unsafe { self.hand_out(self.entry.Name, &value) }?;
+        unsafe { self.hand_out(self.entry.Name, &value, 1) }?;
         if self.has(flag::DELETE) {
             with(|hive| hive.delete_value(key, &name, now()))?;
         }
@@ -320,7 +339,7 @@ impl Query<'_> {
             return unsafe { store(self.entry, value, self.caller) };
         }
         // SAFETY: the caller's promise.
-        unsafe { self.hand_out(self.entry.Name, value) }
+        unsafe { self.hand_out(self.entry.Name, value, 2) }
     }
 
     /// All values of a key.
@@ -342,7 +361,7 @@ impl Query<'_> {
         for (name, value) in values {
             let text: Vec<u16> = name.iter().copied().chain([0]).collect();
             // SAFETY: the caller's promise.
-            unsafe { self.hand_out(text.as_ptr(), &value) }?;
+            unsafe { self.hand_out(text.as_ptr(), &value, 1) }?;
             if self.has(flag::DELETE) {
                 with(|hive| hive.delete_value(key, &name, now()))?;
             }

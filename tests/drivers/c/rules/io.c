@@ -329,6 +329,32 @@ static VOID extensions(PDRIVER_OBJECT driver)
                                            STATUS_OBJECT_NAME_COLLISION);
 }
 
+/* The status of enabling an interface of this name. */
+static NTSTATUS enable(PCWSTR text)
+{
+    UNICODE_STRING name;
+    RtlInitUnicodeString(&name, text);
+    return IoSetDeviceInterfaceState(&name, TRUE);
+}
+
+static VOID interface_names(VOID)
+{
+    static const PCWSTR wrong[] = {NULL,
+                                   L"\\??\\",
+                                   L"X#{00112233-4455-6677-8899-aabbccddeeff}",
+                                   L"\\??\\{00112233-4455-6677-8899-aabbccddeeff}",
+                                   L"\\??\\X#{00112233-4455-6677-8899-aabbccddeefg}",
+                                   L"\\??\\X#{00112233-4455-6677-8899_aabbccddeeff}"};
+    BOOLEAN refused = TRUE;
+    for (ULONG i = 0; i < RTL_NUMBER_OF(wrong); i++)
+        refused = refused && enable(wrong[i]) == STATUS_INVALID_PARAMETER;
+    RULE("what is no name of an interface is a wrong parameter", refused);
+    RULE("an interface that nobody has registered is not found",
+         enable(L"\\??\\X#{00112233-4455-6677-8899-aabbccddeeff}") == STATUS_OBJECT_NAME_NOT_FOUND &&
+             enable(L"\\\\?\\X#{00112233-4455-6677-8899-aabbccddeeff}\\a") ==
+                 STATUS_OBJECT_NAME_NOT_FOUND);
+}
+
 VOID check_io(PDRIVER_OBJECT driver)
 {
     PDEVICE_OBJECT lower = make_device(driver, 0), upper = make_device(driver, sizeof(PVOID));
@@ -349,6 +375,7 @@ VOID check_io(PDRIVER_OBJECT driver)
     work_items(lower);
     extensions(driver);
     no_interrupt();
+    interface_names();
     IoDetachDevice(lower);
     RULE("a detached device is attached to nothing", !lower->AttachedDevice);
     IoDeleteDevice(upper);

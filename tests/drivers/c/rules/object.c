@@ -29,6 +29,22 @@ typedef struct {
     ULONG handles, pointers, reserved[10];
 } BASIC;
 
+/* Events that have no name. */
+static VOID nameless(VOID)
+{
+    HANDLE first = NULL, second = NULL;
+    PKEVENT notification = IoCreateNotificationEvent(NULL, &first);
+    PKEVENT synchronization = IoCreateSynchronizationEvent(NULL, &second);
+    RULE("an event needs no name", notification && first && synchronization && second);
+    if (!notification || !synchronization)
+        return;
+    RULE("events without a name are events of their own, and set",
+         notification != synchronization && KeReadStateEvent(notification) &&
+             KeReadStateEvent(synchronization));
+    ZwClose(first);
+    ZwClose(second);
+}
+
 static VOID handles(VOID)
 {
     QUERY *query = routine(L"ZwQueryObject");
@@ -161,6 +177,7 @@ static VOID system_and_processes(VOID)
 
 VOID check_objects(PDRIVER_OBJECT driver)
 {
+    nameless();
     handles();
     timers();
     images(driver);

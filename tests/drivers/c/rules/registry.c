@@ -134,6 +134,57 @@ static VOID roots(PDRIVER_OBJECT driver)
     ZwClose(key);
 }
 
+/* How many strings RtlQueryRegistryValues has found, and how many of them are empty. */
+static ULONG found, empty;
+
+static NTSTATUS NTAPI one_more(PWSTR name, ULONG kind, PVOID data, ULONG length, PVOID context, PVOID entry)
+{
+    UNREFERENCED_PARAMETER(name);
+    UNREFERENCED_PARAMETER(data);
+    UNREFERENCED_PARAMETER(context);
+    UNREFERENCED_PARAMETER(entry);
+    found += kind == REG_SZ;
+    empty += length == sizeof(WCHAR);
+    return STATUS_SUCCESS;
+}
+
+/* Whether a list has so many strings, and so many that are empty: as a value, or as a default. */
+static BOOLEAN has(HANDLE key, const WCHAR *list, ULONG length, BOOLEAN is_default, ULONG strings, ULONG nothing)
+{
+    UNICODE_STRING name = RTL_CONSTANT_STRING(L"List");
+    RTL_QUERY_REGISTRY_TABLE table[2] = {{one_more, 0, name.Buffer, NULL, REG_NONE, NULL, 0}};
+    NTSTATUS status = STATUS_SUCCESS;
+    if (is_default) {
+        table[0].DefaultType = REG_MULTI_SZ;
+        table[0].DefaultData = (PVOID)list;
+        table[0].DefaultLength = length;
+    } else {
+        status = ZwSetValueKey(key, &name, 0, REG_MULTI_SZ, (PVOID)list, length);
+    }
+    found = empty = 0;
+    if (NT_SUCCESS(status))
+        status = RtlQueryRegistryValues(RTL_REGISTRY_HANDLE, (PCWSTR)key, table, NULL, NULL);
+    if (!is_default)
+        ZwDeleteValueKey(key, &name);
+    return NT_SUCCESS(status) && found == strings && empty == nothing;
+}
+
+#define HAS(list, is_default, strings, nothing) has(key, list, sizeof(list), is_default, strings, nothing)
+
+static VOID lists(HANDLE key)
+{
+    RULE("an empty list has no string", HAS(L"", FALSE, 0, 0) && HAS(L"", TRUE, 0, 0));
+    RULE("a list of one NUL and its end has an empty string", HAS(L"\0", FALSE, 1, 1));
+    RULE("a default of two NULs has no string", HAS(L"\0", TRUE, 0, 0));
+    RULE("a list may end without its own NUL", HAS(L"ab\0cd", FALSE, 2, 0));
+    RULE("a list's length ends it, and no empty string in it",
+         HAS(L"ab\0\0cd", FALSE, 3, 1) && HAS(L"ab\0\0cd\0", FALSE, 3, 1));
+    RULE("a default's length ends it",
+         HAS(L"ab\0\0cd", TRUE, 3, 1) && HAS(L"ab\0\0cd\0", TRUE, 3, 1));
+    RULE("a default without a length ends at an empty string",
+         has(key, L"ab\0cd\0\0ef\0", 0, TRUE, 2, 0));
+}
+
 VOID check_registry(PDRIVER_OBJECT driver)
 {
     HANDLE key, child, again;
@@ -154,6 +205,7 @@ VOID check_registry(PDRIVER_OBJECT driver)
               NULL) == STATUS_SUCCESS);
     ZwClose(again);
     values(key);
+    lists(key);
     rights();
     RULE("a key is made below another",
          open(&child, key, L"Child", &disposition) == STATUS_SUCCESS);

@@ -66,6 +66,43 @@ static VOID synchronous(VOID)
     IoFreeIrp(irp);
 }
 
+/* Who may send a control request, by what its file was opened for. */
+static VOID access(VOID)
+{
+    NTSTATUS(NTAPI * validate)(PIRP, ULONG) = routine(L"IoValidateDeviceIoControlAccess");
+    PIRP irp = IoAllocateIrp(1, FALSE);
+    PIO_STACK_LOCATION location;
+    FILE_OBJECT file = {0};
+    RULE("the access of control requests can be asked for", validate != NULL);
+    if (!irp || !validate)
+        return;
+    IoSetNextIrpStackLocation(irp);
+    location = IoGetCurrentIrpStackLocation(irp);
+    location->MajorFunction = IRP_MJ_READ;
+    RULE("a read is no control request",
+         validate(irp, FILE_READ_ACCESS) == STATUS_INVALID_PARAMETER);
+    location->MajorFunction = IRP_MJ_DEVICE_CONTROL;
+    location->FileObject = &file;
+    RULE("the kernel may send every control request",
+         validate(irp, FILE_READ_ACCESS | FILE_WRITE_ACCESS) == STATUS_SUCCESS);
+    RULE("no other right can be asked for", validate(irp, 4) == STATUS_INVALID_PARAMETER);
+    irp->RequestorMode = UserMode;
+    file.ReadAccess = TRUE;
+    RULE("who reads may send what demands reading",
+         validate(irp, FILE_READ_ACCESS) == STATUS_SUCCESS);
+    RULE("who reads may not send what demands writing",
+         validate(irp, FILE_WRITE_ACCESS) == STATUS_ACCESS_DENIED &&
+             validate(irp, FILE_READ_ACCESS | FILE_WRITE_ACCESS) == STATUS_ACCESS_DENIED);
+    file.ReadAccess = FALSE;
+    file.WriteAccess = TRUE;
+    RULE("who writes may not send what demands reading",
+         validate(irp, FILE_READ_ACCESS) == STATUS_ACCESS_DENIED &&
+             validate(irp, FILE_WRITE_ACCESS) == STATUS_SUCCESS);
+    irp->RequestorMode = KernelMode;
+    location->FileObject = NULL;
+    IoFreeIrp(irp);
+}
+
 static VOID hints(VOID)
 {
     PIRP irp = IoAllocateIrp(1, FALSE);
@@ -110,6 +147,7 @@ VOID check_requestor(PDRIVER_OBJECT driver)
     device->Flags &= ~DO_DEVICE_INITIALIZING;
     processes(device);
     synchronous();
+    access();
     hints();
     of_the_thread(device);
     IoDeleteDevice(device);
