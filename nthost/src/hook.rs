@@ -33,6 +33,17 @@ pub struct Dispatch {
     pub signalled: usize,
 }
 
+/// What comes of a debug exception.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum DebugTrap {
+    /// Nobody has asked for it.
+    Unknown,
+    /// One more instruction is executed, and there is the next one.
+    Step,
+    /// The code that was interrupted goes on.
+    Run,
+}
+
 /// Defines hooks: for each a function that calls what is registered, and one of the same name
 /// in [`register`] that registers it.
 macro_rules! hooks {
@@ -97,6 +108,13 @@ hooks! {
     /// stopped. Any IRQL.
     fn bugcheck_report(port: &mut dyn fmt::Write, processor: u32) {
         let _ = (port, processor);
+    }
+
+    /// A debug exception before the instruction at this address; DR6 says why. Interrupts are off;
+    /// `enabled` is whether they were on.
+    fn debug_trap(rip: u64, why: u64, enabled: bool) -> DebugTrap {
+        let _ = (rip, why, enabled);
+        DebugTrap::Unknown
     }
 
     /// A device's interrupt of this vector has come, and no routine of it has run yet. The IRQL is

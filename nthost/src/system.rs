@@ -96,6 +96,9 @@ fn load(archive: &Archive<'_>, switches: Switches<'_>) {
         log!("system", "scheduling noise from seed {seed:#x}");
         verifier::noise::start(seed);
     }
+    if let Some(explore) = archive.manifest.explore {
+        verifier::explore::start(explore);
+    }
     for fault in &archive.manifest.faults {
         verifier::fault::add(fault.clone());
     }
@@ -108,6 +111,7 @@ fn load(archive: &Archive<'_>, switches: Switches<'_>) {
         trace::start();
     }
     binding::open();
+    verifier::explore::watch_for_hangs();
     pnp::manager::initialize();
     host::enters_drivers();
     for image in &archive.manifest.drivers {
@@ -136,6 +140,7 @@ fn load(archive: &Archive<'_>, switches: Switches<'_>) {
              DPCs until {now}, fingerprint {hash:#018x}"
         );
     }
+    verifier::explore::end();
 }
 
 /// A message of the host's. What takes time is done elsewhere: the console waits for nobody.

@@ -27,6 +27,8 @@ pub mod demo;
 #[cfg(unix)]
 pub mod device_trace;
 #[cfg(unix)]
+pub mod explore;
+#[cfg(unix)]
 pub mod figures;
 #[cfg(unix)]
 pub mod gdb;

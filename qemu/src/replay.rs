@@ -14,7 +14,10 @@ use eduwdm_abi::{
     edu::{DmaSelfTestInput, Liveness, RaiseEvent, WaitEventInput},
     testdev::{RunInput, TEST_COUNT},
 };
-use nthost_protocol::exercise::{Exercise, ExerciseRequest};
+use nthost_protocol::{
+    Manifest,
+    exercise::{Exercise, ExerciseRequest},
+};
 use zerocopy::IntoBytes;
 
 use crate::{
@@ -41,17 +44,27 @@ const EVENT: u32 = 0x80;
 ///
 /// If the driver's manifest cannot be read.
 pub fn options(seed: u64, rounds: u32) -> Result<Options, ManifestError> {
-    let mut manifest = manifest::load(Path::new(manifest::EDUWDM))?;
+    let mut manifest = manifest(rounds)?;
     manifest.noise = Some(seed);
+    let mut options = Options::new(manifest);
+    options.accelerator = Choice::Tcg;
+    options.extras.instruction_count = Some(SHIFT);
+    Ok(options)
+}
+
+/// What has the driver's devices used for so many rounds.
+///
+/// # Errors
+///
+/// If the driver's manifest cannot be read.
+pub fn manifest(rounds: u32) -> Result<Manifest, ManifestError> {
+    let mut manifest = manifest::load(Path::new(manifest::EDUWDM))?;
     manifest.exercise = Some(Exercise {
         rounds,
         requests: requests(),
         measure: 0,
     });
-    let mut options = Options::new(manifest);
-    options.accelerator = Choice::Tcg;
-    options.extras.instruction_count = Some(SHIFT);
-    Ok(options)
+    Ok(manifest)
 }
 
 fn requests() -> Vec<ExerciseRequest> {

@@ -2,7 +2,8 @@
 //!
 //! A bugcheck is a line `*** STOP: 0x… (p1, p2, p3, p4) NAME` and then, one line each,
 //! `frame <index> <module> +0x<offset>`, innermost first; then lines `event cpuN …`, what each
-//! processor did last, which may end in a place as a frame does.
+//! processor did last, which may end in a place as a frame does; and then the steps of the schedule, if
+//! one was explored.
 
 use std::{
     fmt,
@@ -25,6 +26,8 @@ pub struct Bugcheck {
     pub frames: Vec<Frame>,
     /// What each processor did last, the oldest first, as nthost says it.
     pub events: Vec<String>,
+    /// The schedule that was explored, the oldest step first, as nthost says it; empty if none was.
+    pub schedule: Vec<String>,
 }
 
 impl fmt::Display for Bugcheck {
@@ -76,12 +79,23 @@ pub fn bugcheck<'a>(lines: impl IntoIterator<Item = &'a str>) -> Option<Bugcheck
         } else if let Some(bugcheck) = &mut found {
             if let Some(event) = line.trim().strip_prefix("event ") {
                 bugcheck.events.push(event.to_owned());
+            } else if let Some(line) = schedule_line(line.trim()) {
+                bugcheck.schedule.push(line.to_owned());
             } else if let Some(frame) = Frame::find(line) {
                 bugcheck.frames.push(frame);
             }
         }
     }
     found
+}
+
+/// A line that tells of an explored schedule: `explored: …`, and then `step N cpuM …`.
+fn schedule_line(line: &str) -> Option<&str> {
+    let explored = line.starts_with("explored: ").then_some(line);
+    explored.or_else(|| {
+        line.strip_prefix("step ")
+            .filter(|rest| rest.contains(" cpu"))
+    })
 }
 
 fn stop(text: &str) -> Option<Bugcheck> {
@@ -95,6 +109,7 @@ fn stop(text: &str) -> Option<Bugcheck> {
         name: name.trim().to_owned(),
         frames: Vec::new(),
         events: Vec::new(),
+        schedule: Vec::new(),
     })
 }
 

@@ -200,6 +200,12 @@ impl Symbols {
         for event in &bugcheck.events {
             text += &self.describe_event(event);
         }
+        if !bugcheck.schedule.is_empty() {
+            text += "the schedule, a column for each processor:\n";
+        }
+        for line in &bugcheck.schedule {
+            text += &self.describe_step(line);
+        }
         text
     }
 
@@ -214,6 +220,20 @@ impl Symbols {
             Some(format!("    {before} {module}!{}\n", location.first()?))
         };
         place().unwrap_or_else(|| format!("    {event}\n"))
+    }
+
+    /// A step of an explored schedule, in its processor's column.
+    fn describe_step(&self, line: &str) -> String {
+        /// How far the columns are apart.
+        const COLUMN: usize = 12;
+        let event = self.describe_event(line);
+        let parts = || {
+            let (step, rest) = event.trim_start().split_once(" cpu")?;
+            let (processor, rest) = rest.split_once(' ')?;
+            let indent = processor.parse::<usize>().ok()? * COLUMN;
+            Some(format!("{step:>8} {:indent$}cpu{processor} {rest}", ""))
+        };
+        parts().unwrap_or(event)
     }
 
     /// Lines of a log, with the frames among them resolved.
@@ -319,13 +339,20 @@ mod tests {
                 "cpu1 3 us ago: KeSetEvent from other.sys +0x34".to_owned(),
                 "cpu1 2 us ago: interrupt, vector 0xb0".to_owned(),
             ],
+            schedule: vec![
+                "explored: seed 0x1, depth 2".to_owned(),
+                "7 cpu1 thread 9: takes a lock".to_owned(),
+            ],
         };
         assert_eq!(
             Symbols::default().describe(&bugcheck),
             "*** STOP 0xa (0x1, 0x2, 0x3, 0x4) IRQL_NOT_LESS_OR_EQUAL\n     0 other.sys+0x12\n\
              what each processor did last:\n    \
              cpu1 3 us ago: KeSetEvent from other.sys +0x34\n    \
-             cpu1 2 us ago: interrupt, vector 0xb0\n"
+             cpu1 2 us ago: interrupt, vector 0xb0\n\
+             the schedule, a column for each processor:\n    \
+             explored: seed 0x1, depth 2\n       \
+             7             cpu1 thread 9: takes a lock\n"
         );
     }
 

@@ -11,6 +11,8 @@ mod demo;
 #[cfg(unix)]
 mod dist;
 #[cfg(unix)]
+mod explore;
+#[cfg(unix)]
 mod figures;
 mod genuine;
 mod inf;
@@ -87,6 +89,9 @@ enum Command {
     /// Does everything at once, at random, and holds each request to what is documented
     #[cfg(unix)]
     Soak(soak::Options),
+    /// Runs a driver with schedules that are chosen to find races
+    #[cfg(unix)]
+    Explore(explore::Options),
     /// Plants bugs, one after the other, and looks whether the tests find them
     #[cfg(unix)]
     Mutants(mutants::Options),
@@ -155,6 +160,8 @@ fn run_command(command: Command) -> anyhow::Result<()> {
         Command::Coverage(options) => coverage::run(&options),
         #[cfg(unix)]
         Command::Soak(options) => soak::run(&options),
+        #[cfg(unix)]
+        Command::Explore(options) => explore::run(&options),
         #[cfg(unix)]
         Command::Mutants(options) => mutants::run(&options),
         Command::Genuine(options) => genuine::asked(&options),

@@ -10,6 +10,7 @@ extern crate alloc;
 
 pub mod breakpoint;
 pub mod exercise;
+pub mod explore;
 pub mod fault;
 pub mod frame;
 pub mod host;

@@ -9,7 +9,7 @@ use alloc::{string::String, vec::Vec};
 
 use serde::{Deserialize, Serialize};
 
-use crate::{Fault, Rule, exercise::Exercise};
+use crate::{Fault, Rule, exercise::Exercise, explore::Explore};
 
 /// The name of the manifest in the archive.
 pub const FILE_NAME: &str = "manifest";
@@ -32,6 +32,8 @@ pub struct Manifest {
     pub verifier_stops: Vec<Rule>,
     /// The seed of the scheduling noise; no noise without one.
     pub noise: Option<u64>,
+    /// Which schedules are explored; none without it.
+    pub explore: Option<Explore>,
     /// What goes wrong from the beginning; the host can add more.
     pub faults: Vec<Fault>,
     /// Leaves the devices that were found without a driver until the host asks for one with

@@ -4,11 +4,12 @@
 //! interrupts of higher classes let through. The volatile vector registers are saved: drivers
 //! are compiled to use them, in any routine.
 
-use core::arch::global_asm;
+use core::arch::{asm, global_asm};
 
 use x86_64::{
     VirtAddr,
     instructions::{interrupts, tables},
+    registers::debug::Dr6,
     structures::DescriptorTablePointer,
 };
 
@@ -19,6 +20,7 @@ use super::{
 };
 use crate::{
     hal::{apic, interrupt, iommu},
+    hook::{self, DebugTrap},
     pe::unwind::Registers,
 };
 
@@ -265,6 +267,9 @@ const TASK_SELECTOR: u16 = 0x28;
 const DOUBLE_FAULT: usize = 8;
 const NON_MASKABLE: usize = 2;
 const PAGE_FAULT: u64 = 14;
+const DEBUG: u64 = 1;
+/// The trap flag: a debug exception after the next instruction.
+const TRAP_FLAG: u64 = 1 << 8;
 
 /// Loads the tables of the processor that calls. Its region must be installed.
 pub fn initialize_processor() {
@@ -370,6 +375,9 @@ fn exception(frame: &mut TrapFrame) {
     if frame.vector == NON_MASKABLE as u64 && nmi::interrupt() {
         return;
     }
+    if frame.vector == DEBUG && debug(frame) {
+        return;
+    }
     if frame.vector == PAGE_FAULT {
         match page_fault::resolve(frame) {
             Outcome::Resolved => return,
@@ -381,6 +389,21 @@ fn exception(frame: &mut TrapFrame) {
         return;
     }
     bugcheck::from_trap(frame)
+}
+
+/// Whether the exception is one that somebody has asked for.
+fn debug(frame: &mut TrapFrame) -> bool {
+    let why = Dr6::read_raw();
+    // The processor sets bits, and clears none.
+    // SAFETY: the register tells what happened, and has no effect.
+    unsafe { asm!("mov dr6, {}", in(reg) 0_u64, options(nomem, nostack, preserves_flags)) };
+    let trap = hook::debug_trap(frame.rip, why, frame.interrupts_enabled());
+    match trap {
+        DebugTrap::Unknown => return false,
+        DebugTrap::Step => frame.rflags |= TRAP_FLAG,
+        DebugTrap::Run => frame.rflags &= !TRAP_FLAG,
+    }
+    true
 }
 
 naked! {

@@ -7,7 +7,7 @@
 use nthost_protocol::manifest::VerifierOption;
 
 use super::{
-    breakpoint, fault, found, freed, irp, irql, is_on, late_dpc, locks, noise, options,
+    breakpoint, explore, fault, found, freed, irp, irql, is_on, late_dpc, locks, noise, options,
     remove_lock, rights, routine,
     trace::{self, Event},
     unload,
@@ -21,7 +21,11 @@ use crate::{
 
 /// Whether the calls of all drivers pass the gate, verified or not.
 fn is_for_all() -> bool {
-    noise::seed().is_some() || fault::any() || breakpoint::are_enabled() || trace::is_on()
+    noise::seed().is_some()
+        || explore::is_on()
+        || fault::any()
+        || breakpoint::are_enabled()
+        || trace::is_on()
 }
 
 /// How the image of this name is to be loaded.
@@ -50,7 +54,10 @@ pub fn open() {
     register::first_processor(noise::first_processor);
     register::postpones_dpcs(|| noise::postpones_dpcs() || late_dpc::waits());
     register::spin_lock_taking(locks::taking);
-    register::spin_lock_waiting(noise::before_lock);
+    register::spin_lock_waiting(|| {
+        noise::before_lock();
+        explore::at_lock();
+    });
     register::spin_lock_taken(locks::taken);
     register::spin_lock_releasing(locks::releasing);
     register::mutex_taking(locks::taking_mutex);
@@ -118,6 +125,7 @@ pub fn watch_processors() {
     register::interrupt(|vector| {
         trace::record(Event::Interrupt, vector.into(), 0);
         noise::at_interrupt();
+        explore::at_interrupt(vector);
     });
     register::thread_runs(|thread| trace::record(Event::Thread, thread, 0));
 }

@@ -11,7 +11,7 @@ use core::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use super::{apcs, breakpoint, fault, history, irql as irql_rule, noise, options, trace};
+use super::{apcs, breakpoint, explore, fault, history, irql as irql_rule, noise, options, trace};
 use crate::{
     export::{self, Check, DISPATCH_LEVEL, GATE, Routine},
     hook,
@@ -119,6 +119,7 @@ unsafe extern "win64" fn enter(routine: &'static Routine, frame: &Frame) -> *con
         }
     }
     noise::at_call();
+    explore::at_call(routine, caller);
     if breakpoint::any() {
         breakpoint::reached(routine.name, caller);
     }
@@ -137,6 +138,7 @@ unsafe extern "win64" fn enter(routine: &'static Routine, frame: &Frame) -> *con
 /// What else a bug check tells.
 fn report(port: &mut dyn fmt::Write, processor: u32) {
     history::report(port, processor);
+    explore::report(port);
     let _ = writeln!(port, "{} calls were checked", count());
     if let Some(seed) = noise::seed() {
         let _ = writeln!(port, "noise seed {seed:#x}");

@@ -36,6 +36,8 @@ pub mod binding;
 #[cfg(target_os = "none")]
 pub mod breakpoint;
 #[cfg(target_os = "none")]
+pub mod explore;
+#[cfg(target_os = "none")]
 pub mod fault;
 #[cfg(target_os = "none")]
 pub mod found;

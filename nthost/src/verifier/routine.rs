@@ -8,7 +8,7 @@ use nthost_protocol::manifest::VerifierOption;
 
 use x86_64::instructions::interrupts;
 
-use super::{found, irp::DISPATCH_CHANGED_IRQL, is_on, late_dpc, trace};
+use super::{explore, found, irp::DISPATCH_CHANGED_IRQL, is_on, late_dpc, trace};
 use crate::{
     driver_routine::{Before, Call, Gate, Kind},
     io::irp,
@@ -63,11 +63,13 @@ fn enter(call: &Call) -> Before {
         late_dpc::runs(call.object);
         trace::record(trace::Event::Dpc, call.routine, 0);
     }
+    explore::enters(call);
     before
 }
 
 /// A driver's routine has returned.
 fn leave(call: &Call, before: Before) {
+    explore::leaves(call);
     match call.kind {
         Kind::Dispatch => after_dispatch(call, before),
         Kind::Completion => after_completion(call, before),
