@@ -209,6 +209,7 @@ mod tests {
 
     const TOML: &str = r#"
         noise = 7
+        explore = { seed = 1, depth = 3, length = 100 }
         verifier_goes_on = ["all"]
         verifier_stops = ["0xC4/0x62", "0xE6"]
         faults = [{ call = { routine = "ExAllocatePool2", nth = 3 } }]
@@ -263,6 +264,11 @@ mod tests {
             verifier_goes_on: vec![Rule::All],
             verifier_stops: vec![Rule::First(0xc4, 0x62), Rule::Code(0xe6)],
             noise: Some(7),
+            explore: Some(Explore {
+                seed: 1,
+                depth: 3,
+                length: 100,
+            }),
             faults: vec![Fault::Call {
                 routine: "ExAllocatePool2".to_owned(),
                 service: String::new(),

@@ -87,10 +87,10 @@ fn data(entry: &Entry, kind: u32) -> Option<RegistryData> {
 
 fn long(text: &str) -> Option<u64> {
     let lower = text.to_ascii_lowercase();
-    match lower.strip_prefix("0x") {
-        Some(digits) => u64::from_str_radix(digits, 16).ok(),
-        None => lower.parse().ok(),
-    }
+    lower.strip_prefix("0x").map_or_else(
+        || lower.parse().ok(),
+        |digits| u64::from_str_radix(digits, 16).ok(),
+    )
 }
 
 /// Adds a value to a list.
