@@ -4,8 +4,11 @@
 //! Time counts instructions, so that the same seed has the same run again.
 
 use std::{
-    fmt,
-    sync::mpsc::{self, RecvTimeoutError},
+    fmt, process,
+    sync::{
+        atomic::{AtomicU32, Ordering},
+        mpsc::{self, RecvTimeoutError},
+    },
     time::{Duration, Instant},
 };
 
@@ -20,6 +23,9 @@ use crate::{Artifacts, Machine, Options, Session, SessionError, machine::Choice,
 /// How long a machine may take on a busy host. What hangs in the machine itself ends sooner, by the
 /// machine's own time.
 const LIMIT: Duration = Duration::from_mins(10);
+
+/// The number of the next machine of this process.
+static NEXT: AtomicU32 = AtomicU32::new(0);
 
 /// How a run ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -99,6 +105,10 @@ pub fn options(manifest: Manifest, explore: Option<Explore>) -> Options {
         ..manifest
     });
     options.accelerator = Choice::Tcg;
+    // Nobody connects to it, and others may have the same machine.
+    // Relaxed: only that they differ matters.
+    let number = NEXT.fetch_add(1, Ordering::Relaxed);
+    options.name = Some(format!("explore-{}-{number}", process::id()));
     options.extras.instruction_count = Some(SHIFT);
     options
 }
@@ -162,8 +172,7 @@ pub fn steps_of_round(
         depth: 1,
         length: 0,
     };
-    let mut options = options(race.manifest(ROUNDS), Some(counting));
-    options.name = Some(format!("steps-{}-{}", machine.name, race.number));
+    let options = options(race.manifest(ROUNDS), Some(counting));
     let (steps, rounds) = match run(machine, artifacts, &options)? {
         Outcome::Ended(summary) => (summary.steps, ROUNDS),
         Outcome::Found(text) => (

@@ -24,8 +24,7 @@ fn run(machine: &Machine, race: Race, noise: Option<u64>, length: u64) -> Outcom
         noise,
         ..race.manifest(ROUNDS)
     };
-    let mut options = explore::options(manifest, Some(explore));
-    options.name = Some(format!("explore-test-{}-{}", machine.name, race.number));
+    let options = explore::options(manifest, Some(explore));
     explore::run(machine, &artifacts(), &options)
         .unwrap_or_else(|fault| panic!("{race:?}: {fault}"))
 }

@@ -81,8 +81,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         (None, None) => (replay::manifest(options.rounds)?, options.rounds),
     };
     let run = |manifest: &Manifest, explore| {
-        let mut machinery = explore::options(manifest.clone(), Some(explore));
-        machinery.name = Some(format!("explore-{}", machine.name));
+        let machinery = explore::options(manifest.clone(), Some(explore));
         explore::run(&machine, &artifacts, &machinery)
     };
     let length = match (options.length, race) {
@@ -154,8 +153,7 @@ fn races(machine: &Machine, artifacts: &Artifacts, options: &Options) -> anyhow:
                 noise,
                 ..race.manifest(ROUNDS)
             };
-            let mut machinery = explore::options(manifest, Some(explore));
-            machinery.name = Some(format!("explore-{}", machine.name));
+            let machinery = explore::options(manifest, Some(explore));
             match explore::run(machine, artifacts, &machinery)? {
                 Outcome::Ended(_) => Ok(u32::MAX),
                 Outcome::Found(text) => {

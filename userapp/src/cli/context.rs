@@ -96,8 +96,11 @@ impl Context {
     /// Ends the program if what is done until the result is dropped takes longer than `--timeout`.
     /// A system call that waits in a driver cannot be called back from here: the system cancels it
     /// with the process.
+    ///
+    /// Nothing is found in no time: a timeout of zero is for requests alone, which it cancels as soon as
+    /// they are sent.
     pub fn within(&self, operation: &str) -> Option<Limit> {
-        let limit = self.timeout?;
+        let limit = self.timeout.filter(|limit| !limit.is_zero())?;
         let (done, ended) = mpsc::channel::<()>();
         let error = Error::Late {
             operation: operation.to_owned(),
