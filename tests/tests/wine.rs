@@ -17,6 +17,9 @@ use serde_json::Value;
 const COMMANDS: &str = "list info liveness factorial read write copy raise wait testdev stats topology \
                         cancel-storm stress bench top io completions man";
 
+/// What there is below `io`.
+const IO_COMMANDS: [&str; 5] = ["list", "open", "read", "write", "control"];
+
 /// A folder with the program, the test of its Win32 side, and what Wine lacks for them.
 struct Wine {
     program: PathBuf,
@@ -137,6 +140,9 @@ fn the_windows_program_works_as_far_as_wine_can_show() {
         );
         wine.check(&[command, "--help"], 0, &["Example", "Usage: eductl.exe"]);
     }
+    for command in IO_COMMANDS {
+        wine.check(&["io", command, "--help"], 0, &["Usage: eductl.exe io"]);
+    }
     wine.check(&["factorial"], 2, &["<N>"]);
     wine.check(&["liveness", "0xyz"], 2, &["hexadecimal"]);
     wine.check(&["juggle"], 2, &["juggle"]);
@@ -173,7 +179,8 @@ fn the_windows_program_works_as_far_as_wine_can_show() {
     fs::write(&page, "an old one").unwrap();
     wine.check(&man, 0, &["pages are in"]);
     let pages = fs::read_dir(&folder).unwrap().count();
-    assert_eq!(pages, commands.len() + 1, "something was left");
+    let expected = 1 + commands.len() + IO_COMMANDS.len();
+    assert_eq!(pages, expected, "something was left, or is missing");
     let written = fs::read_to_string(page).unwrap();
     assert!(written.contains("Example"), "{written}");
     let words = ["missing"];
