@@ -130,7 +130,7 @@ mod tests {
 
     #[test]
     fn changes_come_at_every_step_and_after_every_number_of_instructions() {
-        let all: Vec<_> = (0..10_000).flat_map(|n| changes(&EXPLORE, n)).collect();
+        let all: Vec<_> = (0..100_000).flat_map(|n| changes(&EXPLORE, n)).collect();
         let steps: BTreeSet<_> = all.iter().map(|(step, _)| *step).collect();
         assert_eq!(steps.len(), 100);
         let counts: BTreeSet<_> = all.iter().map(|(_, change)| change.instructions).collect();
