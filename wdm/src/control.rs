@@ -84,8 +84,10 @@ macro_rules! ctl_code {
 }
 
 const _: () = {
-    // IOCTL_DISK_VERIFY and IOCTL_KS_PROPERTY, as the headers have them.
+    // IOCTL_DISK_VERIFY, IOCTL_KS_PROPERTY, IOCTL_DISK_GET_PARTITION_INFO and
+    // IOCTL_DISK_SET_PARTITION_INFO: each part as the headers have it, and the code as Windows does.
     assert!(ctl_code(0x07, 0x0005, Method::Buffered, Access::Any) == 0x0007_0014);
     assert!(ctl_code(0x2f, 0x0000, Method::Neither, Access::Any) == 0x002f_0003);
-    assert!(ctl_code(0x07, 0x0002, Method::Buffered, Access::Read) == 0x0007_4008);
+    assert!(ctl_code(0x07, 0x0001, Method::Buffered, Access::Read) == 0x0007_4004);
+    assert!(ctl_code(0x07, 0x0002, Method::Buffered, Access::ReadWrite) == 0x0007_c008);
 };

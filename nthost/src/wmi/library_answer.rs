@@ -212,7 +212,8 @@ nt_export! {
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// Sends an event of a device, about one of its instances. Its data, in nonpaged pool, are
-    /// freed.
+    /// freed whatever comes of it: "WMI frees the buffer without further intervention by the
+    /// driver".
     ///
     /// Source: WmiFireEvent.
     ///
@@ -232,6 +233,9 @@ nt_export! {
         let total = HEAD + size as usize;
         let kind = EVENT_ITEM | SINGLE_INSTANCE | STATIC_INSTANCE_NAMES;
         let Some(mut node) = Wnode::try_new(total, guid, kind) else {
+            if !data.is_null() {
+                pool::free(data.expose_provenance() as u64, None);
+            }
             return STATUS_INSUFFICIENT_RESOURCES;
         };
         node.set(header::PROVIDER_ID, provider::id_of(device));

@@ -332,6 +332,11 @@ static NTSTATUS use_event(PDEVICE_OBJECT object, DEVICE *device, ULONG *step)
     if (*step)
         return status;
     STEP(22, status == STATUS_SUCCESS && device->event_value == 0xfeed && device->event_named);
+    /* An event that there is no memory for: its data are freed as well, or pool is left at unload. */
+    value = ExAllocatePoolWithTag(NonPagedPoolNx, sizeof(*value), TAG);
+    STEP(23, value != NULL);
+    status = WmiFireEvent(object, (GUID *)&EVENT_BLOCK, 0, 0xffffffff, value);
+    STEP(24, status == STATUS_INSUFFICIENT_RESOURCES);
     return STATUS_SUCCESS;
 }
 
