@@ -133,7 +133,13 @@ static VOID watch(VOID)
 static VOID NTAPI stop(PDRIVER_OBJECT driver)
 {
     SET_EX2 *set_ex2 = (SET_EX2 *)find(L"PsSetCreateProcessNotifyRoutineEx2");
+    LARGE_INTEGER interval;
+    ULONG waits;
     UNREFERENCED_PARAMETER(driver);
+    /* A process that ends has its routines called one after the other: the last may be yet to come. */
+    interval.QuadPart = -10 * 1000 * 10;
+    for (waits = 0; plain_calls != subsystem_calls && waits < 1000; waits++)
+        KeDelayExecutionThread(KernelMode, FALSE, &interval);
     CHECK(!PsSetCreateProcessNotifyRoutine(process_plain, TRUE));
     CHECK(!PsSetCreateProcessNotifyRoutineEx(process_extended, TRUE));
     CHECK(!set_ex2(0, process_any, TRUE));
