@@ -236,7 +236,8 @@ impl Work<'_> {
             command.arg("/i").arg(folder);
         }
         command.arg("/i").arg(&self.headers);
-        tool(command.arg("/fo").arg(&compiled).arg(file))?;
+        // Without `--`, a path such as `/dev/…` or `/check/…` is the option `/d` or `/c`.
+        tool(command.arg("/fo").arg(&compiled).arg("--").arg(file))?;
         Ok(compiled)
     }
 
