@@ -47,7 +47,8 @@ pub struct Machine {
     pub processors: Processors,
     /// Its NUMA nodes; with only one, there is no NUMA.
     pub nodes: Vec<Node>,
-    /// Its PCI devices.
+    /// Its PCI devices: none, if nothing is said.
+    #[serde(default)]
     pub devices: Vec<Device>,
     /// QEMU's back ends, which properties of its devices name, as `-chardev`, `-drive` and
     /// `-netdev` take them.

@@ -110,19 +110,31 @@ pub fn shipped(options: &setup::Options) -> anyhow::Result<Toolchain> {
 ///
 /// If the linker is not there.
 pub fn driver_cargo(toolchain: Toolchain, command: &str) -> anyhow::Result<Command> {
+    driver_cargo_in(&paths::driver(), toolchain, command)
+}
+
+/// The same in the folder of any driver whose configuration has the flags of
+/// `driver/.cargo/config.toml`.
+///
+/// # Errors
+///
+/// If the linker is not there.
+pub fn driver_cargo_in(
+    folder: &Path,
+    toolchain: Toolchain,
+    command: &str,
+) -> anyhow::Result<Command> {
     let mut cargo = toolchain.cargo(command, DRIVER);
     let target = paths::driver_target();
-    cargo
-        .current_dir(paths::driver())
-        .arg("--target-dir")
-        .arg(&target);
+    cargo.current_dir(folder).arg("--target-dir").arg(&target);
     if cfg!(windows) {
         // Where build scripts write, too, if that has been set to be elsewhere.
         cargo.env("CARGO_BUILD_BUILD_DIR", &target);
     } else {
-        // The flags are those of driver/.cargo/config.toml, and this.
+        // The flags are those of the folder's .cargo/config.toml, and this.
         cargo
-            .args(["--config", "../cross/config.toml"])
+            .arg("--config")
+            .arg(paths::root().join("cross/config.toml"))
             .env(
                 "CARGO_TARGET_X86_64_PC_WINDOWS_MSVC_LINKER",
                 toolchain::rust_lld()?,
@@ -136,7 +148,11 @@ pub fn driver_cargo(toolchain: Toolchain, command: &str) -> anyhow::Result<Comma
 }
 
 /// Names the WDK whose headers are read, in the variable that the published `wdk-build` reads, too.
-fn choose_wdk(cargo: &mut Command, wdk: Option<&Path>) -> anyhow::Result<()> {
+///
+/// # Errors
+///
+/// If there is no such folder.
+pub fn choose_wdk(cargo: &mut Command, wdk: Option<&Path>) -> anyhow::Result<()> {
     if let Some(wdk) = wdk {
         let folder = fs::canonicalize(wdk).with_context(|| wdk.display().to_string())?;
         cargo.env("WDKContentRoot", folder);
@@ -207,7 +223,12 @@ fn c_drivers() -> anyhow::Result<()> {
     Ok(())
 }
 
-fn kernel(toolchain: Toolchain) -> anyhow::Result<()> {
+/// nthost alone.
+///
+/// # Errors
+///
+/// If it does not build.
+pub fn kernel(toolchain: Toolchain) -> anyhow::Result<()> {
     let mut cargo = toolchain.cargo("build", KERNEL);
     cargo.args(["--package", "nthost"]);
     for image in built(&mut cargo, "bin", "")? {
@@ -305,7 +326,11 @@ fn win32_test(toolchain: Toolchain) -> anyhow::Result<()> {
 }
 
 /// Runs cargo, and gives the files of this kind and extension that it built or found built.
-fn built(cargo: &mut Command, kind: &str, extension: &str) -> anyhow::Result<Vec<PathBuf>> {
+///
+/// # Errors
+///
+/// If it fails.
+pub fn built(cargo: &mut Command, kind: &str, extension: &str) -> anyhow::Result<Vec<PathBuf>> {
     let output = cargo
         .args(["--quiet", "--message-format=json-render-diagnostics"])
         .stdin(Stdio::null())
@@ -340,7 +365,11 @@ fn built(cargo: &mut Command, kind: &str, extension: &str) -> anyhow::Result<Vec
 }
 
 /// Copies a file unless the copy is the same already: what depends on it stays as it is.
-fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
+///
+/// # Errors
+///
+/// If it cannot be read or written.
+pub fn copy(from: &Path, to: &Path) -> anyhow::Result<()> {
     let content = fs::read(from).with_context(|| from.display().to_string())?;
     if fs::read(to).is_ok_and(|old| old == content) {
         return Ok(());

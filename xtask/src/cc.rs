@@ -84,12 +84,51 @@ pub struct Options {
     no_build: bool,
 }
 
-/// Builds a driver.
+impl Options {
+    /// The sources of a folder as a driver whose image has all that one must have; nthost has been
+    /// built.
+    pub fn of(sources: &Path, image: &Path) -> Self {
+        Self {
+            setup: setup::Options::default(),
+            sources: sources.to_owned(),
+            output: Some(image.to_owned()),
+            include: Vec::new(),
+            define: Vec::new(),
+            integritycheck: true,
+            no_build: true,
+        }
+    }
+
+    fn image(&self) -> anyhow::Result<PathBuf> {
+        if let Some(output) = &self.output {
+            return Ok(output.clone());
+        }
+        let folder =
+            fs::canonicalize(&self.sources).with_context(|| self.sources.display().to_string())?;
+        let name = folder.file_name().context("the folder has a name")?;
+        Ok(folder.join(name).with_extension("sys"))
+    }
+}
+
+/// Builds a driver, and shows what its image is like.
 ///
 /// # Errors
 ///
 /// If a source does not compile, or a routine is called that nthost has not.
 pub fn run(options: &Options) -> anyhow::Result<()> {
+    build(options)?;
+    let image = options.image()?;
+    let table = check::table(&image)?;
+    println!("{}:\n{table}", image.display());
+    Ok(())
+}
+
+/// Builds a driver.
+///
+/// # Errors
+///
+/// If a source does not compile, or a routine is called that nthost has not.
+pub fn build(options: &Options) -> anyhow::Result<()> {
     let kernel = paths::out().join("nthost");
     if !options.no_build && !kernel.is_file() {
         build::machine(&options.setup, Drivers::None)?;
@@ -102,15 +141,11 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         headers: headers()?,
     };
     work.spellings()?;
-    let image = work.image()?;
     let libraries = work.import_libraries(&kernel)?;
     let mut objects = work.sources()?;
     let security = work.library.join("lib/security.c");
     objects.push(work.compile(&security, "library-security")?);
-    work.link(&objects, &libraries, &image)?;
-    let table = check::table(&image)?;
-    println!("{}:\n{table}", image.display());
-    Ok(())
+    work.link(&objects, &libraries, &options.image()?)
 }
 
 /// Where mingw-w64's headers are.
@@ -141,16 +176,6 @@ struct Work<'a> {
 }
 
 impl Work<'_> {
-    fn image(&self) -> anyhow::Result<PathBuf> {
-        if let Some(output) = &self.options.output {
-            return Ok(output.clone());
-        }
-        let folder = fs::canonicalize(&self.options.sources)
-            .with_context(|| self.options.sources.display().to_string())?;
-        let name = folder.file_name().context("the folder has a name")?;
-        Ok(folder.join(name).with_extension("sys"))
-    }
-
     /// Windows does not tell capitals from small letters, and sources are written accordingly: for
     /// each header that is spelt otherwise than its file, one of that spelling that leads to it.
     fn spellings(&self) -> anyhow::Result<()> {

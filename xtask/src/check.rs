@@ -1,6 +1,6 @@
 //! What must hold of a driver's image, checked after every build.
 
-use std::fs;
+use std::{fs, path::Path};
 
 use anyhow::{Context, bail};
 use eduwdm_package::pe::hygiene::{self, Table};
@@ -12,8 +12,7 @@ use crate::paths;
 /// # Errors
 ///
 /// If it is no image.
-#[cfg(unix)]
-pub fn table(path: &std::path::Path) -> anyhow::Result<Table> {
+pub fn table(path: &Path) -> anyhow::Result<Table> {
     let image = fs::read(path).with_context(|| path.display().to_string())?;
     let symbols = fs::read(path.with_extension("pdb")).ok();
     hygiene::check(&image, symbols.as_deref(), None).map_err(anyhow::Error::msg)
@@ -26,10 +25,16 @@ pub fn table(path: &std::path::Path) -> anyhow::Result<Table> {
 ///
 /// If a line of the table is bad.
 pub fn image(name: &str) -> anyhow::Result<Table> {
-    let path = paths::out().join(name).with_extension("sys");
-    let image = fs::read(&path).with_context(|| path.display().to_string())?;
-    let symbols = fs::read(path.with_extension("pdb")).ok();
-    let table = hygiene::check(&image, symbols.as_deref(), None).map_err(anyhow::Error::msg)?;
+    file(&paths::out().join(name).with_extension("sys"))
+}
+
+/// The same for an image anywhere.
+///
+/// # Errors
+///
+/// If a line of the table is bad.
+pub fn file(path: &Path) -> anyhow::Result<Table> {
+    let table = table(path)?;
     if table.bad().next().is_some() {
         eprintln!("{table}");
         bail!("{} is not as a driver's image must be", path.display());

@@ -11,6 +11,8 @@ mod demo;
 #[cfg(unix)]
 mod dist;
 #[cfg(unix)]
+mod driver;
+#[cfg(unix)]
 mod explore;
 #[cfg(unix)]
 mod figures;
@@ -20,6 +22,8 @@ mod miri;
 mod msrv;
 #[cfg(unix)]
 mod mutants;
+#[cfg(unix)]
+mod new;
 mod package;
 mod packages;
 mod paths;
@@ -74,6 +78,12 @@ enum Command {
     /// Boots a machine and keeps it running, for eductl from other terminals; any driver's, too
     #[cfg(unix)]
     Run(run::Options),
+    /// Lays out a driver of one's own, in a folder outside of the project
+    #[cfg(unix)]
+    New(new::Options),
+    /// Runs, tests or packages the driver of a folder that `new` has laid out; `cargo nt` there
+    #[cfg(unix)]
+    Driver(driver::Options),
     /// Shows what the threads of a running machine do, with functions, files and lines
     #[cfg(unix)]
     Threads(threads::Options),
@@ -150,6 +160,10 @@ fn run_command(command: Command) -> anyhow::Result<()> {
         Command::Demo(options) => demo::run(&options),
         #[cfg(unix)]
         Command::Run(options) => run::run(&options),
+        #[cfg(unix)]
+        Command::New(options) => new::run(&options),
+        #[cfg(unix)]
+        Command::Driver(options) => driver::run(&options),
         #[cfg(unix)]
         Command::Threads(options) => threads::run(&options),
         #[cfg(unix)]

@@ -4,6 +4,8 @@
 mod driver;
 mod installation;
 
+pub use driver::own;
+
 use std::path::PathBuf;
 
 use clap::Args;
