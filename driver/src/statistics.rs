@@ -9,13 +9,7 @@
 use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
 
 use eduwdm_abi::statistics::{self, QueueKind};
-use wdm::{
-    Result,
-    contiguous::Contiguous,
-    irql::Passive,
-    numa::{self, Processor},
-    pool::PoolBox,
-};
+use wdm::{Result, irql::Passive, numa, per_processor::PerProcessor};
 use zerocopy::FromZeros;
 
 use crate::tags;
@@ -23,7 +17,7 @@ use crate::tags;
 /// What is counted on one processor: whole cache lines.
 #[derive(FromZeros)]
 #[repr(C, align(64))]
-pub struct PerProcessor {
+pub struct Counters {
     /// Interrupts that the device had raised.
     pub interrupts: Counter,
     /// Interrupts on a shared line that it had not raised.
@@ -36,7 +30,7 @@ pub struct PerProcessor {
     _rest: [u64; 5],
 }
 
-const _: () = assert!(size_of::<PerProcessor>() <= 256, "a page holds sixteen");
+const _: () = assert!(size_of::<Counters>() <= 256, "a page holds sixteen");
 
 /// What is counted for one queue on one processor.
 #[derive(FromZeros)]
@@ -78,30 +72,7 @@ impl Counter {
 }
 
 /// The counters of a device.
-pub struct Statistics {
-    /// Where each processor counts, in the order of their indices.
-    places: PoolBox<[Place]>,
-    /// The counters of each node's processors, one behind the other, and last of those whose node
-    /// nobody knows. A node without processors has none.
-    nodes: PoolBox<[Option<Contiguous<[PerProcessor]>>]>,
-    /// Where a processor counts that was added since.
-    others: PerProcessor,
-}
-
-/// Where a processor counts.
-struct Place {
-    processor: Processor,
-    node: Option<u16>,
-    /// Which of its node's counters are its own.
-    slot: usize,
-}
-
-impl Place {
-    /// Which of [`Statistics::nodes`] has its counters.
-    fn node_index(&self, node_count: usize) -> usize {
-        self.node.map_or(node_count, usize::from)
-    }
-}
+pub struct Statistics(PerProcessor<Counters>);
 
 /// How a request ended, for the counters.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -121,58 +92,20 @@ impl Statistics {
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`.
     pub fn new(irql: &Passive) -> Result<Self> {
-        let node_count = usize::from(numa::highest_node_number()) + 1;
-        // So many processors each node has.
-        let mut counts = PoolBox::slice(tags::STATISTICS, node_count + 1, |_| 0, irql)?;
-        let place = |index: usize| {
-            let index = u32::try_from(index).unwrap_or(u32::MAX);
-            let processor = Processor::from_index(index)?;
-            let mut place = Place {
-                processor,
-                node: numa::node_of(processor),
-                slot: 0,
-            };
-            if let Some(count) = counts.get_mut(place.node_index(node_count)) {
-                place.slot = *count;
-                *count += 1;
-            }
-            Ok(place)
-        };
-        let count = numa::active_processor_count() as usize;
-        let places = PoolBox::try_slice(tags::STATISTICS, count, place, irql)?;
-        let counters = |index: usize| {
-            let node = u16::try_from(index).ok().filter(|_| index < node_count);
-            match counts.get(index).copied().unwrap_or(0) {
-                0 => Ok(None),
-                count => Contiguous::slice(count, u64::MAX, node, irql).map(Some),
-            }
-        };
-        let nodes = PoolBox::try_slice(tags::STATISTICS, node_count + 1, counters, irql)?;
-        Ok(Self {
-            places,
-            nodes,
-            others: PerProcessor::new_zeroed(),
-        })
+        PerProcessor::new(tags::STATISTICS, irql).map(Self)
     }
 
     /// The counters of the processor that this runs on, which is named with them: its index over
     /// all groups.
-    pub fn here(&self) -> (&PerProcessor, u32) {
+    #[inline]
+    pub fn here(&self) -> (&Counters, u32) {
         let index = numa::current_processor_index();
-        let place = self.places.get(index as usize);
-        let counters = place.and_then(|place| self.counters(place));
-        (counters.unwrap_or(&self.others), index)
-    }
-
-    fn counters(&self, place: &Place) -> Option<&PerProcessor> {
-        let node = self.nodes.get(place.node_index(self.nodes.len() - 1))?;
-        node.as_ref()?.get(place.slot)
+        (self.0.of_index(index), index)
     }
 
     /// The counters of one queue on the processor that this runs on.
     pub fn queue(&self, kind: QueueKind) -> &PerQueue {
-        let (here, _) = self.here();
-        &here.queues[kind as usize]
+        &self.0.here().queues[kind as usize]
     }
 
     /// Counts a request that is over.
@@ -188,18 +121,13 @@ impl Statistics {
 
     /// How many processors are counted for.
     pub fn processor_count(&self) -> usize {
-        self.places.len()
-    }
-
-    fn all(&self) -> impl Iterator<Item = &PerProcessor> {
-        let of_nodes = self.nodes.iter().flatten().flat_map(|node| node.iter());
-        of_nodes.chain([&self.others])
+        self.0.processor_count()
     }
 
     /// The sums of one queue over all processors.
     pub fn sum(&self, kind: QueueKind) -> statistics::Queue {
         let mut sum = statistics::Queue::default();
-        for counters in self.all() {
+        for counters in self.0.iter() {
             let queue = &counters.queues[kind as usize];
             sum.inserted += queue.inserted.get();
             sum.completed += queue.completed.get();
@@ -217,8 +145,7 @@ impl Statistics {
 
     /// What was counted on one processor.
     pub fn processor(&self, index: usize) -> Option<statistics::Processor> {
-        let place = self.places.get(index)?;
-        let counters = self.counters(place)?;
+        let (processor, node, counters) = self.0.processor(index)?;
         let over_queues = |counter: fn(&PerQueue) -> &Counter| {
             counters
                 .queues
@@ -227,9 +154,9 @@ impl Statistics {
                 .sum::<u64>()
         };
         Some(statistics::Processor {
-            group: place.processor.group,
-            number: place.processor.number.into(),
-            node: place.node.map_or(u32::MAX, Into::into),
+            group: processor.group,
+            number: processor.number.into(),
+            node: node.map_or(u32::MAX, Into::into),
             interrupts: counters.interrupts.get(),
             foreign_interrupts: counters.foreign_interrupts.get(),
             dpcs: counters.dpcs.get(),

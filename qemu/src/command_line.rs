@@ -10,6 +10,7 @@ use std::{
 use crate::{
     accelerator::Accelerator,
     coverage, device_trace,
+    image_trace::{self, SingleStep},
     machine::{Device, Machine},
 };
 
@@ -54,6 +55,9 @@ pub struct Extras {
     /// The file in which the machine, when it ends, leaves what ran of its drivers: see
     /// [`crate::coverage`]. TCG only.
     pub coverage: Option<PathBuf>,
+    /// The file to which QEMU writes each instruction of a driver that it executes, a line each, and
+    /// how this QEMU is told to: see [`crate::image_trace`]. TCG only; slow.
+    pub image_trace: Option<(PathBuf, SingleStep)>,
 }
 
 impl Extras {
@@ -62,7 +66,9 @@ impl Extras {
     #[must_use]
     pub fn log_file(&self) -> Option<PathBuf> {
         let blocks = || Some(self.coverage.as_ref()?.with_extension("blocks"));
-        self.device_trace.clone().or_else(blocks)
+        let image_trace = self.image_trace.as_ref().map(|(file, _)| file);
+        let file = self.device_trace.as_ref().or(image_trace);
+        file.cloned().or_else(blocks)
     }
 }
 
@@ -85,7 +91,10 @@ pub fn arguments(
         match accelerator {
             // Icount makes one thread of all processors, of itself.
             Accelerator::Tcg if extras.instruction_count.is_none() => "tcg,thread=multi",
-            Accelerator::Tcg => "tcg",
+            Accelerator::Tcg => match &extras.image_trace {
+                Some((_, SingleStep::Property)) => "tcg,one-insn-per-tb=on",
+                _ => "tcg",
+            },
             Accelerator::Kvm => "kvm",
         },
     );
@@ -140,6 +149,14 @@ pub fn arguments(
         }
         if extras.coverage.is_some() {
             events.push(coverage::EVENTS);
+        }
+        if let Some((_, single_step)) = &extras.image_trace {
+            events.push(image_trace::EVENTS);
+            if *single_step == SingleStep::Switch {
+                line.flag("-singlestep");
+            }
+        }
+        if extras.coverage.is_some() || extras.image_trace.is_some() {
             line.option("-dfilter", coverage::FILTER);
         }
         line.option("-d", events.join(","));

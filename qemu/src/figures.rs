@@ -135,13 +135,13 @@ pub fn measure_requests(
 }
 
 /// With a socket that no other session has.
-fn named(mut options: Options) -> Options {
+pub(crate) fn named(mut options: Options) -> Options {
     options.name = Some(format!("figures-{}", std::process::id()));
     options
 }
 
 /// Boots a machine; what it says of itself, and its log. Then it ends.
-fn run(
+pub(crate) fn run(
     machine: &Machine,
     artifacts: &Artifacts,
     options: &Options,

@@ -35,6 +35,8 @@ pub mod gdb;
 #[cfg(unix)]
 pub mod guest;
 #[cfg(unix)]
+pub mod image_trace;
+#[cfg(unix)]
 pub mod qmp;
 #[cfg(unix)]
 pub mod replay;

@@ -48,6 +48,7 @@ pub mod mmio;
 pub mod mutex;
 pub mod numa;
 mod object;
+pub mod per_processor;
 pub mod pnp;
 pub mod pofx;
 pub mod pool;

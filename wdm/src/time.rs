@@ -31,9 +31,12 @@ impl Instant {
         const UNITS_PER_SECOND: u64 = 10_000_000;
         let (now, frequency) = query();
         let ticks = now.saturating_sub(self.0);
-        // By parts, so that neither product overflows however long it has been. A frequency is
-        // never zero: the least is a tick a second.
+        // A frequency is never zero: the least is a tick a second.
         let frequency = frequency.max(1);
+        if let Some(units) = ticks.checked_mul(UNITS_PER_SECOND) {
+            return units / frequency;
+        }
+        // By parts, so that neither product overflows however long it has been.
         let seconds = ticks / frequency;
         let rest = ticks % frequency;
         seconds

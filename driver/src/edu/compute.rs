@@ -23,7 +23,7 @@ use zerocopy::IntoBytes;
 
 use super::{
     Edu,
-    queue::{Arrival, Counted, DEVICE_DONE, Ended, EndedList, Engine, Queue, QueuedRequest, Turn},
+    queue::{Arrival, Counted, DEVICE_DONE, Ended, Engine, Queue, QueuedRequest, Turn},
     registers::{ComputeBlock, Factorial},
 };
 
@@ -53,11 +53,7 @@ impl Request for FactorialRequest {
     type Context = Counted;
 
     fn canceled(self, irp: Irp<Pending>, counted: &Counted, irql: &mut UpToDispatch) {
-        let ended = Ended {
-            irp,
-            arrived: self.arrived,
-            status: Status::CANCELLED,
-        };
+        let ended = self.arrived.ended(irp, Status::CANCELLED);
         ended.complete(counted, irql);
     }
 }
@@ -98,41 +94,32 @@ impl Compute {
         } = self.running.take()?;
         let result = registers.read(Factorial);
         if !factorial::is_plausible(request.n, result) && !edu.answers_at_dispatch(irql) {
-            return Some(Ended {
-                irp,
-                arrived: request.arrived,
-                status: Status::DEVICE_REMOVED,
-            });
+            return Some(request.arrived.ended(irp, Status::DEVICE_REMOVED));
         }
+        let elapsed_100ns = request.arrived.at.elapsed_100ns();
         let output = FactorialOutput {
             header: Header::of::<FactorialOutput>(),
             n: request.n,
             result,
             interrupt_processor: edu.factorial_interrupt.take().processor,
             dpc_processor: numa::current_processor_index(),
-            elapsed_100ns: request.arrived.at.elapsed_100ns(),
+            elapsed_100ns,
         };
         // That the answer fits was checked when the request came.
         let status = Status::of(irp.write_output(output.as_bytes()));
-        Some(Ended {
-            irp,
-            arrived: request.arrived,
-            status,
-        })
+        Some(request.arrived.ended_after(elapsed_100ns, irp, status))
     }
 }
 
 impl Engine for Compute {
     type Request = FactorialRequest;
     type Registers = Registers<ComputeBlock>;
+    type Ended = Option<Ended>;
     type After = core::convert::Infallible;
 
     fn turn(&mut self, turn: Turn<'_, Self>, irql: &mut Dispatch) -> Option<Self::After> {
-        if turn.work & DEVICE_DONE != 0
-            && let Some(room) = turn.ended.room()
-            && let Some(ended) = self.finish(turn.registers, turn.edu, irql)
-        {
-            room.end(ended);
+        if turn.work & DEVICE_DONE != 0 {
+            *turn.ended = self.finish(turn.registers, turn.edu, irql);
         }
         // Before the one that is done is completed, so that the device does not idle meanwhile.
         if turn.open
@@ -150,16 +137,9 @@ impl Engine for Compute {
         match after {}
     }
 
-    fn abandon(&mut self, status: Status, ended: &mut EndedList) -> Option<Self::After> {
-        if let Some(room) = ended.room()
-            && let Some(Running { irp, request, .. }) = self.running.take()
-        {
-            room.end(Ended {
-                irp,
-                arrived: request.arrived,
-                status,
-            });
-        }
+    fn abandon(&mut self, status: Status, ended: &mut Self::Ended) -> Option<Self::After> {
+        let running = self.running.take();
+        *ended = running.map(|Running { irp, request, .. }| request.arrived.ended(irp, status));
         None
     }
 

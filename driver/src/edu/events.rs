@@ -3,6 +3,7 @@
 //! Three can want to end such a request at the same time: the event, its time-out, and a
 //! cancellation. The cancel-safe queue gives the IRP to one of them.
 
+use arrayvec::ArrayVec;
 use eduwdm_abi::{
     Header,
     edu::{WAIT_INFINITE, WaitEventInput, WaitEventOutput},
@@ -19,7 +20,7 @@ use zerocopy::IntoBytes;
 
 use super::{
     Edu,
-    queue::{Arrival, Counted, ENGINE, Ended, EndedList, Engine, Queue, QueuedRequest, Turn},
+    queue::{Arrival, Counted, ENGINE, Ended, Engine, Queue, QueuedRequest, Turn},
 };
 use crate::tags;
 
@@ -65,11 +66,7 @@ impl WaitRequest {
         };
         // That the answer fits was checked when the request came.
         let status = Status::of(irp.write_output(output.as_bytes()));
-        Ended {
-            irp,
-            arrived: self.arrived,
-            status,
-        }
+        self.arrived.ended(irp, status)
     }
 
     fn end<I: AtOrBelowDispatch>(
@@ -83,12 +80,7 @@ impl WaitRequest {
             arrived, timeout, ..
         } = self;
         drop(timeout);
-        let ended = Ended {
-            irp,
-            arrived,
-            status,
-        };
-        ended.complete(counted, irql);
+        arrived.ended(irp, status).complete(counted, irql);
     }
 }
 
@@ -158,6 +150,7 @@ impl Events {
 impl Engine for Events {
     type Request = WaitRequest;
     type Registers = ();
+    type Ended = ArrayVec<Ended, 8>;
     type After = core::convert::Infallible;
 
     fn turn(&mut self, turn: Turn<'_, Self>, irql: &mut Dispatch) -> Option<Self::After> {
@@ -170,15 +163,16 @@ impl Engine for Events {
         if bits != 0 {
             let matches = |request: &WaitRequest, _| request.mask & bits != 0;
             loop {
-                let Some(room) = turn.ended.room() else {
+                if turn.ended.is_full() {
                     // The rest after these have been completed.
                     *turn.left |= RAISED;
                     return None;
-                };
+                }
                 let Some((irp, request)) = turn.waiting.remove_next_if(matches, irql) else {
                     break;
                 };
-                room.end(request.raised(irp, bits, processor));
+                // Never an error: there is room. `push` would bring a panic into the image.
+                drop(turn.ended.try_push(request.raised(irp, bits, processor)));
             }
         }
         self.raised.bits = 0;
@@ -189,7 +183,7 @@ impl Engine for Events {
         match after {}
     }
 
-    fn abandon(&mut self, _status: Status, _ended: &mut EndedList) -> Option<Self::After> {
+    fn abandon(&mut self, _status: Status, _ended: &mut Self::Ended) -> Option<Self::After> {
         None
     }
 

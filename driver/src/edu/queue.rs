@@ -69,20 +69,38 @@ impl Arrival {
             activated: edu.component.activate(irql),
         }
     }
+
+    /// The request is over now.
+    pub fn ended(self, irp: Irp<Pending>, status: Status) -> Ended {
+        let elapsed_100ns = self.at.elapsed_100ns();
+        self.ended_after(elapsed_100ns, irp, status)
+    }
+
+    /// The request is over, so many units of 100 ns after it arrived.
+    pub fn ended_after(self, elapsed_100ns: u64, irp: Irp<Pending>, status: Status) -> Ended {
+        Ended {
+            irp,
+            activated: self.activated,
+            elapsed_100ns,
+            status,
+        }
+    }
 }
 
 /// A request that is over.
 pub struct Ended {
-    pub irp: Irp<Pending>,
-    pub arrived: Arrival,
-    pub status: Status,
+    irp: Irp<Pending>,
+    activated: Activated,
+    /// From its arrival on. The clock is read once for each request: it costs as much as many
+    /// instructions.
+    elapsed_100ns: u64,
+    status: Status,
 }
 
 impl Ended {
     /// Counts the request and completes it.
     pub fn complete<I: AtOrBelowDispatch>(self, counted: &Counted, irql: &I) {
-        let Arrival { at, activated } = self.arrived;
-        let elapsed = at.elapsed_100ns();
+        let elapsed = self.elapsed_100ns;
         let outcome = match self.status {
             Status::CANCELLED => Outcome::Canceled,
             status if status.is_success() => Outcome::Completed,
@@ -90,33 +108,27 @@ impl Ended {
         };
         counted.statistics.ended(counted.kind, outcome, elapsed);
         trace::request_ended(counted.kind, outcome, self.status, elapsed);
-        counted.component.idle(activated, irql);
+        counted.component.idle(self.activated, irql);
         self.irp.complete(self.status, irql);
     }
 }
 
-/// The requests that ended in one turn, to be completed without the lock.
-pub struct EndedList(ArrayVec<Ended, 8>);
+/// The requests that ended in one turn, to be completed without the lock: as many as an engine may
+/// end at once. Most end one, and make room for no more.
+pub trait EndedRequests: Default {
+    /// Takes the one that ended first.
+    fn take_first(&mut self) -> Option<Ended>;
+}
 
-impl EndedList {
-    const fn new() -> Self {
-        Self(ArrayVec::new_const())
-    }
-
-    /// Room for one more. Whoever has it can end a request without a way to fail.
-    pub fn room(&mut self) -> Option<Room<'_>> {
-        (!self.0.is_full()).then_some(Room(&mut self.0))
+impl EndedRequests for Option<Ended> {
+    fn take_first(&mut self) -> Option<Ended> {
+        self.take()
     }
 }
 
-/// Room for a request that has ended.
-pub struct Room<'a>(&'a mut ArrayVec<Ended, 8>);
-
-impl Room<'_> {
-    /// Takes the request, to be completed when the lock has been released.
-    pub fn end(self, ended: Ended) {
-        // Never an error: there is room. `push` would bring a panic into the image.
-        drop(self.0.try_push(ended));
+impl<const N: usize> EndedRequests for ArrayVec<Ended, N> {
+    fn take_first(&mut self) -> Option<Ended> {
+        self.pop_at(0)
     }
 }
 
@@ -129,7 +141,7 @@ pub struct Turn<'a, E: Engine> {
     pub open: bool,
     pub registers: &'a mut E::Registers,
     pub waiting: &'a Csq<E::Request>,
-    pub ended: &'a mut EndedList,
+    pub ended: &'a mut E::Ended,
     /// Work that this turn leaves for another.
     pub left: &'a mut u32,
 }
@@ -157,6 +169,8 @@ pub trait Engine: Send + Sized + 'static {
     type Request: QueuedRequest;
     /// What the engine works with while the device is started.
     type Registers: Send;
+    /// Room for the requests that end in one turn.
+    type Ended: EndedRequests;
     /// What is left to do when the lock has been released.
     type After;
 
@@ -173,7 +187,7 @@ pub trait Engine: Send + Sized + 'static {
     fn freed(_queue: &Queue<Self>, _edu: &Edu, _irql: &mut Dispatch) {}
 
     /// Gives up the running request, with the lock held: the device will not answer any more.
-    fn abandon(&mut self, status: Status, ended: &mut EndedList) -> Option<Self::After>;
+    fn abandon(&mut self, status: Status, ended: &mut Self::Ended) -> Option<Self::After>;
 
     /// Whether no request is running.
     fn is_idle(&self) -> bool;
@@ -411,7 +425,7 @@ impl<E: Engine> Queue<E> {
         status: Status,
         irql: &mut Passive,
     ) {
-        let mut ended = EndedList::new();
+        let mut ended = E::Ended::default();
         let after = {
             let mut active = self.active.acquire(irql);
             active.holds |= hold;
@@ -421,7 +435,7 @@ impl<E: Engine> Queue<E> {
                 None
             }
         };
-        self.complete(ended, irql);
+        self.complete(&mut ended, irql);
         irql::raise_to_dispatch(irql, |irql| {
             if let Some(after) = after
                 && E::after(self, edu, after, irql)
@@ -457,11 +471,7 @@ impl<E: Engine> Queue<E> {
 
     fn end_waiting(&self, irp: Irp<Pending>, request: E::Request, status: Status, irql: &Passive) {
         // What the request holds is given back before it is completed.
-        let ended = Ended {
-            irp,
-            arrived: request.into_arrival(),
-            status,
-        };
+        let ended = request.into_arrival().ended(irp, status);
         ended.complete(self.counted(), irql);
     }
 
@@ -483,7 +493,7 @@ impl<E: Engine> Queue<E> {
     fn visit(&self, edu: &Edu, irql: &mut Dispatch) -> bool {
         let mut freed = false;
         let visit = self.work.visit(|| {
-            let mut ended = EndedList::new();
+            let mut ended = E::Ended::default();
             let mut left = 0;
             let (after, used) = {
                 let Some(mut active) = self.active.try_acquire_at_dpc_level(irql) else {
@@ -495,7 +505,7 @@ impl<E: Engine> Queue<E> {
             };
             // Tells the framework, if it waits, without the lock.
             drop(used);
-            self.complete(ended, irql);
+            self.complete(&mut ended, irql);
             if let Some(after) = after {
                 freed |= E::after(self, edu, after, irql);
             }
@@ -519,7 +529,7 @@ impl<E: Engine> Queue<E> {
         edu: &Edu,
         active: &mut Active<E>,
         work: u32,
-        ended: &mut EndedList,
+        ended: &mut E::Ended,
         left: &mut u32,
         irql: &mut Dispatch,
     ) -> (Option<E::After>, Option<Use>) {
@@ -552,8 +562,8 @@ impl<E: Engine> Queue<E> {
         (after, active.in_use.take())
     }
 
-    fn complete<I: AtOrBelowDispatch>(&self, ended: EndedList, irql: &I) {
-        for ended in ended.0 {
+    fn complete<I: AtOrBelowDispatch>(&self, ended: &mut E::Ended, irql: &I) {
+        while let Some(ended) = ended.take_first() {
             ended.complete(self.counted(), irql);
         }
     }

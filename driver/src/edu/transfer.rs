@@ -37,8 +37,7 @@ use super::{
     Edu,
     dma::{Dma, IdleDma},
     queue::{
-        Arrival, Counted, DEVICE_DONE, ENGINE, Ended, EndedList, Engine, LOOK, Queue,
-        QueuedRequest, Turn,
+        Arrival, Counted, DEVICE_DONE, ENGINE, Ended, Engine, LOOK, Queue, QueuedRequest, Turn,
     },
     selftest::SelfTest,
 };
@@ -105,11 +104,7 @@ impl Request for TransferRequest {
 
     fn canceled(self, irp: Irp<Pending>, counted: &Counted, irql: &mut UpToDispatch) {
         // Locked pages are given back before the request is completed.
-        let ended = Ended {
-            irp,
-            arrived: self.into_arrival(),
-            status: Status::CANCELLED,
-        };
+        let ended = self.into_arrival().ended(irp, Status::CANCELLED);
         ended.complete(counted, irql);
     }
 }
@@ -295,6 +290,8 @@ impl Engine for Transfer {
     type Request = TransferRequest;
     /// The DMA registers are not the queue's: they are in the engine that both queues share.
     type Registers = ();
+    /// None ends in a turn: its memory is unmapped first, without the lock.
+    type Ended = Option<Ended>;
     type After = After;
 
     fn turn(&mut self, turn: Turn<'_, Self>, irql: &mut Dispatch) -> Option<After> {
@@ -371,7 +368,7 @@ impl Engine for Transfer {
         }
     }
 
-    fn abandon(&mut self, status: Status, _ended: &mut EndedList) -> Option<After> {
+    fn abandon(&mut self, status: Status, _ended: &mut Self::Ended) -> Option<After> {
         match core::mem::replace(&mut self.state, State::Elsewhere) {
             State::Idle => {
                 self.state = State::Idle;
@@ -434,11 +431,7 @@ fn map(
             Err(irp) => {
                 // Never for what the read and write routines let in: they look for the MDL.
                 edu.dma.release(IdleDma { dma, channel }, irql);
-                let ended = Ended {
-                    irp,
-                    arrived,
-                    status: Status::INVALID_PARAMETER,
-                };
+                let ended = arrived.ended(irp, Status::INVALID_PARAMETER);
                 ended.complete(queue.counted(), irql);
                 return true;
             }
@@ -569,11 +562,6 @@ fn end(
     let Job { dma, arrived, .. } = job;
     dma.ended(status, irql);
     edu.dma.release(IdleDma { dma, channel }, irql);
-    let ended = Ended {
-        irp,
-        arrived,
-        status,
-    };
-    ended.complete(queue.counted(), irql);
+    arrived.ended(irp, status).complete(queue.counted(), irql);
     true
 }

@@ -66,12 +66,21 @@ pub(super) unsafe extern "C" fn peek_next_irp<R: Request>(
 ) -> PIRP {
     // SAFETY: the queue that this routine was given for.
     let inner = unsafe { inner::<R>(csq) };
-    // SAFETY: what `remove_next_if` passed, which is the only caller.
-    let matches = unsafe { &mut **context.cast::<&mut Matches<'_, R>>() };
     // SAFETY: the address of a field.
     let head = unsafe { NonNull::new_unchecked(inner.head.get()) };
     // SAFETY: the I/O manager passes an IRP of the queue, or none for its beginning.
     let mut entry = NonNull::new(irp).map_or(head, |irp| unsafe { raw::list_entry(irp) });
+    if context.is_null() {
+        // `remove_next`: the first will do.
+        // SAFETY: the lock is held.
+        let Some(next) = (unsafe { list::next(head, entry) }) else {
+            return core::ptr::null_mut();
+        };
+        // SAFETY: every entry of this list is an IRP's.
+        return unsafe { raw::irp_of_list_entry(next) }.as_ptr();
+    }
+    // SAFETY: what `remove_next_if` passed, which is the only other caller.
+    let matches = unsafe { &mut **context.cast::<&mut Matches<'_, R>>() };
     // SAFETY: the lock is held.
     while let Some(next) = unsafe { list::next(head, entry) } {
         // SAFETY: every entry of this list is an IRP's.

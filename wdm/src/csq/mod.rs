@@ -262,7 +262,7 @@ impl<R: Request> Csq<R> {
     ///
     /// Source: nf-wdm-iocsqremovenextirp.
     pub fn remove_next<I: AtOrBelowDispatch>(&self, _irql: &I) -> Option<(Irp<Pending>, R)> {
-        self.remove(&mut |_, _| true)
+        self.remove(core::ptr::null_mut())
     }
 
     /// Removes the oldest request that `matches` says yes to. It runs under the queue's lock, at
@@ -274,16 +274,17 @@ impl<R: Request> Csq<R> {
         mut matches: impl FnMut(&R, FileObject) -> bool,
         _irql: &mut I,
     ) -> Option<(Irp<Pending>, R)> {
-        self.remove(&mut matches)
+        let mut matches: &mut Matches<'_, R> = &mut matches;
+        let context: *mut &mut Matches<'_, R> = &raw mut matches;
+        self.remove(context.cast())
     }
 
-    /// The callers' tokens prove IRQL <= DISPATCH_LEVEL.
-    fn remove(&self, matches: &mut Matches<'_, R>) -> Option<(Irp<Pending>, R)> {
-        let mut matches = matches;
-        let context: *mut &mut Matches<'_, R> = &raw mut matches;
+    /// The callers' tokens prove IRQL <= DISPATCH_LEVEL. The context is a `&mut Matches`, or null for
+    /// the oldest.
+    fn remove(&self, context: *mut c_void) -> Option<(Irp<Pending>, R)> {
         // SAFETY: initialised by `new`; the context is what `peek_next_irp` takes, and lives
         // until the call is over.
-        let irp = unsafe { IoCsqRemoveNextIrp(csq(&self.inner), context.cast::<c_void>()) };
+        let irp = unsafe { IoCsqRemoveNextIrp(csq(&self.inner), context) };
         let irp = NonNull::new(irp)?;
         // SAFETY: removed, so it is this driver's again.
         Some(unsafe { take_from(&self.inner, irp) })

@@ -17,7 +17,7 @@ use super::{Device, Fdo, extension, header};
 use crate::{
     Status,
     constants::IO_NO_INCREMENT,
-    irp::{Fresh, Irp},
+    irp::{Dispatched, Fresh, Irp},
     irql::Passive,
     raw,
 };
@@ -101,19 +101,34 @@ pub(super) unsafe fn dispatch_to<D: Device>(
     }
     irp.begin();
     let dispatched = match major {
+        IRP_MJ_DEVICE_CONTROL => D::device_control(device, irp, irql),
+        IRP_MJ_READ => D::read(device, irp, irql),
+        IRP_MJ_WRITE => D::write(device, irp, irql),
+        major => dispatch_rare(device, major, irp, irql),
+    };
+    lock.release(object.as_ptr());
+    dispatched.into_raw()
+}
+
+/// All but the requests that are for data. Not inlined, so that the stack that these need is not
+/// taken for every request.
+#[cold]
+#[inline(never)]
+fn dispatch_rare<D: Device>(
+    device: &Fdo<D>,
+    major: u32,
+    irp: Irp<Fresh>,
+    irql: &mut Passive,
+) -> Dispatched {
+    match major {
         IRP_MJ_CREATE => D::create(device, irp, irql),
         IRP_MJ_CLEANUP => D::cleanup(device, irp, irql),
         IRP_MJ_CLOSE => D::close(device, irp, irql),
-        IRP_MJ_READ => D::read(device, irp, irql),
-        IRP_MJ_WRITE => D::write(device, irp, irql),
-        IRP_MJ_DEVICE_CONTROL => D::device_control(device, irp, irql),
         IRP_MJ_POWER => D::power(device, irp, irql),
         IRP_MJ_PNP => D::pnp(device, irp, irql),
         // A driver without WMI data passes these down. ("Handling WMI Requests".)
         _ => irp.forward(irql),
-    };
-    lock.release(object.as_ptr());
-    dispatched.into_raw()
+    }
 }
 
 /// IRP_MN_REMOVE_DEVICE, to the end of the device object.
@@ -121,6 +136,8 @@ pub(super) unsafe fn dispatch_to<D: Device>(
 /// # Safety
 ///
 /// The object is a [`Fdo<D>`]; the IRP is the last that it gets.
+#[cold]
+#[inline(never)]
 unsafe fn remove<D: Device>(
     object: NonNull<DEVICE_OBJECT>,
     irp: Irp<Fresh>,

@@ -25,6 +25,7 @@ struct SystemBuffer {
 impl<S: State> Irp<S> {
     /// The system buffer of a device-control request, or of a read or a write of a device with
     /// buffered I/O, if it has one. Only codes with METHOD_BUFFERED have output there.
+    #[inline]
     fn system_buffer(&self) -> Option<SystemBuffer> {
         let (input_length, output_length) = if let Some(control) = self.device_control() {
             match Method::of(control.code) {
@@ -65,6 +66,7 @@ impl<S: State> Irp<S> {
     /// any more: the input of a device-control request, or the data of a buffered IRP_MJ_WRITE. Empty
     /// where there is none.
     #[must_use]
+    #[inline]
     pub fn input(&self) -> &[u8] {
         let Some(buffer) = self.system_buffer() else {
             return &[];

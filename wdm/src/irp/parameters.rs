@@ -60,6 +60,7 @@ impl<S: State> Irp<S> {
 
     /// The parameters, if this is a device-control request.
     #[must_use]
+    #[inline]
     pub fn device_control(&self) -> Option<DeviceControl> {
         let location = self.stack_location();
         if u32::from(location.MajorFunction) != IRP_MJ_DEVICE_CONTROL {
