@@ -12,6 +12,7 @@ mod machine;
 pub mod misdeeds;
 mod pe;
 mod program;
+pub mod safe_layer;
 
 pub use breakpoint::{InFlight, until};
 pub use edu::InEachQueue;

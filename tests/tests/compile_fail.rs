@@ -7,32 +7,19 @@
 
 #[cfg(unix)]
 fn main() -> ui_test::color_eyre::Result<()> {
-    use std::{fs, path::Path, process::Command};
+    use std::{fs, process::Command};
 
+    use eduwdm_tests::safe_layer::{arguments, root};
     use ui_test::{
         CommandBuilder, Config,
         custom_flags::{edition::Edition, rustfix::RustfixMode},
         ignore_output_conflict, run_tests,
     };
 
-    const TARGET: &str = "x86_64-pc-windows-msvc";
-    let root = Path::new(env!("CARGO_MANIFEST_DIR")).join("..");
-    let library = root.join("target/out/libwdm.rlib");
-    if !library.exists() {
-        // Only Debian's compiler leaves none; see `cargo xtask build`.
-        println!("no {}: nothing to compile against", library.display());
+    let Some(arguments) = arguments() else {
         return Ok(());
-    }
-    // Its dependencies, and the macros that they are compiled with, which run on this machine.
-    let dependencies = root.join(format!("target/driver/{TARGET}/release/deps"));
-    let macros = root.join("target/driver/release/deps");
-    let arguments = [
-        "--emit=metadata".to_owned(),
-        format!("--target={TARGET}"),
-        format!("--extern=wdm={}", library.display()),
-        format!("-Ldependency={}", dependencies.display()),
-        format!("-Ldependency={}", macros.display()),
-    ];
+    };
+    let root = root();
 
     let correct = root.join("wdm/tests/compiles.rs");
     let metadata = root.join("target/out/compiles.rmeta");

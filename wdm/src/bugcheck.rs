@@ -10,6 +10,21 @@
 //!
 //! The data is what the driver has noted last, and where it panicked. In a debugger, `.enumtag`
 //! shows it under [`DUMP_DATA`].
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{bugcheck, irql::Passive};
+//!
+//! // 'Serl', as a debugger shows the code of the bug check that a panic ends in.
+//! wdm::panic_handler!(0x5365_726c);
+//!
+//! fn loaded(irql: &mut Passive) {
+//!     // Without memory for it there is no data in a crash dump, and all else works.
+//!     let registered = bugcheck::register(irql);
+//!     bugcheck::note("registered", registered.into());
+//! }
+//! ```
 
 use core::{
     panic::PanicInfo,

@@ -4,6 +4,25 @@
 //! the bus driver, by IRP_MN_READ_CONFIG or by the routines of `BUS_INTERFACE_STANDARD`, and gives
 //! the interface back when it is done. ("Accessing Device Configuration Space",
 //! ns-wdm-_bus_interface_standard.)
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{
+//!     Result, Status,
+//!     bus::{BusInterface, Identity},
+//!     irql::Passive,
+//! };
+//!
+//! /// Whether what answers is what was found at the start.
+//! fn is_same(bus: &BusInterface, found: &Identity, irql: &Passive) -> Result<()> {
+//!     if bus.identity(irql)? == *found {
+//!         bus.set_bus_master(true, irql)
+//!     } else {
+//!         Err(Status::NO_SUCH_DEVICE)
+//!     }
+//! }
+//! ```
 
 use core::ptr::NonNull;
 

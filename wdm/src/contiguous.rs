@@ -3,6 +3,19 @@
 //! The rule of the kernel this stands for: contiguous memory is scarce, is asked for early and
 //! sparingly, and need not be executable. ("Allocating System-Space Memory",
 //! nf-wdm-mmallocatecontiguousnodememory.)
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{Result, contiguous::Contiguous, irql::Passive};
+//!
+//! /// A page below 4 GiB on the node of the device.
+//! fn page(node: Option<u16>, irql: &Passive) -> Result<Contiguous<[u8]>> {
+//!     let mut page = Contiguous::<[u8]>::slice(4096, u32::MAX.into(), node, irql)?;
+//!     page[0] = 1;
+//!     Ok(page)
+//! }
+//! ```
 
 use core::{
     ffi::c_void,

@@ -3,6 +3,17 @@
 //! The rule of the kernel this stands for: a code says by itself how the I/O manager passes its
 //! buffers and which access to the handle it takes; a driver's own functions begin at 0x800, its own
 //! device types at 0x8000. ("Defining I/O Control Codes", CTL_CODE.)
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::control::Method;
+//!
+//! /// A code of the driver's own, of a device type of its own.
+//! const WAIT: u32 = wdm::ctl_code!(0x8000, 0x800, Buffered, Any);
+//!
+//! assert!(matches!(Method::of(WAIT), Method::Buffered));
+//! ```
 
 /// How the I/O manager passes the buffers of a control code: its lowest two bits.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -66,7 +77,7 @@ pub const fn ctl_code(device_type: u32, function: u32, method: Method, access: A
 /// A control code, of device type, function, [`Method`](crate::control::Method) and
 /// [`Access`](crate::control::Access). A part that does not fit does not compile.
 ///
-/// ```ignore
+/// ```
 /// const WAIT: u32 = wdm::ctl_code!(0x22, 0x800, Buffered, Any);
 /// ```
 #[macro_export]

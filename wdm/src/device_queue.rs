@@ -9,6 +9,28 @@
 //!
 //! The kernel's queue cannot be walked, so for the cleanup of a handle the waiting IRPs are on a
 //! list of this module's too, which the cancel spin lock protects as it does the kernel's.
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{
+//!     Status,
+//!     device::{Device, Fdo},
+//!     irp::{Dispatched, Fresh, Irp, Pending},
+//!     irql::{Dispatch, Passive},
+//! };
+//!
+//! /// A dispatch routine: the request is started when the device is idle.
+//! fn read<D: Device>(device: &Fdo<D>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
+//!     device.start_packet(irp, irql)
+//! }
+//!
+//! /// StartIo of a device that is done at once.
+//! fn start_io<D: Device>(device: &Fdo<D>, irp: Irp<Pending>, irql: &mut Dispatch) {
+//!     irp.complete(Status::SUCCESS, irql);
+//!     device.start_next(irql);
+//! }
+//! ```
 
 use core::{cell::UnsafeCell, ptr::NonNull};
 

@@ -10,6 +10,36 @@
 //! A fixed target would have every interrupt that comes elsewhere interrupt that processor as well
 //! (an interprocessor interrupt each), and would undo the steering. ("Organization of DPC Queues",
 //! nf-wdm-kesettargetprocessordpcex.)
+//!
+//! # Example
+//!
+//! ```
+//! use core::sync::atomic::{AtomicU32, Ordering};
+//! use wdm::{
+//!     Result,
+//!     dpc::{DeferredRoutine, Dpc},
+//!     irql::{Dispatch, Passive},
+//!     pool::{Shared, Tag},
+//! };
+//!
+//! struct Counter(AtomicU32);
+//!
+//! impl DeferredRoutine for Counter {
+//!     fn run(&self, _irql: &mut Dispatch) {
+//!         self.0.fetch_add(1, Ordering::Relaxed);
+//!     }
+//! }
+//!
+//! fn make(irql: &Passive) -> Result<Dpc<Counter>> {
+//!     let tag = Tag::new(*b"Exam");
+//!     let counter = Shared::new(tag, Counter(AtomicU32::new(0)), irql)?;
+//!     let dpc = Dpc::new(tag, counter, irql)?;
+//!     // False would mean that it had been queued before and has not run yet.
+//!     let queued = dpc.queue(irql);
+//!     debug_assert!(queued);
+//!     Ok(dpc)
+//! }
+//! ```
 
 use wdk_sys::{
     KDPC, PKDPC, PVOID,

@@ -1,6 +1,38 @@
 //! The driver itself: DriverEntry, AddDevice, Unload.
 //!
 //! Source: nc-wdm-driver_initialize, nc-wdm-driver_add_device, nc-wdm-driver_unload.
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{
+//!     Result,
+//!     device::PhysicalDevice,
+//!     driver::{Driver, DriverObject},
+//!     irql::Passive,
+//!     unicode::UnicodeString,
+//! };
+//!
+//! struct Sample;
+//!
+//! impl Driver for Sample {
+//!     fn entry(_registry_path: UnicodeString<'_>, _irql: &mut Passive) -> Result<()> {
+//!         Ok(())
+//!     }
+//!
+//!     fn add_device(
+//!         _driver: &DriverObject,
+//!         _physical: PhysicalDevice<'_>,
+//!         _irql: &mut Passive,
+//!     ) -> Result<()> {
+//!         Ok(()) // `wdm::function::add_device`, for one
+//!     }
+//!
+//!     fn unload(_irql: &mut Passive) {}
+//! }
+//!
+//! wdm::driver_entry!(Sample);
+//! ```
 
 use core::ptr::NonNull;
 

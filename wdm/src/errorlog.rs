@@ -1,6 +1,27 @@
 //! The system's event log.
 //!
 //! Source: nf-wdm-ioallocateerrorlogentry, nf-wdm-iowriteerrorlogentry, "Logging Errors".
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{
+//!     Status,
+//!     device::PhysicalDevice,
+//!     errorlog::{self, Entry},
+//!     irql::Passive,
+//! };
+//!
+//! fn log(physical: PhysicalDevice<'_>, status: Status, irql: &mut Passive) {
+//!     let entry = Entry {
+//!         error_code: Status::DEVICE_HARDWARE_ERROR,
+//!         unique_value: 1,
+//!         final_status: status,
+//!         dump_data: 0,
+//!     };
+//!     errorlog::write(physical, entry, irql);
+//! }
+//! ```
 
 use wdk_sys::{
     IO_ERROR_LOG_PACKET,

@@ -2,6 +2,17 @@
 //!
 //! The rule of the kernel this stands for: only a thread at IRQL <= APC_LEVEL may wait; an event
 //! can be set from DISPATCH_LEVEL. ("Event Objects", nf-wdm-kewaitforsingleobject.)
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{event::Event, irql::Passive};
+//!
+//! /// Whether the DPC that sets it has come within a second.
+//! fn came(event: &Event, irql: &mut Passive) -> bool {
+//!     event.wait_for(1000, irql)
+//! }
+//! ```
 
 use wdk_sys::{
     _EVENT_TYPE::NotificationEvent,

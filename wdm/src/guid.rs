@@ -1,4 +1,18 @@
 //! GUIDs.
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::guid::Guid;
+//!
+//! /// GUID_DEVINTERFACE_COMPORT
+//! const COM_PORT: Guid = Guid::new(
+//!     0x86e0_d1e0,
+//!     0x8089,
+//!     0x11d0,
+//!     [0x9c, 0xe4, 0x08, 0x00, 0x3e, 0x30, 0x1f, 0x73],
+//! );
+//! ```
 
 use wdk_sys::GUID;
 

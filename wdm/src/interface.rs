@@ -2,6 +2,25 @@
 //!
 //! The rule of the kernel this stands for: AddDevice registers the interface, a successful start
 //! enables it, a removal disables it. ("Registering a Device Interface Class".)
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{
+//!     Result, device::PhysicalDevice, guid::Guid, interface::DeviceInterface, irql::Passive,
+//! };
+//!
+//! /// Lets clients find the device.
+//! fn show(
+//!     physical: PhysicalDevice<'_>,
+//!     class: &Guid,
+//!     irql: &mut Passive,
+//! ) -> Result<DeviceInterface> {
+//!     let interface = DeviceInterface::register(physical, class, irql)?;
+//!     interface.set_enabled(true, irql)?;
+//!     Ok(interface)
+//! }
+//! ```
 
 use wdk_sys::{
     UNICODE_STRING,

@@ -9,6 +9,51 @@
 //! The shared data is owned by the [`Interrupt`]: the ISR gets it by `&mut`, others by an
 //! [`InterruptGuard`], so it cannot be reached without the lock. It is complete before the
 //! interrupt is connected, since the ISR may run before `IoConnectInterruptEx` returns.
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{
+//!     Result,
+//!     device::PhysicalDevice,
+//!     interrupt::{Claim, Interrupt, InterruptService},
+//!     irql::{Dirql, Dispatch, Passive},
+//!     pool::Tag,
+//!     ports::PortRange,
+//! };
+//!
+//! /// What the ISR shares with the rest of the driver: the ports, and what it has read.
+//! struct Service {
+//!     ports: PortRange,
+//!     seen: u8,
+//! }
+//!
+//! impl InterruptService for Service {
+//!     fn service(&mut self, _irql: &mut Dirql) -> Claim {
+//!         match self.ports.read_u8(0) {
+//!             Some(0) | None => Claim::NotOurs,
+//!             Some(cause) => {
+//!                 self.seen |= cause;
+//!                 Claim::Ours
+//!             }
+//!         }
+//!     }
+//! }
+//!
+//! fn connect(
+//!     physical: PhysicalDevice<'_>,
+//!     ports: PortRange,
+//!     irql: &mut Passive,
+//! ) -> Result<Interrupt<Service>> {
+//!     let service = Service { ports, seen: 0 };
+//!     Interrupt::connect(physical, Tag::new(*b"Exam"), service, irql)
+//! }
+//!
+//! /// A DPC takes what the ISR has left, with the ISR kept out.
+//! fn take(interrupt: &Interrupt<Service>, irql: &mut Dispatch) -> u8 {
+//!     core::mem::take(&mut interrupt.acquire(irql).seen)
+//! }
+//! ```
 
 use core::{
     cell::UnsafeCell,

@@ -13,11 +13,28 @@
 //! A guard that is forgotten (`mem::forget`) leaves IRQL raised and gives the old token back: no
 //! type can refuse that. What waits looks at IRQL itself, and stops the system.
 //!
-//! ```compile_fail
+//! ```compile_fail,E0499
+//! # use wdm::{event::Event, irql::Passive, spinlock::SpinLock};
 //! fn wrong(lock: &SpinLock<u32>, event: &Event, irql: &mut Passive) {
 //!     let guard = lock.acquire(irql);
 //!     event.wait(irql); // error: `irql` is borrowed: the thread runs at DISPATCH_LEVEL
 //!     drop(guard);
+//! }
+//! ```
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{
+//!     event::Event,
+//!     irql::{self, Passive},
+//!     spinlock::SpinLock,
+//! };
+//!
+//! fn right(lock: &SpinLock<u32>, event: &Event, irql: &mut Passive) {
+//!     drop(lock.acquire(irql));
+//!     event.wait(irql);
+//!     irql::raise_to_dispatch(irql, |irql| drop(lock.acquire_at_dpc_level(irql)));
 //! }
 //! ```
 

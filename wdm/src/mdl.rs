@@ -3,6 +3,28 @@
 //! The rule of the kernel this stands for: pages that a device reads or writes must be locked, and
 //! must be unlocked and given back by who locked them, before the request is completed whose
 //! memory they are. ("Using MDLs".)
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{
+//!     Result,
+//!     irp::{Fresh, Irp},
+//!     irql::Passive,
+//!     mdl::{Pages, UserPages},
+//!     probe::LockOperation,
+//! };
+//!
+//! /// Pages of the driver's own, on a node, anywhere in memory.
+//! fn pages(node: Option<u16>, irql: &Passive) -> Result<Pages> {
+//!     Pages::allocate(65536, u64::MAX, node, irql)
+//! }
+//!
+//! /// Pages of the client's, whose address a request has brought. They are unlocked when this is dropped.
+//! fn lock(irp: &Irp<Fresh>, address: u64, irql: &Passive) -> Result<UserPages> {
+//!     UserPages::lock(irp, address, 4096, LockOperation::Write, irql)
+//! }
+//! ```
 
 use core::ptr::NonNull;
 

@@ -9,6 +9,38 @@
 //! Offsets are checked against the size at compile time, whoever wrote them; when the BAR is mapped
 //! only the size is. Each block then is a value that exists once ([`Registers`]): whoever has it may use those
 //! registers, and the mapping lasts until the last of them is dropped.
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{
+//!     Result,
+//!     irql::Passive,
+//!     mmio::Mapping,
+//!     pnp::Memory,
+//!     pool::Tag,
+//! };
+//!
+//! wdm::registers! {
+//!     /// The first BAR.
+//!     pub bar Bar0[0x100] => pub struct Bar0Registers {
+//!         /// What starts and stops the device.
+//!         control: pub block Control {
+//!             /// Starts it.
+//!             Start(0x08): u32, write;
+//!             /// What it does.
+//!             State(0x0c): u32, read;
+//!         }
+//!     }
+//! }
+//!
+//! fn start(memory: Memory<'_>, irql: &Passive) -> Result<u32> {
+//!     let mapping = Mapping::<Bar0>::new(memory, irql)?;
+//!     let Bar0Registers { mut control } = Bar0Registers::split(mapping, Tag::new(*b"Exam"), irql)?;
+//!     control.write(Start, 1);
+//!     Ok(control.read(State))
+//! }
+//! ```
 
 use core::{marker::PhantomData, ptr::NonNull, sync::atomic};
 
@@ -275,26 +307,13 @@ pub fn share<B: Bar, I: AtOrBelowDispatch>(
 
 /// Describes a BAR with memory: its registers, in blocks, each block a value with one owner.
 ///
-/// ```ignore
-/// wdm::registers! {
-///     /// The first BAR.
-///     pub bar Bar0[0x1000] => pub struct Bar0Registers {
-///         /// What starts and stops the device.
-///         control: pub block Control {
-///             /// Starts it.
-///             Start(0x08): u32, write;
-///             /// What it does.
-///             State(0x0c): StateBits, read, write;
-///         }
-///     }
-/// }
-/// ```
+/// See the example of [`crate::mmio`].
 ///
 /// A register is `read`, `write` or both. One whose value makes the device use memory, such as the
 /// address or the command of a transfer, is `write_dma` instead: to write it is `unsafe`. It is on
 /// this description that everything else relies: a device does what its registers say.
 ///
-/// This makes the types `Bar0`, `Control`, `Start` and `State`, and the structure
+/// What stands there makes the types `Bar0`, `Control`, `Start` and `State`, and the structure
 /// `Bar0Registers`, whose `split` makes a mapping into one `Registers` for each block.
 #[macro_export]
 macro_rules! registers {

@@ -3,6 +3,20 @@
 //! The rule of the kernel this stands for: what waits, sends IRPs down or touches pageable memory
 //! while it holds a lock cannot hold a spin lock. A kernel mutex leaves IRQL at PASSIVE_LEVEL, so
 //! its guard gives the proof back. ("Introduction to Mutex Objects".)
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{irql::Passive, mutex::Mutex, time};
+//!
+//! /// Unlike a spin lock's, its owner may wait.
+//! fn slowly(counter: &Mutex<u32>, irql: &mut Passive) {
+//!     let mut guard = counter.acquire(irql);
+//!     let (counter, irql) = guard.parts();
+//!     *counter += 1;
+//!     time::delay(10, irql);
+//! }
+//! ```
 
 use core::{
     cell::{Cell, UnsafeCell},

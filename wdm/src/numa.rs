@@ -3,6 +3,17 @@
 //! The rule of the kernel this stands for: a system may have more than 64 processors, in groups;
 //! a processor is a group and a number, or an index over all groups, never a bit of one mask.
 //! ("Processor Groups", "Supporting Systems That Have More Than 64 Processors".)
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{device::PhysicalDevice, irql::Passive, numa};
+//!
+//! /// The processors of the device's node: their group, and which of it.
+//! fn near(physical: PhysicalDevice<'_>, irql: &Passive) -> Option<(u16, u64)> {
+//!     numa::device_node(physical, irql).map(numa::node_affinity)
+//! }
+//! ```
 
 use wdk_sys::{
     GROUP_AFFINITY, PROCESSOR_NUMBER,

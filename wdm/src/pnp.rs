@@ -3,6 +3,26 @@
 //! The rule of the kernel this stands for: IRP_MN_START_DEVICE carries the resources twice, raw
 //! as the bus sees them and translated as the processor does; a driver uses the translated ones.
 //! ("Hardware Resources", IRP_MN_START_DEVICE.)
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{
+//!     irp::{Fresh, Irp},
+//!     pnp::Minor,
+//! };
+//!
+//! /// How many bytes of memory IRP_MN_START_DEVICE brings.
+//! fn memory(irp: &Irp<Fresh>) -> Option<u64> {
+//!     match Minor::of(irp) {
+//!         Minor::StartDevice => {
+//!             let resources = irp.resources()?;
+//!             Some(resources.memory().map(|memory| memory.length()).sum())
+//!         }
+//!         _ => None,
+//!     }
+//! }
+//! ```
 
 use core::marker::PhantomData;
 

@@ -3,6 +3,25 @@
 //! The rule of the kernel this stands for: pool can run out at any time, and every allocation
 //! carries a tag that tells whose it is. Everything here is non-paged, so that it can be touched
 //! at any IRQL. ("Allocating System-Space Memory", nf-wdm-exallocatepool2.)
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{
+//!     Result,
+//!     irql::Passive,
+//!     pool::{PoolBox, Shared, Tag},
+//! };
+//!
+//! const TAG: Tag = Tag::new(*b"Exam");
+//!
+//! /// One owner, and several: each frees what it owns with its last drop.
+//! fn allocate(irql: &Passive) -> Result<(PoolBox<[u8]>, Shared<u32>)> {
+//!     let bytes = PoolBox::slice(TAG, 64, |_| 0, irql)?;
+//!     let number = Shared::new(TAG, 7, irql)?;
+//!     Ok((bytes, number.clone()))
+//! }
+//! ```
 
 use core::{
     ops::{Deref, DerefMut},

@@ -5,6 +5,20 @@
 //! split, so that each part of a driver owns the ports that it uses. ("I/O Port Resources".)
 //!
 //! Source: nf-wdm-read_port_uchar and its like, which are inline in the headers for amd64.
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{pnp::Resources, ports::PortRange};
+//!
+//! /// The ports of a 16550: its data, and all else.
+//! fn uart(resources: Resources<'_>) -> Option<(PortRange, PortRange)> {
+//!     let ports = resources.ports().next()?;
+//!     // SAFETY: a UART uses no memory.
+//!     let ports = unsafe { PortRange::new(ports) }?;
+//!     ports.split_at(1)
+//! }
+//! ```
 
 use core::arch::asm;
 

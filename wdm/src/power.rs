@@ -4,6 +4,26 @@
 //! what the device is to do; the driver that owns the device's power policy answers the first by
 //! requesting the second. Power goes down from the top of the stack and comes up from its bottom.
 //! ("Handling Power IRPs".)
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{
+//!     device::{Device, Fdo},
+//!     irp::{Irp, Fresh},
+//!     irql::Passive,
+//!     power::{DeviceState, PowerRequest},
+//! };
+//!
+//! /// What a device that goes down says beforehand.
+//! fn going_down<D: Device>(device: &Fdo<D>, irp: &Irp<Fresh>, irql: &Passive) {
+//!     if let PowerRequest::SetDevice(state) = irp.power_request()
+//!         && !state.is_working()
+//!     {
+//!         device.set_power_state(DeviceState::D3, irql);
+//!     }
+//! }
+//! ```
 
 use core::ptr::NonNull;
 

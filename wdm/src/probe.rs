@@ -18,6 +18,23 @@
 //! be a success. No Rust frame lies between, so none is skipped without its drops.
 //!
 //! Source: "x64 exception handling" (unwind data, `UNW_FLAG_EHANDLER`, scope tables).
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{
+//!     Status,
+//!     irp::{Fresh, Irp},
+//!     irql::Passive,
+//!     mdl::UserPages,
+//!     probe::LockOperation,
+//! };
+//!
+//! /// A client's bad address is an error, as what the kernel raises for it becomes a status.
+//! fn is_there(irp: &Irp<Fresh>, address: u64, irql: &Passive) -> Result<(), Status> {
+//!     UserPages::lock(irp, address, 1, LockOperation::Read, irql).map(drop)
+//! }
+//! ```
 
 use core::{arch::global_asm, ptr::NonNull};
 

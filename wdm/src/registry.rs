@@ -2,6 +2,19 @@
 //!
 //! Source: nf-wdm-zwopenkey, nf-wdm-zwqueryvaluekey; "Registry Trees and Keys for Devices and
 //! Drivers".
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{Result, irql::Passive, registry::Key, unicode::UnicodeString};
+//!
+//! /// `HKR,Parameters,Depth`, as the INF file writes it. The path is DriverEntry's.
+//! fn depth(path: UnicodeString<'_>, irql: &Passive) -> Result<u32> {
+//!     let service = Key::open(path, irql)?;
+//!     let parameters = service.open_subkey(UnicodeString::new(wdm::utf16!("Parameters")), irql)?;
+//!     parameters.query_dword(UnicodeString::new(wdm::utf16!("Depth")), irql)
+//! }
+//! ```
 
 use wdk_sys::{
     _KEY_VALUE_INFORMATION_CLASS::KeyValuePartialInformation,

@@ -6,6 +6,20 @@
 //! The guard is the proof of DISPATCH_LEVEL. It borrows the token that was given for it, and a
 //! second lock taken inside borrows the first guard's token: so guards can only be dropped
 //! innermost first, and nothing that needs a lower level can be called meanwhile.
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{irql::Passive, spinlock::SpinLock};
+//!
+//! /// The locks are released in the reverse order; another does not compile.
+//! fn sum(first: &SpinLock<u32>, second: &SpinLock<u32>, irql: &mut Passive) -> u32 {
+//!     let mut outer = first.acquire(irql);
+//!     let (value, irql) = outer.parts();
+//!     let inner = second.acquire_at_dpc_level(irql);
+//!     *value + *inner
+//! }
+//! ```
 
 use core::{
     cell::UnsafeCell,

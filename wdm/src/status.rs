@@ -1,6 +1,25 @@
 //! `NTSTATUS`, as what a request or a routine ends in, and results that do.
 //!
 //! Source: "Using NTSTATUS Values" and ntstatus.h.
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{Result, Status};
+//!
+//! fn check(length: usize) -> Result<()> {
+//!     if length == 4 {
+//!         Ok(())
+//!     } else {
+//!         Err(Status::INVALID_BUFFER_SIZE)
+//!     }
+//! }
+//!
+//! /// What a request ends with.
+//! fn end(length: usize) -> Status {
+//!     Status::of(check(length))
+//! }
+//! ```
 
 use core::fmt;
 

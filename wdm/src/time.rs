@@ -1,6 +1,22 @@
 //! Measuring time, and letting it pass.
 //!
 //! Source: nf-wdm-kequeryperformancecounter, nf-wdm-kedelayexecutionthread.
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{
+//!     irql::Passive,
+//!     time::{self, Instant},
+//! };
+//!
+//! /// How long a pause of 10 ms is, in units of 100 ns.
+//! fn pause(irql: &mut Passive) -> u64 {
+//!     let begun = Instant::now();
+//!     time::delay(10, irql);
+//!     begun.elapsed_100ns()
+//! }
+//! ```
 
 use wdk_sys::{
     LARGE_INTEGER,

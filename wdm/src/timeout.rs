@@ -9,6 +9,53 @@
 //! The timer's memory has up to two owners: the request, which disarms the timer when it is
 //! dropped, and the armed timer itself, whose share is dropped by whoever takes it out of the
 //! timer queue: `KeCancelTimer` when it returns true, or the timer's DPC.
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{
+//!     Result, Status,
+//!     csq::{Csq, Refused, Request},
+//!     irp::{Dispatched, Fresh, Irp, Pending},
+//!     irql::{Dispatch, Passive, UpToDispatch},
+//!     pool::Tag,
+//!     timeout::{TimedRequest, Timeout},
+//! };
+//!
+//! /// A request that waits for a second at most.
+//! struct Waiting {
+//!     _timeout: Timeout<Self>,
+//! }
+//!
+//! impl Request for Waiting {
+//!     type Context = ();
+//!
+//!     fn canceled(self, irp: Irp<Pending>, (): &(), irql: &mut UpToDispatch) {
+//!         irp.complete(Status::CANCELLED, irql);
+//!     }
+//! }
+//!
+//! impl TimedRequest for Waiting {
+//!     fn timed_out(self, irp: Irp<Pending>, (): &(), irql: &mut Dispatch) {
+//!         irp.complete(Status::IO_TIMEOUT, irql);
+//!     }
+//! }
+//!
+//! fn wait(queue: &Csq<Waiting>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
+//!     let (timeout, arm) = match Timeout::new(Tag::new(*b"Exam"), queue, irql) {
+//!         Ok(made) => made,
+//!         Err(status) => return irp.complete(status, irql),
+//!     };
+//!     let request = Waiting { _timeout: timeout };
+//!     match queue.insert_with_timeout(irp, request, arm, 1000, irql) {
+//!         Ok(dispatched) => dispatched,
+//!         Err(Refused { irp, status, dispatched, .. }) => {
+//!             irp.complete(status, irql);
+//!             dispatched
+//!         }
+//!     }
+//! }
+//! ```
 
 use core::sync::atomic::{AtomicBool, Ordering, fence};
 

@@ -3,6 +3,36 @@
 //! The rule of the kernel this stands for: a timer that has expired has a DPC, which may be queued
 //! or running when the timer is cancelled; the timer's memory, the DPC's and the context's must stay
 //! until it has run. ("Timer Objects and DPCs", nf-wdm-kesettimer, nf-wdm-kecanceltimer.)
+//!
+//! # Example
+//!
+//! ```
+//! use core::{
+//!     num::NonZeroU32,
+//!     sync::atomic::{AtomicU32, Ordering},
+//! };
+//! use wdm::{
+//!     Result,
+//!     irql::{Dispatch, Passive},
+//!     pool::{Shared, Tag},
+//!     timer::{Timer, TimerRoutine},
+//! };
+//!
+//! struct Ticks(AtomicU32);
+//!
+//! impl TimerRoutine for Ticks {
+//!     fn expired(&self, _irql: &mut Dispatch) {
+//!         self.0.fetch_add(1, Ordering::Relaxed);
+//!     }
+//! }
+//!
+//! /// Ticks until it is dropped.
+//! fn tick(ticks: Shared<Ticks>, irql: &Passive) -> Result<Timer<Ticks>> {
+//!     let timer = Timer::new(Tag::new(*b"Exam"), ticks, irql)?;
+//!     timer.set_periodic(NonZeroU32::new(100).unwrap(), irql);
+//!     Ok(timer)
+//! }
+//! ```
 
 use core::num::NonZeroU32;
 

@@ -1,6 +1,17 @@
 //! `UNICODE_STRING`s: counted UTF-16 text.
 //!
 //! Source: ns-wudfwdm-_unicode_string, "Using Unicode Strings".
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::unicode::UnicodeString;
+//!
+//! /// Widened by the compiler.
+//! const NAME: UnicodeString<'static> = UnicodeString::new(wdm::utf16!("Parameters"));
+//!
+//! assert_eq!(NAME.characters().len(), 10);
+//! ```
 
 use core::marker::PhantomData;
 

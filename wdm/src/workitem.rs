@@ -5,6 +5,37 @@
 //! ("System Worker Threads", nf-wdm-ioqueueworkitem.)
 //!
 //! A second request while one is queued is folded into it: one call does for both.
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{
+//!     Result,
+//!     device::DeviceReference,
+//!     irql::{Dispatch, Passive},
+//!     pool::Tag,
+//!     time,
+//!     workitem::{WorkItem, WorkRoutine},
+//! };
+//!
+//! /// What takes too long for a DPC.
+//! struct Reset;
+//!
+//! impl WorkRoutine for Reset {
+//!     fn work(&self, irql: &mut Passive) {
+//!         time::delay(100, irql);
+//!     }
+//! }
+//!
+//! fn make(device: DeviceReference, irql: &Passive) -> Result<WorkItem<Reset>> {
+//!     WorkItem::new(Tag::new(*b"Exam"), device, Reset, irql)
+//! }
+//!
+//! /// In a DPC.
+//! fn failed(reset: &WorkItem<Reset>, irql: &mut Dispatch) -> bool {
+//!     reset.queue(irql)
+//! }
+//! ```
 
 use core::{
     ptr::NonNull,

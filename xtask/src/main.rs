@@ -10,6 +10,7 @@ mod coverage;
 mod demo;
 #[cfg(unix)]
 mod dist;
+mod doc;
 #[cfg(unix)]
 mod driver;
 #[cfg(unix)]
@@ -109,6 +110,8 @@ enum Command {
     Genuine(genuine::Options),
     /// Runs all tests, on the host and in QEMU
     Test(test::Options),
+    /// Builds the documentation of the safe layer and of the contract with clients
+    Doc(setup::Options),
     /// Builds a driver in C or C++ without the WDK
     #[cfg(unix)]
     Cc(cc::Options),
@@ -180,6 +183,10 @@ fn run_command(command: Command) -> anyhow::Result<()> {
         Command::Mutants(options) => mutants::run(&options),
         Command::Genuine(options) => genuine::asked(&options),
         Command::Test(options) => test::run(&options),
+        Command::Doc(options) => {
+            println!("{}", doc::run(&options)?.display());
+            Ok(())
+        }
         #[cfg(unix)]
         Command::Dist(options) => dist::run(&options),
         #[cfg(unix)]

@@ -8,7 +8,7 @@ use clap::Args;
 #[cfg(unix)]
 use crate::test_files;
 use crate::{
-    build, genuine, miri, msrv, paths, progress, setup,
+    build, doc, genuine, miri, msrv, paths, progress, setup,
     toolchain::{DRIVER, KERNEL, Toolchain, WINDOWS},
     workflow,
 };
@@ -72,6 +72,9 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             cargo.args(["--release", "--workspace"]);
             deny_warnings(&mut cargo)
         })?;
+        if toolchain == Toolchain::Rustup {
+            doc::make(toolchain, options.setup.wdk.as_deref())?;
+        }
         progress::step("what Debian's compiler has", || msrv::run(toolchain))?;
         progress::step("the safe layer, under Miri", miri::run)?;
         progress::step("checking the host's crates for Windows", || {

@@ -14,6 +14,37 @@
 //!
 //! The queue's own spin lock protects its list and nothing else; it is held for a few
 //! instructions, and no driver code runs under it but the test that `remove_next` is given.
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{
+//!     Status,
+//!     csq::{Csq, Refused, Request},
+//!     irp::{Dispatched, Fresh, Irp, Pending},
+//!     irql::{Passive, UpToDispatch},
+//! };
+//!
+//! struct Waiting;
+//!
+//! impl Request for Waiting {
+//!     type Context = ();
+//!
+//!     fn canceled(self, irp: Irp<Pending>, (): &(), irql: &mut UpToDispatch) {
+//!         irp.complete(Status::CANCELLED, irql);
+//!     }
+//! }
+//!
+//! fn wait(queue: &Csq<Waiting>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
+//!     match queue.insert(irp, Waiting, irql) {
+//!         Ok(dispatched) => dispatched,
+//!         Err(Refused { irp, status, dispatched, .. }) => {
+//!             irp.complete(status, irql);
+//!             dispatched
+//!         }
+//!     }
+//! }
+//! ```
 
 mod callbacks;
 

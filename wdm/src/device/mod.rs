@@ -6,8 +6,25 @@
 //! and deletes. ("Writing an AddDevice Routine", "Handling an IRP_MN_REMOVE_DEVICE
 //! Request".)
 //!
-//! The device extension holds this module's [`Header`] and behind it the driver's own type, which
+//! The device extension holds this module's header and behind it the driver's own type, which
 //! implements [`Device`]: one driver can have several such types, and each IRP finds its own.
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{
+//!     device::{Device, Fdo},
+//!     irp::{Dispatched, Fresh, Irp},
+//!     irql::Passive,
+//! };
+//!
+//! /// A routine of any kind of device: has the PnP manager ask again what state the device is in. (What
+//! /// most drivers implement is not [`Device`] but `wdm::function::Function`.)
+//! fn ask_again<D: Device>(device: &Fdo<D>, irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
+//!     device.physical().invalidate_state(irql);
+//!     irp.forward(irql)
+//! }
+//! ```
 
 mod dispatch;
 mod objects;

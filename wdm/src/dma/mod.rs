@@ -10,6 +10,40 @@
 //!
 //! The IRP of a transfer is inside of what is mapped ([`Mapped`]), and comes out only when it is
 //! unmapped: it cannot be completed while the device may still write to its memory.
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{
+//!     Status,
+//!     dma::{Channel, Direction, ListControl, Mapped, TransferMemory},
+//!     irp::{Irp, Pending},
+//!     irql::Dispatch,
+//! };
+//!
+//! struct Engine;
+//!
+//! impl ListControl for Engine {
+//!     fn mapped(&self, mapped: Mapped<Self>, irql: &mut Dispatch) {
+//!         // The device is told of this. The DPC of its interrupt unmaps.
+//!         let _first = mapped.element(0);
+//!         let (memory, _channel) = mapped.unmap(irql);
+//!         memory.into_irp(512).complete(Status::SUCCESS, irql);
+//!     }
+//! }
+//!
+//! /// Maps the memory of a read with direct I/O.
+//! fn read(channel: Channel<Engine>, irp: Irp<Pending>, irql: &mut Dispatch) {
+//!     match TransferMemory::direct(irp) {
+//!         Ok(memory) => {
+//!             if let Err(not) = channel.map(memory, 512, Direction::FromDevice, irql) {
+//!                 not.memory.into_irp(0).complete(not.status, irql);
+//!             }
+//!         }
+//!         Err(irp) => irp.complete(Status::INVALID_PARAMETER, irql),
+//!     }
+//! }
+//! ```
 
 mod channel;
 mod common_buffer;

@@ -9,6 +9,54 @@
 //! requests back, what a request does. [`add_device`] makes a device object of it, whose routines
 //! ([`FunctionDevice`]) pass PnP and power to this module's `pnp`, `power` and `idle`, and the rest to
 //! the [`Function`]. What a device does not use, it need not name.
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{
+//!     Result,
+//!     device::PhysicalDevice,
+//!     driver::DriverObject,
+//!     function::{self, Function, FunctionObject, Start, Tags},
+//!     guid::Guid,
+//!     irp::{Dispatched, Fresh, Irp},
+//!     irql::Passive,
+//!     pool::Tag,
+//!     status::Status,
+//! };
+//!
+//! /// A device without requests that wait.
+//! struct Echo;
+//!
+//! impl Function for Echo {
+//!     const INTERFACE: Guid = Guid::new(0x1234_5678, 0x1234, 0x4321, [0x80, 1, 2, 3, 4, 5, 6, 7]);
+//!     const TAGS: Tags = Tags::all(Tag::new(*b"Echo"));
+//!     type Hardware = ();
+//!
+//!     fn start(&self, _: &FunctionObject<Self>, _: Start<'_>, _: &mut Passive) -> Result<()> {
+//!         Ok(())
+//!     }
+//!
+//!     fn device_control(
+//!         &self,
+//!         _: &FunctionObject<Self>,
+//!         mut irp: Irp<Fresh>,
+//!         irql: &mut Passive,
+//!     ) -> Dispatched {
+//!         let answer = <[u8; 4]>::try_from(irp.input()).map(|input| irp.write_output(&input));
+//!         let status = answer.map_or(Status::INVALID_BUFFER_SIZE, Status::of);
+//!         irp.complete(status, irql)
+//!     }
+//! }
+//!
+//! fn add_device(
+//!     driver: &DriverObject,
+//!     physical: PhysicalDevice<'_>,
+//!     irql: &mut Passive,
+//! ) -> Result<()> {
+//!     function::add_device(driver, physical, None, |_, _| Ok(Echo), irql)
+//! }
+//! ```
 
 mod idle;
 mod pnp;

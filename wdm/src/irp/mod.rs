@@ -10,6 +10,29 @@
 //! An IRP that is dropped all the same, on some later path, is a bug of the driver: a build with
 //! debug assertions stops there with a bugcheck, any other completes it with
 //! STATUS_INTERNAL_ERROR, so that its thread is not hung.
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{
+//!     Status,
+//!     irp::{Dispatched, Fresh, Irp},
+//!     irql::Passive,
+//! };
+//!
+//! /// What a dispatch routine returns comes of what it did with the request, and of nothing else.
+//! fn echo(mut irp: Irp<Fresh>, irql: &mut Passive) -> Dispatched {
+//!     let mut bytes = [0; 4];
+//!     let status = match irp.input() {
+//!         input if input.len() == bytes.len() => {
+//!             bytes.copy_from_slice(input);
+//!             Status::of(irp.write_output(&bytes))
+//!         }
+//!         _ => Status::INVALID_BUFFER_SIZE,
+//!     };
+//!     irp.complete(status, irql)
+//! }
+//! ```
 
 mod buffers;
 mod direct;

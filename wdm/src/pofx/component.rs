@@ -40,8 +40,8 @@ pub struct Use(Shared<Inner>);
 
 impl Component {
     /// Has the component become active, and stay so until [`Self::idle`]. It may become active
-    /// later, of which [`PowerManaged::component_active`] tells, with the device's power before
-    /// that if it has none. Both, and [`PowerManaged::power_required`], may be called before this
+    /// later, of which [`PowerManaged::component_active`](super::PowerManaged::component_active) tells, with the device's power before
+    /// that if it has none. Both, and [`PowerManaged::power_required`](super::PowerManaged::power_required), may be called before this
     /// returns.
     ///
     /// Source: nf-wdm-pofxactivatecomponent.

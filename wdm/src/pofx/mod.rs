@@ -19,6 +19,20 @@
 //! framework knows only when nobody is inside.
 //!
 //! Without a registration, everybody may use the component at any time.
+//!
+//! # Example
+//!
+//! ```
+//! use wdm::{irql::Passive, pofx::Component};
+//!
+//! /// Has the device in D0 while `act` uses it.
+//! fn with_power(component: &Component, act: impl FnOnce(), irql: &mut Passive) {
+//!     let active = component.activate_and_wait(irql);
+//!     act();
+//!     // From here on it may go to D3 for being idle.
+//!     drop(active);
+//! }
+//! ```
 
 mod callbacks;
 mod component;
