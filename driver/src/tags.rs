@@ -5,10 +5,12 @@ use wdm::{function::Tags, pool::Tag};
 
 /// What PnP and power need: device interfaces, states, hardware ids.
 pub const PNP: Tag = Tag::new(*b"EduP");
+// ANCHOR: tags
 /// The state of a device, shared by all of its routines.
 pub const DEVICE: Tag = Tag::new(*b"EduD");
 /// A queue: its cancel-safe queue and what it waits with.
 pub const QUEUE: Tag = Tag::new(*b"EduQ");
+// ANCHOR_END: tags
 /// The timer of a request with a time-out.
 pub const TIMEOUT: Tag = Tag::new(*b"EduT");
 /// The interrupt and its DPC.

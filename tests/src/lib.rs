@@ -7,12 +7,14 @@
 
 mod breakpoint;
 mod edu;
+pub mod guide;
 mod leak;
 mod machine;
 pub mod misdeeds;
 mod pe;
 mod program;
 pub mod safe_layer;
+pub mod wrong;
 
 pub use breakpoint::{InFlight, until};
 pub use edu::InEachQueue;

@@ -6,166 +6,24 @@
 
 use std::time::Duration;
 
-use eductl::{Interrupt, Request, device::OpenDevice, nthost::NtHost};
-use eduwdm_qemu::{Machine, Session, machine::Choice, serial::Bugcheck};
-use eduwdm_tests::{artifacts, boot, options};
-use nthost_protocol::{
-    HostRequest, Manifest, Rule,
-    host::PnpOperation,
-    manifest::{DriverImage, RegistryData, RegistryValue, Role},
+use eductl::nthost::NtHost;
+use eduwdm_qemu::{Machine, Session};
+use eduwdm_tests::{
+    artifacts, boot, guide, options,
+    wrong::{
+        self, REMOVE, When,
+        When::{Done, Ended, Failed, Logged, Removed, Unloaded},
+        manifest, pass_a_buffer, remove,
+    },
 };
-
-const EDU: &str = r"PCI\VEN_1234&DEV_11E8";
+use nthost_protocol::{HostRequest, Manifest, Rule};
 
 /// How long the machine may take to its end: no test measures time.
 const LIMIT: Duration = Duration::from_mins(1);
 
-/// When the misdeed comes to light.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-enum When {
-    /// When it is done: its routine is on the stack.
-    Done,
-    /// When it is done, by a routine that has returned: a line of the log names the driver's
-    /// image.
-    Logged,
-    /// When the driver is unloaded: a line of the log names the driver's image.
-    Unloaded,
-    /// When its device is removed: its routine is on the stack, or the log names its image.
-    Removed,
-    /// When the process of a client ends that has passed it a buffer: a line of the log names the
-    /// driver's image.
-    Ended,
-    /// When its device fails, which is as if it were pulled out: as when it is removed.
-    Failed,
-}
-use When::{Done, Ended, Failed, Logged, Removed, Unloaded};
-
 /// The misdeed, when it comes to light, the bug check, and those of its parameters (counted
 /// from 1) that do not depend on addresses.
 type Row = (&'static str, When, u32, &'static [(usize, u64)]);
-
-fn manifest(driver: &str, misdeed: &str) -> Manifest {
-    let mut drivers = vec![driver_image(driver, driver, misdeed)];
-    if matches!(misdeed, "send_irp_below" | "complete_irp_below") {
-        // Another driver, to be known as such, has another image.
-        drivers.insert(0, driver_image("below", driver, "keep_for_others"));
-    }
-    Manifest {
-        drivers,
-        ..Manifest::default()
-    }
-}
-
-/// A driver that does this when it is loaded, or when its device is started.
-fn driver_image(service: &str, driver: &str, misdeed: &str) -> DriverImage {
-    let misdeed = RegistryValue {
-        key: String::new(),
-        name: "Misdeed".to_owned(),
-        data: RegistryData::String(misdeed.to_owned()),
-    };
-    DriverImage {
-        service: service.to_owned(),
-        image: format!("{driver}.sys"),
-        role: Role::Function,
-        // One that needs a device is the only one here that gets any.
-        hardware_ids: match driver {
-            "wrong_bus" | "wrong_device" | "wrong_dma" | "wrong_po" | "wrong_pnp" => {
-                vec![EDU.to_owned()]
-            }
-            _ => Vec::new(),
-        },
-        service_values: vec![misdeed],
-        device_values: Vec::new(),
-        security: None,
-    }
-}
-
-const REMOVE: &[PnpOperation] = &[PnpOperation::QueryRemove, PnpOperation::Remove];
-
-/// Removes what devices a driver has, by these operations.
-fn remove(host: &NtHost, service: &str, operations: &[PnpOperation]) -> Result<(), String> {
-    for device in host.devices().map_err(|fault| fault.to_string())? {
-        if device.service != service {
-            continue;
-        }
-        for &operation in operations {
-            let done = host.pnp(&device.instance, operation);
-            done.map_err(|fault| fault.to_string())?;
-        }
-    }
-    Ok(())
-}
-
-/// Passes a driver a buffer by its address.
-fn pass_a_buffer(host: &NtHost) -> Result<(), String> {
-    let say = |fault: eductl::Error| fault.to_string();
-    let device = OpenDevice::open(host, r"\\.\EduLeft", &Interrupt::default()).map_err(say)?;
-    let request = Request::DeviceControl {
-        // CTL_CODE(FILE_DEVICE_UNKNOWN, 0x800, METHOD_NEITHER, FILE_ANY_ACCESS)
-        code: 0x22_2003,
-        input: vec![1; 8192],
-        output_length: 0,
-    };
-    let passed = device.submit("passing a buffer", request).map_err(say)?;
-    passed.wait().map(drop).map_err(say)
-}
-
-/// Has a machine end by a misdeed, and gives the bug check with its stack's functions and the
-/// log.
-fn end(
-    machine: &str,
-    driver: &str,
-    misdeed: &str,
-    when: When,
-) -> Result<(Bugcheck, String, String), String> {
-    let machine = Machine::load(machine).map_err(|fault| fault.to_string())?;
-    let mut options = options(manifest(driver, misdeed));
-    if misdeed == "keep_power_irp" {
-        // Minutes in which nothing runs take no time when time is counted in instructions.
-        options.accelerator = Choice::Tcg;
-        options.extras.instruction_count = Some(3);
-    }
-    let started = Session::start(&machine, &artifacts(), &options, |_| ());
-    let mut session = started.map_err(|fault| fault.to_string())?;
-    let ready = session.wait_ready().is_ok();
-    let log = |session: &Session| session.guest.log.lines().join("\n");
-    match when {
-        Done | Logged if ready => return Err(format!("it was let through:\n{}", log(&session))),
-        Done | Logged => (),
-        Unloaded | Removed | Failed | Ended => {
-            if !ready {
-                return Err(format!("it ended before its time:\n{}", log(&session)));
-            }
-            let host = NtHost::connect(session.socket()).map_err(|fault| fault.to_string())?;
-            // The machine ends instead of an answer.
-            let answered = match when {
-                Removed => remove(&host, driver, REMOVE).is_ok(),
-                Failed => remove(&host, driver, &[PnpOperation::Fail]).is_ok(),
-                Ended => {
-                    pass_a_buffer(&host)?;
-                    // The process ends with its connection.
-                    drop(host);
-                    !session.guest.log.wait_for_end(LIMIT)
-                }
-                _ => {
-                    remove(&host, driver, REMOVE)?;
-                    let service = driver.to_owned();
-                    host.host(HostRequest::UnloadDriver { service }).is_ok()
-                }
-            };
-            if answered {
-                return Err(format!("it was let through:\n{}", log(&session)));
-            }
-            session.guest.wait(LIMIT);
-        }
-    }
-    let log = log(&session);
-    let Some(bugcheck) = session.guest.log.bugcheck() else {
-        return Err(format!("it ended without a bug check:\n{log}"));
-    };
-    let functions = session.symbols().describe(&bugcheck);
-    Ok((bugcheck, functions, log))
-}
 
 /// The routine that is on the stack: the misdeed's own, but for what others do for it.
 fn routine(misdeed: &str) -> &str {
@@ -186,7 +44,18 @@ fn routine(misdeed: &str) -> &str {
 
 fn check(machine: &str, driver: &str, row: Row) -> Result<(), String> {
     let (misdeed, when, code, parameters) = row;
-    let (bugcheck, functions, log) = end(machine, driver, misdeed, when)?;
+    let ending = wrong::end(machine, driver, misdeed, when)?;
+    let mut command = format!("cargo xtask misdeed {driver} {misdeed}");
+    if machine != "up" {
+        command.push_str(" --machine ");
+        command.push_str(machine);
+    }
+    guide::compare(&command, &ending.tell(driver))?;
+    let wrong::Ending {
+        bugcheck,
+        functions,
+        log,
+    } = ending;
     let fits = bugcheck.code == code
         && parameters
             .iter()

@@ -59,11 +59,13 @@ fn allocate<T: FromZeros>(
         .checked_mul(count)
         .filter(|&bytes| bytes > 0)
         .ok_or(Status::INSUFFICIENT_RESOURCES)?;
+    // ANCHOR: node
     let memory = node
         .and_then(|node| allocate_contiguous(bytes, highest, node.into(), irql))
         .or_else(|| allocate_contiguous(bytes, highest, MM_ANY_NODE_OK, irql))
         .ok_or(Status::INSUFFICIENT_RESOURCES)?
         .cast::<T>();
+    // ANCHOR_END: node
     // SAFETY: freshly allocated, of this size.
     unsafe { memory.write_bytes(0, count) };
     Ok(memory)

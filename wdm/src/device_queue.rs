@@ -105,10 +105,12 @@ impl Drop for CancelSpinLock {
 /// # Safety
 ///
 /// The device object is the driver's, at PASSIVE_LEVEL.
+// ANCHOR: attributes
 pub(crate) unsafe fn set_attributes(device: NonNull<DEVICE_OBJECT>) {
     // SAFETY: by contract.
     unsafe { IoSetStartIoAttributes(device.as_ptr(), 1, 1) };
 }
+// ANCHOR_END: attributes
 
 impl<D: Device> Fdo<D> {
     /// Marks the IRP pending, and starts or queues it. An IRP of another device is completed with

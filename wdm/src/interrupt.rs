@@ -214,6 +214,7 @@ impl<S: InterruptService> Interrupt<S> {
         }
     }
 
+    // ANCHOR: acquire
     /// Keeps the ISR out, on every processor: raises IRQL to its level and takes its spin lock.
     ///
     /// Source: nf-wdm-keacquireinterruptspinlock.
@@ -228,6 +229,7 @@ impl<S: InterruptService> Interrupt<S> {
             dirql: unsafe { Dirql::assume() },
         }
     }
+    // ANCHOR_END: acquire
 
     /// Tells the kernel that the device will interrupt, or will not until it is told again: while
     /// the device has no power its interrupt may be turned off.

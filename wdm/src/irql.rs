@@ -124,6 +124,7 @@ unsafe extern "C" {
     fn KeLowerIrql(new_irql: KIRQL);
 }
 
+// ANCHOR: raise
 /// Runs `act` with IRQL raised to DISPATCH_LEVEL. Where it is that already, nothing changes.
 ///
 /// Source: nf-wdm-keraiseirqltodpclevel.
@@ -141,6 +142,7 @@ pub fn raise_to_dispatch<I: AtOrBelowDispatch, T>(
     unsafe { KeLowerIrql(old) };
     done
 }
+// ANCHOR_END: raise
 
 /// The most that IRQL may be for something that no token can be demanded for: what a `Drop` does,
 /// or what a guard that was forgotten may have left behind.

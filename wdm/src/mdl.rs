@@ -291,6 +291,7 @@ impl UserPages {
         let address = core::ptr::without_provenance_mut::<u8>(
             usize::try_from(address).map_err(|_| Status::ACCESS_VIOLATION)?,
         );
+        // ANCHOR: lock
         // SAFETY: only describes the buffer; nothing is touched yet.
         let mdl = unsafe { IoAllocateMdl(address.cast(), length, 0, 0, core::ptr::null_mut()) };
         let mdl = NonNull::new(mdl).ok_or(Status::INSUFFICIENT_RESOURCES)?;
@@ -301,6 +302,7 @@ impl UserPages {
             unsafe { IoFreeMdl(mdl.as_ptr()) };
             return Err(status);
         }
+        // ANCHOR_END: lock
         Ok(Self(match operation {
             LockOperation::Read => mdl,
             LockOperation::Write => mdl.map_addr(|address| address | WRITABLE),

@@ -125,6 +125,7 @@ impl<T> PerProcessor<T> {
         self.of_index(numa::current_processor_index())
     }
 
+    // ANCHOR: of_index
     /// The value of the processor with this index over all groups; that of all others if it was
     /// added since.
     #[must_use]
@@ -136,6 +137,7 @@ impl<T> PerProcessor<T> {
             None => &self.others,
         }
     }
+    // ANCHOR_END: of_index
 
     /// How many processors have a value of their own.
     #[must_use]

@@ -91,6 +91,7 @@ impl<T> SpinLock<T> {
         self.guard(Release::StayAtDpcLevel)
     }
 
+    // ANCHOR: try_acquire
     /// Takes the lock if it is free, at DISPATCH_LEVEL already; never waits.
     ///
     /// Source: nf-wdm-ketrytoacquirespinlockatdpclevel.
@@ -102,6 +103,7 @@ impl<T> SpinLock<T> {
         let acquired: BOOLEAN = unsafe { KeTryToAcquireSpinLockAtDpcLevel(self.lock.get()) };
         (acquired != 0).then(|| self.guard(Release::StayAtDpcLevel))
     }
+    // ANCHOR_END: try_acquire
 
     /// The data of a lock that nobody else can hold.
     pub fn get_mut(&mut self) -> &mut T {

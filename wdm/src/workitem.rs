@@ -114,6 +114,7 @@ impl<C: WorkRoutine> WorkItem<C> {
         &self.0.context
     }
 
+    // ANCHOR: queue
     /// Has the routine called soon. Returns whether the item was not queued already.
     ///
     /// Source: nf-wdm-ioqueueworkitem.
@@ -136,6 +137,7 @@ impl<C: WorkRoutine> WorkItem<C> {
         }
         true
     }
+    // ANCHOR_END: queue
 }
 
 impl<C: WorkRoutine> Drop for State<C> {

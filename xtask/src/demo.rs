@@ -2,10 +2,11 @@
 //! step.
 
 use std::{
-    fmt, io,
+    fmt, fs, io,
     path::{Path, PathBuf},
 };
 
+use anyhow::Context;
 use clap::Args;
 use eductl::demonstration::FaultKind;
 use eduwdm_qemu::{
@@ -17,7 +18,7 @@ use eduwdm_qemu::{
 
 use nthost_protocol::Manifest;
 
-use crate::{build, paths, progress, setup};
+use crate::{build, paths, progress, record::Recorder, setup};
 
 /// What the demonstration can be told.
 #[derive(Args, Clone, Debug)]
@@ -26,6 +27,9 @@ pub struct Options {
     pub setup: setup::Options,
     #[command(flatten)]
     pub machine: MachineOptions,
+    /// Writes a recording of what is printed, as an SVG
+    #[arg(long, value_name = "FILE")]
+    record: Option<PathBuf>,
 }
 
 /// Which machine, and how it runs.
@@ -90,7 +94,12 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             eprintln!("{line}");
         }
     };
-    let report = eduwdm_qemu::demo::run(&machine, &artifacts, &session, &mut io::stdout(), watch)?;
+    let command = format!("cargo xtask demo --machine {}", machine.name);
+    let mut out = Recorder::new(io::stdout(), &command);
+    let report = eduwdm_qemu::demo::run(&machine, &artifacts, &session, &mut out, watch)?;
+    if let Some(file) = &options.record {
+        fs::write(file, out.svg()).with_context(|| file.display().to_string())?;
+    }
     let fault = report.faults.first();
     fault.map_or(Ok(()), |fault| Err(Failed(fault.kind).into()))
 }

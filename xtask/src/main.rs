@@ -1,5 +1,6 @@
 //! `cargo xtask …`: everything that a person or CI does with the project, one file a command.
 
+mod book;
 mod build;
 #[cfg(unix)]
 mod cc;
@@ -20,6 +21,8 @@ mod figures;
 mod genuine;
 mod inf;
 mod miri;
+#[cfg(unix)]
+mod misdeed;
 mod msrv;
 #[cfg(unix)]
 mod mutants;
@@ -31,6 +34,8 @@ mod paths;
 mod progress;
 #[cfg(all(test, unix))]
 mod published;
+#[cfg(unix)]
+mod record;
 #[cfg(unix)]
 mod replay;
 #[cfg(unix)]
@@ -88,6 +93,9 @@ enum Command {
     /// Shows what the threads of a running machine do, with functions, files and lines
     #[cfg(unix)]
     Threads(threads::Options),
+    /// Has a wrong driver do what it does, and shows what the verifier says of it
+    #[cfg(unix)]
+    Misdeed(misdeed::Options),
     /// Measures nthost, and writes the figures into its README
     #[cfg(unix)]
     Figures(figures::Options),
@@ -108,6 +116,8 @@ enum Command {
     Mutants(mutants::Options),
     /// Compares the bindings and nthost with the tables of cross/genuine, or those with a WDK
     Genuine(genuine::Options),
+    /// Builds the guide into target/book, by mdBook
+    Book(book::Options),
     /// Runs all tests, on the host and in QEMU
     Test(test::Options),
     /// Builds the documentation of the safe layer and of the contract with clients
@@ -170,6 +180,8 @@ fn run_command(command: Command) -> anyhow::Result<()> {
         #[cfg(unix)]
         Command::Threads(options) => threads::run(&options),
         #[cfg(unix)]
+        Command::Misdeed(options) => misdeed::run(&options),
+        #[cfg(unix)]
         Command::Figures(options) => figures::run(&options),
         #[cfg(unix)]
         Command::Routines(options) => routines::run(&options),
@@ -182,6 +194,7 @@ fn run_command(command: Command) -> anyhow::Result<()> {
         #[cfg(unix)]
         Command::Mutants(options) => mutants::run(&options),
         Command::Genuine(options) => genuine::asked(&options),
+        Command::Book(options) => book::run(&options),
         Command::Test(options) => test::run(&options),
         Command::Doc(options) => {
             println!("{}", doc::run(&options)?.display());

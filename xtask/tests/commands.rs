@@ -1,4 +1,4 @@
-//! What people on Windows are told to type is there on Windows: the README's section and the
+//! What people on Windows are told to type is there on Windows: the guide's page and the
 //! workflow's job name no sub-command that is left out of `cargo xtask` there. That those which
 //! are not left out compile there, `cargo xtask test` checks.
 
@@ -56,10 +56,10 @@ fn what_is_told_to_be_typed_on_windows_is_there() {
         there.contains("package") && !there.contains("demo"),
         "{there:?}"
     );
-    let readme = file("README.md");
+    let page = file("docs/src/windows-build.md");
     let workflow = file(".github/workflows/ci.yml");
     let told = [
-        named(part(&readme, "## On Windows, with the WDK\n", "\n## ")),
+        named(&page),
         named(part(&workflow, "\n  windows:\n", "\n\n\n")),
     ];
     for names in told {

@@ -62,6 +62,7 @@ impl Work {
     /// `attempt` tries the lock; if it gets it, it calls [`Self::take`], does the work and
     /// releases the lock. Everyone who held the lock for another purpose calls this afterwards.
     /// It returns whether the last attempt missed.
+    // ANCHOR: visit
     pub fn visit(&self, mut attempt: impl FnMut() -> Attempt) -> Attempt {
         loop {
             // The barrier of both sides: between the post and the try, and between the release
@@ -76,6 +77,7 @@ impl Work {
             }
         }
     }
+    // ANCHOR_END: visit
 }
 
 #[cfg(all(test, not(feature = "loom")))]

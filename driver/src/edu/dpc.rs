@@ -8,6 +8,7 @@ use wdm::{dpc::DeferredRoutine, irql::Dispatch};
 
 use super::{Edu, events, queue::DEVICE_DONE, registers::InterruptBits};
 
+// ANCHOR: dpc
 impl DeferredRoutine for Edu {
     fn run(&self, irql: &mut Dispatch) {
         let (here, _) = self.statistics.here();
@@ -33,3 +34,4 @@ impl DeferredRoutine for Edu {
         }
     }
 }
+// ANCHOR_END: dpc

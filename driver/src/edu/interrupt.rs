@@ -68,6 +68,7 @@ impl Isr {
     }
 }
 
+// ANCHOR: isr
 impl InterruptService for Isr {
     fn service(&mut self, irql: &mut Dirql) -> Claim {
         let (here, processor) = self.edu.statistics.here();
@@ -90,3 +91,4 @@ impl InterruptService for Isr {
         Claim::Ours
     }
 }
+// ANCHOR_END: isr

@@ -495,6 +495,7 @@ impl<E: Engine> Queue<E> {
         let visit = self.work.visit(|| {
             let mut ended = E::Ended::default();
             let mut left = 0;
+            // ANCHOR: visit
             let (after, used) = {
                 let Some(mut active) = self.active.try_acquire_at_dpc_level(irql) else {
                     return Attempt::Missed;
@@ -506,6 +507,7 @@ impl<E: Engine> Queue<E> {
             // Tells the framework, if it waits, without the lock.
             drop(used);
             self.complete(&mut ended, irql);
+            // ANCHOR_END: visit
             if let Some(after) = after {
                 freed |= E::after(self, edu, after, irql);
             }

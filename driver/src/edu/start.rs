@@ -313,8 +313,10 @@ impl Hardware {
 fn buffers(adapter: &Shared<Adapter>, node: Option<u16>, irql: &Passive) -> Result<Buffers> {
     let pages = || {
         let length = MAXIMUM_LENGTH as usize;
+        // ANCHOR: buffers
         let pages = Pages::allocate(length, HIGHEST_ADDRESS, node, irql)
             .or_else(|_| Pages::allocate(length, u64::MAX, node, irql))?;
+        // ANCHOR_END: buffers
         Shared::new(tags::DMA, pages, irql)
     };
     // Without one, a list that leaves the device's reach is refused.

@@ -35,6 +35,7 @@ static NTSTATUS finish(PIRP irp, NTSTATUS status, ULONG_PTR information)
     return status;
 }
 
+/* ANCHOR: pnp */
 static NTSTATUS NTAPI dispatch_pnp(PDEVICE_OBJECT object, PIRP irp)
 {
     DEVICE *device = object->DeviceExtension;
@@ -86,13 +87,16 @@ static NTSTATUS NTAPI dispatch_pnp(PDEVICE_OBJECT object, PIRP irp)
     IoReleaseRemoveLock(&device->remove_lock, irp);
     return status;
 }
+/* ANCHOR_END: pnp */
 
+/* ANCHOR: power */
 static NTSTATUS NTAPI dispatch_power(PDEVICE_OBJECT object, PIRP irp)
 {
     PoStartNextPowerIrp(irp);
     IoSkipCurrentIrpStackLocation(irp);
     return PoCallDriver(((DEVICE *)object->DeviceExtension)->next, irp);
 }
+/* ANCHOR_END: power */
 
 static NTSTATUS NTAPI dispatch_control(PDEVICE_OBJECT object, PIRP irp)
 {
@@ -118,6 +122,7 @@ static NTSTATUS NTAPI dispatch_create_close(PDEVICE_OBJECT object, PIRP irp)
     return finish(irp, STATUS_SUCCESS, 0);
 }
 
+/* ANCHOR: add_device */
 static NTSTATUS NTAPI add_device(PDRIVER_OBJECT driver, PDEVICE_OBJECT pdo)
 {
     PDEVICE_OBJECT object;
@@ -150,12 +155,14 @@ static NTSTATUS NTAPI add_device(PDRIVER_OBJECT driver, PDEVICE_OBJECT pdo)
     object->Flags &= ~DO_DEVICE_INITIALIZING;
     return STATUS_SUCCESS;
 }
+/* ANCHOR_END: add_device */
 
 static VOID NTAPI unload(PDRIVER_OBJECT driver)
 {
     UNREFERENCED_PARAMETER(driver);
 }
 
+/* ANCHOR: entry */
 NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
 {
     UNREFERENCED_PARAMETER(path);
@@ -169,3 +176,4 @@ NTSTATUS NTAPI DriverEntry(PDRIVER_OBJECT driver, PUNICODE_STRING path)
     driver->MajorFunction[IRP_MJ_POWER] = dispatch_power;
     return IoReportRootDevice(driver);
 }
+/* ANCHOR_END: entry */

@@ -189,6 +189,7 @@ impl<R: Request> Csq<R> {
     /// # Errors
     ///
     /// [`Refused`] if the queue is closed.
+    // ANCHOR: insert
     pub fn insert<I: AtOrBelowDispatch>(
         &self,
         irp: Irp<Fresh>,
@@ -198,6 +199,7 @@ impl<R: Request> Csq<R> {
         // SAFETY: without a context there is none to keep.
         unsafe { self.insert_with_context(irp, request, core::ptr::null_mut(), irql) }
     }
+    // ANCHOR_END: insert
 
     /// As [`Self::insert`], with a context by which the IRP can be removed.
     ///

@@ -251,10 +251,12 @@ impl<D: Device> Fdo<D> {
             return Err(status);
         }
         let object = object.into_raw();
+        // ANCHOR: initializing
         // SAFETY: this driver's device object.
         let flags = unsafe { &mut (*object.as_ptr()).Flags };
         // Last of all: from here on it can be opened.
         *flags &= !DO_DEVICE_INITIALIZING;
+        // ANCHOR_END: initializing
         Ok(())
     }
 

@@ -87,6 +87,7 @@ impl Irp<Fresh> {
         dispatched
     }
 
+    // ANCHOR: forward_synchronously
     /// Passes the IRP down to the device below its own, waits until the drivers there have completed
     /// it, and owns it again. Their status is in [`Irp::status`].
     ///
@@ -106,6 +107,7 @@ impl Irp<Fresh> {
         // SAFETY: owned again: the completion stopped at this driver.
         unsafe { Self::from_raw(irp) }
     }
+    // ANCHOR_END: forward_synchronously
 }
 
 /// A completion routine.

@@ -43,7 +43,7 @@ fn the_published_crate_takes_the_builds_that_the_readme_tells_and_no_wrong_ones(
     };
     let features = probe.features(None)?;
 
-    // As the README has it: cargo in `driver`, and nothing else; and as `cargo xtask build` does.
+    // As the guide has it: cargo in `driver`, and nothing else; and as `cargo xtask build` does.
     for target in ["driver/target/release", "driver/target/x/release"] {
         let said = probe.configured(target, &features)?;
         for line in ["/DRIVER", "/ENTRY:DriverEntry", "driver_type=\"WDM\""] {
