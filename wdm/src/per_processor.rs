@@ -5,6 +5,20 @@
 //! while the system runs. ("Processor Groups", nf-wdm-kegetcurrentprocessornumberex.) So a value here
 //! is one that every processor may touch, such as counters that are atomic: whoever is moved in the
 //! middle touches a neighbour's.
+//!
+//! # Example
+//!
+//! ```
+//! use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
+//! use wdm::{Result, irql::Passive, per_processor::PerProcessor, pool::Tag};
+//!
+//! /// What is changed often is of a type that is aligned to 64 bytes, in place of this one.
+//! fn count(irql: &Passive) -> Result<u64> {
+//!     let interrupts = PerProcessor::<AtomicU64>::new(Tag::new(*b"Exmp"), irql)?;
+//!     interrupts.here().fetch_add(1, Relaxed);
+//!     Ok(interrupts.iter().map(|one| one.load(Relaxed)).sum())
+//! }
+//! ```
 
 use core::ptr::NonNull;
 
@@ -21,24 +35,6 @@ use crate::{
 /// A value for each processor, in memory of its NUMA node as far as possible. The values of a node's
 /// processors are one behind the other; it is their type that says whether each fills cache lines of
 /// its own.
-///
-/// # Examples
-///
-/// ```no_run
-/// use core::sync::atomic::{AtomicU64, Ordering::Relaxed};
-/// use wdm::{Result, irql::Passive, per_processor::PerProcessor, pool::Tag};
-/// use zerocopy::FromZeros;
-///
-/// #[derive(FromZeros)]
-/// #[repr(C, align(64))]
-/// struct Interrupts(AtomicU64, [u64; 7]);
-///
-/// fn count(irql: &Passive) -> Result<u64> {
-///     let interrupts = PerProcessor::<Interrupts>::new(Tag::new(*b"Exmp"), irql)?;
-///     interrupts.here().0.fetch_add(1, Relaxed);
-///     Ok(interrupts.iter().map(|one| one.0.load(Relaxed)).sum())
-/// }
-/// ```
 pub struct PerProcessor<T> {
     /// In the order of the processors' indices. Their values are in `nodes`.
     places: PoolBox<[Place<T>]>,
