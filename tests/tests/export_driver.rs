@@ -92,6 +92,25 @@ fn it_is_initialized_before_and_unloaded_after_the_drivers_that_import_from_it()
 }
 
 #[test]
+fn what_it_keeps_is_one_for_all_drivers_that_import_from_it() {
+    let numbered = |service| driver(service, "numbered.sys", Role::Function);
+    let booted = boot_with(vec![
+        driver("sequence", "sequence.sys", Role::Export),
+        numbered("first"),
+        numbered("second"),
+    ]);
+    for service in ["first", "second"] {
+        assert_eq!(unload(&booted, service), Status::Nt(0));
+    }
+    let log = log_with(&booted, "sequence is unloaded");
+    let lines = [1, 2, 3, 4].map(|number| format!("numbered: number {number}"));
+    let mut places: Vec<_> = lines.iter().map(|line| place(&log, line)).collect();
+    places.push(place(&log, "sequence: unloaded after number 4"));
+    assert!(places.is_sorted(), "{log}");
+    booted.shut_down();
+}
+
+#[test]
 fn without_it_the_importer_is_refused_with_all_that_it_misses() {
     let booted = boot_with(vec![importer("importer")]);
     let log = log_with(&booted, "is refused");

@@ -9,10 +9,12 @@ use std::{
 use crate::{Fault, read};
 
 /// The Rust sources that stand on wdk-sys, and the C sources of the test drivers.
-pub const FOLDERS: [&str; 5] = [
+pub const FOLDERS: [&str; 7] = [
     "driver/src",
     "wdm/src",
+    "tests/drivers/numbered/src",
     "tests/drivers/panics/src",
+    "tests/drivers/sequence/src",
     "tests/drivers/waits/src",
     "tests/drivers/c",
 ];
