@@ -103,7 +103,7 @@ pub fn compare(command: &str, printed: &str) -> Result<(), String> {
 
 /// A text without what differs from run to run, and from build to build: addresses, which are
 /// numbers of five hexadecimal digits and more, offsets in images, the numbers of lines, how much
-/// of the stack is in use, and all parameters of a bug check but the first.
+/// of the stack is in use, how many checks were made, and all parameters of a bug check but the first.
 #[must_use]
 pub fn same(text: &str) -> String {
     let lines = text.lines().map(|line| {
@@ -120,12 +120,13 @@ pub fn same(text: &str) -> String {
 }
 
 /// What stands before a number that is left out, its radix, and how long it is at least.
-const NUMBERS: [(&str, u32, usize); 5] = [
+const NUMBERS: [(&str, u32, usize); 6] = [
     ("+0x", 16, 1),
     ("0x", 16, 5),
     (".c:", 10, 1),
     ("    … ", 10, 1),
     ("verifier: ", 10, 4),
+    ("the verifier made ", 10, 1),
 ];
 
 fn without_numbers(line: &str) -> String {

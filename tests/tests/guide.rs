@@ -111,6 +111,17 @@ fn passing(output: &str) -> BTreeSet<&str> {
         .collect()
 }
 
+/// Whether a source has a sub-command of this name.
+fn is_variant(source: &str, name: &str) -> bool {
+    let mut letters = name.chars();
+    let first: String = letters
+        .next()
+        .into_iter()
+        .flat_map(char::to_uppercase)
+        .collect();
+    source.contains(&format!("    {first}{}(", letters.as_str()))
+}
+
 /// Every command that the guide shows, with its output: those of wrong drivers are compared where
 /// `verifier.rs` runs them, tests pass or are no part of this, and whatever else is shown must be
 /// a command that there is.
@@ -121,6 +132,7 @@ fn every_command_of_the_guide_prints_what_it_shows() {
         .map(|(it, _)| (it.driver, it.name))
         .collect();
     let commands = fs::read_to_string(root().join("xtask/src/main.rs")).unwrap();
+    let own_commands = fs::read_to_string(root().join("xtask/src/driver/mod.rs")).unwrap();
     let mut count = 0;
     for Shown {
         page,
@@ -157,16 +169,15 @@ fn every_command_of_the_guide_prints_what_it_shows() {
                 assert_eq!(passing(&output), tests_of(&source), "{page}: {command}");
             }
             ["cargo", "xtask", subcommand, ..] => {
-                let mut letters = subcommand.chars();
-                let first: String = letters
-                    .next()
-                    .into_iter()
-                    .flat_map(char::to_uppercase)
-                    .collect();
-                let variant = format!("Command::{first}{}(", letters.as_str());
-                assert!(commands.contains(&variant), "{page}: {command}");
+                assert!(is_variant(&commands, subcommand), "{page}: {command}");
                 // Only what is compared somewhere may be shown.
                 let is_shown = output.is_empty() || subcommand == "threads";
+                assert!(is_shown, "{page}: {command}:\n{output}");
+            }
+            // In the folder of a driver. What they show, `new_driver` compares.
+            ["cargo", "nt", subcommand, ..] => {
+                assert!(is_variant(&own_commands, subcommand), "{page}: {command}");
+                let is_shown = output.is_empty() || ["run", "test"].contains(&subcommand);
                 assert!(is_shown, "{page}: {command}:\n{output}");
             }
             _ => panic!("{page}: nothing holds this command to what it shows: {command}"),

@@ -8,6 +8,8 @@ use std::{
     process::{Command, Output},
 };
 
+use eduwdm_tests::guide;
+
 fn root() -> PathBuf {
     Path::new(env!("CARGO_MANIFEST_DIR"))
         .parent()
@@ -36,6 +38,33 @@ fn cargo(folder: &Path, data: &Path, arguments: &[&str]) -> Output {
         cargo.env_remove(name);
     }
     cargo.output().unwrap()
+}
+
+/// The driver that the guide lays out.
+const OF_THE_GUIDE: &str = "first";
+
+/// Each line that the guide shows of a command is printed by it.
+#[track_caller]
+fn compare(name: &str, command: &str, printed: &str) {
+    if name != OF_THE_GUIDE {
+        return;
+    }
+    let printed = guide::same(printed);
+    let mut count = 0;
+    for shown in guide::shown() {
+        if shown.command != command {
+            continue;
+        }
+        for line in guide::same(&shown.output).lines() {
+            assert!(
+                printed.lines().any(|other| other == line),
+                "docs/src/{} shows of `{command}`:\n{line}\nIt prints:\n{printed}",
+                shown.page
+            );
+            count += 1;
+        }
+    }
+    assert!(count > 0, "the guide does not show `{command}`");
 }
 
 /// Lays one out, and runs its three commands.
@@ -73,6 +102,7 @@ fn lay_out_and_run(name: &str, arguments: &[&str], lines: usize) {
     let output = cargo(&folder, &data, &["nt", "run"]);
     let text = said(&output);
     assert!(output.status.success(), "{text}");
+    compare(name, "cargo nt run", &text);
     for line in [": Started", "query-remove, remove", "nothing is left"] {
         assert!(text.contains(line), "{line}: {text}");
     }
@@ -80,6 +110,7 @@ fn lay_out_and_run(name: &str, arguments: &[&str], lines: usize) {
     let output = cargo(&folder, &data, &["nt", "test"]);
     let text = said(&output);
     assert!(output.status.success(), "{text}");
+    compare(name, "cargo nt test", &text);
     assert!(text.contains("3 passed"), "{text}");
 
     let output = cargo(&folder, &data, &["nt", "package"]);
@@ -104,7 +135,7 @@ fn a_driver_of_a_pci_device_runs_as_it_is_laid_out() {
 
 #[test]
 fn a_driver_of_software_alone_runs_as_it_is_laid_out() {
-    lay_out_and_run("softdrv", &["--root"], 180);
+    lay_out_and_run(OF_THE_GUIDE, &["--root"], 180);
 }
 
 #[test]

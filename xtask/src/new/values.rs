@@ -136,7 +136,12 @@ impl Values {
                 text.push_str(value.with_context(|| format!("a template has @{part}@"))?);
             }
         }
-        Ok(text)
+        // What the guide includes is marked, which is nothing to the driver.
+        let is_mark = |line: &&str| line.trim_start().starts_with("// ANCHOR");
+        Ok(text
+            .split_inclusive('\n')
+            .filter(|line| !is_mark(line))
+            .collect())
     }
 }
 
@@ -291,6 +296,9 @@ mod tests {
             "Samp 0x5361_6d70"
         );
         assert!(values.put_into("@NONE@").is_err());
+        // What marks a part for the guide is left out.
+        let marked = "one\n    // ANCHOR: part\ntwo\n    // ANCHOR_END: part\n";
+        assert_eq!(values.put_into(marked).unwrap(), "one\ntwo\n");
     }
 
     #[test]
