@@ -1,7 +1,8 @@
 //! `cargo xtask book`: the guide as pages to read in a browser, by mdBook.
 //!
 //! mdBook is built from its sources once, in the version that is named here, without its server
-//! and its search: Debian has no package of it.
+//! and its search: Debian has no package of it. That takes about a minute and a half of a processor's
+//! time. That its links lead somewhere, `tests/tests/guide.rs` looks at: mdBook does not.
 
 use std::{path::PathBuf, process::Command};
 
@@ -45,7 +46,9 @@ pub fn build(open: bool) -> anyhow::Result<PathBuf> {
     if open {
         mdbook.arg("--open");
     }
-    let output = mdbook.output().with_context(|| format!("{mdbook:?}"))?;
+    let output = progress::step("building the guide", || {
+        mdbook.output().with_context(|| format!("{mdbook:?}"))
+    })?;
     let said = String::from_utf8_lossy(&output.stderr);
     // A file that is to be included and is not there is no failure for it.
     if !output.status.success() || said.contains("ERROR") || said.contains("WARN") {

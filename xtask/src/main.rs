@@ -50,6 +50,8 @@ mod test;
 mod test_files;
 #[cfg(unix)]
 mod threads;
+#[cfg(all(test, unix))]
+mod told;
 mod toolchain;
 #[cfg(unix)]
 mod vm;

@@ -8,7 +8,7 @@ use clap::Args;
 #[cfg(unix)]
 use crate::test_files;
 use crate::{
-    build, doc, genuine, miri, msrv, paths, progress, setup,
+    book, build, doc, genuine, miri, msrv, paths, progress, setup,
     toolchain::{DRIVER, KERNEL, Toolchain, WINDOWS},
     workflow,
 };
@@ -72,6 +72,7 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
             cargo.args(["--release", "--workspace"]);
             deny_warnings(&mut cargo)
         })?;
+        book::build(false)?;
         if toolchain == Toolchain::Rustup {
             doc::make(toolchain, options.setup.wdk.as_deref())?;
         }

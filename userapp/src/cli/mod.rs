@@ -185,6 +185,34 @@ mod tests {
     }
 
     #[test]
+    fn what_the_guide_tells_to_type_parses() {
+        let folder = concat!(env!("CARGO_MANIFEST_DIR"), "/../docs/src");
+        let mut seen = 0;
+        for entry in std::fs::read_dir(folder).unwrap() {
+            let text = std::fs::read_to_string(entry.unwrap().path()).unwrap();
+            // The blocks: fenced ones, and what is indented as far.
+            let blocks = text.split("```").skip(1).step_by(2).flat_map(str::lines);
+            let indented = text.lines().filter_map(|line| line.strip_prefix("    "));
+            for line in blocks.chain(indented) {
+                let line = line.trim_start_matches("$ ").replace("target/out/", "");
+                // Other lines need not be a shell's.
+                if !line.starts_with("eductl ") || line.starts_with("eductl stress (") {
+                    continue;
+                }
+                for call in calls(&line) {
+                    seen += 1;
+                    if let Err(fault) = Arguments::try_parse_from(call) {
+                        // Help is given as an error.
+                        let is_help = fault.kind() == clap::error::ErrorKind::DisplayHelp;
+                        assert!(is_help, "{line}: {fault}");
+                    }
+                }
+            }
+        }
+        assert!(seen > 10, "only {seen} calls were seen");
+    }
+
+    #[test]
     fn every_command_and_argument_says_what_it_is_for() {
         let mut command = Arguments::command();
         command.build();
