@@ -19,6 +19,29 @@ fn demonstrate(name: &str) {
         report.first_answer.is_some() && report.checks > 100,
         "{name}"
     );
+    if name == PICTURE.0 {
+        shows_what_is_printed(&String::from_utf8_lossy(&shown));
+    }
+}
+
+/// What the README shows, and of which machine: `cargo xtask demo --record docs/src/demo.svg` makes it.
+const PICTURE: (&str, &str) = ("numa2x2", include_str!("../../docs/src/demo.svg"));
+
+/// Each line of the picture that has no number is printed.
+fn shows_what_is_printed(printed: &str) {
+    let lines = PICTURE.1.lines().filter_map(|line| {
+        let (_, text) = line.strip_prefix("<text ")?.split_once('>')?;
+        text.strip_suffix("</text>")
+    });
+    let is_fixed = |line: &&str| !line.is_empty() && !line.contains(|it: char| it.is_ascii_digit());
+    let fixed: Vec<_> = lines.filter(is_fixed).collect();
+    for line in &fixed {
+        assert!(
+            printed.lines().any(|other| other == *line),
+            "docs/src/demo.svg shows {line:?}, which is not printed:\n{printed}"
+        );
+    }
+    assert!(fixed.len() > 5, "{fixed:?}");
 }
 
 macro_rules! machines {
