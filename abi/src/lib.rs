@@ -12,6 +12,7 @@
 //!   driver, and each refusal has its documented `NTSTATUS`.
 #![no_std]
 
+pub mod bench;
 pub mod edu;
 pub mod header;
 pub mod ioctl;

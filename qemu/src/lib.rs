@@ -15,6 +15,8 @@ pub mod accelerator;
 #[cfg(unix)]
 pub mod archive;
 #[cfg(unix)]
+pub mod bench;
+#[cfg(unix)]
 pub mod broker;
 #[cfg(unix)]
 pub mod child;

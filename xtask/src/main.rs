@@ -1,6 +1,8 @@
 //! `cargo xtask …`: everything that a person or CI does with the project, one file a command.
 
 mod book;
+#[cfg(unix)]
+mod bench;
 mod build;
 #[cfg(unix)]
 mod cc;
@@ -101,6 +103,9 @@ enum Command {
     /// Measures nthost, and writes the figures into its README
     #[cfg(unix)]
     Figures(figures::Options),
+    /// Measures what requests cost inside of a machine, by a client in the kernel
+    #[cfg(unix)]
+    Bench(bench::Options),
     /// Writes which of the kernel's routines nthost has, and why it has not the others
     #[cfg(unix)]
     Routines(setup::Options),
@@ -191,6 +196,8 @@ fn run_command(command: Command) -> anyhow::Result<()> {
         Command::Coverage(options) => coverage::run(&options),
         #[cfg(unix)]
         Command::Soak(options) => soak::run(&options),
+        #[cfg(unix)]
+        Command::Bench(options) => bench::run(&options),
         #[cfg(unix)]
         Command::Explore(options) => explore::run(&options),
         #[cfg(unix)]

@@ -63,6 +63,7 @@ versioned! {
     eduwdm_abi::edu::LockedTransfer { reserved };
     eduwdm_abi::edu::DmaSelfTestInput;
     eduwdm_abi::testdev::RunInput { reserved };
+    eduwdm_abi::bench::RunInput { reserved };
 }
 
 /// Checks the buffers of a request whose input is a `T` and whose answer takes `answer` bytes.
