@@ -1,8 +1,8 @@
 //! `cargo xtask …`: everything that a person or CI does with the project, one file a command.
 
-mod book;
 #[cfg(unix)]
 mod bench;
+mod book;
 mod build;
 #[cfg(unix)]
 mod cc;
