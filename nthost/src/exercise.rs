@@ -237,7 +237,6 @@ fn request_at(
 fn measure_program(calls: &mut Calls, times: u32, request: Maker) -> (u64, NTSTATUS) {
     let first = calls.next + 1;
     calls.next += u64::from(times) + 1;
-    let ended = calls.ended.clone();
     let measured = Arc::new(Measured {
         result: SpinLock::new((0, STATUS_PENDING)),
         done: Event::notification(),
@@ -246,8 +245,7 @@ fn measure_program(calls: &mut Calls, times: u32, request: Maker) -> (u64, NTSTA
     let program = Box::new(move |thread: &Arc<Client>| {
         let once = |number: u64| {
             let id = RequestId(first + number);
-            thread.call_and_wait(request(id));
-            let completion = ended.completions.lock().pop();
+            let completion = thread.call_and_wait(request(id));
             completion.map_or(STATUS_PENDING, |completion| completion.status)
         };
         // What is set up with the first request is not counted.

@@ -14,7 +14,7 @@ use nthost_nt::{
 };
 
 pub use super::origin::{Origin, is_sent, set_sent};
-use super::{thread_end, verify};
+use super::{irp_lookaside, thread_end, verify};
 use crate::{hook, mm::guarded};
 
 /// Bytes of an IRP with its stack locations (`IoSizeOfIrp`).
@@ -28,7 +28,7 @@ pub const fn size(stack_count: i8) -> usize {
 /// # Safety
 ///
 /// The memory is this large, and the caller's.
-unsafe fn initialize(irp: *mut IRP, packet_size: u16, stack_count: i8, origin: Origin) {
+unsafe fn initialize(irp: *mut IRP, packet_size: u16, stack_count: i8, allocation_flags: u8) {
     // SAFETY: the caller's promise.
     unsafe { irp.cast::<u8>().write_bytes(0, packet_size.into()) };
     // SAFETY: zeroes are a value of each field.
@@ -38,7 +38,7 @@ unsafe fn initialize(irp: *mut IRP, packet_size: u16, stack_count: i8, origin: O
     fields.StackCount = stack_count;
     // A CCHAR, which wraps.
     fields.CurrentLocation = stack_count.wrapping_add(1);
-    fields.AllocationFlags = origin.flags();
+    fields.AllocationFlags = allocation_flags;
     let head = &raw mut fields.ThreadListEntry;
     fields.ThreadListEntry = LIST_ENTRY {
         Flink: head,
@@ -63,12 +63,18 @@ pub fn allocate(stack_count: i8, origin: Origin, caller: usize) -> *mut IRP {
         return null_mut();
     };
     // `initialize` zeroes it.
-    let Some(memory) = guarded::allocate_buffer(bytes) else {
+    let (irp, from) = irp_lookaside::take(stack_count).map_or_else(
+        || {
+            let memory = guarded::allocate_buffer(bytes);
+            (memory.map_or_else(null_mut, <*mut u8>::cast), 0)
+        },
+        |irp| (irp, irp_lookaside::FIXED_SIZE),
+    );
+    if irp.is_null() {
         return null_mut();
-    };
-    let irp = memory.cast::<IRP>();
+    }
     // SAFETY: the memory was just allocated for it.
-    unsafe { initialize(irp, packet_size, stack_count, origin) };
+    unsafe { initialize(irp, packet_size, stack_count, origin.flags() | from) };
     hook::irp_made(irp, caller);
     irp
 }
@@ -85,7 +91,10 @@ pub unsafe fn free(irp: *mut IRP) {
     if Origin::of(packet) == Origin::Synchronous {
         thread_end::remove(packet);
     }
-    if !guarded::free(irp.cast()) {
+    // SAFETY: as above. What is free in a list is there, and not to be freed as pool.
+    let is_freed = unsafe { irp_lookaside::give(irp) }
+        || (packet.Type != 0 || !irp_lookaside::is_kept(packet)) && guarded::free(irp.cast());
+    if !is_freed {
         verify::io_violation(verify::NOT_AN_IRP_FREED, irp.addr(), 0, 0);
     }
 }
@@ -157,7 +166,7 @@ nt_export! {
         let caller = verify::caller();
         hook::irp_initializing(irp, caller);
         // SAFETY: the caller's promise.
-        unsafe { initialize(irp, packet_size, stack_size, Origin::DriverMemory) };
+        unsafe { initialize(irp, packet_size, stack_size, Origin::DriverMemory.flags()) };
         hook::irp_made(irp, caller);
     }
 
@@ -180,8 +189,9 @@ nt_export! {
             // It is its thread's, and stays in the thread's list no longer.
             thread_end::remove(fields);
         }
+        let flags = origin.flags() | fields.AllocationFlags & irp_lookaside::FIXED_SIZE;
         // SAFETY: the IRP's own memory.
-        unsafe { initialize(irp, packet_size, stack_count, origin) };
+        unsafe { initialize(irp, packet_size, stack_count, flags) };
         fields.IoStatus = IO_STATUS_BLOCK::new(status, 0);
     }
 

@@ -64,6 +64,8 @@ mod interrupt_vector;
 #[cfg(target_os = "none")]
 pub mod irp;
 #[cfg(target_os = "none")]
+mod irp_lookaside;
+#[cfg(target_os = "none")]
 pub mod leak;
 #[cfg(target_os = "none")]
 pub mod notify;

@@ -9,7 +9,7 @@ use alloc::vec::Vec;
 use x86_64::{
     PhysAddr,
     registers::control::{Cr3, Cr3Flags},
-    structures::paging::{Mapper, PageTableFlags, PhysFrame, Translate, mapper::TranslateResult},
+    structures::paging::{Mapper, PageTableFlags, PhysFrame},
 };
 
 use super::{
@@ -240,20 +240,12 @@ impl AddressSpace {
     /// The same for an address of user space. The caller holds the lock.
     #[must_use]
     pub(super) fn translate_locked(&self, address: u64) -> Option<(u64, Access)> {
-        let address = x86_64::VirtAddr::new(address);
-        // SAFETY: the lock keeps others from changing this lower half.
-        let result = unsafe { paging::with_tables(self.root, |tables| tables.translate(address)) };
-        let TranslateResult::Mapped {
-            frame,
-            offset,
-            flags,
-        } = result
-        else {
-            return None;
-        };
+        // SAFETY: the lock keeps others from changing this lower half, which has small pages alone.
+        let entry = unsafe { paging::small_page(self.root, address) }?;
         let mut access = Access::empty();
-        access.set(Access::WRITE, flags.contains(PageTableFlags::WRITABLE));
-        Some((frame.start_address().as_u64() + offset, access))
+        access.set(Access::WRITE, entry & PageTableFlags::WRITABLE.bits() != 0);
+        let frame = entry & 0x000f_ffff_ffff_f000;
+        Some((frame + address % PAGE_SIZE, access))
     }
 
     /// Switches the processor to this space. The caller sees to it that the space lives as long

@@ -54,6 +54,7 @@ pub fn allocate(size: usize) -> Option<*mut u8> {
 /// As [`allocate`], but ordinary pool has in it whatever was there before: for what its owner fills,
 /// and for a system buffer, which NT does not zero either ("Failure to Initialize Output Buffers").
 #[must_use]
+#[inline]
 pub fn allocate_buffer(size: usize) -> Option<*mut u8> {
     allocate_as(flags::NON_PAGED | flags::UNINITIALIZED, size)
 }

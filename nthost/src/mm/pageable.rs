@@ -78,9 +78,17 @@ pub fn remove(base: u64) {
 }
 
 /// The IRQL has been raised to DISPATCH_LEVEL or above by a driver: nothing pageable is there.
+#[inline]
 pub fn trim() {
-    // Acquire: the range is found. A page that comes back meanwhile says so afterwards.
-    if !RESIDENT.load(Ordering::Relaxed) || !RESIDENT.swap(false, Ordering::Acquire) {
+    // Relaxed: a page that comes back meanwhile says so afterwards.
+    if RESIDENT.load(Ordering::Relaxed) {
+        trim_all();
+    }
+}
+
+fn trim_all() {
+    // Acquire: the range is found.
+    if !RESIDENT.swap(false, Ordering::Acquire) {
         return;
     }
     for (&base, range) in RANGES.lock().iter_mut() {

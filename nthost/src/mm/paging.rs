@@ -140,6 +140,30 @@ pub(super) unsafe fn with_tables<T>(
     operation(&mut tables)
 }
 
+/// The entry of the page tables that an address's page of 4 KiB has; `None` if none is there.
+///
+/// # Safety
+///
+/// It is a root table, nobody changes its lower tables meanwhile, and the address is in a half that
+/// has no larger pages, as a process's own.
+#[inline]
+pub(super) unsafe fn small_page(root: u64, address: u64) -> Option<u64> {
+    /// Where a table or page is, in an entry.
+    const FRAME: u64 = 0x000f_ffff_ffff_f000;
+    let mut entry = root;
+    for shift in [39_u32, 30, 21, 12] {
+        let table = physical(entry & FRAME).cast::<u64>();
+        // SAFETY: an entry of a table, which is in the physical map.
+        let at = unsafe { table.add((address >> shift & 511) as usize) };
+        // SAFETY: as above.
+        entry = unsafe { at.read() };
+        if entry & PageTableFlags::PRESENT.bits() == 0 {
+            return None;
+        }
+    }
+    Some(entry)
+}
+
 fn with_kernel<T>(operation: impl FnOnce(&mut OffsetPageTable<'_>) -> T) -> T {
     let _guard = TABLES.lock();
     // SAFETY: the guard keeps others away from the kernel's half.

@@ -7,6 +7,8 @@
 use alloc::{collections::BTreeMap, vec::Vec};
 use core::{ffi::c_void, ops::Range};
 
+use nthost_nt::status::{NTSTATUS, STATUS_INVALID_HANDLE, STATUS_OBJECT_TYPE_MISMATCH};
+
 use super::object::{self, Kind};
 use crate::{
     hook,
@@ -100,6 +102,22 @@ impl HandleTable {
         let entry = *entries.map.get(&(handle & !(STEP - 1)))?;
         object::reference(entry.object);
         Some(entry)
+    }
+
+    /// What a handle to an object of this kind stands for, with a reference for the caller.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INVALID_HANDLE`, `STATUS_OBJECT_TYPE_MISMATCH`.
+    pub fn reference_as(&self, handle: u64, kind: Kind) -> Result<Entry, NTSTATUS> {
+        let entries = self.0.lock();
+        let entry = entries.map.get(&(handle & !(STEP - 1)));
+        let entry = *entry.ok_or(STATUS_INVALID_HANDLE)?;
+        if object::reference_as(entry.object, kind) {
+            Ok(entry)
+        } else {
+            Err(STATUS_OBJECT_TYPE_MISMATCH)
+        }
     }
 
     /// Closes a handle; whether there was one. PASSIVE_LEVEL.

@@ -154,6 +154,16 @@ pub fn try_reference(object: *mut c_void) -> bool {
     with_header(object, take_reference).is_some()
 }
 
+/// Takes a reference, if it is an object of this kind; whether it is. IRQL up to DISPATCH_LEVEL.
+pub fn reference_as(object: *mut c_void, kind: Kind) -> bool {
+    let taken = with_header(object, |header| {
+        let is_of_kind = header.kind == kind;
+        header.references += u64::from(is_of_kind);
+        is_of_kind
+    });
+    taken.unwrap_or(false)
+}
+
 /// Gives a reference back; how many are left. The object is deleted with the last. Bug check
 /// 0x18 if it is no object. IRQL up to DISPATCH_LEVEL.
 pub fn dereference(object: *mut c_void) -> u64 {

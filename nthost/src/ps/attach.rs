@@ -65,6 +65,7 @@ fn enter(process: *mut c_void) {
 
 /// A thread comes back from a driver to where it must not be in another process, or ends: bug
 /// check 0x05 if it is in one.
+#[inline]
 pub fn check_own() {
     // SAFETY: the thread that runs exists.
     let attached = unsafe { (*thread::current()).attached };

@@ -25,21 +25,44 @@ pub fn read(space: &AddressSpace, address: u64, length: u32) -> Result<Vec<u8>, 
     bytes
         .try_reserve_exact(length as usize)
         .map_err(|_| STATUS_INSUFFICIENT_RESOURCES)?;
-    while bytes.len() < length as usize {
-        let at = address + bytes.len() as u64;
-        let count = ((PAGE_SIZE - at % PAGE_SIZE) as usize).min(length as usize - bytes.len());
-        let done = bytes.len();
-        let room = bytes.spare_capacity_mut().as_mut_ptr().cast::<u8>();
+    let room = bytes.spare_capacity_mut().as_mut_ptr().cast::<u8>();
+    // SAFETY: so much room there is.
+    unsafe { copy_from(space, address, room, length as usize)? };
+    // SAFETY: so many bytes have been written.
+    unsafe { bytes.set_len(length as usize) };
+    Ok(bytes)
+}
+
+/// Copies from the process's memory. Where it ends before the bytes do, some may have been copied.
+///
+/// # Errors
+///
+/// `STATUS_ACCESS_VIOLATION`.
+///
+/// # Safety
+///
+/// So many bytes can be written.
+pub unsafe fn copy_from(
+    space: &AddressSpace,
+    address: u64,
+    to: *mut u8,
+    length: usize,
+) -> Result<(), NTSTATUS> {
+    let mut done = 0;
+    while done < length {
+        let at = address + done as u64;
+        let count = ((PAGE_SIZE - at % PAGE_SIZE) as usize).min(length - done);
         let copy = |frame: u64, _: Access| {
             let from = physical(frame).cast_const();
+            // SAFETY: within what the caller lets be written.
+            let to = unsafe { to.add(done) };
             // SAFETY: the page is the process's, which keeps it meanwhile; there is room.
-            unsafe { room.copy_from_nonoverlapping(from, count) };
+            unsafe { to.copy_from_nonoverlapping(from, count) };
         };
         space.with_page(at, copy).ok_or(STATUS_ACCESS_VIOLATION)?;
-        // SAFETY: so many bytes more have been written.
-        unsafe { bytes.set_len(done + count) };
+        done += count;
     }
-    Ok(bytes)
+    Ok(())
 }
 
 /// Writes the process's memory: all of it or, unless the process frees some meanwhile, nothing.
@@ -48,17 +71,26 @@ pub fn read(space: &AddressSpace, address: u64, length: u32) -> Result<Vec<u8>, 
 ///
 /// `STATUS_ACCESS_VIOLATION`.
 pub fn write(space: &AddressSpace, address: u64, bytes: &[u8]) -> Result<(), NTSTATUS> {
-    check(space, address, bytes.len() as u64, true)?;
+    // One page is looked at when it is written.
+    if address % PAGE_SIZE + bytes.len() as u64 > PAGE_SIZE {
+        check(space, address, bytes.len() as u64, true)?;
+    }
     let mut done = 0;
     while done < bytes.len() {
         let at = address + done as u64;
         let count = ((PAGE_SIZE - at % PAGE_SIZE) as usize).min(bytes.len() - done);
         let from = bytes[done..].as_ptr();
-        let copy = |frame: u64, _: Access| {
+        let copy = |frame: u64, access: Access| {
+            if !access.contains(Access::WRITE) {
+                return false;
+            }
             // SAFETY: the page is the process's, which keeps it meanwhile.
             unsafe { physical(frame).copy_from_nonoverlapping(from, count) };
+            true
         };
-        space.with_page(at, copy).ok_or(STATUS_ACCESS_VIOLATION)?;
+        if space.with_page(at, copy) != Some(true) {
+            return Err(STATUS_ACCESS_VIOLATION);
+        }
         done += count;
     }
     Ok(())
@@ -69,10 +101,23 @@ pub fn write(space: &AddressSpace, address: u64, bytes: &[u8]) -> Result<(), NTS
 /// # Errors
 ///
 /// `STATUS_ACCESS_VIOLATION`.
+#[inline]
 pub fn check(space: &AddressSpace, address: u64, length: u64, write: bool) -> Result<(), NTSTATUS> {
+    if length == 0 {
+        return Ok(());
+    }
+    check_pages(space, address, length, write)
+}
+
+fn check_pages(
+    space: &AddressSpace,
+    address: u64,
+    length: u64,
+    write: bool,
+) -> Result<(), NTSTATUS> {
     let end = address.checked_add(length).ok_or(STATUS_ACCESS_VIOLATION)?;
     let mut page = address & !(PAGE_SIZE - 1);
-    while length != 0 && page < end {
+    while page < end {
         let (_, access) = space.translate(page).ok_or(STATUS_ACCESS_VIOLATION)?;
         if write && !access.contains(Access::WRITE) {
             return Err(STATUS_ACCESS_VIOLATION);
@@ -152,6 +197,7 @@ impl UserBuffer {
     }
 
     /// Frees it, if it was allocated for the request.
+    #[inline]
     pub fn release(&self, space: &AddressSpace) {
         if self.own {
             free(space, self.address);

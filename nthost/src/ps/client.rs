@@ -9,7 +9,7 @@ use core::{
     sync::atomic::{AtomicBool, AtomicPtr, AtomicU64, Ordering},
 };
 
-use nthost_protocol::{Handle, ProcessRequest, RequestId, ThreadId};
+use nthost_protocol::{Completion, Handle, ProcessRequest, RequestId, ThreadId};
 
 use super::{attach, irp::Request, notify, process::Process, syscall};
 use crate::{
@@ -45,6 +45,8 @@ pub struct Client {
 #[derive(Default)]
 struct Jobs {
     queue: VecDeque<Job>,
+    /// Its own requests that are complete: as the APCs on NT, they come before all else.
+    complete: VecDeque<Box<Request>>,
     /// The number of the last call that has arrived.
     calls: u64,
     /// The call that the thread has taken: it need not have begun.
@@ -61,6 +63,9 @@ pub(super) struct Call {
 
 impl Jobs {
     fn take(&mut self) -> Option<Job> {
+        if let Some(request) = self.complete.pop_front() {
+            return Some(Job::Finish(request));
+        }
         let job = self.queue.pop_front();
         if let Some(Job::Call(number, request)) = &job {
             self.taken = Some(Call::of(*number, request));
@@ -138,6 +143,17 @@ impl Client {
     /// Has the thread do something. IRQL up to DISPATCH_LEVEL.
     pub fn queue(&self, job: Job) {
         self.jobs.lock().queue.push_back(job);
+        self.wake();
+    }
+
+    /// Has the thread finish a request of its own, which is complete. IRQL up to DISPATCH_LEVEL.
+    pub fn queue_complete(&self, request: Box<Request>) {
+        self.jobs.lock().complete.push_back(request);
+        self.wake();
+    }
+
+    /// There is something to do.
+    fn wake(&self) {
         // The thread itself looks for jobs before it waits. At a raised IRQL this may have
         // interrupted it when it had just done so.
         if irql::current() != PASSIVE_LEVEL || thread::current() != self.thread() {
@@ -164,14 +180,13 @@ impl Client {
         self.arrived.set();
     }
 
-    /// Makes a system call, and waits for its end. In the thread itself, outside of other calls.
-    pub fn call_and_wait(self: &Arc<Self>, request: ProcessRequest) {
+    /// Makes a system call, waits for its end and gives it, of which nobody else is told; none, if
+    /// it was told already. In the thread itself, outside of other calls.
+    pub fn call_and_wait(self: &Arc<Self>, request: ProcessRequest) -> Option<Completion> {
         let id = syscall::id_of(&request);
-        if let Some(completion) = syscall::execute(self, 0, request) {
-            self.process.complete(completion);
-        }
-        self.wait_for(id);
+        let ended = syscall::execute(self, 0, request).or_else(|| self.wait_for(id));
         attach::check_own();
+        ended
     }
 
     /// What the call asks for can be cancelled, or the call has been made.
@@ -195,7 +210,11 @@ impl Client {
             let job = self.jobs.lock().take();
             match job {
                 None => self.arrived.wait(),
-                Some(Job::Finish(request)) => self.finish(request),
+                Some(Job::Finish(request)) => {
+                    if let Some(completion) = self.finish(request) {
+                        self.process.complete(completion);
+                    }
+                }
                 Some(Job::Run(program)) => program(self),
                 Some(Job::End) => {
                     notify::thread_deleted();
@@ -232,37 +251,44 @@ impl Client {
         self.ended.store(true, Ordering::Release);
     }
 
-    fn finish(&self, request: Box<Request>) {
+    /// How a request has ended that is complete; none, if it cannot be finished yet.
+    fn finish(&self, request: Box<Request>) -> Option<Completion> {
         if !self.process.end(request.id) {
             // Somebody is cancelling it at this moment: it is finished when they are done.
-            self.queue(Job::Finish(request));
+            self.queue_complete(request);
             dispatcher::yield_now();
-            return;
+            return None;
         }
-        self.process.complete((*request).finish());
+        Some(request.finish())
     }
 
-    /// Finishes requests that are complete, and leaves the thread's other jobs for later.
+    /// Takes a request that is complete, and leaves the thread's other jobs for later.
+    fn take_complete(&self) -> Option<Box<Request>> {
+        self.jobs.lock().complete.pop_front()
+    }
+
+    /// Finishes requests that are complete.
     pub fn finish_requests(&self) {
-        loop {
-            let mut jobs = self.jobs.lock();
-            let queue = &mut jobs.queue;
-            let position = queue.iter().position(|job| matches!(job, Job::Finish(_)));
-            let job = position.and_then(|position| queue.remove(position));
-            drop(jobs);
-            let Some(Job::Finish(request)) = job else {
-                return;
-            };
-            self.finish(request);
+        while let Some(request) = self.take_complete() {
+            if let Some(completion) = self.finish(request) {
+                self.process.complete(completion);
+            }
         }
     }
 
-    /// Waits until a request of this thread's is finished.
-    pub fn wait_for(&self, id: RequestId) {
+    /// Waits until a request of this thread's is finished, and gives how it has ended; none, if
+    /// there is no such request any more. Others that are finished before it are told of.
+    pub fn wait_for(&self, id: RequestId) -> Option<Completion> {
         loop {
-            self.finish_requests();
+            while let Some(request) = self.take_complete() {
+                match self.finish(request) {
+                    Some(completion) if completion.id == id => return Some(completion),
+                    Some(completion) => self.process.complete(completion),
+                    None => {}
+                }
+            }
             if !self.process.is_outstanding(id) {
-                return;
+                return None;
             }
             self.wait();
         }

@@ -23,7 +23,7 @@ use nthost_protocol::{Completion, RequestId};
 
 use super::{
     buffer::{self, UserBuffer},
-    client::{Client, Job},
+    client::Client,
 };
 use crate::{
     io::{
@@ -55,6 +55,8 @@ pub struct Request {
     pub client: Arc<Client>,
     /// The file, of which this has a reference.
     pub file: *mut FILE_OBJECT,
+    /// The highest device of the file's stack, which the IRP goes to.
+    device: *mut DEVICE_OBJECT,
     /// The packet; null once it is complete and gone.
     pub irp: *mut IRP,
     /// What it was when it was complete, without its stack locations.
@@ -83,7 +85,8 @@ enum Method {
 }
 
 impl Request {
-    /// Prepares a request.
+    /// Prepares a request. It takes over the caller's reference to the file, and the buffers, also
+    /// where it fails.
     ///
     /// # Errors
     ///
@@ -102,21 +105,24 @@ impl Request {
         let stack_count = unsafe { (*device).StackSize };
         let irp = irp::allocate(stack_count, Origin::System, 0);
         if irp.is_null() {
+            input.release(&client.process.space);
+            output.release(&client.process.space);
+            object::dereference(file.cast());
             return Err(STATUS_INSUFFICIENT_RESOURCES);
         }
-        object::reference(file.cast());
         let client = client.clone();
         let request = Box::new(Self {
             id,
             client,
             file,
+            device,
             irp,
             ended: None,
             input,
             output,
             operation,
         });
-        match request.set_up(device) {
+        match request.set_up() {
             Ok(()) => Ok(request),
             Err(status) => {
                 request.release();
@@ -125,7 +131,7 @@ impl Request {
         }
     }
 
-    fn method(&self, device: *mut DEVICE_OBJECT) -> Method {
+    fn method(&self) -> Method {
         match self.operation {
             Operation::DeviceControl(code) => match code & 3 {
                 0 => Method::Buffered,
@@ -137,7 +143,7 @@ impl Request {
             },
             Operation::Read(_) | Operation::Write(_) => {
                 // SAFETY: the device of an open file exists.
-                let flags = unsafe { (*device).Flags };
+                let flags = unsafe { (*self.device).Flags };
                 if flags & DO_BUFFERED_IO != 0 {
                     Method::Buffered
                 } else if flags & DO_DIRECT_IO != 0 {
@@ -152,7 +158,7 @@ impl Request {
     }
 
     /// Fills in the IRP and its first stack location.
-    fn set_up(&self, device: *mut DEVICE_OBJECT) -> Result<(), NTSTATUS> {
+    fn set_up(&self) -> Result<(), NTSTATUS> {
         // SAFETY: the IRP is this request's alone.
         let packet = unsafe { &mut *self.irp };
         packet.RequestorMode = 1;
@@ -165,7 +171,7 @@ impl Request {
         let location = unsafe { irp::next(self.irp) };
         location.FileObject = self.file;
         let (input, output) = (self.input, self.output);
-        let method = self.method(device);
+        let method = self.method();
         match self.operation {
             Operation::Read(offset) => {
                 location.MajorFunction = IRP_MJ_READ;
@@ -237,17 +243,21 @@ impl Request {
     /// A system buffer of this length with the input in it.
     fn buffer_input(&self, packet: &mut IRP, length: u32) -> Result<(), NTSTATUS> {
         let space = &self.client.process.space;
-        let bytes = buffer::read(space, self.input.address, self.input.length)?;
+        let input = self.input;
+        // What is not there is found before there is memory for it.
+        buffer::check(space, input.address, u64::from(input.length), false)?;
         if length == 0 {
             return Ok(());
         }
         let memory =
             guarded::allocate_buffer(length as usize).ok_or(STATUS_INSUFFICIENT_RESOURCES)?;
-        // SAFETY: the memory was just allocated, and is at least as long.
-        unsafe { memory.copy_from_nonoverlapping(bytes.as_ptr(), bytes.len()) };
         *packet.AssociatedIrp.system_buffer_mut() = memory.cast();
         packet.Flags |= IRP_BUFFERED_IO | IRP_DEALLOCATE_BUFFER;
-        Ok(())
+        if input.length == 0 {
+            return Ok(());
+        }
+        // SAFETY: the memory was just allocated, and is at least as long as the input.
+        unsafe { buffer::copy_from(space, input.address, memory, input.length as usize) }
     }
 
     /// Direct I/O: an MDL with the buffer's pages locked.
@@ -274,9 +284,7 @@ impl Request {
 
     /// Sends it. It may be complete, and finished by its thread's next job, when this returns.
     pub fn send(self: Box<Self>) {
-        let irp = self.irp;
-        // SAFETY: the request has a reference to the file.
-        let device = device::highest(unsafe { (*self.file).DeviceObject });
+        let (device, irp) = (self.device, self.irp);
         // SAFETY: the IRP is this request's alone until it is sent.
         let location = unsafe { irp::next(irp) };
         request::on_completion(location, completed, Box::into_raw(self).cast());
@@ -284,8 +292,8 @@ impl Request {
         let _status = unsafe { call::send(device, irp, 0) };
     }
 
-    /// Hands its results to the process, and gives everything back. In its thread.
-    pub fn finish(self) -> Completion {
+    /// Hands its results to the process, and gives everything back. In its thread, once.
+    pub fn finish(&self) -> Completion {
         let space = &self.client.process.space;
         // SAFETY: the IRP is complete, and this is it or what it was.
         let packet = unsafe { &*self.packet() };
@@ -386,7 +394,7 @@ unsafe extern "win64" fn completed(
     let mut request = unsafe { Box::from_raw(context.cast::<Request>()) };
     request.end();
     let client = request.client.clone();
-    client.queue(Job::Finish(request));
+    client.queue_complete(request);
     STATUS_MORE_PROCESSING_REQUIRED
 }
 

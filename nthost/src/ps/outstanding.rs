@@ -48,11 +48,16 @@ impl Requests {
         Some(&mut self.0[index].1)
     }
 
-    /// Takes one out.
-    pub fn remove(&mut self, id: RequestId) {
-        if let Ok(index) = self.find(id) {
+    /// Takes one out, if this holds of it; whether it is out now.
+    pub fn remove_if(&mut self, id: RequestId, holds: impl FnOnce(&Outstanding) -> bool) -> bool {
+        let Ok(index) = self.find(id) else {
+            return true;
+        };
+        let holds = holds(&self.0[index].1);
+        if holds {
             self.0.remove(index);
         }
+        holds
     }
 
     /// All of them.

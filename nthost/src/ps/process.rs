@@ -235,15 +235,9 @@ impl Process {
 
     /// A request is complete: whether it may be freed, for nobody is cancelling it.
     pub(super) fn end(&self, id: RequestId) -> bool {
-        let mut outstanding = self.outstanding.lock();
-        if outstanding
-            .get_mut(id)
-            .is_some_and(|request| request.pins != 0)
-        {
-            return false;
-        }
-        outstanding.remove(id);
-        true
+        self.outstanding
+            .lock()
+            .remove_if(id, |request| request.pins == 0)
     }
 
     /// A request's IRP is complete: whether it may be freed before the request is finished. From

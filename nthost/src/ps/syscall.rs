@@ -13,7 +13,7 @@ use nthost_nt::{
     },
     status::{
         NTSTATUS, STATUS_ACCESS_DENIED, STATUS_INSUFFICIENT_RESOURCES, STATUS_INVALID_HANDLE,
-        STATUS_INVALID_PARAMETER, STATUS_NOT_FOUND, STATUS_OBJECT_TYPE_MISMATCH, STATUS_SUCCESS,
+        STATUS_INVALID_PARAMETER, STATUS_NOT_FOUND, STATUS_SUCCESS,
     },
 };
 use nthost_protocol::{Buffer, Completion, Handle, ProcessRequest, RequestId, ThreadId};
@@ -223,16 +223,9 @@ fn create(client: &Client, path: &str, how: &Open) -> CallResult {
 
 /// The file that a handle is open to, with a reference, and the access that was granted.
 fn file_of(client: &Client, handle: Handle) -> Result<(*mut FILE_OBJECT, u32), NTSTATUS> {
-    let entry = client
-        .process
-        .handles
-        .reference(handle.0)
-        .ok_or(STATUS_INVALID_HANDLE)?;
-    if object::kind(entry.object) == Some(Kind::File) {
-        return Ok((entry.object.cast(), entry.access));
-    }
-    object::dereference(entry.object);
-    Err(STATUS_OBJECT_TYPE_MISMATCH)
+    let handles = &client.process.handles;
+    let entry = handles.reference_as(handle.0, Kind::File)?;
+    Ok((entry.object.cast(), entry.access))
 }
 
 /// The access that an operation needs: for device control, as its code says.
@@ -265,9 +258,10 @@ fn transfer(
             client.call_has_begun(number);
             request.send();
             if synchronous {
-                client.wait_for(id);
+                client.wait_for(id)
+            } else {
+                None
             }
-            None
         }
         Err(status) => Some(refused(id, status)),
     }
@@ -282,11 +276,10 @@ fn prepare(
     output: &Buffer,
 ) -> Result<alloc::boxed::Box<Request>, NTSTATUS> {
     let (file, granted) = file_of(client, handle)?;
-    let prepared = if is_granted(operation, granted) {
-        let space = &client.process.space;
+    let space = &client.process.space;
+    let buffers = if is_granted(operation, granted) {
         UserBuffer::new(space, input).and_then(|input| match UserBuffer::new(space, output) {
-            // The request takes both over, also when it fails.
-            Ok(output) => Request::new(id, client, file, operation, input, output),
+            Ok(output) => Ok((input, output)),
             Err(status) => {
                 input.release(space);
                 Err(status)
@@ -295,8 +288,14 @@ fn prepare(
     } else {
         Err(STATUS_ACCESS_DENIED)
     };
-    object::dereference(file.cast());
-    prepared
+    match buffers {
+        // The request takes the file and the buffers over, also when it fails.
+        Ok((input, output)) => Request::new(id, client, file, operation, input, output),
+        Err(status) => {
+            object::dereference(file.cast());
+            Err(status)
+        }
+    }
 }
 
 fn cancel(client: &Client, handle: Handle, target: Option<RequestId>) -> CallResult {

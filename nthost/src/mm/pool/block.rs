@@ -260,6 +260,10 @@ pub(super) struct Place {
 
 /// The block that an address is in; `None` if it is in no page of blocks.
 pub(super) fn locate(address: u64) -> Option<Place> {
+    // A page begins with its header; what begins with a page is no block.
+    if address % PAGE_SIZE < PAGE_HEADER {
+        return None;
+    }
     let physical = address.checked_sub(PHYSICAL_BASE)?;
     if !phys::is_memory(physical) {
         return None;

@@ -263,6 +263,7 @@ fn freed_twice(address: u64, tag: Option<u32>) -> ! {
 }
 
 /// Whether an allocation may be freed so, at this IRQL and with this tag.
+#[inline]
 fn check_free(address: u64, allocation: &Allocation, tag: Option<u32>) {
     let level = irql::current();
     // Bug check 0xC4, subcodes 0x11 (paged) and 0x12 (nonpaged).

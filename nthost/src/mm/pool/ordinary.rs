@@ -89,6 +89,7 @@ pub(super) fn allocate(wanted: &Wanted) -> Option<u64> {
     Some(address)
 }
 
+#[inline]
 pub(super) fn zero_if_wanted(wanted: &Wanted, address: u64) {
     if wanted.is_zeroed() {
         let memory = core::ptr::with_exposed_provenance_mut::<u8>(address as usize);
@@ -162,12 +163,7 @@ impl Kept {
 
 /// Frees an allocation that begins at an address; `false` if none does.
 pub(super) fn free(address: u64, tag: Option<u32>) -> bool {
-    free_at(block::locate(address), address, tag)
-}
-
-/// Frees an allocation that begins at an address of a block or, if there is none, of whole pages;
-/// `false` if none does.
-fn free_at(place: Option<Place>, address: u64, tag: Option<u32>) -> bool {
+    let place = block::locate(address);
     place.map_or_else(
         || large::free(address, tag),
         |place| free_block(place, address, tag),
@@ -176,20 +172,19 @@ fn free_at(place: Option<Place>, address: u64, tag: Option<u32>) -> bool {
 
 /// Frees an allocation that begins at an address if the kernel made it, with this tag; whether it
 /// did. `begin` is called before, with the memory still allocated.
+#[inline]
 pub fn free_own(address: u64, tag: u32, begin: impl FnOnce()) -> bool {
-    let place = block::locate(address);
-    let found = place.map_or_else(
-        || large::before(address),
-        |place| block::allocation(place.block as u64),
-    );
-    let ours = found.is_some_and(|(start, allocation)| {
-        start == address && (allocation.tag, allocation.caller) == (tag, 0)
-    });
+    let is_ours = |allocation: &Allocation| (allocation.tag, allocation.caller) == (tag, 0);
+    let Some(place) = block::locate(address) else {
+        return large::free_if(address, is_ours, begin);
+    };
+    let found = block::allocation(place.block as u64);
+    let ours = found.is_some_and(|(start, allocation)| start == address && is_ours(&allocation));
     if !ours {
         return false;
     }
     begin();
-    free_at(place, address, Some(tag))
+    free_block(place, address, Some(tag))
 }
 
 /// Frees what is allocated in a block, if it begins at this address.

@@ -76,6 +76,19 @@ pub enum Unasked {
     IdleState = 3,
 }
 
+/// What comes of a reference to a component.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Referred {
+    /// It has as many as there can be.
+    TooOften,
+    /// It was not active, or not any more.
+    Inactive,
+    /// It was active.
+    Active,
+    /// It was active, and so was the device: nothing is to be called for it.
+    NothingDue,
+}
+
 /// A device.
 #[derive(Debug)]
 pub struct Device {
@@ -252,6 +265,21 @@ impl Device {
         self.power = power;
         self.busy = true;
         Next::Call(callback)
+    }
+
+    /// A component has one reference more.
+    pub fn refer(&mut self, index: usize) -> Referred {
+        let component = &mut self.components[index];
+        let Some(references) = component.references.checked_add(1) else {
+            return Referred::TooOften;
+        };
+        component.references = references;
+        match component.condition {
+            // Nothing is due that was not due before: what it needs is active too.
+            Condition::Active if self.power == Power::On => Referred::NothingDue,
+            Condition::Active => Referred::Active,
+            Condition::Idling | Condition::Idle => Referred::Inactive,
+        }
     }
 
     /// A callback has returned.

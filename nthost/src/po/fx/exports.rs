@@ -16,6 +16,7 @@ use nthost_nt::{
 
 use super::{
     component::{Component, Condition},
+    device::{Device, Referred},
     registration,
     run::{self, Registered, wrong},
 };
@@ -24,67 +25,113 @@ use crate::{export::DISPATCH_LEVEL, ke::irql, pnp::node};
 /// The device of a handle, which has this component.
 fn of(handle: *mut c_void, component: u32) -> Option<Arc<Registered>> {
     let device = run::of(handle.addr())?;
-    let count = device.change(|device| device.components.len());
-    if component as usize >= count {
+    if component as usize >= device.components {
         run::violation(wrong::PARAMETER, handle.addr(), component.into(), 2);
         return None;
     }
     Some(device)
 }
 
-/// Changes a component's references; the condition follows as the flags say.
-fn refer(handle: *mut c_void, component: u32, flags: u32, active: bool) {
-    let Some(device) = of(handle, component) else {
-        return;
-    };
+/// The device of a handle for a change of a component's references with these flags, and how the
+/// condition follows.
+fn of_reference(
+    handle: *mut c_void,
+    component: u32,
+    flags: u32,
+) -> Option<(Arc<Registered>, Follows)> {
+    let device = of(handle, component)?;
     let blocking = flags & PO_FX_FLAG_BLOCKING != 0;
+    let later = flags & PO_FX_FLAG_ASYNC_ONLY != 0;
     if blocking && irql::current() >= DISPATCH_LEVEL {
         run::violation(wrong::PARAMETER, handle.addr(), component.into(), 0);
     }
-    if blocking && flags & PO_FX_FLAG_ASYNC_ONLY != 0 {
+    if blocking && later {
         run::violation(wrong::PARAMETER, handle.addr(), component.into(), 1);
     }
+    let follows = if later {
+        Follows::Later
+    } else if blocking {
+        Follows::BeforeReturn
+    } else {
+        Follows::Now
+    };
+    Some((device, follows))
+}
+
+/// How a component's condition follows its references.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Follows {
+    /// The routine's thread calls what is due.
+    Now,
+    /// As above, and the routine returns when the condition has changed.
+    BeforeReturn,
+    /// Another thread calls what is due.
+    Later,
+}
+
+fn activate(handle: *mut c_void, component: u32, flags: u32) {
+    let Some((device, follows)) = of_reference(handle, component, flags) else {
+        return;
+    };
     let index = component as usize;
-    let (changed, already) = device.change(|device| {
-        let component = &mut device.components[index];
-        let references = &mut component.references;
-        let changed = if active {
-            references.checked_add(1)
-        } else {
-            references.checked_sub(1)
-        };
-        *references = changed.unwrap_or(*references);
-        // Also within the callback that says so: who waits there for its end waits for ever.
-        let already = active && component.condition == Condition::Active;
-        (changed.is_some(), already)
-    });
-    if !changed {
+    let referred = device.change(|device| device.refer(index));
+    match referred {
+        Referred::NothingDue => return,
+        Referred::TooOften => {
+            run::violation(wrong::NOT_ACTIVATED, handle.addr(), component.into(), 0);
+        }
+        Referred::Active | Referred::Inactive => {}
+    }
+    if follows == Follows::Later {
+        return device.run_later();
+    }
+    device.run();
+    // Also within the callback that says so it is active: who waits there for its end waits for
+    // ever. Another thread may want the opposite meanwhile: then there is nothing to wait for.
+    if follows == Follows::BeforeReturn && referred != Referred::Active {
+        device.run_until(|device| {
+            let component = &device.components[index];
+            let is_active = component.condition == Condition::Active && !component.busy;
+            !device.is_started() || component.references == 0 || is_active
+        });
+    }
+}
+
+fn idle(handle: *mut c_void, component: u32, flags: u32) {
+    let Some((device, follows)) = of_reference(handle, component, flags) else {
+        return;
+    };
+    let index = component as usize;
+    let release = |device: &mut Device| {
+        let references = &mut device.components[index].references;
+        let left = references.checked_sub(1);
+        *references = left.unwrap_or(0);
+        left.is_some()
+    };
+    let (was_active, due) = if follows == Follows::Later {
+        (device.change_and_run_later(release), None)
+    } else {
+        device.begin(release)
+    };
+    if !was_active {
         run::violation(wrong::NOT_ACTIVATED, handle.addr(), component.into(), 0);
     }
-    // Another thread may want the opposite meanwhile: then there is nothing to wait for.
-    let is_there = move |component: &Component| {
-        let is_active = component.condition == Condition::Active && !component.busy;
-        let is_idle = component.condition != Condition::Active && !component.busy;
-        if active {
-            component.references == 0 || is_active
-        } else {
-            component.references > 0 || is_idle
-        }
-    };
-    if blocking && !already {
-        device.run_until(|device| !device.is_started() || is_there(&device.components[index]));
-    } else if flags & PO_FX_FLAG_ASYNC_ONLY != 0 {
-        device.run_later();
-    } else {
-        device.run();
+    device.go_on(due);
+    if follows == Follows::BeforeReturn {
+        device.run_until(|device| {
+            let component = &device.components[index];
+            let is_idle = component.condition != Condition::Active && !component.busy;
+            !device.is_started() || component.references > 0 || is_idle
+        });
     }
 }
 
 /// Changes what a driver says of a component.
 fn hint(handle: *mut c_void, component: u32, change: impl FnOnce(&mut Component)) {
     if let Some(device) = of(handle, component) {
-        device.change(|device| change(&mut device.components[component as usize]));
-        device.run();
+        let component = component as usize;
+        let ((), due) = device.begin(|device| change(&mut device.components[component]));
+        device.go_on(due);
     }
 }
 
@@ -142,8 +189,8 @@ nt_export! {
     /// None.
     pub unsafe fn PoFxStartDevicePowerManagement(handle: *mut c_void) {
         if let Some(device) = run::of(handle.addr()) {
-            device.change(super::device::Device::start);
-            device.run();
+            let ((), due) = device.begin(Device::start);
+            device.go_on(due);
         }
     }
 
@@ -156,7 +203,7 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn PoFxActivateComponent(handle: *mut c_void, component: u32, flags: u32) {
-        refer(handle, component, flags, true);
+        activate(handle, component, flags);
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -168,7 +215,7 @@ nt_export! {
     ///
     /// None.
     pub unsafe fn PoFxIdleComponent(handle: *mut c_void, component: u32, flags: u32) {
-        refer(handle, component, flags, false);
+        idle(handle, component, flags);
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
@@ -209,7 +256,7 @@ nt_export! {
     /// None.
     pub unsafe fn PoFxCompleteDevicePowerNotRequired(handle: *mut c_void) {
         if let Some(device) = run::of(handle.addr()) {
-            device.complete(0, super::device::Device::complete_not_required);
+            device.complete(0, Device::complete_not_required);
         }
     }
 
@@ -223,7 +270,7 @@ nt_export! {
     /// None.
     pub unsafe fn PoFxReportDevicePoweredOn(handle: *mut c_void) {
         if let Some(device) = run::of(handle.addr()) {
-            device.complete(0, super::device::Device::powered_on);
+            device.complete(0, Device::powered_on);
         }
     }
 
@@ -237,8 +284,8 @@ nt_export! {
     /// None.
     pub unsafe fn PoFxSetDeviceIdleTimeout(handle: *mut c_void, timeout: u64) {
         if let Some(device) = run::of(handle.addr()) {
-            device.change(|device| device.set_timeout(timeout));
-            device.run();
+            let ((), due) = device.begin(|device| device.set_timeout(timeout));
+            device.go_on(due);
         }
     }
 

@@ -12,7 +12,7 @@ use crate::{
     ke::{
         bugcheck::{self, code},
         dispatcher,
-        lock::SpinLock,
+        lock::{SpinGuard, SpinLock},
         owned_event::Event,
         time,
     },
@@ -38,6 +38,8 @@ pub struct Registered {
     handle: usize,
     pdo: usize,
     callbacks: PO_FX_CALLBACKS,
+    /// How many components it has.
+    pub components: usize,
     /// Protects what changes. A leaf; callbacks are called without it.
     state: SpinLock<State>,
 }
@@ -46,8 +48,10 @@ struct State {
     device: Device,
     /// Who waits for a change.
     waiting: Vec<Arc<Event>>,
-    /// For when the timer is set.
+    /// For when the timer is set that is over first.
     due: Option<u64>,
+    /// A work item is on its way that calls what is due when it runs. One will do for all.
+    queued: bool,
 }
 
 // SAFETY: the context is the driver's, which has its callbacks called from any thread.
@@ -129,14 +133,17 @@ pub fn resumed(pdo: *mut DEVICE_OBJECT) {
 
 /// Registers a device; its handle.
 pub fn register(pdo: *mut DEVICE_OBJECT, device: Device, callbacks: PO_FX_CALLBACKS) -> usize {
+    let components = device.components.len();
     let registered = Arc::new_cyclic(|known: &alloc::sync::Weak<Registered>| Registered {
         handle: known.as_ptr().addr(),
         pdo: pdo.addr(),
         callbacks,
+        components,
         state: SpinLock::new(State {
             device,
             waiting: Vec::new(),
             due: None,
+            queued: false,
         }),
     });
     let handle = registered.handle;
@@ -150,17 +157,76 @@ pub fn register(pdo: *mut DEVICE_OBJECT, device: Device, callbacks: PO_FX_CALLBA
     handle
 }
 
-impl Registered {
-    /// Changes something.
-    pub fn change<T>(&self, change: impl FnOnce(&mut Device) -> T) -> T {
-        let mut state = self.state.lock();
-        let result = change(&mut state.device);
+impl State {
+    /// Whether the timer is to be set for this time. One that is set for an earlier time will do:
+    /// what is due is asked again then. A device that is used again and again so keeps one timer,
+    /// instead of one for each use.
+    fn set_timer(&mut self, due: u64) -> bool {
+        let is_set = self.due.is_some_and(|set| set <= due);
+        if !is_set {
+            self.due = Some(due);
+        }
+        !is_set
+    }
+
+    /// A timer is over: the one that was set last, or one before it.
+    fn timer_is_over(&mut self, now: u64) {
+        self.due = self.due.filter(|&set| set > now);
+    }
+}
+
+/// Something has changed: who waits for that is told, without the lock.
+#[inline]
+fn tell_waiting(mut state: SpinGuard<'_, State>) {
+    // As a rule nobody waits.
+    if !state.waiting.is_empty() {
         let waiting = core::mem::take(&mut state.waiting);
         drop(state);
         for event in waiting {
             event.set();
         }
+    }
+}
+
+impl Registered {
+    /// Changes something.
+    pub fn change<T>(&self, change: impl FnOnce(&mut Device) -> T) -> T {
+        let mut state = self.state.lock();
+        let result = change(&mut state.device);
+        tell_waiting(state);
         result
+    }
+
+    /// Changes something, and says what is due then, for [`Self::go_on`].
+    #[must_use = "what is due is to be called"]
+    pub fn begin<T>(&self, change: impl FnOnce(&mut Device) -> T) -> (T, Option<Callback>) {
+        let mut state = self.state.lock();
+        let result = change(&mut state.device);
+        (result, self.next(state, true))
+    }
+
+    /// What is due. Whoever waits for a change is told if there was one, and the timer is set if it
+    /// is only due later. Gives the lock back.
+    fn next(&self, mut state: SpinGuard<'_, State>, changed: bool) -> Option<Callback> {
+        let next = state.device.next(time::interrupt_time());
+        let changed = state.device.take_changed() || changed;
+        let timer = match next {
+            Next::Wait(due) => state.set_timer(due).then_some(due),
+            Next::Call(_) | Next::Nothing => None,
+        };
+        if changed {
+            tell_waiting(state);
+        } else {
+            drop(state);
+        }
+        if let Some(due) = timer {
+            let mut lock = dispatcher::lock();
+            lock.dispatcher().timers.set_call(due, expired, self.handle);
+        }
+        match next {
+            Next::Call(callback) => Some(callback),
+            Next::Wait(_) | Next::Nothing => None,
+        }
     }
 
     /// Changes something that must have been asked for, and calls what is due then.
@@ -169,7 +235,8 @@ impl Registered {
         component: u32,
         change: impl FnOnce(&mut Device) -> Result<(), Unasked>,
     ) {
-        if let Err(operation) = self.change(change) {
+        let (changed, due) = self.begin(change);
+        if let Err(operation) = changed {
             violation(
                 wrong::NOT_ASKED,
                 self.handle,
@@ -177,39 +244,44 @@ impl Registered {
                 operation as u64,
             );
         }
-        self.run();
+        self.go_on(due);
     }
 
     /// Calls callbacks until none is due.
     pub fn run(self: &Arc<Self>) {
-        loop {
-            let mut state = self.state.lock();
-            let next = state.device.next(time::interrupt_time());
-            let waiting = if state.device.take_changed() {
-                core::mem::take(&mut state.waiting)
-            } else {
-                Vec::new()
-            };
-            drop(state);
-            for event in waiting {
-                event.set();
-            }
-            match next {
-                Next::Call(callback) => {
-                    // SAFETY: the driver's own callbacks, until it unregisters.
-                    unsafe { self.call(callback) };
-                    self.change(|device| device.ended(callback));
-                }
-                Next::Wait(due) => return self.arm(due),
-                Next::Nothing => return,
-            }
+        self.go_on(self.next(self.state.lock(), false));
+    }
+
+    /// Calls the callback that is due, and those that are due then.
+    #[inline]
+    pub fn go_on(&self, mut due: Option<Callback>) {
+        while let Some(callback) = due {
+            // SAFETY: the driver's own callbacks, until it unregisters.
+            unsafe { self.call(callback) };
+            ((), due) = self.begin(|device| device.ended(callback));
         }
+    }
+
+    /// Changes something, and calls in another thread what is due once that runs.
+    pub fn change_and_run_later<T>(self: &Arc<Self>, change: impl FnOnce(&mut Device) -> T) -> T {
+        let mut state = self.state.lock();
+        let result = change(&mut state.device);
+        let is_queued = core::mem::replace(&mut state.queued, true);
+        tell_waiting(state);
+        if !is_queued {
+            let this = Arc::clone(self);
+            worker::queue(Queue::Critical, move || {
+                let mut state = this.state.lock();
+                state.queued = false;
+                this.go_on(this.next(state, false));
+            });
+        }
+        result
     }
 
     /// Calls callbacks in another thread until none is due.
     pub fn run_later(self: &Arc<Self>) {
-        let this = Arc::clone(self);
-        worker::queue(Queue::Critical, move || this.run());
+        self.change_and_run_later(|_| ());
     }
 
     /// Calls callbacks until none is due and this holds. Below DISPATCH_LEVEL.
@@ -249,16 +321,6 @@ impl Registered {
             }
             event.wait();
         }
-    }
-
-    fn arm(&self, due: u64) {
-        let mut state = self.state.lock();
-        if state.due.replace(due) == Some(due) {
-            return;
-        }
-        drop(state);
-        let mut lock = dispatcher::lock();
-        lock.dispatcher().timers.set_call(due, expired, self.handle);
     }
 
     /// # Safety
@@ -306,7 +368,7 @@ impl Registered {
 fn expired(handle: usize) {
     let found = DEVICES.lock().get(&handle).cloned();
     if let Some(device) = found {
-        device.state.lock().due = None;
+        device.state.lock().timer_is_over(time::interrupt_time());
         device.run_later();
     }
 }

@@ -69,6 +69,28 @@ fn a_component_is_on_before_it_is_active_and_the_device_before_that() {
 }
 
 #[test]
+fn a_reference_to_what_is_active_leaves_nothing_to_call() {
+    let mut device = device(vec![component(1, &[]), component(1, &[0])]);
+    device.components[1].references = 1;
+    assert_eq!(run(&mut device, 0), [], "what it needs stays active with it");
+    assert_eq!(device.refer(1), Referred::NothingDue);
+    assert_eq!(device.refer(0), Referred::NothingDue);
+    assert_eq!(run(&mut device, 0), []);
+    device.components[0].references = 0;
+    device.components[1].references = 0;
+    assert_eq!(run(&mut device, 0), [Idle(1), Idle(0), PowerNotRequired]);
+    assert_eq!(device.refer(1), Referred::Inactive);
+    assert_eq!(run(&mut device, 0), [PowerRequired, Active(0), Active(1)]);
+}
+
+#[test]
+fn a_reference_is_refused_where_there_are_too_many() {
+    let mut device = device(vec![component(1, &[])]);
+    device.components[0].references = u32::MAX;
+    assert_eq!(device.refer(0), Referred::TooOften);
+}
+
+#[test]
 fn between_two_low_states_lies_f0() {
     let mut device = device(vec![component(3, &[])]);
     device.set_timeout(1000);
