@@ -123,6 +123,9 @@ hooks! {
         let _ = vector;
     }
 
+    /// The IOMMU has refused what a device tried. The IRQL is its vector's class.
+    fn iommu_interrupt() {}
+
     /// This thread is about to run on this processor. The dispatcher lock is held.
     fn thread_runs(thread: u64) {
         let _ = thread;

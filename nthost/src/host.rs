@@ -185,7 +185,7 @@ fn report() -> Verifier {
         }
     }
     report.locks = spinlock::held() as u64;
-    report.map_registers = crate::hal::dma::adapter::registers_in_use();
+    report.map_registers = crate::dma::adapter::registers_in_use();
     for (caller, instance) in interrupt::connected() {
         report.interrupts += 1;
         let (module, offset) = module_of(caller as u64);

@@ -29,6 +29,7 @@ pub mod log;
 mod naked;
 
 pub mod boot;
+pub mod dma;
 #[cfg(target_os = "none")]
 pub mod driver_routine;
 pub mod etw;

@@ -12,10 +12,10 @@ use std::{
 
 /// The components, the lowest first. Where NT has no such component: `export`, `hook` and
 /// `driver_routine` are the boundary itself, which knows nothing; `manifest` and `switches` are
-/// data; `log` and `panic` write through `hal`; `pe` maps images, and so needs `mm`; `rtl`
+/// data; `log` and `panic` write through `hal`; `dma` is of the HAL's, and needs memory; `pe` maps images, and so needs `mm`; `rtl`
 /// allocates from pool; `transport` needs memory and threads. On top are those that put the
 /// system together.
-const LAYERS: [&str; 29] = [
+const LAYERS: [&str; 30] = [
     "export",
     "hook",
     "driver_routine",
@@ -26,6 +26,7 @@ const LAYERS: [&str; 29] = [
     "log",
     "panic",
     "mm",
+    "dma",
     "pe",
     "ex",
     "rtl",
@@ -49,8 +50,6 @@ const LAYERS: [&str; 29] = [
 
 /// What still leads upwards: from where, whither, and in how many files.
 const UPWARD: &[(&str, &str, usize)] = &[
-    ("hal", "ke", 10),
-    ("hal", "mm", 9),
     ("io", "pnp", 11),
     ("ke", "mm", 16),
     ("ke", "ob", 4),

@@ -2,7 +2,7 @@
 
 use super::processors;
 use crate::{
-    hal, ke,
+    dma, hal, ke,
     mm::{self, paging::physical, start_info},
     verifier,
 };
@@ -34,7 +34,7 @@ unsafe extern "C" fn boot_main(start_info: u64) -> ! {
     ke::time::read_clock();
     hal::ioapic::initialize();
     hal::pci::initialize();
-    hal::iommu::unit::initialize();
+    dma::iommu::unit::initialize();
     verifier::gate::open();
     ke::thread::initialize_boot_processor();
     ke::time::initialize();

@@ -6,7 +6,7 @@
 
 use alloc::vec::Vec;
 
-use crate::mm::PhysicalRange;
+use super::physical::PhysicalRange;
 
 /// A table's header is this long.
 const HEADER: usize = 36;
@@ -225,7 +225,7 @@ mod machine {
         HEADER, Madt, Srat, parse_century, parse_dmar, parse_fadt, parse_madt, parse_srat, u32_at,
         u64_at,
     };
-    use crate::{ke::once::Once, mm::paging::physical};
+    use crate::hal::{once::Once, physical::physical};
 
     /// What the firmware says.
     #[derive(Debug, Default)]

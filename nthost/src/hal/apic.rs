@@ -4,7 +4,7 @@
 //! Source: Intel SDM volume 3, chapter "Advanced Programmable Interrupt Controller". The
 //! registers are used through memory (xAPIC): the emulator has no x2APIC everywhere.
 
-use crate::{ke::pcr, mm::paging::physical};
+use super::physical::physical;
 
 const BASE: u64 = 0xfee0_0000;
 
@@ -89,9 +89,9 @@ pub fn interrupt_self(vector: u8) {
     command(0, (1 << 18) | u32::from(vector));
 }
 
-/// Interrupts another processor.
-pub fn interrupt(processor: u32, vector: u8) {
-    command(pcr::of(processor).apic_id << 24, u32::from(vector));
+/// Interrupts another processor, by the id of its local APIC.
+pub fn interrupt(apic: u32, vector: u8) {
+    command(apic << 24, u32::from(vector));
 }
 
 /// Interrupts all processors but this.

@@ -6,7 +6,7 @@ use super::{
     acpi,
     redirection::{self, MASKED, entry, registers},
 };
-use crate::{ke::lock::HighLock, mm::paging::physical};
+use super::{lock::HighLock, physical::physical};
 
 /// Protects the pair of registers through which all others are reached.
 static REGISTERS: HighLock<()> = HighLock::new(());

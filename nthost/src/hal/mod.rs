@@ -8,17 +8,20 @@ mod bus_data;
 pub mod cmos;
 #[cfg(target_os = "none")]
 mod debug_port;
-pub mod dma;
 #[cfg(target_os = "none")]
 pub mod exit;
 #[cfg(target_os = "none")]
-pub mod interrupt;
-#[cfg(target_os = "none")]
 pub mod ioapic;
-pub mod iommu;
+#[cfg(target_os = "none")]
+pub mod irql;
+#[cfg(target_os = "none")]
+pub mod lock;
 pub mod numa;
 #[cfg(target_os = "none")]
+pub mod once;
+#[cfg(target_os = "none")]
 pub mod pci;
+pub mod physical;
 #[cfg(target_os = "none")]
 pub mod port;
 pub mod rate;

@@ -2,8 +2,8 @@
 //!
 //! Source: PCI Local Bus Specification 3.0, section 3.2.2.3.2.
 
+use super::lock::HighLock;
 use super::port;
-use crate::ke::lock::HighLock;
 
 /// A function of a device on a bus.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]

@@ -2,8 +2,8 @@
 
 use core::fmt;
 
+use super::lock::{HighGuard, HighLock};
 use super::port;
-use crate::ke::lock::{HighGuard, HighLock};
 
 /// Where the log goes.
 pub(super) const COM1: u16 = 0x3f8;

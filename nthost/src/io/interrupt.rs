@@ -27,8 +27,10 @@ use nthost_nt::{
 
 use super::{interrupt_source as source, verify};
 use crate::{
-    hal::interrupt::{self, Interrupt, MessageServiceRoutine, Service, ServiceRoutine},
-    ke::lock::SpinLock,
+    ke::{
+        interrupt::{self, Interrupt, MessageServiceRoutine, Service, ServiceRoutine},
+        lock::SpinLock,
+    },
     pnp::{
         node::{self, Node},
         resource::{Interrupts, Vector},

@@ -4,8 +4,7 @@
 use alloc::collections::{BTreeMap, BTreeSet};
 
 use crate::{
-    hal::interrupt,
-    ke::lock::SpinLock,
+    ke::{interrupt, lock::SpinLock},
     mm::paging,
     pnp::{
         node::Node,

@@ -18,6 +18,7 @@ pub use super::apc_queue::{Apc, Queue, Routine};
 use super::{
     dispatcher,
     irql::Raised,
+    pcr,
     thread::{self, State, Thread},
     wait,
 };
@@ -54,7 +55,7 @@ pub unsafe fn queue(thread: *mut Thread, process: *mut c_void, routine: Routine,
         apic::interrupt_self(apic::APC_VECTOR);
     } else if target.state == State::Running {
         // If it is not there any more, it is told when it is switched to.
-        apic::interrupt(target.last_processor, apic::APC_VECTOR);
+        apic::interrupt(pcr::of(target.last_processor).apic_id, apic::APC_VECTOR);
     }
 }
 

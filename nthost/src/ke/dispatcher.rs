@@ -212,7 +212,7 @@ pub fn interrupt_processor(processor: &Pcr) {
     if processor.number == pcr::current().number {
         apic::interrupt_self(apic::DISPATCH_VECTOR);
     } else {
-        apic::interrupt(processor.number, apic::DISPATCH_VECTOR);
+        apic::interrupt(processor.apic_id, apic::DISPATCH_VECTOR);
     }
 }
 

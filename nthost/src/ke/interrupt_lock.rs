@@ -6,10 +6,9 @@ use core::ffi::c_void;
 
 use nthost_nt::ke::KIRQL;
 
-use super::{irql, spinlock};
+use super::{interrupt::Interrupt, irql, spinlock};
 use crate::{
     driver_routine::{self, Kind},
-    hal::interrupt::Interrupt,
     hook,
 };
 

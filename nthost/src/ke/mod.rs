@@ -43,24 +43,19 @@ pub mod extended_state;
 mod frame_chain;
 pub mod group;
 #[cfg(target_os = "none")]
+pub mod interrupt;
+#[cfg(target_os = "none")]
 pub mod interrupt_lock;
 #[cfg(target_os = "none")]
 pub mod ipi;
 #[cfg(target_os = "none")]
-pub mod irql;
-#[cfg(target_os = "none")]
 pub mod ktimer;
-#[cfg(target_os = "none")]
-pub mod lock;
 #[cfg(target_os = "none")]
 pub mod mutex;
 #[cfg(target_os = "none")]
 pub mod nmi;
 #[cfg(target_os = "none")]
 pub mod node;
-#[cfg(target_os = "none")]
-#[cfg(target_os = "none")]
-pub mod once;
 #[cfg(target_os = "none")]
 pub mod owned_event;
 #[cfg(target_os = "none")]
@@ -105,3 +100,7 @@ pub mod wait;
 pub mod wait_for;
 #[cfg(target_os = "none")]
 pub mod watchdog;
+
+// What the hardware's own data needs as well lies below.
+#[cfg(target_os = "none")]
+pub use crate::hal::{irql, lock, once};

@@ -14,12 +14,12 @@ use x86_64::{
 };
 
 use super::{
-    apc, bugcheck, clock, dispatcher, ipi, irql, nmi,
+    apc, bugcheck, clock, dispatcher, interrupt, ipi, irql, nmi,
     page_fault::{self, Outcome},
     pcr,
 };
 use crate::{
-    hal::{apic, interrupt, iommu},
+    hal::apic,
     hook::{self, DebugTrap},
     pe::unwind::Registers,
 };
@@ -361,7 +361,7 @@ extern "C" fn trap_dispatch(frame: &mut TrapFrame) {
             match vector {
                 apic::CLOCK_VECTOR => clock::interrupt(before, frame),
                 apic::IPI_VECTOR => ipi::interrupt(),
-                apic::IOMMU_VECTOR => iommu::unit::interrupt(),
+                apic::IOMMU_VECTOR => hook::iommu_interrupt(),
                 _ => interrupt::dispatch(vector),
             }
             interrupts::disable();

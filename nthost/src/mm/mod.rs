@@ -60,22 +60,4 @@ pub mod user_view;
 #[cfg(target_os = "none")]
 mod virtual_for_physical;
 
-/// Bytes of a page.
-pub const PAGE_SIZE: u64 = 4096;
-
-/// A range of physical memory.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-pub struct PhysicalRange {
-    /// Its first byte.
-    pub start: u64,
-    /// Its bytes.
-    pub length: u64,
-}
-
-impl PhysicalRange {
-    /// The byte behind the last.
-    #[must_use]
-    pub const fn end(self) -> u64 {
-        self.start + self.length
-    }
-}
+pub use crate::hal::physical::{PAGE_SIZE, PhysicalRange};

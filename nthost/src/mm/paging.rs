@@ -24,13 +24,12 @@ use super::{
     PAGE_SIZE,
     phys::{self, Request},
 };
+pub use crate::hal::physical::{PHYSICAL_BASE, physical};
 use crate::{
     ke::{ipi, lock::HighLock},
     mm::start_info::BootInfo,
 };
 
-/// Where physical memory is mapped.
-pub const PHYSICAL_BASE: u64 = 0xffff_8000_0000_0000;
 /// Where system space begins.
 pub const SYSTEM_BASE: u64 = 0xffff_b000_0000_0000;
 /// Where system space ends.
@@ -86,12 +85,6 @@ struct Resting {
 
 /// Protects the free ranges of system space, in pages, sorted.
 static SYSTEM_SPACE: HighLock<Vec<(u64, u64)>> = HighLock::new(Vec::new());
-
-/// Where nthost sees a physical address.
-#[must_use]
-pub fn physical(address: u64) -> *mut u8 {
-    core::ptr::with_exposed_provenance_mut((PHYSICAL_BASE + address) as usize)
-}
 
 unsafe extern "C" {
     /// The page tables of the start, which stay the kernel's own.

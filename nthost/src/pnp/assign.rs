@@ -20,9 +20,8 @@ use super::{
     supply,
 };
 use crate::{
-    hal::interrupt,
     hook,
-    ke::{lock::SpinLock, pcr},
+    ke::{interrupt, lock::SpinLock, pcr},
 };
 
 /// The lines in use. A leaf.

@@ -11,9 +11,9 @@ use core::{
 use super::{Outcome, Test, ensure, ensure_eq, object::Worker};
 use crate::{
     export::DISPATCH_LEVEL,
-    hal::interrupt::{self, Interrupt, Service},
     ke::{
         affinity::{KeRevertToUserAffinityThreadEx, KeSetSystemAffinityThreadEx},
+        interrupt::{self, Interrupt, Service},
         interrupt_lock::{
             KeAcquireInterruptSpinLock, KeReleaseInterruptSpinLock, KeSynchronizeExecution,
         },

@@ -9,10 +9,9 @@ use nthost_nt::ke::{KDPC, SINGLE_LIST_ENTRY};
 use virtio_drivers::transport::pci::bus::{BarInfo, ConfigurationAccess, DeviceFunction, PciRoot};
 
 use crate::{
-    hal::interrupt,
     ke::{
         dpc::{self, KeInitializeDpc},
-        pcr,
+        interrupt, pcr,
     },
     mm::{
         PAGE_SIZE,

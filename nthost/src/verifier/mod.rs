@@ -22,7 +22,7 @@
 //! | `breakpoint` | breakpoints at routines |
 //! | `trace`, `history` | the fingerprint of a run, and what each processor did last |
 //!
-//! What "DMA Checking" looks at lies in the adapters themselves: `hal::dma` sees it, and tells it
+//! What "DMA Checking" looks at lies in the adapters themselves: `dma` sees it, and tells it
 //! by [`hook::violation`](crate::hook::violation), which is heard here alone; so does what the I/O
 //! and PnP managers come upon themselves. Special pool is a pool of `mm`'s, and chosen here.
 

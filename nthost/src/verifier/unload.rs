@@ -15,9 +15,9 @@ use nthost_protocol::manifest::VerifierOption;
 
 use super::{found, freed, is_on};
 use crate::{
+    dma::adapter,
     etw::provider,
     ex::{lookaside, resource, timer},
-    hal::dma::adapter,
     io::{interrupt, notify},
     ke::{bugcheck::code, bugcheck_callback, nmi, thread::Thread},
     mm::{

@@ -41,7 +41,8 @@ use nthost_nt::{
 
 use super::requirements as list;
 use crate::{
-    hal::{dma::adapter, pci},
+    dma::adapter,
+    hal::pci,
     hook,
     mm::pool::{self, flags},
     ob::object,

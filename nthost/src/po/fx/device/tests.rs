@@ -72,7 +72,11 @@ fn a_component_is_on_before_it_is_active_and_the_device_before_that() {
 fn a_reference_to_what_is_active_leaves_nothing_to_call() {
     let mut device = device(vec![component(1, &[]), component(1, &[0])]);
     device.components[1].references = 1;
-    assert_eq!(run(&mut device, 0), [], "what it needs stays active with it");
+    assert_eq!(
+        run(&mut device, 0),
+        [],
+        "what it needs stays active with it"
+    );
     assert_eq!(device.refer(1), Referred::NothingDue);
     assert_eq!(device.refer(0), Referred::NothingDue);
     assert_eq!(run(&mut device, 0), []);

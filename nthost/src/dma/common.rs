@@ -13,8 +13,8 @@ use nthost_nt::io::dma::DMA_ADAPTER;
 
 use super::{adapter, violation};
 use crate::{
+    dma::iommu::{domain::Window, table::Rights},
     export::{self, PASSIVE_LEVEL},
-    hal::iommu::{domain::Window, table::Rights},
     hook,
     mm::{
         PAGE_SIZE,

@@ -16,8 +16,7 @@ use super::{
     unit,
 };
 use crate::{
-    hal::dma,
-    hook,
+    dma, hook,
     ke::lock::{HighLock, SpinLock},
 };
 

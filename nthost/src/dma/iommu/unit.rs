@@ -3,6 +3,7 @@
 
 use crate::{
     hal::{acpi, apic},
+    hook,
     ke::{lock::HighLock, once::Once},
     mm::{
         PAGE_SIZE,
@@ -177,6 +178,7 @@ pub fn initialize() {
     unit.command(command::TRANSLATE, 0);
     log!("iommu", "devices reach what adapters map, and nothing else");
     UNIT.set(unit);
+    hook::register::iommu_interrupt(interrupt);
 }
 
 /// How deep devices' tables are; `None` without a unit.

@@ -12,12 +12,12 @@ use core::{
     sync::atomic::{AtomicU64, Ordering},
 };
 
-use super::{apic, ioapic};
+use super::{irql, lock::HighLock, once::Once, pcr, spinlock, watchdog};
 use crate::{
     driver_routine::{self, Kind},
     export::{DIRQL_MAX, DIRQL_MIN},
+    hal::{apic, ioapic},
     hook,
-    ke::{irql, lock::HighLock, once::Once, pcr, spinlock, watchdog},
 };
 
 /// The routine of a line (nc-wdm-kservice_routine).

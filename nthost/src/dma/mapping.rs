@@ -13,7 +13,7 @@ use super::{
     violation,
 };
 use crate::{
-    hal::iommu::{
+    dma::iommu::{
         domain::{Domain, Window},
         table::Rights,
     },

@@ -12,6 +12,7 @@
 //!
 //! Simplified: there are no system DMA controllers, and no adapter is given for one.
 
+pub mod iommu;
 pub mod plan;
 
 #[cfg(target_os = "none")]

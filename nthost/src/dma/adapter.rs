@@ -23,8 +23,8 @@ use super::{
     operations, violation,
 };
 use crate::{
+    dma::iommu::domain,
     export::{self, DISPATCH_LEVEL},
-    hal::iommu::domain,
     ke::{irql::Raised, lock::SpinLock},
     mm::PAGE_SIZE,
 };
