@@ -183,6 +183,12 @@ impl Guest {
         });
         let port = accept(&port_listener, process, &mut stderr, &port)?;
         let monitor = accept(&monitor_listener, process, &mut stderr, &monitor)?;
+        #[cfg(target_os = "linux")]
+        if kernel.extras.instruction_count.is_some()
+            && let Err(error) = crate::affinity::keep_on_one(process.id())
+        {
+            eprintln!("the machine's threads are not kept on one processor: {error}");
+        }
         let begin = |mut monitor: Monitor| {
             if kernel.extras.debugger.is_none() {
                 monitor.execute("cont", json!({}))?;

@@ -12,6 +12,8 @@ pub mod manifest;
 
 #[cfg(unix)]
 pub mod accelerator;
+#[cfg(target_os = "linux")]
+mod affinity;
 #[cfg(unix)]
 pub mod archive;
 #[cfg(unix)]
