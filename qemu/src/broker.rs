@@ -75,6 +75,10 @@ struct State {
     host_requests: HashMap<u64, (ProcessId, u64)>,
     next_process: u32,
     next_host_request: u64,
+    /// When the guest last said anything.
+    heard: Option<Instant>,
+    /// When it was last greeted for that.
+    asked: Option<Instant>,
     stopped: bool,
 }
 
@@ -137,6 +141,29 @@ impl Broker {
     #[must_use]
     pub fn wait_ready(&self, limit: Duration) -> Greeting {
         self.shared.wait_greeting(Some(limit))
+    }
+
+    /// For how long the guest has not answered. A guest that says nothing by itself is greeted again
+    /// after `patience`: so the answer is none, or for how long that greeting has had no answer. To be
+    /// called again and again. `None` of a guest that has not greeted yet, or has ended.
+    #[must_use]
+    pub fn silence(&self, patience: Duration) -> Option<Duration> {
+        let now = Instant::now();
+        let mut state = self.shared.lock();
+        if !matches!(state.greeting, Some(Greeting::Ready(_))) {
+            return None;
+        }
+        let heard = *state.heard.get_or_insert(now);
+        if let Some(asked) = state.asked.filter(|&asked| asked >= heard) {
+            return Some(now - asked);
+        }
+        if now - heard >= patience {
+            state.asked = Some(now);
+            drop(state);
+            // A guest that is gone is noticed by its reader.
+            let _ = self.shared.to_guest(&ToGuest::Hello(PROTOCOL_VERSION));
+        }
+        Some(Duration::ZERO)
     }
 }
 
@@ -226,6 +253,7 @@ impl Shared {
 
     fn dispatch(&self, message: ToHost) {
         let mut state = self.lock();
+        state.heard = Some(Instant::now());
         match message {
             ToHost::Hello(version) => {
                 state.greeting = Some(Greeting::Ready(version));

@@ -50,15 +50,15 @@ pub struct Module {
 
 /// Where a module was loaded.
 #[derive(Clone, Debug, PartialEq, Eq)]
-struct Loaded {
-    name: String,
-    base: u64,
-    length: u64,
+pub(crate) struct Loaded {
+    pub(crate) name: String,
+    pub(crate) base: u64,
+    pub(crate) length: u64,
 }
 
 impl Loaded {
     /// `[…] driver: eduwdm.sys at 0xffffb000001e7000, 98304 bytes, …`
-    fn parse(line: &str) -> Option<Self> {
+    pub(crate) fn parse(line: &str) -> Option<Self> {
         let (_, rest) = line.split_once("] driver: ")?;
         let (name, rest) = rest.split_once(" at 0x")?;
         let (base, rest) = rest.split_once(", ")?;

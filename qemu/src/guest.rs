@@ -236,27 +236,22 @@ impl Guest {
 
     /// Waits until the machine has ended or the time is over; a machine that hangs is ended.
     pub fn wait(&mut self, limit: Duration) -> Ending {
+        self.wait_for(limit).unwrap_or_else(|| {
+            self.end();
+            Ending::Hang
+        })
+    }
+
+    /// Waits until the machine has ended, or the time is over. It is not ended for that.
+    pub fn wait_for(&mut self, limit: Duration) -> Option<Ending> {
         let end = Instant::now() + limit;
         loop {
             match self.child.try_wait() {
-                Ok(Some(status)) => {
-                    return self.ending(status);
-                }
-                Err(error) => return Ending::Failure(error.to_string()),
-                Ok(None) if Instant::now() >= end => {
-                    self.end();
-                    return Ending::Hang;
-                }
+                Ok(Some(status)) => return Some(self.ending(status)),
+                Err(error) => return Some(Ending::Failure(error.to_string())),
+                Ok(None) if Instant::now() >= end => return None,
                 Ok(None) => thread::sleep(Duration::from_millis(2)),
             }
-        }
-    }
-
-    /// Waits until the machine has ended, however long that takes.
-    pub fn wait_ended(&mut self) -> Ending {
-        match self.child.wait() {
-            Ok(status) => self.ending(status),
-            Err(error) => Ending::Failure(error.to_string()),
         }
     }
 
@@ -271,6 +266,11 @@ impl Guest {
             Some(0) => Ending::Reset,
             _ => Ending::Failure(format!("{status}; {}", said(&mut self.stderr))),
         }
+    }
+
+    /// Whether a debugger may have halted it.
+    pub(crate) const fn is_debugged(&self) -> bool {
+        self.extras.debugger.is_some()
     }
 
     /// Ends the machine as pulling its plug does.

@@ -51,6 +51,8 @@ pub mod serial;
 #[cfg(unix)]
 pub mod session;
 #[cfg(unix)]
+mod silence;
+#[cfg(unix)]
 pub mod soak;
 #[cfg(unix)]
 pub mod symbols;

@@ -19,12 +19,17 @@ use crate::{
     coverage,
     guest::{Ending, Guest, Kernel, StartError},
     machine::{Choice, Machine},
+    silence,
     symbols::{SymbolError, Symbols},
 };
 
 /// How long a machine may take from its start until the devices are started. Under TCG on a
 /// busy host 128 processors need a while.
 const READY_LIMIT: Duration = Duration::from_mins(2);
+/// How long a machine may not answer before that is told.
+const SILENCE: Duration = Duration::from_secs(10);
+/// How often is looked.
+const LOOK: Duration = Duration::from_millis(500);
 
 /// Where the built parts are.
 #[derive(Clone, Debug)]
@@ -226,10 +231,13 @@ impl Session {
     pub fn wait_ready(&mut self) -> Result<(), SessionError> {
         match self.broker.wait_ready(READY_LIMIT) {
             Greeting::Ready(_) => Ok(()),
-            Greeting::Late => Err(self.fault().unwrap_or_else(|| SessionError::NotReady {
-                limit: READY_LIMIT,
-                last: self.last_lines(),
-            })),
+            Greeting::Late => {
+                let processors = self.processors();
+                Err(self.fault().unwrap_or_else(|| SessionError::NotReady {
+                    limit: READY_LIMIT,
+                    last: format!("{}\n{processors}", self.last_lines()),
+                }))
+            }
             Greeting::Ended => {
                 let ending = self.guest.wait(Duration::from_secs(10));
                 let last = self.last_lines();
@@ -244,14 +252,20 @@ impl Session {
     ///
     /// [`SessionError`]: how it ended instead, a bugcheck first of all.
     pub fn finish(&mut self, limit: Duration) -> Result<(), SessionError> {
-        let ending = self.guest.wait(limit);
+        let ended = self.guest.wait_for(limit);
+        // Before it is ended.
+        let hangs = ended.is_none().then(|| self.processors());
+        let ending = ended.unwrap_or_else(|| self.guest.wait(Duration::ZERO));
         if let Some(fault) = self.fault() {
             return Err(fault);
         }
         if ending == Ending::Exit(0) {
             return Ok(());
         }
-        let last = self.last_lines();
+        let mut last = self.last_lines();
+        if let Some(processors) = hangs {
+            last = format!("{last}\n{processors}");
+        }
         Err(SessionError::Ended { ending, last })
     }
 
@@ -261,8 +275,46 @@ impl Session {
     ///
     /// [`SessionError::Bugcheck`], [`SessionError::Panic`].
     pub fn run(&mut self) -> Result<Ending, SessionError> {
-        let ending = self.guest.wait_ended();
-        self.fault().map_or(Ok(ending), Err)
+        let mut was_silent = false;
+        loop {
+            if let Some(ending) = self.guest.wait_for(LOOK) {
+                return self.fault().map_or(Ok(ending), Err);
+            }
+            let silent = self.silent(SILENCE);
+            if let Some(processors) = silent.as_ref().filter(|_| !was_silent) {
+                eprintln!("{processors}");
+            }
+            was_silent = silent.is_some();
+        }
+    }
+
+    /// Whether the machine has not answered for so long: then, what each of its processors does. To be
+    /// called again and again. One that a debugger may have halted need not answer.
+    pub fn silent(&mut self, limit: Duration) -> Option<String> {
+        if self.guest.is_debugged() {
+            return None;
+        }
+        self.broker
+            .silence(limit / 2)
+            .filter(|&silence| silence >= limit)?;
+        Some(format!(
+            "the machine has not answered for {} s:\n{}",
+            limit.as_secs(),
+            self.processors()
+        ))
+    }
+
+    /// What each processor does.
+    fn processors(&mut self) -> String {
+        let log = self.guest.log.lines();
+        match silence::processors(&mut self.guest.monitor, &log, &self.symbols) {
+            Ok(lines) => lines
+                .iter()
+                .map(|line| format!("    {line}"))
+                .collect::<Vec<_>>()
+                .join("\n"),
+            Err(fault) => format!("    what its processors do is not known: {fault}"),
+        }
     }
 
     /// The bugcheck, or nthost's own failure, if the log holds one so far.
