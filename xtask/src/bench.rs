@@ -2,7 +2,7 @@
 
 use std::{fs, path::PathBuf};
 
-use anyhow::Context;
+use anyhow::{Context, anyhow};
 use clap::{Args, ValueEnum};
 use eduwdm_abi::bench::Kind;
 use eduwdm_qemu::{
@@ -47,6 +47,9 @@ pub struct Options {
     /// Holds what is measured against such a file
     #[arg(long, value_name = "FILE")]
     compare: Option<PathBuf>,
+    /// Draws the rates of each kind of request into this folder, as SVG
+    #[arg(long, value_name = "FOLDER")]
+    figures: Option<PathBuf>,
 }
 
 /// Which of the verifier's options are on.
@@ -118,6 +121,22 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     println!("{figures}");
     if let Some(baseline) = baseline {
         compare(&figures, &baseline);
+    }
+    if let Some(folder) = &options.figures {
+        fs::create_dir_all(folder).with_context(|| folder.display().to_string())?;
+        let date = std::process::Command::new("date")
+            .args(["-u", "+%Y-%m-%d"])
+            .output()?;
+        let date = String::from_utf8_lossy(&date.stdout).trim().to_owned();
+        let conditions = format!("host's load {}, {date}", load());
+        let drawn = figures
+            .draw(&conditions)
+            .map_err(|fault| anyhow!("{fault}"))?;
+        for (kind, text) in drawn {
+            let file = folder.join(format!("{kind}.svg"));
+            fs::write(&file, text).with_context(|| file.display().to_string())?;
+            println!("{}", file.display());
+        }
     }
     if let Some(file) = &options.save {
         let text = serde_json::to_vec_pretty(&figures)?;

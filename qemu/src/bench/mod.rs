@@ -23,6 +23,7 @@ use crate::{
     manifest::{self, ManifestError},
 };
 
+mod figure;
 mod report;
 
 pub use report::{Comparison, Figures, Measured, Quantiles, Spread};
