@@ -24,6 +24,7 @@
 //! ```
 
 use core::{
+    mem::MaybeUninit,
     ops::{Deref, DerefMut},
     ptr::NonNull,
     sync::atomic::{AtomicUsize, Ordering, fence},
@@ -247,14 +248,44 @@ impl<T> Shared<T> {
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`; the value is dropped.
     pub fn new<I: AtOrBelowDispatch>(tag: Tag, value: T, irql: &I) -> Result<Self> {
-        let inner = allocate::<Inner<T>, _>(1, tag, irql)?;
-        let first = Inner {
-            owners: AtomicUsize::new(1),
+        Self::new_in_place(tag, |place, _| Ok(place.write(value)), irql)
+    }
+
+    /// As [`Self::new`], with a value that is made where it stays: `make` writes it there, and gives
+    /// the place back. For a large one, which is not to take the kernel's stack on its way.
+    ///
+    /// # Errors
+    ///
+    /// `STATUS_INSUFFICIENT_RESOURCES`, and those of `make`; nothing is left behind.
+    /// `STATUS_UNSUCCESSFUL` if `make` gives another place.
+    pub fn new_in_place<I: AtOrBelowDispatch>(
+        tag: Tag,
+        make: impl for<'a> FnOnce(&'a mut MaybeUninit<T>, &I) -> Result<&'a mut T>,
+        irql: &I,
+    ) -> Result<Self> {
+        let room = PoolBox {
+            value: allocate::<MaybeUninit<Inner<T>>, _>(1, tag, irql)?,
             tag,
-            value,
         };
-        // SAFETY: freshly allocated for it.
-        unsafe { inner.write(first) };
+        let inner: *mut Inner<T> = room.value.as_ptr().cast();
+        // SAFETY: freshly allocated; only an address is formed.
+        let place: *mut T = unsafe { &raw mut (*inner).value };
+        let place_for_it = place.cast::<MaybeUninit<T>>();
+        // SAFETY: it need not be initialised, and nobody else has it.
+        let written: *const T = make(unsafe { &mut *place_for_it }, irql)?;
+        if !core::ptr::eq(written, place) {
+            return Err(Status::UNSUCCESSFUL);
+        }
+        // SAFETY: freshly allocated; only an address is formed.
+        let owners = unsafe { &raw mut (*inner).owners };
+        // SAFETY: likewise, and it is written.
+        unsafe { owners.write(AtomicUsize::new(1)) };
+        // SAFETY: as for the owners.
+        let its_tag = unsafe { &raw mut (*inner).tag };
+        // SAFETY: likewise.
+        unsafe { its_tag.write(tag) };
+        let inner = room.value.cast();
+        core::mem::forget(room);
         Ok(Self { inner })
     }
 

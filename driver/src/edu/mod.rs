@@ -121,39 +121,49 @@ pub fn add_device(
     irql: &mut Passive,
 ) -> Result<()> {
     let make = |component, irql: &mut Passive| {
-        let edu = Edu::new(parameters, &component, irql)?;
         Ok(EduFunction {
-            edu: Shared::new(tags::DEVICE, edu, irql)?,
+            edu: Edu::new(parameters, component, irql)?,
         })
     };
     function::add_device(driver, physical, parameters.idle(), make, irql)
 }
 
 impl Edu {
-    fn new(parameters: Parameters, component: &Component, irql: &Passive) -> Result<Self> {
+    /// Makes it where it stays: it is large for the kernel's stack.
+    fn new(parameters: Parameters, component: Component, irql: &Passive) -> Result<Shared<Self>> {
         let statistics = Shared::new(tags::STATISTICS, Statistics::new(irql)?, irql)?;
         let of = || (statistics.clone(), component.clone());
-        let (write, read) = (QueueKind::Write, QueueKind::Read);
-        Ok(Self {
-            interrupt_bits: InterruptBits::new(),
-            factorial_interrupt: InterruptBits::new(),
-            raised: InterruptBits::new(),
-            compute: Queue::new(Compute::new(), QueueKind::Compute, of(), irql)?,
-            write: Queue::new(Transfer::new(write), write, of(), irql)?,
-            read: Queue::new(Transfer::new(read), read, of(), irql)?,
-            events: Queue::new(Events::new(), QueueKind::Events, of(), irql)?,
-            dma: DmaSlot::new(),
-            identification: SpinLock::new(None),
-            raise: SpinLock::new(None),
-            placement: SpinLock::new(None),
-            component: component.clone(),
-            watchdog: Watchdog::new(parameters.operation_ms),
-            controls: Mutex::new(tags::WATCHDOG, None, irql)?,
-            failed: AtomicBool::new(false),
-            statistics,
-            buffer_length: parameters.buffer_length,
-            removed: AtomicBool::new(false),
-        })
+        let compute = queue::Parts::new(QueueKind::Compute, of(), irql)?;
+        let write = queue::Parts::new(QueueKind::Write, of(), irql)?;
+        let read = queue::Parts::new(QueueKind::Read, of(), irql)?;
+        let events = queue::Parts::new(QueueKind::Events, of(), irql)?;
+        let controls = Mutex::new(tags::WATCHDOG, None, irql)?;
+        Shared::new_in_place(
+            tags::DEVICE,
+            |place, _| {
+                Ok(place.write(Self {
+                    interrupt_bits: InterruptBits::new(),
+                    factorial_interrupt: InterruptBits::new(),
+                    raised: InterruptBits::new(),
+                    compute: Queue::new(Compute::new(), compute),
+                    write: Queue::new(Transfer::new(QueueKind::Write), write),
+                    read: Queue::new(Transfer::new(QueueKind::Read), read),
+                    events: Queue::new(Events::new(), events),
+                    dma: DmaSlot::new(),
+                    identification: SpinLock::new(None),
+                    raise: SpinLock::new(None),
+                    placement: SpinLock::new(None),
+                    component,
+                    watchdog: Watchdog::new(parameters.operation_ms),
+                    controls,
+                    failed: AtomicBool::new(false),
+                    statistics,
+                    buffer_length: parameters.buffer_length,
+                    removed: AtomicBool::new(false),
+                }))
+            },
+            irql,
+        )
     }
 
     /// The queue that shares the DMA engine with this one.

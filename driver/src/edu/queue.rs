@@ -223,14 +223,19 @@ struct Active<E: Engine> {
     in_use: Option<Use>,
 }
 
-impl<E: Engine> Queue<E> {
-    /// A closed queue, which takes requests and lets them wait.
+/// What a queue is made of that there may be no memory for.
+pub struct Parts<E: Engine> {
+    waiting: Csq<E::Request>,
+    quiet: Event,
+}
+
+impl<E: Engine> Parts<E> {
+    /// Those of one queue.
     ///
     /// # Errors
     ///
     /// `STATUS_INSUFFICIENT_RESOURCES`.
     pub fn new(
-        engine: E,
         kind: QueueKind,
         (statistics, component): (Shared<Statistics>, Component),
         irql: &Passive,
@@ -242,6 +247,16 @@ impl<E: Engine> Queue<E> {
         };
         Ok(Self {
             waiting: Csq::new(tags::QUEUE, counted, irql)?,
+            quiet: Event::new(tags::QUEUE, true, irql)?,
+        })
+    }
+}
+
+impl<E: Engine> Queue<E> {
+    /// A closed queue, which takes requests and lets them wait.
+    pub fn new(engine: E, parts: Parts<E>) -> Self {
+        Self {
+            waiting: parts.waiting,
             work: Work::new(),
             active: SpinLock::new(Active {
                 engine,
@@ -249,9 +264,9 @@ impl<E: Engine> Queue<E> {
                 holds: Hold::STATE,
                 in_use: None,
             }),
-            quiet: Event::new(tags::QUEUE, true, irql)?,
+            quiet: parts.quiet,
             turned_away: AtomicBool::new(false),
-        })
+        }
     }
 
     /// The queue of waiting requests, for who inserts in a way of their own; see
