@@ -20,88 +20,11 @@ use nthost_nt::{
 };
 use nthost_protocol::{Completion, IrpEffect, ProcessId, Token, manifest::VerifierOption};
 
-/// What whoever watches IRPs remembers across a dispatch routine.
-#[derive(Clone, Copy, Debug, Default)]
-pub struct Dispatch {
-    /// What is known of the IRP, as a number; zero, if nothing is.
-    pub record: usize,
-    /// The routine's stack location.
-    pub location: usize,
-    /// In which of the IRP's turns it was sent there.
-    pub turn: u32,
-    /// Where it was sent from by its maker, with an event that was signalled already; else zero.
-    pub signalled: usize,
-}
+#[macro_use]
+mod define;
+mod told;
 
-/// What comes of a debug exception.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub enum DebugTrap {
-    /// Nobody has asked for it.
-    Unknown,
-    /// One more instruction is executed, and there is the next one.
-    Step,
-    /// The code that was interrupted goes on.
-    Run,
-}
-
-/// Defines hooks: for each a function that calls what is registered, and one of the same name
-/// in [`register`] that registers it.
-macro_rules! hooks {
-    ($(
-        $(#[$meta:meta])*
-        fn $name:ident($($argument:ident: $type:ty),* $(,)?) $(-> $return:ty)? $default:block
-    )*) => {
-        $(
-            $(#[$meta])*
-            #[inline]
-            pub fn $name($($argument: $type),*) $(-> $return)? {
-                // Acquire: what the registrant set up before is seen.
-                let registered = slots::$name.load(Ordering::Acquire);
-                if registered.is_null() {
-                    return $default;
-                }
-                // SAFETY: `register` puts nothing but this type there.
-                let registered = unsafe {
-                    core::mem::transmute::<*mut (), fn($($type),*) $(-> $return)?>(registered)
-                };
-                registered($($argument),*)
-            }
-        )*
-
-        /// What upper layers call to be called.
-        pub mod register {
-            use super::*;
-
-            $(
-                /// Registers what this hook calls.
-                pub fn $name(routine: fn($($type),*) $(-> $return)?) {
-                    // Release: as above.
-                    super::slots::$name.store(routine as *mut (), Ordering::Release);
-                }
-            )*
-        }
-
-        /// What upper layers call to be called no more.
-        pub mod forget {
-            use super::*;
-
-            $(
-                /// From here on, this hook does what it does by default.
-                pub fn $name() {
-                    // Relaxed: whoever still reads the old routine calls it, as a moment before.
-                    super::slots::$name.store(core::ptr::null_mut(), Ordering::Relaxed);
-                }
-            )*
-        }
-
-        #[expect(non_upper_case_globals, reason = "they have their hooks' names")]
-        mod slots {
-            use super::AtomicPtr;
-
-            $(pub(super) static $name: AtomicPtr<()> = AtomicPtr::new(core::ptr::null_mut());)*
-        }
-    };
-}
+pub use told::{DebugTrap, Dispatch, DmaMisuse};
 
 hooks! {
     /// What else a bug check tells, of the processor that stopped the system. All others have
@@ -341,6 +264,12 @@ hooks! {
     /// the system to end by a bug check that every build has.
     fn fatal_misuse(parameters: [u64; 4]) {
         let _ = parameters;
+    }
+
+    /// The kernel has seen a driver use a DMA adapter in a wrong way, and goes on if nobody stops it;
+    /// the details are those that Driver Verifier tells. Any IRQL.
+    fn dma_misuse(misuse: DmaMisuse, details: [u64; 3]) {
+        let _ = (misuse, details);
     }
 
     /// A routine was called at an IRQL that its documentation allows for other arguments alone.

@@ -20,11 +20,12 @@ use nthost_nt::{
 use super::{
     common::CommonBuffer,
     mapping::{self, Mapping, Reach},
-    operations, violation,
+    operations,
 };
 use crate::{
     dma::iommu::domain,
     export::{self, DISPATCH_LEVEL},
+    hook::{self, DmaMisuse},
     ke::{irql::Raised, lock::SpinLock},
     mm::PAGE_SIZE,
 };
@@ -158,9 +159,9 @@ pub fn all() -> Vec<(u64, u64)> {
 /// The adapter stays as long as the result is used: it is the driver's.
 pub unsafe fn of<'a>(adapter: *mut DMA_ADAPTER) -> &'a Adapter {
     if adapter.is_null() {
-        violation::dma(violation::NO_ADAPTER, 0, 0, 0);
+        hook::dma_misuse(DmaMisuse::NoAdapter, [0, 0, 0]);
     } else if !ADAPTERS.lock().contains(&adapter.addr()) {
-        violation::dma(violation::RELEASED_ADAPTER, adapter.addr() as u64, 0, 0);
+        hook::dma_misuse(DmaMisuse::ReleasedAdapter, [adapter.addr() as u64, 0, 0]);
     }
     // SAFETY: it exists, as was just seen; the caller's promise.
     unsafe { &*adapter.cast::<Adapter>() }
@@ -211,7 +212,7 @@ fn make(
         DEVICE_DESCRIPTION_VERSION2 => &operations::VERSION_2,
         DEVICE_DESCRIPTION_VERSION3 => &operations::VERSION_3,
         version => {
-            violation::dma(violation::UNKNOWN_VERSION, version.into(), 0, 0);
+            hook::dma_misuse(DmaMisuse::UnknownVersion, [version.into(), 0, 0]);
             return None;
         }
     };
@@ -277,15 +278,15 @@ pub unsafe extern "win64" fn put(adapter: *mut DMA_ADAPTER) {
     let state = this.state.lock();
     let address = adapter.addr() as u64;
     let left = [
-        (violation::COMMON_BUFFERS_LEFT, state.common.len()),
-        (violation::CHANNEL_LEFT, usize::from(state.channel)),
-        (violation::LISTS_LEFT, state.lists.len()),
-        (violation::REGISTERS_LEFT, state.used as usize),
+        (DmaMisuse::CommonBuffersLeft, state.common.len()),
+        (DmaMisuse::ChannelLeft, usize::from(state.channel)),
+        (DmaMisuse::ListsLeft, state.lists.len()),
+        (DmaMisuse::RegistersLeft, state.used as usize),
     ];
     drop(state);
     for (code, count) in left {
         if count > 0 {
-            violation::dma(code, address, count as u64, 0);
+            hook::dma_misuse(code, [address, count as u64, 0]);
         }
     }
     this.free_retired();
@@ -297,7 +298,7 @@ pub unsafe extern "win64" fn put(adapter: *mut DMA_ADAPTER) {
 /// Frees a page that nobody should have written meanwhile.
 fn release_retired(page: u64) {
     if let Err(at) = mapping::check_retired(page) {
-        violation::dma(violation::OVERRUN, 3, at, 0);
+        hook::dma_misuse(DmaMisuse::Overrun, [3, at, 0]);
     }
     mapping::free(&[page]);
 }

@@ -23,12 +23,12 @@ use nthost_nt::{
 
 use super::{
     adapter::{self, Adapter, Base, Held, Outcome, Waiting},
-    list, violation,
+    list, misuse,
 };
 use crate::{
     driver_routine::{self, Kind},
     export::{self, DISPATCH_LEVEL},
-    hook,
+    hook::{self, DmaMisuse},
 };
 
 /// Map registers by the number: what the driver gets for them is no address.
@@ -56,14 +56,14 @@ fn free_base(adapter: &Adapter, base: *mut c_void, count: Option<u32>, channel: 
         state.bases.remove(&base.addr())
     });
     let Some(freed) = freed else {
-        return violation::dma(violation::REGISTERS_FREED, 1, base.addr() as u64, 0);
+        return hook::dma_misuse(DmaMisuse::RegistersFreed, [1, base.addr() as u64, 0]);
     };
     if count.is_some_and(|count| count != freed.count) {
-        violation::dma(violation::REGISTERS_FREED, 1, base.addr() as u64, 0);
+        hook::dma_misuse(DmaMisuse::RegistersFreed, [1, base.addr() as u64, 0]);
     }
     let mapped: u32 = freed.mappings.iter().map(|mapping| mapping.count).sum();
     if mapped > 0 {
-        violation::dma(violation::REGISTERS_MAPPED, mapped.into(), 0, 0);
+        hook::dma_misuse(DmaMisuse::RegistersMapped, [mapped.into(), 0, 0]);
     }
     adapter.release(freed.count, channel);
 }
@@ -72,7 +72,7 @@ fn free_base(adapter: &Adapter, base: *mut c_void, count: Option<u32>, channel: 
 fn at_most(adapter: &Adapter, count: u32) {
     let most = adapter.registers;
     if count > most {
-        violation::dma(violation::ASKED_TOO_MANY, count.into(), most.into(), 0);
+        hook::dma_misuse(DmaMisuse::AskedTooMany, [count.into(), most.into(), 0]);
     }
 }
 
@@ -130,7 +130,7 @@ pub unsafe extern "win64" fn allocate(
     context: *mut c_void,
 ) -> NTSTATUS {
     let caller = export::caller();
-    violation::at_dispatch();
+    misuse::at_dispatch();
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
     if hook::call_fails("AllocateAdapterChannel", caller) {
@@ -154,7 +154,7 @@ pub unsafe extern "win64" fn allocate(
         }),
     };
     if this.is_waiting(key) || this.with(|state| state.within == key) {
-        violation::dma(violation::TOO_MANY_CHANNELS, 2, 0, 0);
+        hook::dma_misuse(DmaMisuse::TooManyChannels, [2, 0, 0]);
     }
     at_most(this, count);
     match this.acquire(waiting, true) {
@@ -175,7 +175,7 @@ pub unsafe extern "win64" fn allocate_ex(
     tell: *mut *mut c_void,
 ) -> NTSTATUS {
     let caller = export::caller();
-    violation::at_dispatch();
+    misuse::at_dispatch();
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
     let synchronous = flags & DMA_SYNCHRONOUS_CALLBACK != 0;
@@ -214,7 +214,7 @@ pub unsafe extern "win64" fn cancel(
     _device: *mut DEVICE_OBJECT,
     transfer_context: *mut c_void,
 ) -> u8 {
-    violation::up_to(DISPATCH_LEVEL);
+    misuse::up_to(DISPATCH_LEVEL);
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
     u8::from(this.cancel(transfer_context.addr()))
@@ -226,7 +226,7 @@ pub unsafe extern "win64" fn free_registers(
     base: *mut c_void,
     count: u32,
 ) {
-    violation::at_dispatch();
+    misuse::at_dispatch();
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
     free_base(this, base, Some(count), false);
@@ -234,7 +234,7 @@ pub unsafe extern "win64" fn free_registers(
 
 /// FreeAdapterChannel: as FreeAdapterObject with DeallocateObject.
 pub unsafe extern "win64" fn free(adapter: *mut DMA_ADAPTER) {
-    violation::at_dispatch();
+    misuse::at_dispatch();
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
     free_held(this, DeallocateObject);
@@ -242,7 +242,7 @@ pub unsafe extern "win64" fn free(adapter: *mut DMA_ADAPTER) {
 
 /// FreeAdapterObject.
 pub unsafe extern "win64" fn free_object(adapter: *mut DMA_ADAPTER, action: i32) {
-    violation::up_to(DISPATCH_LEVEL);
+    misuse::up_to(DISPATCH_LEVEL);
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
     if action != KeepObject {
@@ -255,7 +255,7 @@ pub unsafe extern "win64" fn free_object(adapter: *mut DMA_ADAPTER, action: i32)
 fn free_held(adapter: &Adapter, action: i32) {
     let held = adapter.with(|state| state.channel.then_some(state.held));
     let Some(held) = held else {
-        return violation::dma(violation::CHANNEL_FREED, 1, 0, 0);
+        return hook::dma_misuse(DmaMisuse::ChannelFreed, [1, 0, 0]);
     };
     match held {
         Held::Base(base) if action == DeallocateObject => {

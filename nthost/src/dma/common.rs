@@ -11,11 +11,11 @@ use core::{ffi::c_void, ops::Range, ptr::null_mut};
 
 use nthost_nt::io::dma::DMA_ADAPTER;
 
-use super::{adapter, violation};
+use super::{adapter, misuse};
 use crate::{
     dma::iommu::{domain::Window, table::Rights},
     export::{self, PASSIVE_LEVEL},
-    hook,
+    hook::{self, DmaMisuse},
     mm::{
         PAGE_SIZE,
         paging::{self, Access, physical},
@@ -76,7 +76,7 @@ impl CommonBuffer {
             // SAFETY: as in `tag`; the device may write at any time.
             let byte = |at| unsafe { physical(at).read_volatile() };
             if range.any(|at| byte(at) != TAG[at as usize % TAG.len()]) {
-                violation::dma(violation::OVERRUN, code, self.length.into(), base);
+                hook::dma_misuse(DmaMisuse::Overrun, [code, self.length.into(), base]);
             }
         }
     }
@@ -172,7 +172,7 @@ pub unsafe extern "win64" fn allocate_common_buffer(
     _cached: u8,
 ) -> *mut c_void {
     let caller = export::caller();
-    violation::up_to(PASSIVE_LEVEL);
+    misuse::up_to(PASSIVE_LEVEL);
     let wanted = Wanted {
         lowest: 0,
         highest: u64::MAX,
@@ -200,7 +200,7 @@ pub unsafe extern "win64" fn allocate_common_buffer_ex(
     node: u32,
 ) -> *mut c_void {
     let caller = export::caller();
-    violation::up_to(PASSIVE_LEVEL);
+    misuse::up_to(PASSIVE_LEVEL);
     // SAFETY: null, or the driver's address.
     let maximum = unsafe { maximum.as_ref() };
     let wanted = Wanted {
@@ -232,7 +232,7 @@ pub unsafe extern "win64" fn allocate_common_buffer_with_bounds(
     logical: *mut i64,
 ) -> *mut c_void {
     let caller = export::caller();
-    violation::up_to(PASSIVE_LEVEL);
+    misuse::up_to(PASSIVE_LEVEL);
     // SAFETY: null, or the driver's address.
     let minimum = unsafe { minimum.as_ref() };
     // SAFETY: as above.
@@ -262,7 +262,7 @@ pub unsafe extern "win64" fn free_common_buffer(
     address: *mut c_void,
     _cached: u8,
 ) {
-    violation::up_to(PASSIVE_LEVEL);
+    misuse::up_to(PASSIVE_LEVEL);
     // SAFETY: the driver's promise.
     let this = unsafe { adapter::of(adapter) };
     let base = address.addr() as u64;
@@ -277,7 +277,7 @@ pub unsafe extern "win64" fn free_common_buffer(
         }
     });
     let Some(mut buffer) = buffer else {
-        return violation::dma(violation::COMMON_BUFFER_FREED, 1, base, 0);
+        return hook::dma_misuse(DmaMisuse::CommonBufferFreed, [1, base, 0]);
     };
     drop(buffer.window.take());
     buffer.check(base);

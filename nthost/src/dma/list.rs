@@ -26,12 +26,12 @@ use nthost_nt::{
 use super::{
     adapter::{self, Adapter, Held, List, Outcome, Waiting},
     mapping::{self, Mapping},
-    plan, violation,
+    misuse, plan,
 };
 use crate::{
     driver_routine::{self, Kind},
     export::{self, DISPATCH_LEVEL},
-    hook,
+    hook::{self, DmaMisuse},
 };
 
 /// Bytes of a list with so many elements.
@@ -79,7 +79,7 @@ pub unsafe fn offset_in(mdl: *mut MDL, address: *mut c_void) -> u64 {
     let address = address.addr() as u64;
     let offset = address.wrapping_sub(start);
     if offset >= u64::from(fields.ByteCount) {
-        violation::dma(violation::OUTSIDE_MDL, address, mdl.addr() as u64, 0);
+        hook::dma_misuse(DmaMisuse::OutsideMdl, [address, mdl.addr() as u64, 0]);
     }
     offset
 }
@@ -121,7 +121,7 @@ impl Transfer {
         (routine, caller): (&'static str, u64),
     ) -> Result<(), NTSTATUS> {
         if self.length == 0 {
-            violation::dma(violation::NO_LENGTH, 0, 0, 0);
+            hook::dma_misuse(DmaMisuse::NoLength, [0, 0, 0]);
         }
         // SAFETY: the driver's chain.
         let pieces = unsafe { mapping::fragments(self.mdl, self.offset, self.length)? };
@@ -253,7 +253,7 @@ pub unsafe extern "win64" fn get(
     write: u8,
 ) -> NTSTATUS {
     let caller = export::caller();
-    violation::at_dispatch();
+    misuse::at_dispatch();
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
     let transfer = Transfer {
@@ -287,7 +287,7 @@ pub unsafe extern "win64" fn build(
     room: u32,
 ) -> NTSTATUS {
     let caller = export::caller();
-    violation::at_dispatch();
+    misuse::at_dispatch();
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
     let transfer = Transfer {
@@ -335,7 +335,7 @@ pub unsafe extern "win64" fn get_ex(
     tell: *mut *mut SCATTER_GATHER_LIST,
 ) -> NTSTATUS {
     let caller = export::caller();
-    violation::up_to(DISPATCH_LEVEL);
+    misuse::up_to(DISPATCH_LEVEL);
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
     if !is_valid(flags, routine, tell, length) {
@@ -380,7 +380,7 @@ pub unsafe extern "win64" fn build_ex(
     tell: *mut *mut SCATTER_GATHER_LIST,
 ) -> NTSTATUS {
     let caller = export::caller();
-    violation::at_dispatch();
+    misuse::at_dispatch();
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
     if !is_valid(flags, routine, tell, length) || buffer.is_null() {
@@ -412,7 +412,7 @@ pub unsafe extern "win64" fn put(
     list: *mut SCATTER_GATHER_LIST,
     write: u8,
 ) {
-    violation::at_dispatch();
+    misuse::at_dispatch();
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
     let found = this.with(|state| {
@@ -423,7 +423,7 @@ pub unsafe extern "win64" fn put(
     });
     let Some(found) = found else {
         let (given, freed) = this.with(|state| (state.lists_given, state.lists_freed));
-        return violation::dma(violation::LIST_FREED, given, freed + 1, 0);
+        return hook::dma_misuse(DmaMisuse::ListFreed, [given, freed + 1, 0]);
     };
     let count = end(this, found, Some(write != 0));
     this.release(count, false);

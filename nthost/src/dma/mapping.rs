@@ -8,16 +8,13 @@ use nthost_nt::{
     status::{NTSTATUS, STATUS_BUFFER_TOO_SMALL, STATUS_INSUFFICIENT_RESOURCES},
 };
 
-use super::{
-    plan::{self, Fragment, Way},
-    violation,
-};
+use super::plan::{self, Fragment, Way};
 use crate::{
     dma::iommu::{
         domain::{Domain, Window},
         table::Rights,
     },
-    hook,
+    hook::{self, DmaMisuse},
     mm::{
         PAGE_SIZE,
         mdl::{self, IO_SPACE, PAGES_LOCKED, PARTIAL, SOURCE_IS_NONPAGED_POOL},
@@ -157,7 +154,7 @@ unsafe fn pieces(
         if skip < bytes {
             let described = PAGES_LOCKED | SOURCE_IS_NONPAGED_POOL | PARTIAL | IO_SPACE;
             if fields.MdlFlags & described == 0 {
-                violation::dma(violation::NOT_LOCKED, mdl.addr() as u64, 0, 0);
+                hook::dma_misuse(DmaMisuse::NotLocked, [mdl.addr() as u64, 0, 0]);
             }
             let count = left.min(bytes - skip);
             // SAFETY: an MDL of the chain.
@@ -415,10 +412,10 @@ impl Register {
     fn check(&self) {
         let buffer = self.page + self.start();
         if let Err(at) = check(self.page, 0, self.start()) {
-            violation::dma(violation::OVERRUN, 4, buffer, at);
+            hook::dma_misuse(DmaMisuse::Overrun, [4, buffer, at]);
         }
         if let Err(at) = check(self.page, self.end(), PAGE_SIZE) {
-            violation::dma(violation::OVERRUN, 5, buffer, at);
+            hook::dma_misuse(DmaMisuse::Overrun, [5, buffer, at]);
         }
     }
 }

@@ -26,11 +26,11 @@ mod list;
 #[cfg(target_os = "none")]
 mod mapping;
 #[cfg(target_os = "none")]
+mod misuse;
+#[cfg(target_os = "none")]
 mod operations;
 #[cfg(target_os = "none")]
 mod transfer;
-#[cfg(target_os = "none")]
-mod violation;
 
 #[cfg(target_os = "none")]
-pub use violation::refused;
+pub use misuse::refused;

@@ -20,10 +20,14 @@ use super::{
     adapter::{self, Adapter},
     list,
     mapping::{self, Mapping},
+    misuse,
     plan::{self, Fragment},
-    violation,
 };
-use crate::{export::DISPATCH_LEVEL, mm::PAGE_SIZE};
+use crate::{
+    export::DISPATCH_LEVEL,
+    hook::{self, DmaMisuse},
+    mm::PAGE_SIZE,
+};
 
 /// A range of an MDL chain, by the byte.
 #[derive(Clone, Copy)]
@@ -89,7 +93,7 @@ unsafe fn map_first(
             }
             Err(_) if adapter.reach.scatter_gather && first < range.length => range.length = first,
             Err(status) => {
-                violation::exhausted(plan::span(range.address(), range.length));
+                misuse::exhausted(plan::span(range.address(), range.length));
                 return Err(status);
             }
         }
@@ -113,7 +117,7 @@ fn install(
     let mut mapping = Some(mapping);
     let refused = adapter.with(|state| {
         let Some(base) = state.bases.get_mut(&base.addr()) else {
-            return Some((violation::TOO_MANY_REGISTERS, 0, 0, 0));
+            return Some((DmaMisuse::TooManyRegisters, [0, 0, 0]));
         };
         let again = base
             .mappings
@@ -122,22 +126,22 @@ fn install(
         if let Some(old) = again {
             let both = range.address() + old.offset.saturating_sub(offset);
             let end = range.address() + length;
-            return Some((violation::MAPPED_TWICE, range.address(), end, both));
+            return Some((DmaMisuse::MappedTwice, [range.address(), end, both]));
         }
         let used: u32 = base.mappings.iter().map(|mapping| mapping.count).sum();
         let bytes: u64 = base.mappings.iter().map(|mapping| mapping.length).sum();
         let most = base.count;
         if used + count > most && used > 0 {
             let most = u64::from(most) * PAGE_SIZE;
-            return Some((violation::NOT_FLUSHED, bytes, most, 0));
+            return Some((DmaMisuse::NotFlushed, [bytes, most, 0]));
         } else if used + count > most {
-            return Some((violation::TOO_MANY_REGISTERS, count.into(), most.into(), 0));
+            return Some((DmaMisuse::TooManyRegisters, [count.into(), most.into(), 0]));
         }
         base.mappings.extend(mapping.take());
         None
     });
-    if let Some((code, second, third, fourth)) = refused {
-        violation::dma(code, second, third, fourth);
+    if let Some((misuse, details)) = refused {
+        hook::dma_misuse(misuse, details);
         if let Some(mapping) = mapping {
             adapter.end(mapping);
         }
@@ -148,13 +152,13 @@ fn install(
 
 /// The pieces of a range that is to be mapped, which must not be empty and lie in its chain; for
 /// MapTransfer, in the pages of its chain: a driver may round a length up.
-fn pieces(range: Range, code: u64) -> Result<Vec<Fragment>, NTSTATUS> {
+fn pieces(range: Range, misuse: DmaMisuse) -> Result<Vec<Fragment>, NTSTATUS> {
     if range.length == 0 {
-        violation::dma(violation::NO_LENGTH, 0, 0, 0);
+        hook::dma_misuse(DmaMisuse::NoLength, [0, 0, 0]);
     }
     // SAFETY: the driver's chain.
     let found = unsafe { mapping::fragments(range.mdl, range.offset, range.length) };
-    if found.is_err() && code == violation::BEYOND_MDL {
+    if found.is_err() && misuse == DmaMisuse::BeyondMdl {
         // SAFETY: as above.
         let rounded = unsafe { mapping::fragments_of_pages(range.mdl, range.offset, range.length) };
         if rounded.is_ok() {
@@ -164,10 +168,10 @@ fn pieces(range: Range, code: u64) -> Result<Vec<Fragment>, NTSTATUS> {
     if found.is_err() {
         // SAFETY: as above.
         let beyond = range.end() - unsafe { mapping::length(range.mdl) }.min(range.end());
-        if code == violation::BEYOND_MDL {
-            violation::dma(code, 3, range.mdl.addr() as u64, range.length);
+        if misuse == DmaMisuse::BeyondMdl {
+            hook::dma_misuse(misuse, [3, range.mdl.addr() as u64, range.length]);
         } else {
-            violation::dma(code, beyond, 0, 0);
+            hook::dma_misuse(misuse, [beyond, 0, 0]);
         }
     }
     found
@@ -182,7 +186,7 @@ pub unsafe extern "win64" fn map_transfer(
     length: *mut u32,
     write: u8,
 ) -> i64 {
-    violation::up_to(DISPATCH_LEVEL);
+    misuse::up_to(DISPATCH_LEVEL);
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
     let mut range = Range {
@@ -192,7 +196,7 @@ pub unsafe extern "win64" fn map_transfer(
         // SAFETY: the driver's variable.
         length: u64::from(unsafe { length.read() }),
     };
-    let Ok(pieces) = pieces(range, violation::BEYOND_MDL) else {
+    let Ok(pieces) = pieces(range, DmaMisuse::BeyondMdl) else {
         return 0;
     };
     let piece = pieces.first().map_or(0, |first| first.length);
@@ -227,7 +231,7 @@ pub unsafe extern "win64" fn map_transfer_ex(
     _completion: *mut c_void,
     _completion_context: *mut c_void,
 ) -> NTSTATUS {
-    violation::up_to(DISPATCH_LEVEL);
+    misuse::up_to(DISPATCH_LEVEL);
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
     if buffer.is_null() || (room as usize) < list::size(1) {
@@ -239,7 +243,7 @@ pub unsafe extern "win64" fn map_transfer_ex(
         // SAFETY: the driver's variable.
         length: u64::from(unsafe { length.read() }),
     };
-    let Ok(pieces) = pieces(range, violation::SHORT_BUFFER) else {
+    let Ok(pieces) = pieces(range, DmaMisuse::ShortBuffer) else {
         return STATUS_BUFFER_TOO_SMALL;
     };
     let (registers, mapped) = this.with(|state| {
@@ -250,7 +254,7 @@ pub unsafe extern "win64" fn map_transfer_ex(
     if mapped > 0 {
         // The flush that each call must be followed by comes before the next one.
         let most = u64::from(registers) * PAGE_SIZE;
-        violation::dma(violation::NOT_FLUSHED, mapped, most, 0);
+        hook::dma_misuse(DmaMisuse::NotFlushed, [mapped, most, 0]);
     }
     // As much as there are registers and room for.
     let most =
@@ -282,7 +286,7 @@ pub unsafe extern "win64" fn map_transfer_ex(
 fn flush(adapter: &Adapter, base: *mut c_void, range: Range, chain: u64, write: bool) -> bool {
     let left = chain.saturating_sub(range.offset);
     if range.length > left {
-        violation::dma(violation::MISCELLANEOUS, 1, left, range.length);
+        hook::dma_misuse(DmaMisuse::Miscellaneous, [1, left, range.length]);
     }
     let mut any = false;
     let flushed = adapter.with(|state| {
@@ -308,9 +312,9 @@ fn flush(adapter: &Adapter, base: *mut c_void, range: Range, chain: u64, write: 
     match flushed {
         None => {
             let mdl = range.mdl.addr() as u64;
-            violation::dma(violation::FLUSHED_FREE, address, range.address(), mdl);
+            hook::dma_misuse(DmaMisuse::FlushedFree, [address, range.address(), mdl]);
         }
-        Some(_) if !any => violation::dma(violation::FLUSHED_UNMAPPED, address, 0, 0),
+        Some(_) if !any => hook::dma_misuse(DmaMisuse::FlushedUnmapped, [address, 0, 0]),
         Some(ended) => {
             for mapping in ended {
                 adapter.end(mapping);
@@ -329,7 +333,7 @@ pub unsafe extern "win64" fn flush_buffers(
     length: u32,
     write: u8,
 ) -> u8 {
-    violation::up_to(DISPATCH_LEVEL);
+    misuse::up_to(DISPATCH_LEVEL);
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
     let range = Range {
@@ -353,7 +357,7 @@ pub unsafe extern "win64" fn flush_buffers_ex(
     length: u32,
     write: u8,
 ) -> NTSTATUS {
-    violation::up_to(DISPATCH_LEVEL);
+    misuse::up_to(DISPATCH_LEVEL);
     // SAFETY: the driver's adapter.
     let this = unsafe { adapter::of(adapter) };
     let range = Range {

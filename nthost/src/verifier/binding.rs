@@ -7,8 +7,8 @@
 use nthost_protocol::manifest::VerifierOption;
 
 use super::{
-    breakpoint, explore, fault, found, freed, irp, irql, is_on, late_dpc, locks, noise, options,
-    remove_lock, rights, routine,
+    breakpoint, dma, explore, fault, found, freed, irp, irql, is_on, late_dpc, locks, noise,
+    options, remove_lock, rights, routine,
     trace::{self, Event},
     unload,
 };
@@ -102,6 +102,7 @@ pub fn open() {
             irql::violated(routine, arguments);
         }
     });
+    dma::watch();
     register::guards_transfers(|| is_on(VerifierOption::DmaChecking));
     register::enforces_code_integrity(|| is_on(VerifierOption::CodeIntegrity));
     register::takes_pageable_away(|| is_on(VerifierOption::ForceIrqlChecking));

@@ -22,9 +22,9 @@
 //! | `breakpoint` | breakpoints at routines |
 //! | `trace`, `history` | the fingerprint of a run, and what each processor did last |
 //!
-//! What "DMA Checking" looks at lies in the adapters themselves: `dma` sees it, and tells it
-//! by [`hook::violation`](crate::hook::violation), which is heard here alone; so does what the I/O
-//! and PnP managers come upon themselves. Special pool is a pool of `mm`'s, and chosen here.
+//! What "DMA Checking" is about, the adapters themselves see (`crate::dma`), and tell by
+//! [`hook::dma_misuse`](crate::hook::dma_misuse), which is heard in `dma`; what the I/O and PnP
+//! managers come upon themselves, they tell by [`hook::violation`](crate::hook::violation). Special pool is a pool of `mm`'s, and chosen here.
 
 pub mod irp;
 pub mod lock_order;
@@ -35,6 +35,8 @@ pub mod apcs;
 pub mod binding;
 #[cfg(target_os = "none")]
 pub mod breakpoint;
+#[cfg(target_os = "none")]
+pub mod dma;
 #[cfg(target_os = "none")]
 pub mod explore;
 #[cfg(target_os = "none")]
