@@ -1,9 +1,9 @@
 //! The manifest's [exercise](nthost_protocol::exercise): devices in use while what the PnP
 //! manager may do to them is done, from within the machine.
 
-use alloc::{boxed::Box, string::String, sync::Arc, vec, vec::Vec};
+use alloc::{string::String, sync::Arc, vec, vec::Vec};
 
-use nthost_nt::status::{NTSTATUS, STATUS_PENDING, nt_success};
+use nthost_nt::status::nt_success;
 use nthost_protocol::{
     Buffer, Completion, Handle, ProcessId, ProcessRequest, RequestId, ThreadId, Token,
     exercise::{Exercise, ExerciseRequest},
@@ -12,12 +12,13 @@ use nthost_protocol::{
 };
 
 use crate::{
-    hal::time,
     io::interface,
     ke::{lock::SpinLock, once::Once, owned_event::Event},
     pnp::{manager, node},
-    ps::{self, client::Client},
+    ps,
 };
+
+mod measure;
 
 /// The exercise's process. The host numbers its own from the other end.
 const PROCESS: ProcessId = ProcessId(u32::MAX);
@@ -27,23 +28,10 @@ const THREAD: ThreadId = ThreadId(0);
 const ACCESS: u32 = 0xc000_0000;
 /// `FILE_SHARE_READ | FILE_SHARE_WRITE`.
 const SHARE: u32 = 3;
-/// `PAGE_READWRITE`.
-const PAGE_READWRITE: u32 = 0x04;
 /// From how many threads requests come.
 const THREADS: u64 = 3;
 /// At most so many requests of a round, for each device.
 const REQUESTS: u64 = 12;
-
-/// What makes a request of its number.
-type Maker = Box<dyn Fn(RequestId) -> ProcessRequest + Send>;
-
-/// What a request takes, and how it ends. Who waits for that waits for nothing else, so that the
-/// requests wake nobody.
-struct Measured {
-    /// A leaf.
-    result: SpinLock<(u64, NTSTATUS)>,
-    done: Event,
-}
 
 /// How the exercise's calls ended, and who waits for them.
 struct Ended {
@@ -122,7 +110,7 @@ pub fn run(exercise: &Exercise, seed: u64) {
     for node in node::all() {
         if exercise.measure != 0 && node.state().state == DeviceState::Started {
             for path in interface::enabled_of(node.pdo()) {
-                measure(&mut calls, exercise, &node.instance, path);
+                measure::all(&mut calls, exercise, &node.instance, &path);
             }
         }
     }
@@ -159,140 +147,6 @@ fn open(calls: &mut Calls, path: String) -> Option<Handle> {
     });
     let opened = calls.end(opened);
     nt_success(opened.status).then_some(Handle(opened.information))
-}
-
-/// Memory of the process's for the buffers of a request that is made again and again: a program
-/// has its buffers before it makes a call. Where it begins; zero if none is needed.
-fn memory_for(calls: &mut Calls, chosen: &ExerciseRequest) -> u64 {
-    let &ExerciseRequest::Control {
-        ref input, output, ..
-    } = chosen
-    else {
-        return 0;
-    };
-    let length = input.len() as u64 + u64::from(output);
-    if length == 0 {
-        return 0;
-    }
-    let allocated = calls.begin(|id| ProcessRequest::AllocateMemory {
-        id,
-        length,
-        protection: PAGE_READWRITE,
-    });
-    let address = calls.end(allocated).information;
-    let data = input.clone();
-    let written = calls.begin(|id| ProcessRequest::WriteMemory { id, address, data });
-    calls.end(written);
-    address
-}
-
-/// A request whose buffers lie at an address of the process's, the output behind the input.
-fn request_at(
-    id: RequestId,
-    chosen: &ExerciseRequest,
-    handle: Handle,
-    address: u64,
-) -> ProcessRequest {
-    let thread = THREAD;
-    match *chosen {
-        ExerciseRequest::Read { offset, length } => ProcessRequest::Read {
-            id,
-            thread,
-            handle,
-            offset,
-            buffer: Buffer::Length(length),
-        },
-        ExerciseRequest::Write { offset, length } => ProcessRequest::Write {
-            id,
-            thread,
-            handle,
-            offset,
-            buffer: Buffer::Length(length),
-        },
-        ExerciseRequest::Control {
-            code,
-            ref input,
-            output,
-        } => {
-            let length = input.len() as u32;
-            let at = |address, length| Buffer::At {
-                address: if length == 0 { 0 } else { address },
-                length,
-            };
-            ProcessRequest::DeviceControl {
-                id,
-                thread,
-                handle,
-                code,
-                input: at(address, length),
-                output: at(address + u64::from(length), output),
-            }
-        }
-    }
-}
-
-/// Makes a request in the thread of the process that it is for, as a program does, and then as often
-/// as wanted. What each takes, in counts, from the system call to the end of the wait for its
-/// completion, and how the last has ended.
-fn measure_program(calls: &mut Calls, times: u32, request: Maker) -> (u64, NTSTATUS) {
-    let first = calls.next + 1;
-    calls.next += u64::from(times) + 1;
-    let measured = Arc::new(Measured {
-        result: SpinLock::new((0, STATUS_PENDING)),
-        done: Event::notification(),
-    });
-    let told = measured.clone();
-    let program = Box::new(move |thread: &Arc<Client>| {
-        let once = |number: u64| {
-            let id = RequestId(first + number);
-            let completion = thread.call_and_wait(request(id));
-            completion.map_or(STATUS_PENDING, |completion| completion.status)
-        };
-        // What is set up with the first request is not counted.
-        let mut status = once(0);
-        let begun = time::counter();
-        for number in 1..=u64::from(times) {
-            status = once(number);
-        }
-        let counts = (time::counter() - begun) / u64::from(times);
-        *told.result.lock() = (counts, status);
-        told.done.set();
-    });
-    ps::run(PROCESS, THREAD, program);
-    measured.done.wait();
-    *measured.result.lock()
-}
-
-/// What each request takes: made by a thread of the process, and by another that has it made.
-fn measure(calls: &mut Calls, exercise: &Exercise, instance: &str, path: String) {
-    let Some(handle) = open(calls, path) else {
-        return;
-    };
-    for (index, chosen) in exercise.requests.iter().enumerate() {
-        let address = memory_for(calls, chosen);
-        let own = chosen.clone();
-        let request = Box::new(move |id| request_at(id, &own, handle, address));
-        let (counts, status) = measure_program(calls, exercise.measure, request);
-        log!(
-            "measure",
-            "{instance}: request {index} takes {counts} counts, and ends in {status:#010x}"
-        );
-        let mut once = || {
-            let id = calls.begin(|id| request_at(id, chosen, handle, address));
-            calls.end(id).status
-        };
-        once();
-        let begun = time::counter();
-        for _ in 0..exercise.measure {
-            once();
-        }
-        let counts = (time::counter() - begun) / u64::from(exercise.measure);
-        log!(
-            "measure",
-            "{instance}: request {index} by another thread takes {counts} counts"
-        );
-    }
-    close(calls, handle);
 }
 
 fn round(

@@ -4,12 +4,13 @@
 use std::{fmt, path::Path, time::Duration};
 
 use eductl::nthost::NtHost;
-use eduwdm_abi::Ioctl;
+use eduwdm_abi::{Header, Ioctl, edu::FactorialInput};
 use nthost_protocol::{
     HostRequest,
     exercise::{Exercise, ExerciseRequest},
     host::Machine as Booted,
 };
+use zerocopy::IntoBytes;
 
 use crate::{Artifacts, Machine, Options, Session, SessionError, manifest, replay};
 
@@ -62,6 +63,14 @@ pub struct RequestCost {
     pub unverified: u64,
     /// The same, where another thread has it made, and waits: with two changes of threads.
     pub switched: u64,
+    /// With the verifier on, where a driver makes it by `ZwDeviceIoControlFile`.
+    pub driver_verified: u64,
+    /// The same with all options off.
+    pub driver: u64,
+    /// How often the local APIC is used for it then, in hundredths.
+    pub apic_hundredths: u64,
+    /// With all options off, where 64 are outstanding.
+    pub among_many: u64,
 }
 
 /// Why there are no figures.
@@ -130,6 +139,10 @@ pub fn measure_requests(
         verified: verified.own,
         unverified: unverified.own,
         switched: unverified.switched,
+        driver_verified: verified.driver,
+        driver: unverified.driver,
+        apic_hundredths: unverified.apic_accesses * 100 / u64::from(repeated),
+        among_many: unverified.among_many,
     });
     Ok(costs.collect())
 }
@@ -157,17 +170,26 @@ pub(crate) fn run(
 }
 
 /// The requests that are measured.
-fn requests() -> [(&'static str, ExerciseRequest); 2] {
-    let control = |code, output| ExerciseRequest::Control {
+fn requests() -> [(&'static str, ExerciseRequest); 3] {
+    let control = |code, input: &[u8], output| ExerciseRequest::Control {
         code,
-        input: Vec::new(),
+        input: input.to_vec(),
         output,
     };
+    let factorial = FactorialInput {
+        header: Header::of::<FactorialInput>(),
+        n: 5,
+        reserved: 0,
+    };
     [
-        ("IOCTL that the driver does not know", control(NULL, 0)),
+        ("IOCTL that the driver does not know", control(NULL, &[], 0)),
         (
             "IOCTL that the driver answers at once (`Identify`)",
-            control(Ioctl::Identify.code(), 4096),
+            control(Ioctl::Identify.code(), &[], 4096),
+        ),
+        (
+            "IOCTL that the device interrupts for (`Factorial`)",
+            control(Ioctl::Factorial.code(), factorial.as_bytes(), 64),
         ),
     ]
 }
@@ -179,6 +201,12 @@ struct Cost {
     own: u64,
     /// Made for another thread.
     switched: u64,
+    /// Made by a driver.
+    driver: u64,
+    /// How often the local APIC was used for all of those.
+    apic_accesses: u64,
+    /// Made for another thread, with many outstanding.
+    among_many: u64,
 }
 
 /// What the requests cost.
@@ -189,6 +217,7 @@ fn costs(artifacts: &Artifacts, repeated: u32, verifier: bool) -> Result<Vec<Cos
         rounds: 0,
         requests: requests().map(|(_, request)| request).to_vec(),
         measure: repeated,
+        measure_all_ways: true,
     });
     if !verifier {
         options.manifest.verifier = Some(Vec::new());
@@ -203,19 +232,26 @@ fn costs(artifacts: &Artifacts, repeated: u32, verifier: bool) -> Result<Vec<Cos
 
 /// What the log says that a request takes.
 fn cost(log: &[String], index: usize) -> Option<Cost> {
-    let instructions = |how: &str| -> Option<u64> {
+    let words = |how: &str| -> Option<Vec<&str>> {
         let marker = format!(": request {index}{how} takes ");
         let measured = log
             .iter()
             .filter(|line| line.contains("] measure: ") && line.contains(DEVICE))
             .find_map(|line| line.split_once(&marker))?;
-        let counts: u64 = measured.1.split(' ').next()?.parse().ok()?;
+        Some(measured.1.split(' ').collect())
+    };
+    let instructions = |how: &str| -> Option<u64> {
+        let counts: u64 = words(how)?.first()?.parse().ok()?;
         // The time-stamp counter of a machine whose instructions are counted counts nanoseconds.
         Some(counts >> replay::SHIFT)
     };
     Some(Cost {
         own: instructions("")?,
         switched: instructions(" by another thread")?,
+        driver: instructions(" by a driver")?,
+        // "… takes 800 counts, 400 accesses of …"
+        apic_accesses: words(" by a driver")?.get(2)?.parse().ok()?,
+        among_many: instructions(" among many")?,
     })
 }
 
@@ -257,21 +293,31 @@ impl fmt::Display for Figures {
         }
         writeln!(
             f,
-            "\nIn instructions, counted on one processor (`-icount`), from the system call to the \
-             end of the wait\nfor its completion, made by a thread of the process itself, as a \
-             program does; in the last column,\nby one that another thread wakes and waits for, \
-             with two changes of threads:\n"
+            "\nIn instructions, counted on one processor (`-icount`) while it is not halted, from the \
+             system call to the\nend of the wait for its completion, made by a thread of the \
+             process itself, as a program does; in the third\ncolumn, by one that another thread \
+             wakes and waits for, with two changes of threads; then by a driver, by\n\
+             `ZwDeviceIoControlFile`; last, among 64 that are outstanding:\n"
         )?;
         writeln!(
             f,
-            "| request | verifier on | verifier off | by another thread, verifier off |"
+            "| request | verifier on | verifier off | by another thread, off | by a driver, on | by a \
+             driver, off | uses of the local APIC | among 64, off |"
         )?;
-        writeln!(f, "|---|---|---|---|")?;
+        writeln!(f, "|---|---|---|---|---|---|---|---|")?;
         for request in requests {
             writeln!(
                 f,
-                "| {} | {} | {} | {} |",
-                request.name, request.verified, request.unverified, request.switched
+                "| {} | {} | {} | {} | {} | {} | {}.{:02} | {} |",
+                request.name,
+                request.verified,
+                request.unverified,
+                request.switched,
+                request.driver_verified,
+                request.driver,
+                request.apic_hundredths / 100,
+                request.apic_hundredths % 100,
+                request.among_many
             )?;
         }
         Ok(())
@@ -284,28 +330,34 @@ mod tests {
 
     #[test]
     fn a_cost_is_that_of_the_request_of_the_device() {
-        let line = |device: &str, index, counts| {
-            format!(
-                "[  1.0 cpu0] measure: PCI\\{device}\\0: request {index} takes {counts} counts, and ends in 0x0"
-            )
+        let line = |device: &str, index, how: &str, rest: &str| {
+            format!("[  1.0 cpu0] measure: PCI\\{device}\\0: request {index}{how} takes {rest}")
         };
-        let switched = |index, counts| {
-            format!(
-                "[  1.0 cpu0] measure: PCI\\{DEVICE}\\0: request {index} by another thread takes {counts} counts"
-            )
+        let all = |index| {
+            [
+                line(DEVICE, index, "", "800 counts, and ends in 0x0"),
+                line(DEVICE, index, " by another thread", "2400 counts"),
+                line(
+                    DEVICE,
+                    index,
+                    " by a driver",
+                    "1600 counts, 12 accesses of the local APIC",
+                ),
+                line(DEVICE, index, " among many", "400 counts"),
+            ]
         };
-        let log = [
-            line("VEN_1B36&DEV_0005", 0, 8),
-            line(DEVICE, 0, 800),
-            switched(0, 2400),
-            line(DEVICE, 1, 1600),
-            switched(1, 3200),
-            line(DEVICE, 2, 8),
-        ];
-        let cost_of = |own, switched| Some(Cost { own, switched });
-        assert_eq!(cost(&log, 0), cost_of(100, 300));
-        assert_eq!(cost(&log, 1), cost_of(200, 400));
-        assert_eq!(cost(&log, 2), None, "half of it is missing");
-        assert_eq!(cost(&log, 3), None);
+        let mut log = vec![line("VEN_1B36&DEV_0005", 0, "", "8 counts")];
+        log.extend(all(0));
+        log.push(line(DEVICE, 1, "", "8 counts"));
+        let expected = Cost {
+            own: 100,
+            switched: 300,
+            driver: 200,
+            apic_accesses: 12,
+            among_many: 50,
+        };
+        assert_eq!(cost(&log, 0), Some(expected));
+        assert_eq!(cost(&log, 1), None, "most of it is missing");
+        assert_eq!(cost(&log, 2), None);
     }
 }

@@ -104,6 +104,7 @@ pub fn measure(
         rounds: 0,
         requests: first.into_iter().chain(requests).collect(),
         measure: repeated,
+        measure_all_ways: false,
     });
     let (_, log) = figures::run(&machine, artifacts, &options)?;
     let counted = costs(file, u64::from(repeated) + 1)

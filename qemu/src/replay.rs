@@ -63,6 +63,7 @@ pub fn manifest(rounds: u32) -> Result<Manifest, ManifestError> {
         rounds,
         requests: requests(),
         measure: 0,
+        measure_all_ways: false,
     });
     Ok(manifest)
 }

@@ -41,8 +41,17 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
         let costs = figures::measure_requests(&artifacts, repeated, |what| eprintln!("{what} …"))?;
         for cost in costs {
             println!(
-                "{}: {} instructions with the verifier on, {} with it off, {} by another thread",
-                cost.name, cost.verified, cost.unverified, cost.switched
+                "{}: {} instructions with the verifier on, {} with it off, {} by another thread, {} \
+                 by a driver ({} with the verifier on, {} hundredths of a use of the local APIC), {} \
+                 among many",
+                cost.name,
+                cost.verified,
+                cost.unverified,
+                cost.switched,
+                cost.driver,
+                cost.driver_verified,
+                cost.apic_hundredths,
+                cost.among_many
             );
         }
         return Ok(());

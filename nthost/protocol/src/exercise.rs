@@ -22,6 +22,10 @@ pub struct Exercise {
     /// takes: for each device the log says it in counts of the time-stamp counter.
     #[serde(default)]
     pub measure: u32,
+    /// Control requests are then also made in other ways: by `ZwDeviceIoControlFile`, many at once,
+    /// and by several threads at once.
+    #[serde(default)]
+    pub measure_all_ways: bool,
 }
 
 /// A request.

@@ -4,6 +4,8 @@
 //! Source: Intel SDM volume 3, chapter "Advanced Programmable Interrupt Controller". The
 //! registers are used through memory (xAPIC): the emulator has no x2APIC everywhere.
 
+use core::sync::atomic::{AtomicU64, Ordering};
+
 use super::physical::physical;
 
 const BASE: u64 = 0xfee0_0000;
@@ -35,13 +37,31 @@ pub const IPI_VECTOR: u8 = 0xe1;
 /// What the APIC delivers when an interrupt went away before it was taken.
 pub const SPURIOUS_VECTOR: u8 = 0xff;
 
+/// How often a register was read or written.
+static ACCESSES: AtomicU64 = AtomicU64::new(0);
+
+/// How often registers of local APICs were read or written: exact where there is one processor,
+/// since nobody waits for the others to count.
+#[must_use]
+pub fn accesses() -> u64 {
+    ACCESSES.load(Ordering::Relaxed)
+}
+
+fn count_access() {
+    // Relaxed, and not one operation: it is a figure.
+    let accesses = ACCESSES.load(Ordering::Relaxed);
+    ACCESSES.store(accesses.wrapping_add(1), Ordering::Relaxed);
+}
+
 fn read(register: u64) -> u32 {
+    count_access();
     let pointer = physical(BASE + register).cast::<u32>();
     // SAFETY: a register of the local APIC, which the physical map covers.
     unsafe { pointer.read_volatile() }
 }
 
 fn write(register: u64, value: u32) {
+    count_access();
     let pointer = physical(BASE + register).cast::<u32>();
     // SAFETY: a register of the local APIC, which the physical map covers.
     unsafe { pointer.write_volatile(value) }
@@ -70,14 +90,26 @@ pub fn end_of_interrupt() {
     write(register::EOI, 0);
 }
 
-fn command(high: u32, low: u32) {
+/// Who is interrupted.
+#[derive(Clone, Copy)]
+enum Destination {
+    /// The processor with this id.
+    Id(u32),
+    /// Whom a shorthand of the command says.
+    Shorthand,
+}
+
+fn command(destination: Destination, low: u32) {
     // The two writes are one command: nothing of this processor may send another in between.
     let enabled = x86_64::instructions::interrupts::are_enabled();
     x86_64::instructions::interrupts::disable();
     while read(register::COMMAND_LOW) & (1 << 12) != 0 {
         core::hint::spin_loop();
     }
-    write(register::COMMAND_HIGH, high);
+    // A shorthand needs no destination.
+    if let Destination::Id(id) = destination {
+        write(register::COMMAND_HIGH, id << 24);
+    }
     write(register::COMMAND_LOW, low);
     if enabled {
         x86_64::instructions::interrupts::enable();
@@ -86,25 +118,25 @@ fn command(high: u32, low: u32) {
 
 /// Interrupts this processor, as soon as its IRQL allows.
 pub fn interrupt_self(vector: u8) {
-    command(0, (1 << 18) | u32::from(vector));
+    command(Destination::Shorthand, (1 << 18) | u32::from(vector));
 }
 
 /// Interrupts another processor, by the id of its local APIC.
 pub fn interrupt(apic: u32, vector: u8) {
-    command(apic << 24, u32::from(vector));
+    command(Destination::Id(apic), u32::from(vector));
 }
 
 /// Interrupts all processors but this.
 pub fn interrupt_others(vector: u8) {
-    command(0, (3 << 18) | u32::from(vector));
+    command(Destination::Shorthand, (3 << 18) | u32::from(vector));
 }
 
 /// Starts another processor at a page below 1 MiB: the INIT and start-up sequence.
 pub fn start_processor(apic: u32, page: u8) {
-    command(apic << 24, 0x0000_4500);
+    command(Destination::Id(apic), 0x0000_4500);
     super::time::stall(200);
     for _ in 0..2 {
-        command(apic << 24, 0x0000_4600 | u32::from(page));
+        command(Destination::Id(apic), 0x0000_4600 | u32::from(page));
         super::time::stall(50);
     }
 }

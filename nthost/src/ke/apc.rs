@@ -17,7 +17,7 @@ pub use super::apc_queue::{Apc, Queue, Routine};
 
 use super::{
     dispatcher,
-    irql::Raised,
+    irql::{self, Raised},
     pcr,
     thread::{self, State, Thread},
     wait,
@@ -45,12 +45,17 @@ impl Thread {
 /// with this argument.
 pub unsafe fn queue(thread: *mut Thread, process: *mut c_void, routine: Routine, argument: usize) {
     let apc = Box::new(Apc::new(process.addr(), routine, argument));
+    let level = irql::current();
     let mut guard = dispatcher::lock();
     // SAFETY: the caller's promise; the lock is held.
     let target = unsafe { &mut *thread };
     target.apcs.push(apc);
     if target.state == State::Waiting {
         wait::interrupt_for_apcs(&mut guard, thread);
+    } else if thread == thread::current() && level < APC_LEVEL {
+        // The interrupt would come at once.
+        drop(guard);
+        deliver_below(level);
     } else if thread == thread::current() {
         apic::interrupt_self(apic::APC_VECTOR);
     } else if target.state == State::Running {

@@ -82,6 +82,10 @@ pub struct Pcr {
     pub watchdog: Watchdog,
     /// Ticks of the clock here.
     pub clock_ticks: AtomicU32,
+    /// When it halted until something interrupts it, in counts; zero while it runs.
+    pub halted: AtomicU64,
+    /// How long it was halted, in counts.
+    pub idle_counts: AtomicU64,
     /// Descriptor tables and stacks.
     pub tables: Tables,
 }
@@ -140,6 +144,8 @@ impl Pcr {
             routine_stack: AtomicU64::new(0),
             watchdog: Watchdog::new(),
             clock_ticks: AtomicU32::new(1),
+            halted: AtomicU64::new(0),
+            idle_counts: AtomicU64::new(0),
             tables: Tables::new(),
         }
     }

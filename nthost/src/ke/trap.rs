@@ -17,6 +17,7 @@ use super::{
     apc, bugcheck, clock, dispatcher, interrupt, ipi, irql, nmi,
     page_fault::{self, Outcome},
     pcr,
+    thread::idle,
 };
 use crate::{
     hal::apic,
@@ -333,6 +334,7 @@ fn fill_gates() {
 /// Serves a trap. Interrupts are off.
 #[unsafe(no_mangle)]
 extern "C" fn trap_dispatch(frame: &mut TrapFrame) {
+    idle::interrupted();
     let vector = frame.vector as u8;
     match vector {
         apic::APC_VECTOR => {

@@ -5,6 +5,7 @@ use core::sync::atomic::Ordering;
 
 use super::{State, Thread, end};
 use crate::{
+    hal::time,
     ke::{dispatcher, dpc, irql, pcr},
     ob::object::{self, Kind},
 };
@@ -36,6 +37,25 @@ pub fn adopt_idle(stack_limit: u64, stack_base: u64) {
         .store(thread, Ordering::Relaxed);
 }
 
+/// This processor has been interrupted: it is not halted any more. Interrupts are off.
+#[inline]
+pub fn interrupted() {
+    let pcr = pcr::current();
+    // Relaxed: the processor's own, as all of these.
+    let since = pcr.halted.load(Ordering::Relaxed);
+    if since != 0 {
+        pcr.halted.store(0, Ordering::Relaxed);
+        let idle = time::counter().saturating_sub(since);
+        pcr.idle_counts.fetch_add(idle, Ordering::Relaxed);
+    }
+}
+
+/// How long this processor has been halted since it was started, in counts.
+#[must_use]
+pub fn counts() -> u64 {
+    pcr::current().idle_counts.load(Ordering::Relaxed)
+}
+
 /// What an idle thread does: it waits for interrupts, unless a DPC waits for it.
 ///
 /// A DPC that may wait until its processor looks at its queue gets no interrupt while a thread
@@ -51,6 +71,9 @@ pub fn idle() -> ! {
             dispatcher::interrupt_processor(pcr::current());
             core::hint::spin_loop();
         } else {
+            // Relaxed: the processor's own.
+            let pcr = pcr::current();
+            pcr.halted.store(time::counter(), Ordering::Relaxed);
             x86_64::instructions::interrupts::enable_and_hlt();
         }
     }

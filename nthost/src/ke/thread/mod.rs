@@ -2,7 +2,7 @@
 
 pub mod describe;
 mod end;
-mod idle;
+pub mod idle;
 mod stack;
 mod start;
 
