@@ -61,6 +61,14 @@ fn without_memory_the_value_is_dropped() {
 }
 
 #[test]
+fn a_value_is_made_where_it_stays_and_nothing_is_left_where_it_is_not() {
+    let made = Shared::new_in_place(TAG, |place, _| Ok(place.write(7_u32)), &passive()).unwrap();
+    assert_eq!(*made, 7);
+    let failed = Shared::<u32>::new_in_place(TAG, |_, _| Err(Status::CANCELLED), &passive());
+    assert_eq!(failed.err(), Some(Status::CANCELLED));
+}
+
+#[test]
 fn the_last_of_several_owners_frees() {
     static DROPS: AtomicUsize = AtomicUsize::new(0);
     let shared = Shared::new(TAG, Dropped(&DROPS), &passive()).unwrap();
