@@ -52,7 +52,11 @@ pub struct Handler {
 }
 
 /// `length` bytes of the image in memory, as far as the file has them.
-fn bytes<'d>(pe: &PeFile64<'d>, address: u32, length: usize) -> Result<&'d [u8], String> {
+pub(super) fn bytes<'d>(
+    pe: &PeFile64<'d>,
+    address: u32,
+    length: usize,
+) -> Result<&'d [u8], String> {
     pe.section_table()
         .pe_data_at(pe.data(), address)
         .and_then(|data| data.get(..length))
@@ -80,7 +84,8 @@ fn load_config<'d>(pe: &PeFile64<'d>) -> Result<&'d [u8], String> {
     bytes(pe, address, size as usize)
 }
 
-fn field<const N: usize>(config: &[u8], offset: usize) -> Option<[u8; N]> {
+/// A field of a structure.
+pub(super) fn field<const N: usize>(config: &[u8], offset: usize) -> Option<[u8; N]> {
     config.get(offset..offset + N)?.try_into().ok()
 }
 

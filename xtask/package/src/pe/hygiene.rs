@@ -9,7 +9,7 @@ use object::LittleEndian;
 use object::pe::{self, ImageSectionHeader};
 use object::read::pe::{ImageNtHeaders, ImageOptionalHeader, PeFile64};
 
-use super::{checksum, guard, imports, pdb, version};
+use super::{checksum, frames, guard, imports, pdb, version};
 use crate::inf::driver_version::Version;
 
 /// What was found of one property.
@@ -65,6 +65,9 @@ impl fmt::Display for Table {
 }
 
 const WRITABLE_CODE: u32 = pe::IMAGE_SCN_MEM_EXECUTE | pe::IMAGE_SCN_MEM_WRITE;
+
+/// The most that one function may take of the stack: a page, a sixth of what there is.
+const LARGEST_FRAME: u32 = 4096;
 
 struct Checks<'i> {
     pe: PeFile64<'i>,
@@ -264,6 +267,24 @@ impl Checks<'_> {
         self.line("pageable sections", Verdict::Good, found, "");
     }
 
+    fn frames(&mut self) {
+        let reason =
+            "a thread has 24 KiB of kernel stack for all drivers of a device stack together";
+        match frames::largest(&self.pe) {
+            Err(error) => self.must("largest stack frame", false, error, reason),
+            Ok(None) => self.line("largest stack frame", Verdict::Good, "none", reason),
+            Ok(Some(frames::Largest { function, bytes })) => {
+                let verdict = if bytes <= LARGEST_FRAME {
+                    Verdict::Good
+                } else {
+                    Verdict::Missing
+                };
+                let found = format!("{bytes} bytes, of the function at 0x{function:x}");
+                self.line("largest stack frame", verdict, found, reason);
+            }
+        }
+    }
+
     fn imports(&mut self) {
         match imports::of(&self.pe) {
             Err(error) => self.must("imports", false, error, "the import table must be readable"),
@@ -344,6 +365,7 @@ pub fn check(image: &[u8], pdb: Option<&[u8]>, version: Option<Version>) -> Resu
     };
     checks.headers(image);
     checks.sections();
+    checks.frames();
     checks.imports();
     checks.version(version);
     checks.pdb(pdb);
