@@ -186,16 +186,38 @@ fn every_command_of_the_guide_prints_what_it_shows() {
     assert!(count > 20, "{count} commands");
 }
 
-/// Each planted bug of the checklist is found by the test of its row.
+/// What a patch takes away from a file.
+fn taken(patch: &str, file: &str) -> String {
+    let mut inside = false;
+    let mut lines = String::new();
+    for line in patch.lines() {
+        if let Some(of) = line.strip_prefix("--- a/") {
+            inside = of == file;
+        } else if let Some(line) = line.strip_prefix('-').filter(|_| inside) {
+            lines += line;
+            lines.push('\n');
+        }
+    }
+    lines
+}
+
+/// Each practice of the checklist is kept where its row says. Each planted bug changes that code,
+/// if it takes something away there, and is found by the test of its row.
 #[test]
-fn every_bug_of_the_checklist_is_found_by_its_test() {
+fn every_practice_of_the_checklist_is_kept_and_its_bug_found_by_its_test() {
     let page = fs::read_to_string(root().join("docs/src/best-practices.md")).unwrap();
-    let mut count = 0;
+    let (mut count, mut practices) = (0, 0);
     for row in page.lines().filter(|line| line.starts_with("| ")) {
         let cells: Vec<_> = row.trim_matches('|').split(" | ").map(str::trim).collect();
-        let [_, _, by, bug] = cells[..] else {
+        let [_, kept, by, bug] = cells[..] else {
             continue;
         };
+        let &[file, code] = &quoted(kept)[..] else {
+            continue;
+        };
+        let source = fs::read_to_string(root().join(file)).unwrap();
+        assert!(source.contains(code), "{row}");
+        practices += 1;
         let Some(bug) = bug.strip_prefix('`').and_then(|bug| bug.strip_suffix('`')) else {
             continue;
         };
@@ -212,9 +234,12 @@ fn every_bug_of_the_checklist_is_found_by_its_test() {
             _ => "the compiler".to_owned(),
         };
         assert_eq!(by, told, "{row}");
+        let taken = taken(&patch, file);
+        assert!(taken.is_empty() || taken.contains(code), "{row}:\n{taken}");
         count += 1;
     }
     assert!(count > 15, "{count} bugs");
+    assert!(practices > 20, "{practices} practices");
 }
 
 #[test]
