@@ -1,7 +1,7 @@
 //! What was measured, drawn: for each kind of request, the rate over the requests outstanding, a line
 //! for each machine, number of threads, and setting of the verifier.
 
-use std::collections::BTreeMap;
+use std::{collections::BTreeMap, sync::Once};
 
 use plotters::{
     backend::SVGBackend,
@@ -10,7 +10,7 @@ use plotters::{
     element::{EmptyElement, ErrorBar, Text},
     prelude::{IntoLogRange, Palette, Palette99, WHITE},
     series::LineSeries,
-    style::Color,
+    style::{Color, FontStyle, register_font},
 };
 
 use super::{Figures, Spread};
@@ -23,6 +23,18 @@ type Fault = Box<dyn std::error::Error + Send + Sync>;
 /// The rates of a line, over the requests outstanding in all threads.
 type Line = Vec<(f64, Spread)>;
 
+/// Registers the font by which text is measured, once for the process: not every system has one.
+fn font() -> Result<(), Fault> {
+    static REGISTER: Once = Once::new();
+    let mut result = Ok(());
+    REGISTER.call_once(|| {
+        let font = epaint_default_fonts::UBUNTU_LIGHT;
+        result = register_font("sans-serif", FontStyle::Normal, font)
+            .map_err(|_| "the built-in font is none".into());
+    });
+    result
+}
+
 impl Figures {
     /// A figure for each kind of request that was measured: its name, and what is in its file.
     /// `conditions` tells where and when.
@@ -31,6 +43,7 @@ impl Figures {
     ///
     /// If it cannot be drawn.
     pub fn draw(&self, conditions: &str) -> Result<Vec<(String, String)>, Fault> {
+        font()?;
         let mut kinds: BTreeMap<&str, BTreeMap<String, Line>> = BTreeMap::new();
         for measured in &self.measured {
             let case = &measured.case;
