@@ -104,13 +104,14 @@ pub unsafe fn cancel(irp: *mut IRP) -> bool {
         irql::set(before);
         return false;
     };
-    if packet.CurrentLocation > packet.StackCount {
+    if irp::is_complete(packet) {
         let parameters = [irp.addr() as u64, routine as usize as u64, 0, 0];
         bugcheck::bugcheck(CANCEL_STATE_IN_COMPLETED_IRP, parameters);
     }
     packet.CancelIrql = before;
-    // SAFETY: an IRP with a cancel routine has been sent.
-    let device = unsafe { irp::current(irp) }.DeviceObject;
+    // One that has not been sent may have a cancel routine, too.
+    // SAFETY: the caller's promise.
+    let device = unsafe { irp::current_device(irp) };
     driver_routine::call(Kind::Cancel, routine as usize, irp.addr(), || {
         // SAFETY: the driver's own routine; it releases the cancel spin lock.
         unsafe { routine(device, irp) };

@@ -6,7 +6,6 @@
 
 use nthost_nt::{
     io::{
-        device::DEVICE_OBJECT,
         irp::{IO_TYPE_IRP, IRP},
         stack::{
             IO_STACK_LOCATION, SL_ERROR_RETURNED, SL_INVOKE_ON_CANCEL, SL_INVOKE_ON_ERROR,
@@ -16,7 +15,11 @@ use nthost_nt::{
     status::{NTSTATUS, STATUS_MORE_PROCESSING_REQUIRED, nt_error, nt_success},
 };
 
-use super::{finish, irp, verify};
+use super::{
+    finish,
+    irp::{self, Origin},
+    verify,
+};
 use crate::{
     driver_routine::{self, Kind},
     hook,
@@ -54,7 +57,7 @@ pub unsafe fn complete(irp: *mut IRP, caller: usize) {
     hook::irp_completing(irp, caller);
     // SAFETY: the caller's promise. What was freed is no IRP any more, or faults.
     let packet = unsafe { &mut *irp };
-    if packet.Type != IO_TYPE_IRP || packet.CurrentLocation > packet.StackCount {
+    if packet.Type != IO_TYPE_IRP || irp::is_complete(packet) {
         bugcheck::bugcheck(MULTIPLE_IRP_COMPLETE_REQUESTS, [irp.addr() as u64, 0, 0, 0]);
     }
     if let Some(routine) = packet.CancelRoutine {
@@ -69,15 +72,19 @@ pub unsafe fn complete(irp: *mut IRP, caller: usize) {
 }
 
 /// Leaves one location after the other, and calls the completion routine that the driver above
-/// has put there, until one keeps the IRP or the top is reached.
+/// has put there, until one keeps the IRP or the top is reached. What was never sent, or was kept at
+/// its top, has none to leave, and is finished.
 ///
 /// # Safety
 ///
-/// The IRP is this routine's, and has been sent.
+/// The IRP is this routine's.
 unsafe fn walk_up(irp: *mut IRP, caller: usize) {
     loop {
         // SAFETY: the IRP is this routine's until a completion routine keeps it.
         let packet = unsafe { &mut *irp };
+        if !irp::has_location(packet) {
+            break;
+        }
         let left = packet.overlay().CurrentStackLocation;
         // SAFETY: the current location is one of the IRP's own.
         let location = unsafe { left.read() };
@@ -88,7 +95,7 @@ unsafe fn walk_up(irp: *mut IRP, caller: usize) {
         packet.CurrentLocation += 1;
         // SAFETY: one above the current location; at the top it is only compared.
         packet.overlay_mut().CurrentStackLocation = unsafe { left.add(1) };
-        let at_top = packet.CurrentLocation > packet.StackCount;
+        let at_top = !irp::has_location(packet);
         // SAFETY: the location was left; its driver may not use it any more.
         unsafe { left.write(IO_STACK_LOCATION::EMPTY) };
         if wants(&location, status, packet.Cancel != 0) {
@@ -108,9 +115,19 @@ unsafe fn walk_up(irp: *mut IRP, caller: usize) {
             unsafe { irp::current(irp) }.Control |= SL_ERROR_RETURNED;
         }
     }
+    // SAFETY: the IRP is this routine's.
+    pass_top(unsafe { &mut *irp });
     hook::irp_back(irp, true);
     // SAFETY: the IRP is back at who made it.
     unsafe { finish::finish(irp) };
+}
+
+/// The IRP is complete, and says so.
+const fn pass_top(irp: &mut IRP) {
+    // As NT's CHAR does: of 127 locations, this is the 129th.
+    irp.CurrentLocation = irp.CurrentLocation.wrapping_add(1);
+    let top = irp.overlay().CurrentStackLocation;
+    irp.overlay_mut().CurrentStackLocation = top.wrapping_add(1);
 }
 
 /// Whether the completion routine asked to be called for an IRP that ends so.
@@ -136,12 +153,8 @@ unsafe fn call_routine(
         return false;
     };
     // Who made the IRP without a location of its own gets no device object.
-    let device: *mut DEVICE_OBJECT = if at_top {
-        core::ptr::null_mut()
-    } else {
-        // SAFETY: the caller's promise.
-        unsafe { irp::current(irp) }.DeviceObject
-    };
+    // SAFETY: the caller's promise.
+    let device = unsafe { irp::current_device(irp) };
     // From here on it may be freed or used again by who made it, who may have a location of its
     // own there (IoSetNextIrpStackLocation).
     if device.is_null() {
@@ -149,6 +162,12 @@ unsafe fn call_routine(
         irp::set_sent(unsafe { &mut *irp }, false);
     }
     hook::irp_back(irp, at_top);
+    // SAFETY: the caller's promise.
+    let packet = unsafe { &mut *irp };
+    if at_top && Origin::of(packet) == Origin::System {
+        // The routine is nthost's own, and is how the request of a thread of its own is finished.
+        pass_top(packet);
+    }
     let pending = left.Control & SL_PENDING_RETURNED != 0;
     let status = driver_routine::call(Kind::Completion, routine as usize, irp.addr(), || {
         // SAFETY: the driver's own routine, with the context that it asked for.

@@ -6,6 +6,7 @@ use core::{ffi::c_void, mem::size_of, ptr::null_mut};
 
 use nthost_nt::{
     io::{
+        device::DEVICE_OBJECT,
         irp::{IO_STATUS_BLOCK, IO_TYPE_IRP, IRP},
         stack::IO_STACK_LOCATION,
     },
@@ -97,6 +98,35 @@ pub unsafe fn free(irp: *mut IRP) {
     if !is_freed {
         verify::io_violation(verify::NOT_AN_IRP_FREED, irp.addr(), 0, 0);
     }
+}
+
+/// Whether a driver's location is the current one. It is not before the IRP is sent, nor once it is
+/// back at its top: the current location is then `StackCount + 1`, which is none of the IRP's own.
+#[must_use]
+pub const fn has_location(irp: &IRP) -> bool {
+    irp.CurrentLocation.cast_unsigned() <= irp.StackCount.cast_unsigned()
+}
+
+/// Whether an IRP is complete: IoCompleteRequest leaves it at `StackCount + 2`, so that who completes
+/// or cancels it once more is found (bug checks 0x44 and 0x48).
+#[must_use]
+pub const fn is_complete(irp: &IRP) -> bool {
+    // Without a sign: with 127 locations, both are beyond what an `i8` has.
+    irp.CurrentLocation.cast_unsigned() > irp.StackCount.cast_unsigned() + 1
+}
+
+/// The device of the current location; null where there is none.
+///
+/// # Safety
+///
+/// The IRP exists.
+pub unsafe fn current_device(irp: *mut IRP) -> *mut DEVICE_OBJECT {
+    // SAFETY: the caller's promise.
+    if !has_location(unsafe { &*irp }) {
+        return null_mut();
+    }
+    // SAFETY: as above, and it has a current location.
+    unsafe { current(irp) }.DeviceObject
 }
 
 /// The stack location of the driver that has the IRP.

@@ -56,8 +56,8 @@ fn enter(call: &Call) -> Before {
         // It gives the cancel spin lock back, and with it the IRQL from before that was taken.
         // SAFETY: the IRP is about to be given to its cancel routine.
         before.level = unsafe { (*packet).CancelIrql };
-        // SAFETY: as above; it has been sent.
-        before.device = unsafe { irp::current(packet) }.DeviceObject.addr() as u64;
+        // SAFETY: as above.
+        before.device = unsafe { irp::current_device(packet) }.addr() as u64;
     }
     if call.kind == Kind::Dpc {
         late_dpc::runs(call.object);

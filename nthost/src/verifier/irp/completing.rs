@@ -30,7 +30,7 @@ pub fn completing(irp: *mut IRP, caller: usize) {
     // SAFETY: it exists, as its record does.
     let packet = unsafe { &*irp };
     // What is otherwise ends the system by the I/O manager itself.
-    if packet.Type == IO_TYPE_IRP && packet.CurrentLocation <= packet.StackCount {
+    if packet.Type == IO_TYPE_IRP && !irp::is_complete(packet) {
         check(packet, caller);
     }
 }
@@ -82,7 +82,10 @@ fn check(packet: &IRP, caller: usize) {
     if level > DISPATCH_LEVEL {
         io_violation(code::COMPLETED_AT_IRQL, level.into(), irp, 0);
     }
-    // SAFETY: an IRP that has been sent has a current location.
+    if !irp::has_location(packet) {
+        return;
+    }
+    // SAFETY: it has a current location, as was just seen.
     let location = unsafe { &*packet.overlay().CurrentStackLocation };
     if location.MajorFunction == IRP_MJ_PNP
         && location.MinorFunction == IRP_MN_REMOVE_DEVICE

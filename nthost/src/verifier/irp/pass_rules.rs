@@ -31,7 +31,7 @@ use crate::{
     hook,
     io::{
         device, driver,
-        irp::Origin,
+        irp::{self, Origin},
         verify::{io_violation, is_device},
     },
     pe::module::{self, Module},
@@ -103,7 +103,7 @@ pub fn check_sender(packet: &IRP, caller: usize) {
 /// What the driver that has an IRP was asked for; none, if nobody has it yet, or the first driver of
 /// its stack skips its location.
 fn current_major(packet: &IRP) -> Option<u8> {
-    (packet.CurrentLocation <= packet.StackCount).then(|| {
+    irp::has_location(packet).then(|| {
         // SAFETY: the IRP has been sent, so it has a current location.
         unsafe { (*packet.overlay().CurrentStackLocation).MajorFunction }
     })

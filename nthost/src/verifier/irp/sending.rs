@@ -187,7 +187,7 @@ fn check_location(packet: &IRP, location: &IO_STACK_LOCATION, caller: usize) {
     if location.Control & !invoke != 0 {
         io_violation(code::CONTROL_NOT_ZEROED, caller, irp, 0);
     }
-    if packet.CurrentLocation <= packet.StackCount {
+    if irp::has_location(packet) {
         // SAFETY: the IRP has been sent before, so it has a current location.
         let current = unsafe { &*packet.overlay().CurrentStackLocation };
         if location.CompletionRoutine.is_some()

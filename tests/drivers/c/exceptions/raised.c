@@ -45,6 +45,57 @@ static OPAQUE ULONG quota_of_too_much(VOID)
     return 0;
 }
 
+/* The count goes up to the limit, and no further; what was refused changes nothing. */
+static OPAQUE ULONG release_semaphore(LONG adjustment)
+{
+    KSEMAPHORE semaphore;
+    ULONG code = 0;
+    KeInitializeSemaphore(&semaphore, 1, 2);
+    __try {
+        KeReleaseSemaphore(&semaphore, 0, adjustment, FALSE);
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+        code = GetExceptionCode();
+    }
+    if (KeGetCurrentIrql() != PASSIVE_LEVEL)
+        return 1;
+    return KeReadStateSemaphore(&semaphore) == (code ? 1 : 1 + adjustment) ? code : 2;
+}
+
+static OPAQUE ULONG release_free_mutex(VOID)
+{
+    KMUTEX mutex;
+    ULONG code = 0;
+    KeInitializeMutex(&mutex, 0);
+    __try {
+        KeReleaseMutex(&mutex, FALSE);
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+        code = GetExceptionCode();
+    }
+    return KeGetCurrentIrql() == PASSIVE_LEVEL && KeReadStateMutex(&mutex) == 1 ? code : 1;
+}
+
+/* A mutex that its owner has waited for as often as can be counted. */
+static OPAQUE ULONG own_too_often(VOID)
+{
+    KMUTEX mutex;
+    ULONG code = 0;
+    LONG counted;
+    KeInitializeMutex(&mutex, 0);
+    KeWaitForSingleObject(&mutex, Executive, KernelMode, FALSE, NULL);
+    mutex.Header.SignalState = (LONG)0x80000000;
+    __try {
+        KeWaitForSingleObject(&mutex, Executive, KernelMode, FALSE, NULL);
+    } __except (EXCEPTION_EXECUTE_HANDLER) {
+        code = GetExceptionCode();
+    }
+    counted = mutex.Header.SignalState;
+    mutex.Header.SignalState = 0;
+    KeReleaseMutex(&mutex, FALSE);
+    if (KeGetCurrentIrql() != PASSIVE_LEVEL || counted != (LONG)0x80000000)
+        return 1;
+    return code;
+}
+
 VOID check_raised(VOID)
 {
     ULONG here = 0;
@@ -61,4 +112,12 @@ VOID check_raised(VOID)
          lock_pages(&here, IoWriteAccess) == (ULONG)STATUS_ACCESS_VIOLATION);
     RULE("pool with quota raises when there is none",
          quota_of_too_much() == (ULONG)STATUS_INSUFFICIENT_RESOURCES);
+    RULE("a semaphore's limit is not exceeded",
+         release_semaphore(2) == (ULONG)STATUS_SEMAPHORE_LIMIT_EXCEEDED &&
+             release_semaphore(MAXLONG) == (ULONG)STATUS_SEMAPHORE_LIMIT_EXCEEDED);
+    RULE("a semaphore is released up to its limit", release_semaphore(1) == 0);
+    RULE("who does not own a mutex does not release it",
+         release_free_mutex() == (ULONG)STATUS_MUTANT_NOT_OWNED);
+    RULE("a mutex is not owned more often than can be counted",
+         own_too_often() == (ULONG)STATUS_MUTANT_LIMIT_EXCEEDED);
 }

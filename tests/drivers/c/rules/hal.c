@@ -118,4 +118,5 @@ VOID check_hal(PDRIVER_OBJECT driver)
     memory_ranges();
     caches();
     device_list(driver);
+    check_seldom_hal();
 }

@@ -248,6 +248,43 @@ static VOID cancelling(VOID)
     IoFreeIrp(irp);
 }
 
+/* An IRP that is above its locations: it was not sent, is back at its maker, or is complete. */
+static VOID above_locations(PDEVICE_OBJECT lower)
+{
+    IO_STATUS_BLOCK block = {.Status = -1};
+    PIRP irp = IoAllocateIrp(1, FALSE);
+    LONG before = cancelled.calls;
+    KEVENT event;
+    KIRQL irql;
+    IoSetCancelRoutine(irp, cancel);
+    RULE("an IRP that was never sent can be cancelled",
+         IoCancelIrp(irp) && cancelled.calls == before + 1 && irp->CurrentLocation == 2);
+    IoFreeIrp(irp);
+    /* As many as a CHAR can count: the one above them it cannot. */
+    irp = IoAllocateIrp(127, FALSE);
+    IoSetCancelRoutine(irp, cancel);
+    RULE("an IRP of 127 locations can be cancelled",
+         IoCancelIrp(irp) && cancelled.calls == before + 2);
+    IoFreeIrp(irp);
+    seen.answer = STATUS_SUCCESS;
+    irp = IoBuildAsynchronousFsdRequest(IRP_MJ_FLUSH_BUFFERS, lower, NULL, 0, NULL, &block);
+    IoSetCompletionRoutine(irp, completed, &seen, TRUE, TRUE, TRUE);
+    IoCallDriver(lower, irp);
+    RULE("an IRP that its maker keeps is one above its locations",
+         irp->CurrentLocation == irp->StackCount + 1 && block.Status == -1);
+    IoCompleteRequest(irp, IO_NO_INCREMENT);
+    RULE("an IRP that its maker kept can be completed", block.Status == STATUS_SUCCESS);
+    KeInitializeEvent(&event, NotificationEvent, FALSE);
+    irp = IoBuildSynchronousFsdRequest(IRP_MJ_FLUSH_BUFFERS, lower, NULL, 0, NULL, &event, &block);
+    /* It is finished by an APC, which waits so long. */
+    KeRaiseIrql(APC_LEVEL, &irql);
+    IoCallDriver(lower, irp);
+    RULE("an IRP that is complete is two above its locations",
+         irp->CurrentLocation == irp->StackCount + 2 && !KeReadStateEvent(&event));
+    KeLowerIrql(irql);
+    RULE("an IRP that is complete is finished in its thread", KeReadStateEvent(&event));
+}
+
 static VOID remove_locks(VOID)
 {
     static IO_REMOVE_LOCK lock;
@@ -329,32 +366,6 @@ static VOID extensions(PDRIVER_OBJECT driver)
                                            STATUS_OBJECT_NAME_COLLISION);
 }
 
-/* The status of enabling an interface of this name. */
-static NTSTATUS enable(PCWSTR text)
-{
-    UNICODE_STRING name;
-    RtlInitUnicodeString(&name, text);
-    return IoSetDeviceInterfaceState(&name, TRUE);
-}
-
-static VOID interface_names(VOID)
-{
-    static const PCWSTR wrong[] = {NULL,
-                                   L"\\??\\",
-                                   L"X#{00112233-4455-6677-8899-aabbccddeeff}",
-                                   L"\\??\\{00112233-4455-6677-8899-aabbccddeeff}",
-                                   L"\\??\\X#{00112233-4455-6677-8899-aabbccddeefg}",
-                                   L"\\??\\X#{00112233-4455-6677-8899_aabbccddeeff}"};
-    BOOLEAN refused = TRUE;
-    for (ULONG i = 0; i < RTL_NUMBER_OF(wrong); i++)
-        refused = refused && enable(wrong[i]) == STATUS_INVALID_PARAMETER;
-    RULE("what is no name of an interface is a wrong parameter", refused);
-    RULE("an interface that nobody has registered is not found",
-         enable(L"\\??\\X#{00112233-4455-6677-8899-aabbccddeeff}") == STATUS_OBJECT_NAME_NOT_FOUND &&
-             enable(L"\\\\?\\X#{00112233-4455-6677-8899-aabbccddeeff}\\a") ==
-                 STATUS_OBJECT_NAME_NOT_FOUND);
-}
-
 VOID check_io(PDRIVER_OBJECT driver)
 {
     PDEVICE_OBJECT lower = make_device(driver, 0), upper = make_device(driver, sizeof(PVOID));
@@ -370,12 +381,13 @@ VOID check_io(PDRIVER_OBJECT driver)
     own_memory(lower);
     built(lower, upper);
     cancelling();
+    above_locations(lower);
     remove_locks();
     remove_locks_in_pool();
     work_items(lower);
     extensions(driver);
     no_interrupt();
-    interface_names();
+    check_interface_names();
     IoDetachDevice(lower);
     RULE("a detached device is attached to nothing", !lower->AttachedDevice);
     IoDeleteDevice(upper);

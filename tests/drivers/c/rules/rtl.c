@@ -211,4 +211,5 @@ VOID check_rtl(PDRIVER_OBJECT driver)
     bitmaps();
     times();
     identifiers();
+    check_seldom_rtl();
 }

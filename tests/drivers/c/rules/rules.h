@@ -25,6 +25,8 @@ VOID check_ke(PDRIVER_OBJECT driver);
 VOID check_floating_point(VOID);
 VOID check_ex(PDRIVER_OBJECT driver);
 VOID check_io(PDRIVER_OBJECT driver);
+/* What check_io also checks. */
+VOID check_interface_names(VOID);
 VOID check_mm(PDRIVER_OBJECT driver);
 /* What check_mm also checks. */
 VOID check_mappings(VOID);
@@ -33,6 +35,9 @@ VOID check_ob(PDRIVER_OBJECT driver);
 VOID check_objects(PDRIVER_OBJECT driver);
 VOID check_handles(VOID);
 VOID check_rtl(PDRIVER_OBJECT driver);
+/* What check_rtl and check_hal also check: routines that are seldom called. */
+VOID check_seldom_rtl(VOID);
+VOID check_seldom_hal(VOID);
 VOID check_registry(PDRIVER_OBJECT driver);
 VOID check_hal(PDRIVER_OBJECT driver);
 VOID check_se(PDRIVER_OBJECT driver);
