@@ -44,17 +44,19 @@ impl Isr {
 
     /// The device works from now on: whatever it had to say before is of no interest.
     pub fn power_up(&mut self) {
-        self.silence();
+        let _ = self.silence();
         self.powered = true;
     }
 
-    /// Acknowledges whatever the device has to say. When it has nothing new to say either, it
-    /// asserts no line that nobody would claim.
-    pub fn silence(&mut self) {
+    /// Acknowledges whatever the device has to say, and gives it. When it has nothing new to say
+    /// either, it asserts no line that nobody would claim.
+    pub fn silence(&mut self) -> InterruptBits {
         let old = self.registers.read(InterruptStatus);
-        if !old.is_empty() && old != InterruptBits::from_bits_retain(NO_ANSWER) {
-            self.registers.write(InterruptAcknowledge, old);
+        if old.is_empty() || old == InterruptBits::from_bits_retain(NO_ANSWER) {
+            return InterruptBits::empty();
         }
+        self.registers.write(InterruptAcknowledge, old);
+        old
     }
 
     /// The device must not be touched any more. It asserts no interrupt.

@@ -13,7 +13,7 @@ use wdm::{
     dpc::Dpc,
     function::FunctionDevice,
     interrupt::Interrupt,
-    irql::Passive,
+    irql::{self, Passive},
     mdl::Pages,
     mmio::{Mapping, Registers},
     numa,
@@ -24,11 +24,12 @@ use wdm::{
 use super::{
     Edu, EduFunction,
     dma::{Buffers, Dma, IdleDma},
+    events,
     failures::Failures,
     identification::Identification,
     interrupt::Isr,
     registers::{
-        Bar0, Bar0Registers, Identification as IdentificationRegister, RaiseBlock,
+        Bar0, Bar0Registers, Identification as IdentificationRegister, InterruptBits, RaiseBlock,
         Status as StatusRegister, StatusBits, identifies_edu,
     },
     topology::Placement,
@@ -200,10 +201,19 @@ impl Hardware {
             |compute| compute.write(StatusRegister, StatusBits::empty()),
             irql,
         );
-        self.with_controls(
-            |controls, irql| controls.interrupt.acquire(irql).silence(),
+        let said = self.with_controls(
+            |controls, irql| Some(controls.interrupt.acquire(irql).silence()),
             irql,
         );
+        // An interrupt may be on its way to another processor still, where the ISR would find nothing
+        // any more. Whoever has raised an event was told that it is raised, and nobody will be again.
+        let raised = said.unwrap_or(InterruptBits::empty()) & InterruptBits::RAISED;
+        if !raised.is_empty() {
+            let edu = &self.edu;
+            edu.raised
+                .save(raised.bits(), numa::current_processor_index());
+            irql::raise_to_dispatch(irql, |irql| edu.events.post(edu, events::RAISED, irql));
+        }
     }
 
     /// The device has its power back; requests are held back still.
