@@ -88,6 +88,9 @@ pub enum FiguresError {
     /// There is no such manifest.
     #[error(transparent)]
     Manifest(#[from] manifest::ManifestError),
+    /// QEMU could not be asked for its version, or its trace not be read.
+    #[error("QEMU's trace: {0}")]
+    Trace(#[from] std::io::Error),
     /// The log does not say what a request costs.
     #[error("the log has no measurement of request {0}:\n{1}")]
     Unmeasured(usize, String),

@@ -107,8 +107,7 @@ pub fn measure(
         measure_all_ways: false,
     });
     let (_, log) = figures::run(&machine, artifacts, &options)?;
-    let counted = costs(file, u64::from(repeated) + 1)
-        .map_err(|error| FiguresError::Unmeasured(0, error.to_string()))?;
+    let counted = costs(file, u64::from(repeated) + 1)?;
     match counted.get(1..) {
         Some(counted) if !counted.is_empty() => Ok(counted.to_vec()),
         _ => Err(FiguresError::Unmeasured(0, log.join("\n"))),

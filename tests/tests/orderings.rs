@@ -8,6 +8,7 @@ use eductl::{DeviceKind, io::IoStatus, nthost::NtFile, status::Status};
 use eduwdm_abi::{
     Header, Ioctl,
     edu::{FactorialOutput, WaitEventInput, WaitEventOutput},
+    statistics::QueueKind,
 };
 use eduwdm_tests::{Booted, InFlight, boot, manifest, options, until};
 use nthost_protocol::{
@@ -440,6 +441,42 @@ fn requests_that_come_while_the_dpc_has_the_queue_are_started_by_it() {
     drop(edu);
     works(&booted, "a missed lock");
     drop((first, second, file));
+    booted.shut_down();
+}
+
+/// The ISR is held with one event while another is raised and the device is to lose its power: who
+/// silences it waits for the interrupt lock, and mostly has it before the interrupt of the other event
+/// is taken, which then has nothing to say any more.
+#[test]
+fn an_event_that_is_raised_while_its_device_loses_its_power_is_not_lost() {
+    let (booted, file) = start("smp4");
+    let device = booted.instance(EDU, 0);
+    let power = |state| HostRequest::DevicePower {
+        device: device.clone(),
+        state,
+    };
+    for round in 0..8 {
+        let what = format!("round {round}");
+        let wait = wait_for_event(&file, u32::MAX);
+        until(&what, || {
+            let queues = booted.edu(0).unwrap().statistics().unwrap().fixed.queues;
+            queues[QueueKind::Events as usize].depth == 1
+        });
+        booted.break_at("KeInsertQueueDpc");
+        booted.write_register(&device, RAISE, 0x40);
+        let isr = booted.stopped_at("KeInsertQueueDpc");
+        booted.write_register(&device, RAISE, 0x80);
+        booted.break_at("KeAcquireInterruptSpinLock");
+        let down = device_event(&booted, power(3));
+        let silencing = booted.stopped_at("KeAcquireInterruptSpinLock");
+        booted.go_on(&silencing);
+        booted.go_on(&isr);
+        down.join().unwrap().unwrap();
+        booted.host.host_success(power(0)).unwrap();
+        check_bits(&wait.end(&what), &what);
+        works(&booted, &what);
+    }
+    drop(file);
     booted.shut_down();
 }
 
