@@ -1,7 +1,6 @@
 //! What is done to the machine, and the questions that the host has for the kernel.
 
 use alloc::{format, vec::Vec};
-use core::sync::atomic::{AtomicU16, Ordering};
 
 use nthost_nt::status::STATUS_SUCCESS;
 use nthost_protocol::{
@@ -26,8 +25,6 @@ use crate::{
 
 /// Microseconds from the machine's reset to the first driver's entry.
 static BOOT_US: Once<u64> = Once::new();
-/// The exit code that was asked for, and one more; zero as long as none was.
-static EXIT: AtomicU16 = AtomicU16::new(0);
 
 /// The first driver is about to be entered.
 pub fn enters_drivers() {
@@ -46,10 +43,8 @@ pub fn answer(request: HostRequest) -> HostAnswer {
         }
         HostRequest::UnloadDriver { service } => HostAnswer::Status(pnp::manager::unload(&service)),
         HostRequest::VerifierReport => HostAnswer::Verifier(report()),
-        HostRequest::Shutdown { code } => {
-            EXIT.store(u16::from(code) + 1, Ordering::Relaxed);
-            HostAnswer::Status(STATUS_SUCCESS)
-        }
+        // Who asked is answered first: the caller then ends the machine, by `end`.
+        HostRequest::Shutdown { .. } => HostAnswer::Status(STATUS_SUCCESS),
         HostRequest::DrainEvents => HostAnswer::Events(etw::drain()),
         HostRequest::DevicePower { device, state } => {
             HostAnswer::Status(po::host::device_power(&device, state))
@@ -83,18 +78,14 @@ pub fn answer(request: HostRequest) -> HostAnswer {
     }
 }
 
-/// What is left to do once an answer was queued: the end of the machine.
-pub fn after_answer() {
-    let code = EXIT.load(Ordering::Relaxed);
-    if code == 0 {
-        return;
-    }
-    // The answer itself leaves first, if the host still takes it.
+/// Ends the machine, once the answer of this number has left, as long as the host still takes it.
+/// What others have queued behind the answer is not waited for: it may never end.
+pub fn end(code: u8, answer: u64) -> ! {
     let patience = time::interrupt_time() + 10_000_000;
-    while !transport::is_drained() && time::interrupt_time() < patience {
+    while !transport::is_sent(answer) && time::interrupt_time() < patience {
         crate::ke::dispatcher::yield_now();
     }
-    exit::exit((code - 1) as u8);
+    exit::exit(code);
 }
 
 fn machine() -> Machine {

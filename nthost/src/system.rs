@@ -165,9 +165,15 @@ fn serve(message: ToGuest) {
             transport::send(&ToHost::Answer { id, answer });
         }
         ToGuest::Host { id, request } => worker::queue(Queue::Host, move || {
+            let end = match request {
+                HostRequest::Shutdown { code } => Some(code),
+                _ => None,
+            };
             let answer = host::answer(request);
-            transport::send(&ToHost::Answer { id, answer });
-            host::after_answer();
+            let number = transport::send(&ToHost::Answer { id, answer });
+            if let Some(code) = end {
+                host::end(code, number);
+            }
         }),
     }
 }

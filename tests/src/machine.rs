@@ -168,11 +168,12 @@ impl Booted {
     ///
     /// If it has.
     pub fn shut_down(mut self) {
-        // The answer may go down with the machine: that it has heard is told by how it ends.
+        // The answer leaves before the machine ends.
         let asked = self.host.host_success(HostRequest::Shutdown { code: 0 });
         self.session
             .finish(LIMIT)
             .unwrap_or_else(|fault| panic!("{fault}\nwhen asked to end: {asked:?}"));
+        asked.unwrap_or_else(|error| panic!("the machine ends without an answer: {error}"));
     }
 
     /// The machine's log, for a test that fails.

@@ -13,4 +13,4 @@ mod message;
 mod queue;
 
 #[cfg(target_os = "none")]
-pub use queue::{is_drained, send, serve};
+pub use queue::{is_sent, send, serve};

@@ -4,7 +4,7 @@
 use alloc::{collections::VecDeque, vec::Vec};
 use core::{
     cell::UnsafeCell,
-    sync::atomic::{AtomicBool, Ordering},
+    sync::atomic::{AtomicU64, Ordering},
 };
 
 use nthost_nt::ke::KEVENT;
@@ -23,11 +23,20 @@ use crate::ke::{
 /// millisecond, in units of 100 ns.
 const NAP: u64 = 10_000;
 
-/// Protects the frames that are to be sent.
-static OUTGOING: SpinLock<VecDeque<Vec<u8>>> = SpinLock::new(VecDeque::new());
+/// The frames that wait, and how many there were since the machine's start.
+struct Outgoing {
+    frames: VecDeque<Vec<u8>>,
+    queued: u64,
+}
 
-/// A frame that is in the queue no more is about to leave.
-static SENDING: AtomicBool = AtomicBool::new(false);
+/// Protects the frames that wait to be sent, and their count.
+static OUTGOING: SpinLock<Outgoing> = SpinLock::new(Outgoing {
+    frames: VecDeque::new(),
+    queued: 0,
+});
+
+/// How many frames have left. They leave in their order, so it is the number of the last one, too.
+static SENT: AtomicU64 = AtomicU64::new(0);
 
 /// Something is to be sent. A synchronization event.
 struct Wake(UnsafeCell<KEVENT>);
@@ -50,15 +59,23 @@ static WAKE: Wake = Wake(UnsafeCell::new(KEVENT {
 }));
 
 /// Sends a message to the host, when the console's thread comes to it. IRQL up to
-/// DISPATCH_LEVEL. A message that is too long is replaced by the complaint about it.
-pub fn send(message: &ToHost) {
+/// DISPATCH_LEVEL. A message that is too long is replaced by the complaint about it. The answer is
+/// the message's number, by which [`is_sent`] tells whether it has left.
+pub fn send(message: &ToHost) -> u64 {
     let frame = encode(message).or_else(|error| {
         use alloc::string::ToString;
         encode(&ToHost::Malformed(error.to_string()))
     });
-    let Ok(frame) = frame else { return };
-    OUTGOING.lock().push_back(frame);
+    let number = {
+        let mut outgoing = OUTGOING.lock();
+        if let Ok(frame) = frame {
+            outgoing.frames.push_back(frame);
+            outgoing.queued += 1;
+        }
+        outgoing.queued
+    };
     wake();
+    number
 }
 
 /// Wakes the console's thread. IRQL up to DISPATCH_LEVEL.
@@ -67,11 +84,11 @@ pub(super) fn wake() {
     wait::signal(&mut guard, WAKE.0.get().cast(), 1);
 }
 
-/// Whether everything that was queued has left.
+/// Whether the message of this number has left.
 #[must_use]
-pub fn is_drained() -> bool {
+pub fn is_sent(number: u64) -> bool {
     // Acquire: pairs with the thread that sends.
-    OUTGOING.lock().is_empty() && !SENDING.load(Ordering::Acquire)
+    SENT.load(Ordering::Acquire) >= number
 }
 
 /// Has the console for good: sends, and calls `handle` for each message that arrives. What is no
@@ -88,15 +105,16 @@ pub fn serve(mut handle: impl FnMut(ToGuest)) -> Result<(), &'static str> {
     let mut console = console::find()?;
     let mut arrival = Arrival::default();
     loop {
-        SENDING.store(true, Ordering::Relaxed);
-        let next = OUTGOING.lock().pop_front();
+        let next = OUTGOING.lock().frames.pop_front();
         if let Some(frame) = &next {
             console.send(frame)?;
+            // Release: the frame has left.
+            SENT.fetch_add(1, Ordering::Release);
         }
-        // Release: the frame has left.
-        SENDING.store(false, Ordering::Release);
         let arrived = console.receive()?;
-        if let Err(error) = arrival.take(&arrived, &mut handle, send) {
+        if let Err(error) = arrival.take(&arrived, &mut handle, |message| {
+            send(message);
+        }) {
             log!("transport", "{error}");
             return Err("the host sends what is no frame");
         }
