@@ -8,7 +8,7 @@
 //! remembered until the host is booted again.
 
 use std::{
-    fmt, fs, io,
+    env, fmt, fs, io,
     path::Path,
     process::{Command, ExitStatus, Stdio},
     thread,
@@ -41,6 +41,22 @@ impl fmt::Display for Accelerator {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(self.name())
     }
+}
+
+/// The variable that says what executes the processors of machines of which nothing else says it.
+pub const VARIABLE: &str = "EDUWDM_ACCELERATOR";
+
+/// What the environment says. What is no accelerator says nothing, and is told.
+#[must_use]
+pub fn of_environment() -> Choice {
+    let Some(text) = env::var_os(VARIABLE) else {
+        return Choice::Unstated;
+    };
+    let text = text.to_string_lossy();
+    text.parse().unwrap_or_else(|error| {
+        eprintln!("{VARIABLE}={text}: {error}");
+        Choice::Unstated
+    })
 }
 
 /// An accelerator, and why it was taken.

@@ -23,6 +23,10 @@ const BUS_STEP: u32 = 0x10;
 /// The TCP port on which QEMU's debugger stub listens, as its own manual has it.
 pub const DEBUGGER_PORT: u16 = 1234;
 
+/// The processor's model under KVM. All that the host can do (`max`) is too much on hosts that are
+/// guests themselves: QEMU then ends at a model-specific register that its own host keeps back.
+pub const KVM_MODEL: &str = "Westmere,+x2apic";
+
 /// What a machine is started with.
 #[derive(Clone, Copy, Debug)]
 pub struct Files<'a> {
@@ -58,9 +62,21 @@ pub struct Extras {
     /// The file to which QEMU writes each instruction of a driver that it executes, a line each, and
     /// how this QEMU is told to: see [`crate::image_trace`]. TCG only; slow.
     pub image_trace: Option<(PathBuf, SingleStep)>,
+    /// The file to which QEMU writes each block of a driver before it runs first, while the machine
+    /// runs: see [`crate::fuzz`]. TCG only.
+    pub blocks: Option<PathBuf>,
 }
 
 impl Extras {
+    /// Whether QEMU's translator alone has what is asked for.
+    #[must_use]
+    pub const fn need_translator(&self) -> bool {
+        self.instruction_count.is_some()
+            || self.coverage.is_some()
+            || self.image_trace.is_some()
+            || self.blocks.is_some()
+    }
+
     /// The file that QEMU logs to. The blocks that ran are in it, if that was asked for, until the
     /// machine has ended.
     #[must_use]
@@ -68,7 +84,7 @@ impl Extras {
         let blocks = || Some(self.coverage.as_ref()?.with_extension("blocks"));
         let image_trace = self.image_trace.as_ref().map(|(file, _)| file);
         let file = self.device_trace.as_ref().or(image_trace);
-        file.cloned().or_else(blocks)
+        file.or(self.blocks.as_ref()).cloned().or_else(blocks)
     }
 }
 
@@ -98,8 +114,14 @@ pub fn arguments(
             Accelerator::Kvm => "kvm",
         },
     );
-    // All that the accelerator can do; nthost asks for what it uses.
-    line.option("-cpu", "max");
+    line.option(
+        "-cpu",
+        match accelerator {
+            // All that it can do; nthost asks for what it uses.
+            Accelerator::Tcg => "max",
+            Accelerator::Kvm => KVM_MODEL,
+        },
+    );
     line.flag("-nodefaults");
     line.flag("-no-user-config");
     // A triple fault ends the emulator instead of starting over.
@@ -147,7 +169,7 @@ pub fn arguments(
         if extras.device_trace.is_some() {
             events.push(device_trace::EVENTS);
         }
-        if extras.coverage.is_some() {
+        if extras.coverage.is_some() || extras.blocks.is_some() {
             events.push(coverage::EVENTS);
         }
         if let Some((_, single_step)) = &extras.image_trace {
@@ -156,7 +178,12 @@ pub fn arguments(
                 line.flag("-singlestep");
             }
         }
-        if extras.coverage.is_some() || extras.image_trace.is_some() {
+        let of_drivers = [
+            extras.coverage.is_some(),
+            extras.blocks.is_some(),
+            extras.image_trace.is_some(),
+        ];
+        if of_drivers.contains(&true) {
             line.option("-dfilter", coverage::FILTER);
         }
         line.option("-d", events.join(","));
@@ -440,6 +467,24 @@ mod tests {
         assert!(line.contains("-accel tcg "), "{line}");
         // Nor does a clock run at the host's pace, or begin at its date.
         assert!(line.contains("-rtc base=2024-01-01,clock=vm"), "{line}");
+    }
+
+    #[test]
+    fn under_kvm_the_processor_is_a_model_that_hosts_have_which_are_guests_themselves() {
+        let machine = Machine::load("up").unwrap();
+        let files = Files {
+            kernel: Path::new("nthost"),
+            archive: Path::new("archive"),
+            port: Path::new("port"),
+            monitor: Path::new("monitor"),
+        };
+        let model = |accelerator| {
+            let line = arguments(&machine, accelerator, &files, &Extras::default());
+            let at = line.iter().position(|argument| argument == "-cpu").unwrap();
+            line[at + 1].clone()
+        };
+        assert_eq!(model(Accelerator::Kvm), KVM_MODEL);
+        assert_eq!(model(Accelerator::Tcg), "max");
     }
 
     #[test]

@@ -72,15 +72,15 @@ impl Loaded {
 }
 
 /// A line of QEMU's disassembly.
-struct Instruction<'a> {
-    address: u64,
+pub(crate) struct Instruction<'a> {
+    pub(crate) address: u64,
     length: u8,
-    text: &'a str,
+    pub(crate) text: &'a str,
 }
 
 impl<'a> Instruction<'a> {
     /// `0xffffb000001e8000:  48 89 5c 24 08           movq     %rbx, 8(%rsp)`
-    fn parse(line: &'a str) -> Option<Self> {
+    pub(crate) fn parse(line: &'a str) -> Option<Self> {
         let (address, rest) = line.strip_prefix("0x")?.split_once(':')?;
         let is_byte =
             |word: &&str| word.len() == 2 && word.bytes().all(|byte| byte.is_ascii_hexdigit());

@@ -220,6 +220,8 @@ impl Guest {
     #[must_use]
     pub fn accelerator(machine: &Machine, kernel: &Kernel<'_>) -> Chosen {
         let choice = match (machine.accelerator, kernel.accelerator) {
+            (Choice::Unstated, Choice::Unstated) if kernel.extras.need_translator() => Choice::Tcg,
+            (Choice::Unstated, Choice::Unstated) => accelerator::of_environment(),
             (choice, Choice::Unstated) | (_, choice) => choice,
         };
         let trial = Trial {

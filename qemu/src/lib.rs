@@ -35,6 +35,8 @@ pub mod explore;
 #[cfg(unix)]
 pub mod figures;
 #[cfg(unix)]
+pub mod fuzz;
+#[cfg(unix)]
 pub mod gdb;
 #[cfg(unix)]
 pub mod guest;

@@ -5,7 +5,7 @@
 mod device;
 
 use std::{
-    env, fs,
+    env, fmt, fs,
     path::{Path, PathBuf},
 };
 
@@ -154,6 +154,17 @@ impl std::str::FromStr for Choice {
             "kvm" => Ok(Self::Kvm),
             _ => Err(format!("“{name}” is no accelerator: auto, tcg or kvm")),
         }
+    }
+}
+
+impl fmt::Display for Choice {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Unstated => "unstated",
+            Self::Auto => "auto",
+            Self::Tcg => "tcg",
+            Self::Kvm => "kvm",
+        })
     }
 }
 

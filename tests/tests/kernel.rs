@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use eduwdm_qemu::{
     Machine,
-    command_line::Extras,
+    command_line::{Extras, KVM_MODEL},
     guest::{Ending, Guest, Kernel},
     machine::Choice,
 };
@@ -15,16 +15,19 @@ use nthost_protocol::Manifest;
 /// How long a machine may take: a test that would not end is one that fails.
 const LIMIT: Duration = Duration::from_mins(5);
 
+fn load(machine: &str) -> Machine {
+    Machine::load(machine).unwrap_or_else(|fault| panic!("{fault}"))
+}
+
 /// Boots a machine with these switches; how it ended, and what it said.
 #[track_caller]
 fn run(machine: &str, switches: &[&str]) -> (Ending, Vec<String>) {
-    run_from(None, machine, switches)
+    run_on(&load(machine), None, switches)
 }
 
-/// The same on a machine whose clock begins at this date.
+/// The same on a machine whose clock begins at this date, if one is given.
 #[track_caller]
-fn run_from(clock: Option<&str>, machine: &str, switches: &[&str]) -> (Ending, Vec<String>) {
-    let machine = Machine::load(machine).unwrap_or_else(|fault| panic!("{fault}"));
+fn run_on(machine: &Machine, clock: Option<&str>, switches: &[&str]) -> (Ending, Vec<String>) {
     let artifacts = artifacts();
     let kernel = Kernel {
         image: &artifacts.kernel,
@@ -39,7 +42,7 @@ fn run_from(clock: Option<&str>, machine: &str, switches: &[&str]) -> (Ending, V
         },
     };
     let mut guest =
-        Guest::start(&machine, &kernel, |_| ()).unwrap_or_else(|fault| panic!("{fault}"));
+        Guest::start(machine, &kernel, |_| ()).unwrap_or_else(|fault| panic!("{fault}"));
     let ending = guest.wait(LIMIT);
     (ending, guest.log.lines())
 }
@@ -47,7 +50,12 @@ fn run_from(clock: Option<&str>, machine: &str, switches: &[&str]) -> (Ending, V
 /// Boots a machine that tests itself, and checks what it says.
 #[track_caller]
 fn passes(machine: &str, switches: &[&str]) {
-    let (ending, log) = run(machine, switches);
+    passes_on(&load(machine), switches);
+}
+
+#[track_caller]
+fn passes_on(machine: &Machine, switches: &[&str]) {
+    let (ending, log) = run_on(machine, None, switches);
     let passed = log
         .iter()
         .filter(|line| line.contains("selftest: ok "))
@@ -62,7 +70,7 @@ fn passes(machine: &str, switches: &[&str]) {
 #[test]
 fn system_time_begins_with_the_machines_clock() {
     let clock = Some("2031-12-31T23:00:00");
-    let (ending, log) = run_from(clock, "up", &["selftest=real-time"]);
+    let (ending, log) = run_on(&load("up"), clock, &["selftest=real-time"]);
     let said = log
         .iter()
         .any(|line| line.contains("the clock says 2031-12-31 23:"));
@@ -126,6 +134,14 @@ const VIOLATIONS: &[(&str, &str)] = &[
     ("0x7e", "0x0000007e (0xffffffff80000003, "),
     ("0x139", "0x00000139 (0x8, 0x27, 0x2, 0x28)"),
 ];
+
+#[test]
+fn the_kernel_runs_on_the_model_of_a_processor_that_kvm_is_given() {
+    let mut machine = load("smp4");
+    // Of two options that say the same, QEMU takes the last.
+    machine.arguments = ["-cpu", KVM_MODEL].map(str::to_owned).into();
+    passes_on(&machine, &["selftest"]);
+}
 
 #[test]
 fn a_call_that_is_not_allowed_ends_in_its_own_bug_check() {

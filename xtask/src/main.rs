@@ -20,6 +20,8 @@ mod driver;
 mod explore;
 #[cfg(unix)]
 mod figures;
+#[cfg(unix)]
+mod fuzz;
 mod genuine;
 mod inf;
 mod miri;
@@ -115,6 +117,9 @@ enum Command {
     /// Does everything at once, at random, and holds each request to what is documented
     #[cfg(unix)]
     Soak(soak::Options),
+    /// Sends a device hostile requests, guided by what of its driver they reach, and keeps what stops it
+    #[cfg(unix)]
+    Fuzz(fuzz::Options),
     /// Runs a driver with schedules that are chosen to find races
     #[cfg(unix)]
     Explore(explore::Options),
@@ -196,6 +201,8 @@ fn run_command(command: Command) -> anyhow::Result<()> {
         Command::Coverage(options) => coverage::run(&options),
         #[cfg(unix)]
         Command::Soak(options) => soak::run(&options),
+        #[cfg(unix)]
+        Command::Fuzz(options) => fuzz::run(&options),
         #[cfg(unix)]
         Command::Bench(options) => bench::run(&options),
         #[cfg(unix)]

@@ -24,6 +24,10 @@ pub struct Options {
     #[cfg(unix)]
     #[arg(long, value_name = "SEED", value_parser = crate::replay::seed)]
     seed: Option<u64>,
+    /// What executes the machines' processors, where a test does not say it: auto, tcg or kvm
+    #[cfg(unix)]
+    #[arg(long, value_name = "WHICH")]
+    accelerator: Option<eduwdm_qemu::machine::Choice>,
     /// Runs the machine again that a test has printed this seed of, and nothing else
     #[cfg(unix)]
     #[arg(long, value_name = "SEED", value_parser = crate::replay::seed, conflicts_with_all = ["seed", "filter"])]
@@ -95,6 +99,10 @@ pub fn run(options: &Options) -> anyhow::Result<()> {
     #[cfg(unix)]
     if let Some(seed) = options.seed {
         cargo.env(eduwdm_qemu::replay::SEED_VARIABLE, seed.to_string());
+    }
+    #[cfg(unix)]
+    if let Some(accelerator) = options.accelerator {
+        cargo.env(eduwdm_qemu::accelerator::VARIABLE, accelerator.to_string());
     }
     status(&mut cargo)
 }

@@ -115,6 +115,54 @@ impl NtFile {
             })?;
         Ok(RequestKey(id.0))
     }
+
+    /// Sends a read into any buffer, valid or not.
+    ///
+    /// # Errors
+    ///
+    /// As [`File::submit`].
+    pub fn read_into(
+        &self,
+        offset: u64,
+        buffer: Buffer,
+        completion: Arc<Completion>,
+    ) -> Result<RequestKey, Error> {
+        let handle = self.handle;
+        let id = self
+            .connection
+            .submit(completion, |id| ProcessRequest::Read {
+                id,
+                thread: this_thread(),
+                handle,
+                offset,
+                buffer,
+            })?;
+        Ok(RequestKey(id.0))
+    }
+
+    /// Sends a write of any buffer, valid or not.
+    ///
+    /// # Errors
+    ///
+    /// As [`File::submit`].
+    pub fn write_from(
+        &self,
+        offset: u64,
+        buffer: Buffer,
+        completion: Arc<Completion>,
+    ) -> Result<RequestKey, Error> {
+        let handle = self.handle;
+        let id = self
+            .connection
+            .submit(completion, |id| ProcessRequest::Write {
+                id,
+                thread: this_thread(),
+                handle,
+                offset,
+                buffer,
+            })?;
+        Ok(RequestKey(id.0))
+    }
 }
 
 impl NtFile {
