@@ -157,16 +157,34 @@ fn ensure(packages: &[Package]) -> anyhow::Result<()> {
     if !has_dpkg() {
         return ensure_elsewhere(packages);
     }
-    let missing: Vec<_> = packages
-        .iter()
-        .filter(|package| !is_installed(package))
-        .collect();
-    if missing.is_empty() {
+    // What is installed may take away what was there in another version: then that is missing.
+    for _ in 0..2 {
+        let missing = missing(packages);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        install_missing(&missing)?;
+    }
+    let missing = missing(packages);
+    let names: Vec<_> = missing.iter().map(|package| package.name).collect();
+    if names.is_empty() {
         return Ok(());
     }
+    bail!(
+        "apt-get has installed all packages, but these are missing: {}",
+        names.join(" ")
+    )
+}
+
+fn missing(packages: &[Package]) -> Vec<&Package> {
+    let missing = packages.iter().filter(|package| !is_installed(package));
+    missing.collect()
+}
+
+fn install_missing(missing: &[&Package]) -> anyhow::Result<()> {
     let names: Vec<_> = missing.iter().map(|package| package.name).collect();
     eprintln!("These system packages are missing:");
-    for package in &missing {
+    for package in missing {
         eprintln!("  {:<28}{}", package.name, package.reason);
     }
     if !is_root() {
