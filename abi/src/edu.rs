@@ -15,7 +15,7 @@
 //! offset at or behind the end: `STATUS_END_OF_FILE` for a read, `STATUS_DISK_FULL` for a write.
 //! A negative offset: `STATUS_INVALID_PARAMETER`. No bytes at all: success.
 //!
-//! A request that waits or runs ends with `STATUS_CANCELLED` when it is cancelled, its handle
+//! A request that waits or runs ends with `STATUS_CANCELLED` when it is canceled, its handle
 //! closed or the device reset; with `STATUS_DEVICE_REMOVED` when the device is unplugged; with
 //! `STATUS_DELETE_PENDING` when it is removed. A device that has been pulled out, and that nobody has
 //! told the driver of yet, ends what it does not answer with `STATUS_DEVICE_REMOVED` as well. While the device is stopped or has no power,

@@ -52,7 +52,7 @@ pub struct Queue {
     pub completed: u64,
     /// Requests completed with an error, a time-out or a removal.
     pub failed: u64,
-    /// Requests cancelled.
+    /// Requests canceled.
     pub canceled: u64,
     /// Visits by a DPC that found the lock held and left the work to its holder.
     pub try_lock_misses: u64,
@@ -96,6 +96,6 @@ pub struct Processor {
     pub try_lock_misses: u64,
     /// Requests completed.
     pub completions: u64,
-    /// Requests cancelled.
+    /// Requests canceled.
     pub cancels: u64,
 }

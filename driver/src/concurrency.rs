@@ -17,8 +17,8 @@
 //! | **PnP, power, reset** | yes ②⑦ | yes ① | yes ③ | yes ② | yes ① | yes ② | – ⑧ |
 //!
 //! 1. *The queue's list lock*, a spin lock that the cancel-safe queue (`IoCsq…`) takes around
-//!    each insertion and removal. An IRP is on its queue before it can be cancelled, and whoever
-//!    removes it owns it: the canceller, the DPC, the time-out or the cleanup, never two.
+//!    each insertion and removal. An IRP is on its queue before it can be canceled, and the code
+//!    that removes it owns it: the canceller, the DPC, the time-out or the cleanup, never two.
 //! 2. *The queue's lock* ([`crate::edu`]'s `Queue::active`), one for each of the four queues. The
 //!    DPC and the dispatch routines only try it: what they came for is posted to an atomic word
 //!    first, which the holder looks at again after releasing the lock
@@ -73,5 +73,5 @@
 //! they take their own, and the device queue of `pci-testdev` takes it with nothing else held.
 //!
 //! No lock is held while an IRP is completed or sent down, while the DMA adapter is called, while a
-//! component is activated, or while another queue is visited: what is to be done there leaves the lock first, as a list or
+//! component is activated, or while another queue is visited. Work of that kind leaves the lock first, as a list or
 //! as the engine's `After`.

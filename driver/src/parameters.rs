@@ -9,7 +9,7 @@ use core::{
 use eduwdm_abi::edu::{DEVICE_BUFFER_LENGTH, DEVICE_BUFFER_LENGTH_FULL};
 use wdm::{irql::Passive, registry::Key, unicode::UnicodeString, utf16};
 
-/// What a device is to know of them.
+/// What a device uses of them.
 #[derive(Clone, Copy, Debug)]
 pub struct Parameters {
     /// `UseLastByte`: how many bytes of the `edu` device's buffer requests may use. All of them if
@@ -32,7 +32,7 @@ impl Parameters {
 /// Without the value: the slowest operation takes the device a tenth of a second.
 const OPERATION_MS: u32 = 30_000;
 
-/// Without the value: long enough that whoever uses the device now and then does not wait for it.
+/// Without the value: long enough that a client that uses the device now and then does not wait.
 const IDLE_MS: u32 = 10_000;
 
 /// Written once by DriverEntry, before there is a device.

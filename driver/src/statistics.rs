@@ -42,7 +42,7 @@ pub struct PerQueue {
     pub completed: Counter,
     /// Requests completed with an error.
     pub failed: Counter,
-    /// Requests cancelled.
+    /// Requests canceled.
     pub canceled: Counter,
     /// Visits that found the lock held.
     pub try_lock_misses: Counter,
@@ -81,7 +81,7 @@ pub enum Outcome {
     Completed,
     /// With an error, a time-out or a removal.
     Failed,
-    /// Cancelled.
+    /// Canceled.
     Canceled,
 }
 

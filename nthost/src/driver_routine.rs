@@ -50,7 +50,7 @@ pub struct Before {
     pub level: u8,
     /// What holds the thread's APCs back.
     pub apcs: i32,
-    /// The device of the IRP that is cancelled; zero for any other call.
+    /// The device of the IRP that is canceled; zero for any other call.
     pub device: u64,
 }
 

@@ -171,7 +171,7 @@ fn round(
     if random.below(3) == 0 {
         disturb(random, instance);
     }
-    // Some handles are closed with requests on their way, some requests are cancelled.
+    // Some handles are closed with requests on their way, some requests are canceled.
     let end = random.below(3);
     if end == 0 {
         let thread = ThreadId(0);

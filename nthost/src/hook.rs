@@ -376,8 +376,8 @@ hooks! {
         let _ = (irp, routine, caller);
     }
 
-    /// What its maker takes for an IRP is about to be cancelled. The cancel spin lock is held.
-    fn irp_cancelling(irp: *mut IRP) {
+    /// What its maker takes for an IRP is about to be canceled. The cancel spin lock is held.
+    fn irp_canceling(irp: *mut IRP) {
         let _ = irp;
     }
 

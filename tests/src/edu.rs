@@ -132,7 +132,7 @@ impl InEachQueue {
     pub fn cancel(&self) {
         for (name, request) in self.each() {
             let canceled = request.cancel().join();
-            canceled.unwrap_or_else(|_| panic!("the {name} cannot be cancelled"));
+            canceled.unwrap_or_else(|_| panic!("the {name} cannot be canceled"));
         }
     }
 

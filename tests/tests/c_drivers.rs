@@ -165,11 +165,11 @@ fn write(data: &[u8]) -> Request {
 const QUEUE_LIMIT: usize = 64;
 
 #[test]
-fn a_cancel_safe_queue_keeps_its_order_gives_cancelled_irps_up_and_refuses_when_it_says_so() {
+fn a_cancel_safe_queue_keeps_its_order_gives_canceled_irps_up_and_refuses_when_it_says_so() {
     let booted = boot_function("csq", EDU);
     let device = open(&booted.host, 1);
 
-    // First come, first served, around one that is cancelled.
+    // First come, first served, around one that is canceled.
     let first = submit(&device, "first read", read(16));
     let second = submit(&device, "second read", read(16));
     let third = submit(&device, "third read", read(3));
@@ -220,7 +220,7 @@ fn a_cancel_safe_queue_keeps_its_order_gives_cancelled_irps_up_and_refuses_when_
     assert_eq!(mine.wait().unwrap().output(), b"live");
     wait_for_no_irps(&booted);
 
-    // Whatever waits is cancelled before a device goes.
+    // Whatever waits is canceled before a device goes.
     let waiting = submit(&device, "a read until removal", read(1));
     let node = device_of(&booted, "csq");
     // The device is open, so the query is vetoed and the stack told that it stays.
@@ -256,7 +256,7 @@ fn counted(status: &IoStatus) -> (u32, u32) {
 }
 
 #[test]
-fn start_io_gets_one_irp_at_a_time_in_order_and_cancelled_ones_never() {
+fn start_io_gets_one_irp_at_a_time_in_order_and_canceled_ones_never() {
     let booted = boot_function("startio", TESTDEV);
     let device = open(&booted.host, 2);
 
@@ -302,23 +302,23 @@ fn start_io_gets_one_irp_at_a_time_in_order_and_cancelled_ones_never() {
         assert_eq!(counted(&ran), (writes, 0));
     }
 
-    // Of a queue that is cancelled, each IRP is either done or cancelled, and the queue goes on.
+    // Of a queue that is canceled, each IRP is either done or canceled, and the queue goes on.
     let queue: Vec<_> = (1..=40)
-        .map(|writes| (writes, submit(&device, "a cancelled run", run(0, writes))))
+        .map(|writes| (writes, submit(&device, "a canceled run", run(0, writes))))
         .collect();
     device.cancel_all();
-    let mut cancelled = 0;
+    let mut canceled = 0;
     for (writes, ran) in queue {
         let ran = ran.wait().unwrap();
         if ran.status == CANCELLED {
-            cancelled += 1;
+            canceled += 1;
             assert_eq!(ran.information, 0);
         } else {
             assert_eq!(ran.status, SUCCESS);
             assert_eq!(counted(&ran), (writes, 0));
         }
     }
-    assert!(cancelled > 0, "40 ms of work were waiting");
+    assert!(canceled > 0, "40 ms of work were waiting");
     let ran = ended(&device, "a run after all", run(0, 7));
     assert_eq!(counted(&ran), (7, 0));
 

@@ -56,10 +56,10 @@ fn each_request_is_counted_once_in_its_queue_and_as_it_ended() {
     edu.raise(0x80).unwrap();
     assert_eq!(raised.end("raised").status, Status::Nt(0));
     assert_eq!(wait(1).end("in time").status, Status::Nt(IO_TIMEOUT));
-    let cancelled: Vec<_> = (0..3).map(|_| wait(u32::MAX)).collect();
-    for wait in cancelled {
+    let canceled: Vec<_> = (0..3).map(|_| wait(u32::MAX)).collect();
+    for wait in canceled {
         wait.cancel().join().unwrap();
-        assert_eq!(wait.end("cancelled").status, Status::Nt(CANCELLED));
+        assert_eq!(wait.end("canceled").status, Status::Nt(CANCELLED));
     }
 
     let counters = edu.statistics().unwrap();
@@ -173,13 +173,13 @@ fn starts_stops_errors_and_cancellations_are_events_and_what_goes_well_is_none()
     power(3);
     let requests = InEachQueue::send(&file);
     requests.cancel();
-    requests.end_with(CANCELLED, "cancelled");
+    requests.end_with(CANCELLED, "canceled");
     power(0);
-    let cancelled = events(&booted);
+    let canceled = events(&booted);
     for queue in ["compute", "write", "read", "events"] {
-        assert_one(&cancelled, &["Request", queue, "canceled", "c0000120"]);
+        assert_one(&canceled, &["Request", queue, "canceled", "c0000120"]);
     }
-    assert_eq!(cancelled.len(), 4, "{cancelled:#?}");
+    assert_eq!(canceled.len(), 4, "{canceled:#?}");
 
     // One whose DPC comes two seconds late is slow, which the next is not any more.
     let late = Fault::LateDpc {

@@ -257,7 +257,7 @@ fn work_from_many_threads_is_all_done_and_leaves_nothing() {
     machine.check(&mixed, 0, &["every answer was right", "nothing is left"]);
     let storm = machine.json(&["cancel-storm", "--requests", "2000", "--seed", "2"]);
     assert_eq!(storm["requests"], 2000, "{storm}");
-    assert!(storm["cancelled"].as_u64() > Some(0), "{storm}");
+    assert!(storm["canceled"].as_u64() > Some(0), "{storm}");
     machine.until_as_before(&before);
     machine.booted.shut_down();
 }

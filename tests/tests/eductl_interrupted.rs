@@ -53,7 +53,7 @@ fn ctrl_c_ends_a_wait_and_leaves_nothing() {
         130,
         &["\"kind\": \"interrupted\"", "\"exit_code\": 130"],
     );
-    assert_eq!(machine.counter("0", "events", "cancelled"), 2);
+    assert_eq!(machine.counter("0", "events", "canceled"), 2);
     nothing_is_left(&machine, &before);
     machine.booted.shut_down();
 }
@@ -184,7 +184,7 @@ fn clients_come_and_go_at_the_same_time_and_leave_nothing_behind() {
                 1 => (machine.start(&["factorial", "5"]), 0, "5! = 120"),
                 _ => {
                     let wait = ["wait", "0x2", "--timeout", "0"];
-                    (machine.start(&wait), 5, "it has been cancelled")
+                    (machine.start(&wait), 5, "it has been canceled")
                 }
             })
             .collect();

@@ -92,7 +92,7 @@ fn irps_known(booted: &Booted) -> u64 {
     assert!(!wait.is_complete());
     wait.cancel().join().unwrap();
     let waited = wait.end("the wait");
-    assert!(!waited.status.is_success(), "it was cancelled: {waited:?}");
+    assert!(!waited.status.is_success(), "it was canceled: {waited:?}");
     known
 }
 

@@ -126,7 +126,7 @@ impl Idle {
         }
     }
 
-    /// A request that keeps the device in D0 until it is cancelled; the other device is in D3, and
+    /// A request that keeps the device in D0 until it is canceled; the other device is in D3, and
     /// stays there.
     fn keep_power(&self) -> InFlight {
         let input = WaitEventInput {
@@ -244,8 +244,8 @@ fn the_device_without_a_queue_of_its_own_loses_its_power_and_gets_it_back() {
 
 /// The system gives StartIo one request at a time: those behind it wait for it, whatever becomes of it.
 #[test]
-fn a_request_behind_one_that_is_cancelled_while_the_power_comes_goes_on() {
-    for ends in ["cancelled", "closed"] {
+fn a_request_behind_one_that_is_canceled_while_the_power_comes_goes_on() {
+    for ends in ["canceled", "closed"] {
         let machine = Idle::in_d3("smp4");
         let path = machine.booted.path(DeviceKind::Testdev, 0).unwrap();
         let file = InFlight::open(&machine.booted, &path);
@@ -273,7 +273,7 @@ fn a_request_behind_one_that_is_cancelled_while_the_power_comes_goes_on() {
             InFlight::control(file, Ioctl::TestdevRun, &input, size_of::<RunOutput>())
         };
         let (first, second) = (run(&file), run(&other));
-        if ends == "cancelled" {
+        if ends == "canceled" {
             first.cancel().join().unwrap();
         } else {
             file.close();
@@ -309,7 +309,7 @@ fn a_device_with_a_request_on_it_is_not_idle() {
     let request = machine.factorial();
     let isr = machine.booted.stopped_at("KeInsertQueueDpc");
     wait.cancel().join().unwrap();
-    assert_eq!(wait.end("cancelled").status, Status::Nt(CANCELLED));
+    assert_eq!(wait.end("canceled").status, Status::Nt(CANCELLED));
     thread::sleep(OPPORTUNITY);
     assert_eq!(count.now(), 0, "there is a request on it");
     assert!(!request.is_complete());
@@ -358,7 +358,7 @@ fn a_request_that_arrives_while_the_power_goes_gets_it_back() {
 }
 
 #[test]
-fn requests_that_are_cancelled_while_the_power_comes_leave_nothing() {
+fn requests_that_are_canceled_while_the_power_comes_leave_nothing() {
     let machine = Idle::in_d3("smp4");
     // The rest of the power-up has not begun, so all of them wait.
     machine.booted.break_at("IoQueueWorkItem");
@@ -367,7 +367,7 @@ fn requests_that_are_cancelled_while_the_power_comes_leave_nothing() {
     machine.booted.go_on(&up);
     let requests = requests.join().unwrap();
     requests.cancel();
-    for (name, ended) in requests.ends("cancelled") {
+    for (name, ended) in requests.ends("canceled") {
         let expected = [0, CANCELLED].map(Status::Nt);
         assert!(expected.contains(&ended.status), "{name}: {ended:?}");
     }

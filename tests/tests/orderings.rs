@@ -128,10 +128,10 @@ fn hold(booted: &Booted, file: &Arc<NtFile>, point: Point) -> (InFlight, Stop) {
 }
 
 #[test]
-fn a_request_ends_once_wherever_it_is_cancelled() {
+fn a_request_ends_once_wherever_it_is_canceled() {
     let (booted, file) = start("smp4");
     for point in POINTS {
-        let what = format!("cancelled {point:?}");
+        let what = format!("canceled {point:?}");
         let (request, stop) = hold(&booted, &file, point);
         let canceller = request.cancel();
         // Who cancels waits for the queue's lock only where that is held.
@@ -165,7 +165,7 @@ fn a_request_ends_once_wherever_it_is_cancelled() {
     let request = InFlight::factorial(&file, 5);
     check(&request.end("computed"), SUCCESS, "computed");
     request.cancel().join().unwrap();
-    works(&booted, "cancelled after completion");
+    works(&booted, "canceled after completion");
     drop(file);
     booted.shut_down();
 }
@@ -523,7 +523,7 @@ fn an_event_a_time_out_and_a_cancellation_are_never_two_of_them() {
     booted.go_on(&event);
     works(what);
 
-    let what = "it is cancelled while the event is being taken care of";
+    let what = "it is canceled while the event is being taken care of";
     booted.break_at("IoCsqRemoveNextIrp");
     let wait = wait_for_event(&file, u32::MAX);
     booted.write_register(&device, RAISE, 0x80);
@@ -533,12 +533,12 @@ fn an_event_a_time_out_and_a_cancellation_are_never_two_of_them() {
     booted.go_on(&event);
     works(what);
 
-    let what = "it is cancelled while the time-out is being taken care of";
+    let what = "it is canceled while the time-out is being taken care of";
     booted.break_at("IoCsqRemoveIrp");
     let wait = wait_for_event(&file, 1);
     let timer = booted.stopped_at("IoCsqRemoveIrp");
     let canceller = wait.cancel();
-    // The cancelled request takes its time-out with it, so it waits for the timer's routine.
+    // The canceled request takes its time-out with it, so it waits for the timer's routine.
     booted.go_on(&timer);
     canceller.join().unwrap();
     let ended = wait.end(what);

@@ -93,7 +93,7 @@ fn requests_wait_while_the_device_may_be_stopped_and_while_it_is() {
     let more = InEachQueue::send(&file);
     let given_up = InEachQueue::send(&file);
     given_up.cancel();
-    given_up.end_with(CANCELLED, "cancelled while it is stopped");
+    given_up.end_with(CANCELLED, "canceled while it is stopped");
     requests.assert_waiting("it is stopped");
     more.assert_waiting("it is stopped");
     machine.pnp(edu, PnpOperation::Start);

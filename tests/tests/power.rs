@@ -135,12 +135,12 @@ fn from_one_state_without_power_to_another_requests_go_on_waiting() {
 }
 
 #[test]
-fn requests_that_wait_for_the_power_can_be_cancelled_and_end_with_their_handle() {
+fn requests_that_wait_for_the_power_can_be_canceled_and_end_with_their_handle() {
     let machine = Powered::boot();
     machine.power(&machine.edu, 3);
     let requests = InEachQueue::send(&machine.file);
     requests.cancel();
-    requests.end_with(CANCELLED, "cancelled without power");
+    requests.end_with(CANCELLED, "canceled without power");
     let path = machine.booted.path(DeviceKind::Edu, 0).unwrap();
     let other = InFlight::open(&machine.booted, &path);
     let requests = InEachQueue::send(&machine.file);
@@ -384,7 +384,7 @@ fn start_io_waits_for_the_power_with_the_request_that_it_has_and_those_behind_it
     // The one that StartIo has, and one that the system has still.
     for index in [0, 3] {
         waiting[index].cancel().join().unwrap();
-        let ended = waiting[index].end("cancelled without power");
+        let ended = waiting[index].end("canceled without power");
         assert_eq!(ended.status, Status::Nt(CANCELLED));
     }
     machine.power(&machine.testdev, 0);

@@ -336,7 +336,7 @@ fn locked_transfer(file: &Arc<eductl::nthost::NtFile>, memory: &dyn UserMemory) 
 }
 
 #[test]
-fn the_memory_of_a_running_transfer_stays_locked_and_mapped_even_if_it_is_cancelled() {
+fn the_memory_of_a_running_transfer_stays_locked_and_mapped_even_if_it_is_canceled() {
     let (booted, edu) = start();
     let path = booted.path(DeviceKind::Edu, 0).unwrap();
     let file = InFlight::open(&booted, &path);

@@ -190,7 +190,7 @@ fn bytes_go_both_ways_in_their_order() {
 }
 
 #[test]
-fn requests_that_wait_can_be_cancelled_and_end_with_their_handle() {
+fn requests_that_wait_can_be_canceled_and_end_with_their_handle() {
     let mut line = line("");
     let device = open(&line.booted);
     let reads: Vec<_> = (0..3)

@@ -150,7 +150,7 @@ impl OpenDevice {
         })
     }
 
-    /// Has its requests cancelled that take longer.
+    /// Has its requests canceled that take longer.
     #[must_use]
     pub fn with_limit(mut self, limit: Option<Duration>) -> Self {
         self.limit = limit;
@@ -207,7 +207,7 @@ impl OpenDevice {
         })
     }
 
-    /// Asks for all requests of this handle to be cancelled.
+    /// Asks for all requests of this handle to be canceled.
     pub fn cancel_all(&self) {
         self.file.cancel(None);
     }
@@ -229,7 +229,7 @@ pub struct Pending<T> {
 }
 
 impl<T: FromBytes> Pending<T> {
-    /// Asks for the request to be cancelled.
+    /// Asks for the request to be canceled.
     pub fn cancel(&self) {
         self.overlapped.cancel();
     }

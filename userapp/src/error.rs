@@ -43,8 +43,8 @@ pub enum Error {
         /// The answer.
         status: Status,
     },
-    /// It took too long; the request was cancelled and has ended.
-    #[error("{operation} was not done within {limit:?}; it has been cancelled")]
+    /// It took too long; the request was canceled and has ended.
+    #[error("{operation} was not done within {limit:?}; it has been canceled")]
     TimedOut {
         /// What was asked.
         operation: String,
@@ -67,11 +67,11 @@ pub enum Error {
         /// The answer.
         status: Status,
     },
-    /// The person interrupted; the requests were cancelled and have ended.
-    #[error("interrupted; the requests outstanding were cancelled")]
+    /// The person interrupted; the requests were canceled and have ended.
+    #[error("interrupted; the requests outstanding were canceled")]
     Interrupted,
-    /// A cancelled request did not end.
-    #[error("{operation} was cancelled {limit:?} ago and has not ended: the driver holds on to it")]
+    /// A canceled request did not end.
+    #[error("{operation} was canceled {limit:?} ago and has not ended: the driver holds on to it")]
     Stuck {
         /// What was asked.
         operation: String,

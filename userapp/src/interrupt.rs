@@ -1,4 +1,4 @@
-//! The person's Ctrl-C: no request begins after it, and those outstanding are cancelled.
+//! The person's Ctrl-C: no request begins after it, and those outstanding are canceled.
 
 use std::sync::{
     Arc, Mutex, PoisonError, Weak,
@@ -16,7 +16,7 @@ struct State {
     raised: AtomicBool,
     /// Held while an interrupt is being carried out. Taken before [`Self::files`].
     raising: Mutex<()>,
-    /// The files whose requests are cancelled. Not held while they are.
+    /// The files whose requests are canceled. Not held while they are.
     files: Mutex<Vec<Weak<dyn File>>>,
 }
 
@@ -27,7 +27,7 @@ impl std::fmt::Debug for Interrupt {
 }
 
 impl Interrupt {
-    /// Interrupts: from now on no request begins, and all outstanding ones are cancelled.
+    /// Interrupts: from now on no request begins, and all outstanding ones are canceled.
     pub fn raise(&self) {
         let _raising = self
             .0
@@ -75,7 +75,7 @@ impl Interrupt {
         }
     }
 
-    /// Has the requests of a file cancelled at an interrupt.
+    /// Has the requests of a file canceled at an interrupt.
     pub fn watch(&self, file: &Arc<dyn File>) {
         let mut files = self.0.files.lock().unwrap_or_else(PoisonError::into_inner);
         files.retain(|file| file.strong_count() > 0);

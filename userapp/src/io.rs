@@ -46,8 +46,8 @@ pub trait File: Send + Sync {
     /// A request that the driver refuses is one that completes.
     fn submit(&self, request: Request, completion: Arc<Completion>) -> Result<RequestKey, Error>;
 
-    /// Asks for one request to be cancelled, or for all of the process on this file
-    /// (`CancelIoEx`). It completes all the same, cancelled or not.
+    /// Asks for one request to be canceled, or for all of the process on this file
+    /// (`CancelIoEx`). It completes all the same, canceled or not.
     fn cancel(&self, request: Option<RequestKey>);
 }
 

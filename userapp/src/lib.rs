@@ -1,5 +1,5 @@
 //! The driver's clients' library: devices found by their interfaces and opened, requests made
-//! of them, many at a time, each of which completes, times out or is cancelled.
+//! of them, many at a time, each of which completes, times out or is canceled.
 //!
 //! What differs between systems is behind [`IoSystem`]: on Windows it is Win32's overlapped
 //! I/O, elsewhere a running nthost. Everything above it is the same code on both.

@@ -8,7 +8,7 @@ use crate::{
     io::{Completion, File, IoStatus, Lost, Request, RequestKey},
 };
 
-/// How long a cancelled request may take to end: a transfer that runs takes the device 100 ms,
+/// How long a canceled request may take to end: a transfer that runs takes the device 100 ms,
 /// and a queue of them that long each. Longer is the driver's fault.
 const SETTLE_LIMIT: Duration = Duration::from_mins(1);
 
@@ -60,7 +60,7 @@ impl Overlapped {
         Ok(overlapped)
     }
 
-    /// Asks for the request to be cancelled. It still ends in its own time, and may be done.
+    /// Asks for the request to be canceled. It still ends in its own time, and may be done.
     pub fn cancel(&self) {
         self.file.cancel(Some(self.key));
     }
@@ -75,7 +75,7 @@ impl Overlapped {
     ///
     /// # Errors
     ///
-    /// [`Error::Disconnected`], [`Error::Interrupted`] if it was cancelled for that, and
+    /// [`Error::Disconnected`], [`Error::Interrupted`] if it was canceled for that, and
     /// [`Error::Stuck`].
     pub fn wait(self) -> Result<IoStatus, Error> {
         let outcome = loop {
@@ -93,7 +93,7 @@ impl Overlapped {
     ///
     /// # Errors
     ///
-    /// As [`Self::wait`], and [`Error::TimedOut`] for a request that was cancelled.
+    /// As [`Self::wait`], and [`Error::TimedOut`] for a request that was canceled.
     pub fn wait_for(self, limit: Duration) -> Result<IoStatus, Error> {
         if let Some(outcome) = self.completion.wait(Some(limit)) {
             return self.settle(outcome);
@@ -101,8 +101,8 @@ impl Overlapped {
         self.cancel();
         let outcome = self.completion.wait(Some(SETTLE_LIMIT));
         let status = self.settle(outcome.ok_or_else(|| self.stuck())?)?;
-        // It may have been done while it was being cancelled.
-        if status.status.is_cancelled() {
+        // It may have been done while it was being canceled.
+        if status.status.is_canceled() {
             return Err(Error::TimedOut {
                 operation: self.operation.clone(),
                 limit,
@@ -125,7 +125,7 @@ impl Overlapped {
 
     fn settle(&self, outcome: Result<IoStatus, Lost>) -> Result<IoStatus, Error> {
         let status = outcome.map_err(|lost| Error::Disconnected(lost.0))?;
-        if status.status.is_cancelled() && self.interrupt.is_raised() {
+        if status.status.is_canceled() && self.interrupt.is_raised() {
             return Err(Error::Interrupted);
         }
         Ok(status)

@@ -108,7 +108,7 @@ rows! {
         "the device is gone", "plug it in, or list the devices that are there";
     0xc000_00e8 STATUS_INVALID_USER_BUFFER, 1784 ERROR_INVALID_USER_BUFFER:
         "the buffer is not the process's to read or write", "give an address that is";
-    0xc000_0120 STATUS_CANCELLED, 995 ERROR_OPERATION_ABORTED: "it was cancelled", "";
+    0xc000_0120 STATUS_CANCELLED, 995 ERROR_OPERATION_ABORTED: "it was canceled", "";
     0xc000_0128 STATUS_FILE_CLOSED, 6 ERROR_INVALID_HANDLE:
         "the handle has been closed", "open the device again";
     0xc000_0184 STATUS_INVALID_DEVICE_STATE, 22 ERROR_BAD_COMMAND:
@@ -149,7 +149,7 @@ impl Status {
 
     /// Whether this is `STATUS_CANCELLED`.
     #[must_use]
-    pub const fn is_cancelled(self) -> bool {
+    pub const fn is_canceled(self) -> bool {
         self.is(0xc000_0120)
     }
 
@@ -201,7 +201,7 @@ impl Status {
         None
     }
 
-    /// Its name, if it is one that is to be expected here.
+    /// Its name, if it is an expected one.
     #[must_use]
     pub const fn name(self) -> Option<&'static str> {
         match (self, self.row()) {
@@ -286,7 +286,7 @@ mod tests {
     fn success_and_cancellation_are_known_by_either_code() {
         assert!(Status::Nt(0).is_success() && Status::Nt(0x103).is_success());
         assert!(!Status::Nt(0x8000_0005).is_success() && Status::Win32(0).is_success());
-        assert!(Status::Nt(0xc000_0120).is_cancelled() && Status::Win32(995).is_cancelled());
-        assert!(!Status::Win32(6).is_cancelled());
+        assert!(Status::Nt(0xc000_0120).is_canceled() && Status::Win32(995).is_canceled());
+        assert!(!Status::Win32(6).is_canceled());
     }
 }

@@ -225,7 +225,7 @@ fn errors_have_words_and_exit_codes_for_people_and_for_machines() {
 }
 
 #[test]
-fn a_request_that_takes_too_long_is_cancelled() {
+fn a_request_that_takes_too_long_is_canceled() {
     let double = Double::start();
     let number = ENDLESS.to_string();
     let output = with(&double, &["factorial", "5", &number, "--timeout", "0.05"]);

@@ -1,4 +1,4 @@
-//! The library's requests against a double of nthost: many at once, cancelled, too late,
+//! The library's requests against a double of nthost: many at once, canceled, too late,
 //! interrupted, cut off.
 #![cfg(unix)]
 
@@ -64,30 +64,30 @@ fn requests_of_many_threads_on_one_handle_find_their_answers() {
 }
 
 #[test]
-fn any_number_of_requests_is_outstanding_on_one_handle_and_each_is_cancelled_alone() {
+fn any_number_of_requests_is_outstanding_on_one_handle_and_each_is_canceled_alone() {
     let double = Double::start();
     let (_host, edu) = open(&double, &Interrupt::default());
     let mut requests: Vec<_> = (0..100).map(|_| edu.factorial(ENDLESS).unwrap()).collect();
     let one = requests.swap_remove(50);
     one.cancel();
     let fault = one.wait().unwrap_err();
-    assert!(fault.status().unwrap().is_cancelled(), "{fault}");
+    assert!(fault.status().unwrap().is_canceled(), "{fault}");
     assert!(requests.iter().all(|request| !request.is_complete()));
     assert_eq!(double.seen().most_outstanding, 100);
     edu.device().cancel_all();
     for request in requests {
-        assert!(request.wait().unwrap_err().status().unwrap().is_cancelled());
+        assert!(request.wait().unwrap_err().status().unwrap().is_canceled());
     }
 }
 
 #[test]
-fn a_request_that_is_dropped_is_cancelled_and_waited_for() {
+fn a_request_that_is_dropped_is_canceled_and_waited_for() {
     let double = Double::start();
     let (_host, edu) = open(&double, &Interrupt::default());
     drop(edu.factorial(ENDLESS).unwrap());
     let seen = double.seen();
     assert_eq!((seen.cancels, seen.outstanding), (1, 0));
-    // One that has ended needs no cancelling.
+    // One that has ended needs no canceling.
     let done = edu.factorial(5).unwrap();
     edu.factorial(6).unwrap().wait().unwrap();
     drop(done);
@@ -95,7 +95,7 @@ fn a_request_that_is_dropped_is_cancelled_and_waited_for() {
 }
 
 #[test]
-fn a_request_that_takes_too_long_is_cancelled_and_waited_for() {
+fn a_request_that_takes_too_long_is_canceled_and_waited_for() {
     let double = Double::start();
     let (_host, edu) = open(&double, &Interrupt::default());
     let edu = limited(&edu, Duration::from_millis(10));
@@ -104,7 +104,7 @@ fn a_request_that_takes_too_long_is_cancelled_and_waited_for() {
     assert_eq!(fault.exit_code(), 5);
     let seen = double.seen();
     assert_eq!((seen.cancels, seen.outstanding), (1, 0));
-    // One that is done while it is being cancelled is done.
+    // One that is done while it is being canceled is done.
     let answer = edu.factorial(STUBBORN).unwrap().wait().unwrap();
     assert_eq!(answer.n, STUBBORN);
 }

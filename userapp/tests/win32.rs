@@ -45,8 +45,8 @@ mod windows {
             a_read_beyond_the_end_is_refused,
             a_path_that_is_none_is_refused_in_words,
             a_request_ends_when_what_it_waits_for_happens,
-            a_request_that_takes_too_long_is_cancelled_and_has_ended,
-            one_request_is_cancelled_and_its_neighbour_is_not,
+            a_request_that_takes_too_long_is_canceled_and_has_ended,
+            one_request_is_canceled_and_its_neighbour_is_not,
             an_interrupt_cancels_all_and_lets_none_begin,
             dropping_a_request_ends_it,
             memory_is_read_and_written_within_its_length,
@@ -206,7 +206,7 @@ mod windows {
         assert_eq!(status.output(), b"now");
     }
 
-    fn a_request_that_takes_too_long_is_cancelled_and_has_ended() {
+    fn a_request_that_takes_too_long_is_canceled_and_has_ended() {
         let pipe = Pipe::new("late");
         let fault = pipe.read().unwrap().wait_for(Duration::from_millis(10));
         let fault = fault.unwrap_err();
@@ -216,12 +216,12 @@ mod windows {
         assert_eq!(pipe.read().unwrap().wait().unwrap().output(), b"later");
     }
 
-    fn one_request_is_cancelled_and_its_neighbour_is_not() {
+    fn one_request_is_canceled_and_its_neighbour_is_not() {
         let pipe = Pipe::new("one");
         let (first, second) = (pipe.read().unwrap(), pipe.read().unwrap());
         first.cancel();
         let status = first.wait().unwrap();
-        assert!(status.status.is_cancelled(), "{:?}", status.status);
+        assert!(status.status.is_canceled(), "{:?}", status.status);
         assert!(!second.is_complete());
         pipe.write(b"second");
         assert_eq!(second.wait().unwrap().output(), b"second");

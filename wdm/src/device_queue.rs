@@ -4,7 +4,7 @@
 //! queues the IRP if not; `IoStartNextPacket` goes on with the next. With
 //! `IoSetStartIoAttributes(Deferred, NonCancelable)`, `IoStartNextPacket` does not call StartIo from
 //! inside of StartIo, so that it does not recurse with every request; and an IRP that has been
-//! given to it cannot be cancelled any more, so that only the cancel routine and the cleanup need
+//! given to it cannot be canceled any more, so that only the cancel routine and the cleanup need
 //! the cancel spin lock. (nf-wdm-iosetstartioattributes, "Using StartIo".)
 //!
 //! The kernel's queue cannot be walked, so for the cleanup of a handle the waiting IRPs are on a
@@ -127,7 +127,7 @@ impl<D: Device> Fdo<D> {
             let _lock = CancelSpinLock::acquire();
             // SAFETY: owned.
             let queue_entry = unsafe { raw::device_queue_entry(irp) };
-            // Whoever had the IRP before may have left anything there, and a cleanup that finds
+            // An earlier owner of the IRP may have left anything there, and a cleanup that finds
             // it on the list asks whether the kernel has queued it.
             // SAFETY: owned, and in no queue.
             unsafe { queue_entry.write(KDEVICE_QUEUE_ENTRY::default()) };
@@ -214,7 +214,7 @@ unsafe fn leave_queue(device: *mut DEVICE_OBJECT, irp: NonNull<IRP>) -> bool {
 
 /// The cancel routine, called with the cancel spin lock held.
 unsafe extern "C" fn cancel(device: *mut DEVICE_OBJECT, irp: *mut IRP) {
-    // SAFETY: the I/O manager passes the IRP that is cancelled.
+    // SAFETY: the I/O manager passes the IRP that is canceled.
     let irp = unsafe { NonNull::new_unchecked(irp) };
     // SAFETY: it waits, since the attribute NonCancelable takes the routine away before StartIo.
     let removed = unsafe { leave_queue(device, irp) };
@@ -225,7 +225,7 @@ unsafe extern "C" fn cancel(device: *mut DEVICE_OBJECT, irp: *mut IRP) {
     if removed {
         // SAFETY: out of the queue, so it is this driver's; marked pending before.
         let irp = unsafe { Irp::<Pending>::from_raw(irp) };
-        // SAFETY: called by whoever cancels, at IRQL <= DISPATCH_LEVEL.
+        // SAFETY: called by the code that cancels, at IRQL <= DISPATCH_LEVEL.
         let irql = unsafe { UpToDispatch::assume() };
         irp.complete(Status::CANCELLED, &irql);
     }

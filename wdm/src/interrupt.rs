@@ -1,7 +1,7 @@
 //! Interrupts: an ISR, the data that it shares, and the lock that protects them.
 //!
 //! The rule of the kernel this stands for: an ISR runs at DIRQL with its interrupt spin lock
-//! held; whoever shares data or registers with it takes that lock
+//! held; code that shares data or registers with it takes that lock
 //! (`KeAcquireInterruptSpinLock`), which raises IRQL to the same level. A driver that can have
 //! messages asks for them and names a fallback for a line. ("Registering an ISR", "Using the
 //! CONNECT_MESSAGE_BASED Version of IoConnectInterruptEx".)

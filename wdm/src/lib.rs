@@ -7,11 +7,11 @@
 //!   it ([`irql`]). A routine with an IRQL requirement takes the token as a parameter, and
 //!   whatever raises IRQL borrows the token mutably for as long as it is raised: so a wait
 //!   inside a spin lock does not compile, nor does releasing two locks in the wrong order.
-//! - **An IRP is owned.** Whoever has an [`irp::Irp`] must complete it, queue it or pass it
+//! - **An IRP is owned.** The owner of an [`irp::Irp`] must complete it, queue it or pass it
 //!   down, each of which consumes it: so it cannot be completed twice, or touched after it was
 //!   queued. A dispatch routine returns an [`irp::Dispatched`], which it can get in no other way.
 //! - **Access is a value too.** Registers, a mapped buffer, the request on the device: each is
-//!   owned by whoever may use it, inside the lock that protects it, and what is still owned
+//!   owned by the code that may use it, inside the lock that protects it, and what is still owned
 //!   somewhere cannot be unmapped or freed.
 //!
 //! Why not the published crate `irql`, which checks IRQL at compile time as well: it infers

@@ -97,7 +97,7 @@ pub(crate) unsafe fn system_address(mdl: NonNull<MDL>) -> Result<NonNull<u8>> {
 ///
 /// As for [`system_address`], and the MDL is not mapped.
 unsafe fn map(mdl: NonNull<MDL>) -> PVOID {
-    // SAFETY: by contract. A failure is to be reported, not to end the system.
+    // SAFETY: by contract. A failure is reported, and does not end the system.
     unsafe {
         MmMapLockedPagesSpecifyCache(
             mdl.as_ptr(),
@@ -130,7 +130,7 @@ impl Drop for Unmapped {
     fn drop(&mut self) {
         // SAFETY: allocated by `MmAllocate…PagesForMdlEx`, and not mapped.
         unsafe { MmFreePagesFromMdl(self.0.as_ptr()) };
-        // SAFETY: the MDL itself comes from pool, and is to be freed so.
+        // SAFETY: the MDL itself comes from pool, and must be freed to it.
         unsafe { ExFreePoolWithTag(self.0.as_ptr().cast(), 0) };
     }
 }
@@ -143,7 +143,7 @@ impl Pages {
     ///
     /// # Errors
     ///
-    /// `STATUS_INSUFFICIENT_RESOURCES`, also if only some of the pages were to be had: those are
+    /// `STATUS_INSUFFICIENT_RESOURCES`, also if only some of the pages were available: those are
     /// given back.
     pub fn allocate(
         length: usize,

@@ -6,8 +6,8 @@
 //! "Mapping Bus-Relative Addresses to Virtual Addresses".)
 //!
 //! [`registers!`](crate::registers) describes a BAR: its least size, and its registers in blocks.
-//! Offsets are checked against the size at compile time, whoever wrote them; when the BAR is mapped
-//! only the size is. Each block then is a value that exists once ([`Registers`]): whoever has it may use those
+//! All offsets are checked against the size at compile time; when the BAR is mapped
+//! only the size is. Each block then is a value that exists once ([`Registers`]): its owner may use those
 //! registers, and the mapping lasts until the last of them is dropped.
 //!
 //! # Example

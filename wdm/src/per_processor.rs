@@ -3,7 +3,7 @@
 //! The rule of the kernel this stands for: a processor is found by its index over all groups; a
 //! thread below DISPATCH_LEVEL may be on another processor at any moment, and processors may be added
 //! while the system runs. ("Processor Groups", nf-wdm-kegetcurrentprocessornumberex.) So a value here
-//! is one that every processor may touch, such as counters that are atomic: whoever is moved in the
+//! is one that every processor may touch, such as counters that are atomic: a thread that is moved in the
 //! middle touches a neighbour's.
 //!
 //! # Example

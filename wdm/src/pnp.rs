@@ -107,7 +107,7 @@ impl Irp<Fresh> {
 }
 
 /// A range of memory that the PnP manager has assigned. Nobody else can make one up, since it may
-/// be mapped; and it is not to be had for longer than the IRP_MN_START_DEVICE that assigned it,
+/// be mapped; and it does not live longer than the IRP_MN_START_DEVICE that assigned it,
 /// since it may be another device's after a stop.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Memory<'a> {
@@ -131,7 +131,7 @@ impl Memory<'_> {
 }
 
 /// A range of I/O ports that the PnP manager has assigned. Nobody else can make one up, since it
-/// may be written to; and it is not to be had for longer than a [`Memory`] is.
+/// may be written to; and it lives no longer than a [`Memory`].
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct Ports<'a> {
     start: u64,

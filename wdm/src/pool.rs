@@ -358,7 +358,7 @@ impl<T> Shared<T> {
 
 impl<T> Clone for Shared<T> {
     fn clone(&self) -> Self {
-        // Relaxed: whoever clones has an owner already, so nothing can be freed meanwhile.
+        // Relaxed: the caller has an owner already, so nothing can be freed meanwhile.
         self.inner().owners.fetch_add(1, Ordering::Relaxed);
         Self { inner: self.inner }
     }

@@ -58,7 +58,7 @@ macro_rules! width {
             #[doc = concat!("Writes ", $what, " to the port at this offset, if all of it is among these.")]
             pub fn $write(&mut self, offset: u16, value: $type) -> Option<()> {
                 let port = self.port::<$type>(offset)?;
-                // SAFETY: a port of the device, which uses no memory for it, as whoever made this
+                // SAFETY: a port of the device, which uses no memory for it, as the maker of this
                 // said.
                 unsafe {
                     asm!(

@@ -1,7 +1,7 @@
 //! Power IRPs.
 //!
 //! The rule of the kernel this stands for: system IRPs tell what the system does, device IRPs
-//! what the device is to do; the driver that owns the device's power policy answers the first by
+//! what the device must do; the driver that owns the device's power policy answers the first by
 //! requesting the second. Power goes down from the top of the stack and comes up from its bottom.
 //! ("Handling Power IRPs".)
 //!
@@ -81,7 +81,7 @@ impl SystemState {
     }
 }
 
-/// Which state the device is to be in for each state of the system: the most powered one that its
+/// Which state the device has for each state of the system: the most powered one that its
 /// bus allows.
 #[derive(Clone, Copy, Debug)]
 pub struct PowerMap([DeviceState; STATES]);
@@ -102,7 +102,7 @@ impl Default for PowerMap {
 
 impl PowerMap {
     /// The device's state for one of the system. A device that only works or does not is in D3
-    /// unless it is to work.
+    /// unless it must work.
     #[must_use]
     pub fn device_state(&self, system: SystemState) -> DeviceState {
         // Whatever the bus says, or has left out, of the working state.
@@ -292,7 +292,7 @@ impl<D: Device> Fdo<D> {
 /// A device for which no IRP to power it up could be had.
 #[must_use = "the framework is told that the device is in D0 when this is dropped"]
 pub struct NotPoweredOn {
-    /// To be had by a later request.
+    /// For a later request.
     pub report: PoweredOn,
     /// Why.
     pub status: Status,

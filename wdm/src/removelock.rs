@@ -1,6 +1,6 @@
 //! Remove locks: a device object stays until all who use it are done.
 //!
-//! The rule of the kernel this stands for: whoever handles an IRP, or has outstanding work for a
+//! The rule of the kernel this stands for: code that handles an IRP, or has outstanding work for a
 //! device, holds its remove lock; IRP_MN_REMOVE_DEVICE waits until nobody does.
 //! ("Using Remove Locks".)
 //!

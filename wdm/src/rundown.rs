@@ -1,9 +1,10 @@
 //! Run-down protection: something is used by many, until it is taken away.
 //!
-//! The rule of the kernel this stands for: who takes something away first lets nobody in any more,
-//! and then waits for those who are inside; whoever leaves last says so. ("Run-Down Protection".)
+//! The rule of the kernel this stands for: an owner that takes something away first admits no more
+//! users, and then waits for those that are inside; the last that leaves reports it. ("Run-Down
+//! Protection".)
 //! The kernel's own routines for it cannot let anybody in again without a wait in between, and wait
-//! for themselves; here, who closes is told by whoever leaves last, at any IRQL.
+//! for themselves. Here, the last user that leaves reports it to the owner, at any IRQL.
 
 use core::sync::atomic::{AtomicU32, Ordering};
 

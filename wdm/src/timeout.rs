@@ -7,7 +7,7 @@
 //! nf-wdm-kecanceltimer: false means that the DPC is queued or running, and will run.)
 //!
 //! The timer's memory has up to two owners: the request, which disarms the timer when it is
-//! dropped, and the armed timer itself, whose share is dropped by whoever takes it out of the
+//! dropped, and the armed timer itself, whose share is dropped by the code that takes it out of the
 //! timer queue: `KeCancelTimer` when it returns true, or the timer's DPC.
 //!
 //! # Example
@@ -119,7 +119,7 @@ impl<R: TimedRequest> Timeout<R> {
         // SAFETY: in pool, where it stays until its last owner is gone.
         unsafe { KeInitializeTimer(state.timer.get()) };
         let context = state.clone().into_raw();
-        // SAFETY: just taken. The armed timer counts as an owner, as `arm` sees to.
+        // SAFETY: just taken. The armed timer counts as an owner, as `arm` ensures.
         drop(unsafe { Shared::<State<R>>::from_raw(context) });
         // SAFETY: in pool likewise.
         unsafe { KeInitializeDpc(state.dpc.get(), Some(expired::<R>), context) };
@@ -143,7 +143,7 @@ impl<R: TimedRequest> Drop for Timeout<R> {
     fn drop(&mut self) {
         self.0.disarmed.store(true, Ordering::Relaxed);
         // Pairs with the fence of `arm`: either this finds the timer armed, or `arm` sees that
-        // it is to be disarmed.
+        // it must disarm it.
         fence(Ordering::SeqCst);
         State::cancel(&self.0);
     }

@@ -1,7 +1,7 @@
 //! Timers: a routine that is called after a while, at DISPATCH_LEVEL.
 //!
 //! The rule of the kernel this stands for: a timer that has expired has a DPC, which may be queued
-//! or running when the timer is cancelled; the timer's memory, the DPC's and the context's must stay
+//! or running when the timer is canceled; the timer's memory, the DPC's and the context's must stay
 //! until it has run. ("Timer Objects and DPCs", nf-wdm-kesettimer, nf-wdm-kecanceltimer.)
 //!
 //! # Example
@@ -60,8 +60,8 @@ pub trait TimerRoutine: Send + Sync {
 
 /// A timer. Dropped at PASSIVE_LEVEL, it is neither set nor is its routine running any more.
 ///
-/// Its routine must not be able to set it once it is being dropped: whoever drops it has taken it
-/// from where the routine finds it.
+/// Its routine must not be able to set it once it is being dropped: the code that drops it has
+/// taken it from where the routine finds it.
 pub struct Timer<C: TimerRoutine> {
     object: KernelObject<KTIMER>,
     dpc: KernelObject<KDPC>,

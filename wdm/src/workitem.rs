@@ -125,7 +125,7 @@ impl<C: WorkRoutine> WorkItem<C> {
             return false;
         }
         let context = self.0.clone().into_raw();
-        // SAFETY: not queued: the flag was clear, and whoever sets it queues. The context is an
+        // SAFETY: not queued: the flag was clear, and the caller that sets it queues. The context is an
         // owner of its own, which the routine drops.
         unsafe {
             IoQueueWorkItem(

@@ -124,7 +124,7 @@ fn for_windows(toolchain: Toolchain) -> anyhow::Result<()> {
     warning_free(cargo.args(["--package", WITH_C, "--lib", "--bins"]))
 }
 
-/// What is used on other hosts only is to be there on those only.
+/// What is used on other hosts only must be there on those only.
 fn warning_free(cargo: &mut Command) -> anyhow::Result<()> {
     let output = cargo.arg("--quiet").output()?;
     let said = String::from_utf8_lossy(&output.stderr);

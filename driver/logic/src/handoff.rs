@@ -1,6 +1,6 @@
 //! The hand-off of a queue's work: nobody waits for its lock, and nothing is left lying.
 //!
-//! Whoever has work for a queue posts it and *tries* the queue's lock. If the lock is held, the
+//! Code that has work for a queue posts it and *tries* the queue's lock. If the lock is held, the
 //! work is left to its holder, who looks again after releasing it. For that to be safe, one of
 //! the two must see the other:
 //!

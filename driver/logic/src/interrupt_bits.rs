@@ -43,7 +43,7 @@ impl InterruptBits {
     pub fn save(&self, bits: u32, processor: u32) {
         // Relaxed: published by the release below.
         self.processor.store(processor, Ordering::Relaxed);
-        // Release: whoever takes the bits sees the processor, and all that the ISR did before.
+        // Release: the DPC that takes the bits sees the processor, and all that the ISR did before.
         self.bits.fetch_or(bits, Ordering::Release);
     }
 

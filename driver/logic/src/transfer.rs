@@ -195,7 +195,7 @@ impl Progress {
         }))
     }
 
-    /// All of it is to be moved once more, by another list.
+    /// Moves all of it once more, by another list.
     pub const fn restart(&mut self) {
         *self = Self::new(self.range);
     }

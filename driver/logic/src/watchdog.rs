@@ -1,6 +1,6 @@
 //! How long the device may work on one operation, counted in ticks of one timer.
 //!
-//! A timer of each operation's own would have to be set and cancelled with each. Instead, one timer
+//! A timer of each operation's own would have to be set and canceled with each. Instead, one timer
 //! ticks while anything runs, and each operation knows how many ticks are left to it: starting one
 //! stores a number, ending one costs nothing.
 

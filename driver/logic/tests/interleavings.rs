@@ -190,7 +190,7 @@ fn every_interrupt_is_seen_by_one_dpc_even_if_it_is_queued_already() {
                 }
             }
         };
-        // Two interrupts on two processors; whoever finds the DPC not queued will run it.
+        // Two interrupts on two processors; the one that finds the DPC not queued will run it.
         let interrupts: Vec<_> = (0..2_u32)
             .map(|bit| {
                 let (bits, dpc, run) = (bits.clone(), dpc.clone(), run.clone());

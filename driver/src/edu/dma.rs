@@ -122,7 +122,7 @@ impl Dma {
     ///
     /// # Safety
     ///
-    /// The step's memory is mapped for the device in this direction, and whoever has this engine
+    /// The step's memory is mapped for the device in this direction, and the owner of this engine
     /// keeps it so until the device is done or was reset.
     pub unsafe fn start(&mut self, step: Step, direction: Direction) {
         let mut command = CommandBits::START | CommandBits::INTERRUPT_WHEN_DONE;

@@ -1,7 +1,7 @@
 //! The deferred routine: what the interrupt was about.
 //!
 //! It may run on several processors at once. It waits for no queue's lock: a queue whose lock is
-//! held is left to whoever holds it; see [`eduwdm_logic::handoff`].
+//! held is left to the holder; see [`eduwdm_logic::handoff`].
 
 use eduwdm_abi::statistics::QueueKind;
 use wdm::{dpc::DeferredRoutine, irql::Dispatch};

@@ -5,7 +5,7 @@
 //! registers without the lock, or while the queue is closed.
 //!
 //! A queue uses the device's component while a request is on the device, and starts none while the
-//! component is idle or is to be: see [`wdm::pofx`].
+//! component is idle or is about to become idle: see [`wdm::pofx`].
 //!
 //! Nobody waits for the lock but those who open and close the queue, and who recovers the device: a thread that has queued a
 //! request, and the DPC, both post what they know and try; see [`eduwdm_logic::handoff`]. What
@@ -55,7 +55,7 @@ pub struct Counted {
     pub component: Component,
 }
 
-/// When a request arrived. From then until it ends the component is to be active.
+/// When a request arrived. The component must be active from then until the request ends.
 pub struct Arrival {
     pub at: Instant,
     activated: Activated,
@@ -586,8 +586,8 @@ impl<E: Engine> Queue<E> {
     }
 }
 
-/// Uses the component, if it is not used yet. Whether something may be started: not where it is to
-/// become idle, since what is on the device is to be finished first.
+/// Uses the component, if it is not used yet. Returns whether a request may be started: not if the
+/// component is about to become idle, because the device must finish its requests first.
 fn use_component(in_use: &mut Option<Use>, edu: &Edu) -> bool {
     if in_use.is_none() {
         *in_use = edu.component.enter();

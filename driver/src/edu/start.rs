@@ -206,7 +206,7 @@ impl Hardware {
             irql,
         );
         // An interrupt may be on its way to another processor still, where the ISR would find nothing
-        // any more. Whoever has raised an event was told that it is raised, and nobody will be again.
+        // any more. The client that raised an event was told that it is raised, and no other event will come.
         let raised = said.unwrap_or(InterruptBits::empty()) & InterruptBits::RAISED;
         if !raised.is_empty() {
             let edu = &self.edu;

@@ -3,7 +3,7 @@
 //! Each has this engine. The device has one DMA engine for both, which is a value of its own
 //! ([`super::dma::Dma`]): a request that runs owns it, along with its IRP and its mapped memory,
 //! until the device is done with all of its steps. So the device is never told two things at
-//! once, and memory that it may touch stays locked and mapped, even if the request is cancelled
+//! once, and memory that it may touch stays locked and mapped, even if the request is canceled
 //! or its process ends meanwhile.
 //!
 //! ```text
@@ -166,7 +166,7 @@ impl Job {
         };
         match self.progress.next_step(element) {
             Ok(None) => Next::End(Status::SUCCESS),
-            // Between two steps is where a cancelled request can end: the device is not at it.
+            // Between two steps is where a canceled request can end: the device is not at it.
             Ok(Some(_)) if held.irp().is_canceled() => Next::End(Status::CANCELLED),
             Ok(Some(step)) => {
                 // SAFETY: of the list that the memory is mapped by, or of the engine's own buffer; the
@@ -231,7 +231,7 @@ struct Running {
 pub struct Transfer {
     kind: QueueKind,
     state: State,
-    /// Why the running request is to end as soon as it comes back from elsewhere.
+    /// Why the running request must end as soon as it comes back from elsewhere.
     abandoned: Option<Status>,
 }
 
@@ -354,7 +354,7 @@ impl Engine for Transfer {
     /// this one, and so on for as long as their requests end at once.
     fn freed(queue: &Queue<Self>, edu: &Edu, irql: &mut Dispatch) {
         let other = edu.other_direction(queue.counted().kind);
-        // What each of the two is to be told.
+        // What to tell each of the two.
         let (mut next, mut then) = ((other, LOOK), (queue, ENDED));
         while next.1 != 0 || then.1 != 0 {
             let (queue, work) = next;

@@ -2,12 +2,12 @@
 //!
 //! While the device is stopped or has no power, StartIo parks the request that it is given and
 //! does not go on to the next, so that the system queues those behind it. A request that has been
-//! given to StartIo cannot be cancelled by the system's means any more (that is what the
+//! given to StartIo cannot be canceled by the system's means any more (that is what the
 //! attribute NonCancelable is for), and a parked one may have to wait long: so it is parked in a
 //! cancel-safe queue. So is one that the component is not active for: StartIo has it activated for
 //! each request, and a request uses it while it is run.
 //!
-//! The activation belongs to the turn, not to the request. If the parked request is cancelled, the
+//! The activation belongs to the turn, not to the request. If the parked request is canceled, the
 //! component becomes active all the same, and that is who goes on with the next: the system gives
 //! StartIo no other before.
 
@@ -44,8 +44,8 @@ impl Request for Parked {
 pub fn start_io(device: &Device, irp: Irp<Pending>, irql: &mut Dispatch) {
     let testdev = &device.function;
     let activated = testdev.component.activate(irql);
-    // Parked first and counted as busy then: whoever opens the device in between finds it not
-    // busy, and leaves the rest to what follows.
+    // Parked first and counted as busy then: a client that opens the device in between finds it
+    // not busy, and leaves the rest to what follows.
     if let Err(Refused { irp, status, .. }) = testdev.parked.insert_pending(irp, Parked, irql) {
         // The queue is never closed.
         irp.complete(status, irql);
@@ -74,13 +74,13 @@ pub fn unpark(device: &Device, irql: &mut Dispatch) {
     }
     match testdev.parked.remove_next(irql) {
         Some((irp, Parked)) => begin(device, irp, irql),
-        // It was cancelled.
+        // It was canceled.
         None => end(device, irql),
     }
 }
 
 /// Leaves a request to the work item, which goes on with the next; or completes it and goes on
-/// with the next, if it is to be refused.
+/// with the next, if the request must be refused.
 fn begin(device: &Device, irp: Irp<Pending>, irql: &mut Dispatch) {
     let testdev = &device.function;
     let left = {

@@ -217,7 +217,7 @@ pub const STATUS_NAME_TOO_LONG: NTSTATUS = status(0xc000_0106);
 pub const STATUS_PROCESS_IS_TERMINATING: NTSTATUS = status(0xc000_010a);
 /// The image is loaded already.
 pub const STATUS_IMAGE_ALREADY_LOADED: NTSTATUS = status(0xc000_010e);
-/// The request was cancelled.
+/// The request was canceled.
 pub const STATUS_CANCELLED: NTSTATUS = status(0xc000_0120);
 /// It cannot be deleted.
 pub const STATUS_CANNOT_DELETE: NTSTATUS = status(0xc000_0121);

@@ -7,7 +7,7 @@ use alloc::vec::Vec;
 use serde::{Deserialize, Serialize};
 
 /// Rounds, in each of which every device has requests from several threads, of which some are
-/// cancelled or their handle closed, while it is stopped, given other resources, or asked about
+/// canceled or their handle closed, while it is stopped, given other resources, or asked about
 /// removal; between rounds it is removed and added. The seed of the scheduling noise chooses
 /// (0 without any).
 #[derive(Clone, Debug, Default, PartialEq, Eq, Serialize, Deserialize)]

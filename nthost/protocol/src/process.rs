@@ -134,14 +134,14 @@ pub enum ProcessRequest {
         /// Which request; all of them if none is given.
         target: Option<RequestId>,
     },
-    /// The thread exits: its outstanding requests are cancelled and waited for.
+    /// The thread exits: its outstanding requests are canceled and waited for.
     ExitThread {
         /// Identifies the request.
         id: RequestId,
         /// Which thread.
         thread: ThreadId,
     },
-    /// The process exits, or has died: requests cancelled, handles closed, memory freed.
+    /// The process exits, or has died: requests canceled, handles closed, memory freed.
     Exit {
         /// Identifies the request.
         id: RequestId,

@@ -190,7 +190,7 @@ fn delete(address: usize, cancel: bool, wait: bool, given: Option<EXT_DELETE_PAR
     if timer.deletion.is_some() {
         return false;
     }
-    let cancelled = cancel && timer.cancel();
+    let canceled = cancel && timer.cancel();
     timer.deletion = Some(Deletion {
         parameters: given,
         waiter: if wait {
@@ -201,7 +201,7 @@ fn delete(address: usize, cancel: bool, wait: bool, given: Option<EXT_DELETE_PAR
     });
     let outstanding = timer.outstanding != 0;
     if outstanding && !wait {
-        return cancelled;
+        return canceled;
     }
     if outstanding {
         drop(timers);
@@ -212,7 +212,7 @@ fn delete(address: usize, cancel: bool, wait: bool, given: Option<EXT_DELETE_PAR
     timers.remove(&address);
     drop(timers);
     finish(address, given);
-    cancelled
+    canceled
 }
 
 nt_export! {

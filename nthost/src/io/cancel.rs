@@ -1,4 +1,4 @@
-//! Cancelling IRPs.
+//! Canceling IRPs.
 //!
 //! Sources: IoCancelIrp, IoAcquireCancelSpinLock, IoReleaseCancelSpinLock, IoSetCancelRoutine,
 //! "Synchronizing IRP Cancellation".
@@ -63,12 +63,12 @@ pub unsafe fn exchange_routine(
     unsafe { core::mem::transmute::<usize, Option<DRIVER_CANCEL>>(old) }
 }
 
-/// Whether an IRP is cancelled.
+/// Whether an IRP is canceled.
 ///
 /// # Safety
 ///
 /// The IRP exists.
-pub unsafe fn is_cancelled(irp: *mut IRP) -> bool {
+pub unsafe fn is_canceled(irp: *mut IRP) -> bool {
     // SAFETY: the caller's promise.
     let field = unsafe { &raw mut (*irp).Cancel };
     // SAFETY: a byte that is only written so once the IRP is on its way.
@@ -86,14 +86,14 @@ pub unsafe fn cancel(irp: *mut IRP) -> bool {
     let before = irql::raise(DISPATCH_LEVEL);
     // SAFETY: the cancel spin lock.
     unsafe { spinlock::acquire(lock()) };
-    hook::irp_cancelling(irp);
+    hook::irp_canceling(irp);
     // SAFETY: the caller's promise. What was freed is no IRP any more, or faults.
     if unsafe { (*irp).Type } != IO_TYPE_IRP {
         bugcheck::bugcheck(CANCEL_STATE_IN_COMPLETED_IRP, [irp.addr() as u64, 0, 0, 0]);
     }
     // SAFETY: the caller's promise.
     let packet = unsafe { &mut *irp };
-    // SAFETY: a byte of the IRP's; see `is_cancelled`.
+    // SAFETY: a byte of the IRP's; see `is_canceled`.
     let cancel = unsafe { AtomicU8::from_ptr(&raw mut packet.Cancel) };
     // SeqCst: a driver that sets a cancel routine after this sees it.
     cancel.store(1, Ordering::SeqCst);
@@ -121,7 +121,7 @@ pub unsafe fn cancel(irp: *mut IRP) -> bool {
 
 nt_export! {
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
-    /// Marks an IRP cancelled, and calls its cancel routine if it has one; whether it had.
+    /// Marks an IRP canceled, and calls its cancel routine if it has one; whether it had.
     ///
     /// Source: IoCancelIrp.
     ///

@@ -131,11 +131,11 @@ const fn pass_top(irp: &mut IRP) {
 }
 
 /// Whether the completion routine asked to be called for an IRP that ends so.
-const fn wants(location: &IO_STACK_LOCATION, status: NTSTATUS, cancelled: bool) -> bool {
+const fn wants(location: &IO_STACK_LOCATION, status: NTSTATUS, canceled: bool) -> bool {
     location.CompletionRoutine.is_some()
         && (nt_success(status) && location.Control & SL_INVOKE_ON_SUCCESS != 0
             || !nt_success(status) && location.Control & SL_INVOKE_ON_ERROR != 0
-            || cancelled && location.Control & SL_INVOKE_ON_CANCEL != 0)
+            || canceled && location.Control & SL_INVOKE_ON_CANCEL != 0)
 }
 
 /// Calls a completion routine; whether it kept the IRP.

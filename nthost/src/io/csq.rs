@@ -1,5 +1,5 @@
 //! Cancel-safe queues: the driver's callbacks keep the queue, these routines the order of
-//! inserting, removing and cancelling.
+//! inserting, removing and canceling.
 //!
 //! Sources: "Cancel-Safe IRP Queues", IoCsqInitialize, IoCsqInitializeEx, IoCsqInsertIrp,
 //! IoCsqInsertIrpEx, IoCsqRemoveIrp, IoCsqRemoveNextIrp. `DriverContext[3]` of a queued IRP
@@ -158,7 +158,7 @@ unsafe fn queue_of(irp: *mut IRP) -> *mut IO_CSQ {
 unsafe extern "win64" fn cancel_queued(_device: *mut DEVICE_OBJECT, irp: *mut IRP) {
     // The IRP is this routine's: it alone was given the cancel routine. So the cancel spin lock
     // is not needed.
-    // SAFETY: the IRP is being cancelled, and not gone.
+    // SAFETY: the IRP is being canceled, and not gone.
     let level = unsafe { (*irp).CancelIrql };
     // SAFETY: the lock is held, and goes back to that level.
     unsafe { cancel::IoReleaseCancelSpinLock(level) };
@@ -217,12 +217,12 @@ unsafe fn insert(
     unsafe { irp::current(irp) }.Control |= SL_PENDING_RETURNED;
     // SAFETY: the IRP exists.
     unsafe { cancel::exchange_routine(irp, Some(cancel_queued)) };
-    // Cancelled before the routine was there, and nobody has taken the routine since: so it is
+    // Canceled before the routine was there, and nobody has taken the routine since: so it is
     // for this caller to complete.
     // SAFETY: the IRP exists: it is queued, and the lock is held.
-    let cancelled = unsafe { cancel::is_cancelled(irp) };
+    let canceled = unsafe { cancel::is_canceled(irp) };
     // SAFETY: as above.
-    if cancelled && unsafe { cancel::take_routine(irp) }.is_some() {
+    if canceled && unsafe { cancel::take_routine(irp) }.is_some() {
         queue.remove(irp);
         // SAFETY: it was associated above.
         unsafe { dissociate(irp) };
@@ -341,7 +341,7 @@ nt_export! {
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// Takes the next matching IRP out of the queue; null if there is none. The IRP cannot be
-    /// cancelled any more.
+    /// canceled any more.
     ///
     /// Source: IoCsqRemoveNextIrp.
     ///
@@ -371,7 +371,7 @@ nt_export! {
     }
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
-    /// Takes the IRP of a context out of the queue; null if it was cancelled or removed.
+    /// Takes the IRP of a context out of the queue; null if it was canceled or removed.
     ///
     /// Source: IoCsqRemoveIrp.
     ///

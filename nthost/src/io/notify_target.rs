@@ -91,7 +91,7 @@ pub fn query_remove(pdo: *mut DEVICE_OBJECT) -> Result<(), NTSTATUS> {
 }
 
 /// A device is not removed after all. PASSIVE_LEVEL.
-pub fn remove_cancelled(pdo: *mut DEVICE_OBJECT) {
+pub fn remove_canceled(pdo: *mut DEVICE_OBJECT) {
     tell_all(notify::of_target(pdo).iter(), REMOVE_CANCELLED);
 }
 

@@ -46,7 +46,7 @@ fn irp_of(entry: *mut KDEVICE_QUEUE_ENTRY) -> *mut IRP {
     entry.wrapping_byte_sub(offset_of!(IRP, Tail)).cast()
 }
 
-/// How the next packet is chosen and may be cancelled.
+/// How the next packet is chosen and may be canceled.
 #[derive(Clone, Copy)]
 struct Request {
     key: Option<u32>,
@@ -226,12 +226,12 @@ unsafe fn start_packet(
     let Some(routine) = routine else {
         return drop(raised);
     };
-    // Cancelled before the routine was set: it is called as IoCancelIrp would, with the lock,
+    // Canceled before the routine was set: it is called as IoCancelIrp would, with the lock,
     // which it releases.
     // SAFETY: the IRP is in the queue, which the lock protects.
-    let cancelled = unsafe { cancel::is_cancelled(irp) };
+    let canceled = unsafe { cancel::is_canceled(irp) };
     // SAFETY: as above.
-    if cancelled && unsafe { cancel::take_routine(irp) }.is_some() {
+    if canceled && unsafe { cancel::take_routine(irp) }.is_some() {
         // SAFETY: as above. The level that the routine goes back to.
         unsafe { (*irp).CancelIrql = before };
         core::mem::forget(lock);
@@ -299,7 +299,7 @@ nt_export! {
 
     irql: PASSIVE_LEVEL..=DISPATCH_LEVEL;
     /// Says whether `StartIo` may be called from within itself, and whether the IRP that it
-    /// gets can still be cancelled.
+    /// gets can still be canceled.
     ///
     /// Source: IoSetStartIoAttributes.
     ///

@@ -1,5 +1,5 @@
 //! The requests that the I/O manager has made for drivers in a thread: the thread has a list of
-//! them, and when it ends they are cancelled, and it waits until they are complete.
+//! them, and when it ends they are canceled, and it waits until they are complete.
 //!
 //! A request is finished by an APC of its thread ([`super::finish`]), so at APC_LEVEL the thread
 //! can look at its requests and cancel them, and none of them goes.

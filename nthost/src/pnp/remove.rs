@@ -155,7 +155,7 @@ pub fn query_remove_all(node: &'static Node, all: Vec<&'static Node>) -> Result<
     for (index, device) in asked.iter().enumerate() {
         if notify_target::query_remove(device.pdo()).is_err() {
             for told in &asked[..index] {
-                notify_target::remove_cancelled(told.pdo());
+                notify_target::remove_canceled(told.pdo());
             }
             return Err(STATUS_PLUGPLAY_QUERY_VETOED);
         }
@@ -172,7 +172,7 @@ pub fn query_remove_all(node: &'static Node, all: Vec<&'static Node>) -> Result<
         // What they must not say is told there.
         let _ = take_back(&asked);
         for told in &asked {
-            notify_target::remove_cancelled(told.pdo());
+            notify_target::remove_canceled(told.pdo());
         }
         return Err(if nt_success(status) {
             STATUS_PLUGPLAY_QUERY_VETOED
@@ -209,7 +209,7 @@ pub fn cancel_remove(node: &'static Node) -> Result<(), NTSTATUS> {
         asked.push(node);
     }
     for device in take_back(&asked)? {
-        notify_target::remove_cancelled(device.pdo());
+        notify_target::remove_canceled(device.pdo());
     }
     Ok(())
 }

@@ -198,7 +198,7 @@ nt_export! {
         }
         object::reference(top.cast());
         if !sent.is_null() {
-            // Only a wait-wake request may be cancelled by who asked for it.
+            // Only a wait-wake request may be canceled by who asked for it.
             let known = if minor == IRP_MN_WAIT_WAKE { irp } else { null_mut() };
             // SAFETY: the caller's promise.
             unsafe { sent.write(known) };

@@ -33,7 +33,7 @@ pub struct Client {
     id: ThreadId,
     /// Protects the jobs. A leaf.
     jobs: SpinLock<Jobs>,
-    /// The number of the last call that has begun: what it asks for can be cancelled.
+    /// The number of the last call that has begun: what it asks for can be canceled.
     begun: AtomicU64,
     arrived: Event,
     ended: AtomicBool,
@@ -92,7 +92,7 @@ pub enum Job {
     /// A system call, with its number among its thread's.
     Call(u64, ProcessRequest),
     /// A cancellation, and the calls of other threads that arrived before it and are to be
-    /// cancelled by it: those must have begun.
+    /// canceled by it: those must have begun.
     Cancel(ProcessRequest, Vec<(Arc<Client>, u64)>),
     /// A request of its own is complete.
     Finish(Box<Request>),
@@ -189,7 +189,7 @@ impl Client {
         ended
     }
 
-    /// What the call asks for can be cancelled, or the call has been made.
+    /// What the call asks for can be canceled, or the call has been made.
     pub fn call_has_begun(&self, number: u64) {
         // Release: whoever waits for it finds the request among those on their way.
         self.begun.fetch_max(number, Ordering::Release);
@@ -254,7 +254,7 @@ impl Client {
     /// How a request has ended that is complete; none, if it cannot be finished yet.
     fn finish(&self, request: Box<Request>) -> Option<Completion> {
         if !self.process.end(request.id) {
-            // Somebody is cancelling it at this moment: it is finished when they are done.
+            // Somebody is canceling it at this moment: it is finished when they are done.
             self.queue_complete(request);
             dispatcher::yield_now();
             return None;

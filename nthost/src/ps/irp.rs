@@ -324,7 +324,7 @@ impl Request {
     }
 
     /// The IRP is complete, and no driver's any more: whoever still touches it is to fault, where
-    /// freed memory does that. If it is being cancelled at this moment it stays until
+    /// freed memory does that. If it is being canceled at this moment it stays until
     /// [`Self::release`].
     fn end(&mut self) {
         if !pool::is_special(false) {

@@ -15,7 +15,7 @@ pub(super) struct Outstanding {
     pub(super) irp: *mut IRP,
     pub(super) file: *mut FILE_OBJECT,
     pub(super) thread: ThreadId,
-    /// Somebody is cancelling it: it must not be freed meanwhile.
+    /// Somebody is canceling it: it must not be freed meanwhile.
     pub(super) pins: u32,
 }
 

@@ -1,5 +1,5 @@
 //! Processes: they come into being with their first call, know their requests that are on their way,
-//! and end by cancelling those, closing their handles and freeing their memory, in this order.
+//! and end by canceling those, closing their handles and freeing their memory, in this order.
 
 use alloc::{collections::BTreeMap, format, sync::Arc, vec::Vec};
 use core::{
@@ -202,7 +202,7 @@ impl Process {
         tell(self.id, completion);
     }
 
-    /// A request is about to be sent, and can be cancelled from now on.
+    /// A request is about to be sent, and can be canceled from now on.
     ///
     /// # Errors
     ///
@@ -233,7 +233,7 @@ impl Process {
         self.clients.lock().values().filter_map(last_of).collect()
     }
 
-    /// A request is complete: whether it may be freed, for nobody is cancelling it.
+    /// A request is complete: whether it may be freed, for nobody is canceling it.
     pub(super) fn end(&self, id: RequestId) -> bool {
         self.outstanding
             .lock()
@@ -321,7 +321,7 @@ impl Process {
         reap(client.thread(), self.clone());
     }
 
-    /// A thread of the process has ended: its requests are cancelled and waited for.
+    /// A thread of the process has ended: its requests are canceled and waited for.
     pub fn exit_thread(&self, client: &Client, thread: ThreadId) {
         self.cancel(|_, _, of| of == thread);
         self.wait_for_requests(client, Some(thread));

@@ -308,16 +308,16 @@ fn taken_back() -> Outcome {
     let seen = Seen::default();
     let timer = allocate(&seen);
     set(timer, 2, 0);
-    let cancelled = cancel(timer);
-    ensure_eq!(wait(timer, 8) == STATUS_TIMEOUT, cancelled);
+    let canceled = cancel(timer);
+    ensure_eq!(wait(timer, 8) == STATUS_TIMEOUT, canceled);
     ensure!(!cancel(timer), "it is set still");
     set(timer, 60_000, 0);
     ensure!(set(timer, 60_000, 0), "it was not set");
     ensure!(delete(timer, true, true, &seen), "it was not taken back");
-    ensure_eq!(seen.calls.load(Ordering::Acquire), u32::from(!cancelled));
+    ensure_eq!(seen.calls.load(Ordering::Acquire), u32::from(!canceled));
     ensure_eq!(
         seen.deleted.load(Ordering::Acquire),
-        1 + u32::from(!cancelled)
+        1 + u32::from(!canceled)
     );
     Ok(())
 }
@@ -361,8 +361,8 @@ fn deleted_in_the_end() -> Outcome {
         set(timer, 1, 0);
         // Around the time at which it is due.
         crate::hal::time::stall(900 + 40 * round);
-        let cancelled = delete(timer, true, true, &seen);
-        let calls = u32::from(!cancelled);
+        let canceled = delete(timer, true, true, &seen);
+        let calls = u32::from(!canceled);
         ensure_eq!(seen.deleted.load(Ordering::Acquire), 1 + calls);
         ensure_eq!(seen.calls.load(Ordering::Acquire), calls);
     }

@@ -66,7 +66,7 @@ pub const TESTS: &[Test] = &[
         control_failed,
     ),
     (
-        "irp: a control request is cancelled, and complete, when its thread ends",
+        "irp: a control request is canceled, and complete, when its thread ends",
         thread_end,
     ),
     (

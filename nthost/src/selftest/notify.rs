@@ -34,7 +34,7 @@ use crate::{
 /// The tests.
 pub const TESTS: &[Test] = &[
     (
-        "notify: who agreed to a removal that another forbids is told that it is cancelled",
+        "notify: who agreed to a removal that another forbids is told that it is canceled",
         vetoed,
     ),
     (
@@ -232,8 +232,8 @@ fn unregisters_itself() -> Outcome {
     let opened = target.references();
     ensure_eq!(ear.register(), STATUS_SUCCESS);
     ensure!(target.references() > opened, "the device is not kept");
-    notify_target::remove_cancelled(target.get());
-    notify_target::remove_cancelled(target.get());
+    notify_target::remove_canceled(target.get());
+    notify_target::remove_canceled(target.get());
     ensure_eq!(ear.take(), [REMOVE_CANCELLED]);
     ensure_eq!(target.references(), opened);
     drop(ear);

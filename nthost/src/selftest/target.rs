@@ -42,7 +42,7 @@ use crate::{
 pub const COUNT_UP: u32 = 0x800;
 /// As [`COUNT_UP`], but the request is kept until [`Target::release`].
 pub const KEEP: u32 = 0x801;
-/// Is kept until it is cancelled.
+/// Is kept until it is canceled.
 pub const KEEP_UNTIL_CANCELLED: u32 = 0x803;
 /// Fails at once.
 pub const FAIL: u32 = 0x802;
@@ -188,7 +188,7 @@ unsafe extern "win64" fn dispatch(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> 
     if is_control && function == KEEP_UNTIL_CANCELLED {
         location.Control |= SL_PENDING_RETURNED;
         // SAFETY: as above; a test does not cancel it before it is told that it is pending.
-        unsafe { cancel::exchange_routine(irp, Some(cancelled)) };
+        unsafe { cancel::exchange_routine(irp, Some(canceled)) };
         return STATUS_PENDING;
     }
     let (status, information) = if is_control && function == FAIL {
@@ -203,7 +203,7 @@ unsafe extern "win64" fn dispatch(device: *mut DEVICE_OBJECT, irp: *mut IRP) -> 
 }
 
 /// The cancel routine.
-unsafe extern "win64" fn cancelled(_device: *mut DEVICE_OBJECT, irp: *mut IRP) {
+unsafe extern "win64" fn canceled(_device: *mut DEVICE_OBJECT, irp: *mut IRP) {
     // SAFETY: the IRP is this routine's.
     let level = unsafe { (*irp).CancelIrql };
     // SAFETY: cancel routines are called with it.

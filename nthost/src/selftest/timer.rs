@@ -175,12 +175,12 @@ fn cancel_or_run() -> Outcome {
         timer.start(1, 0, Some(&dpc));
         // Around the time at which it is due.
         crate::hal::time::stall(900 + 20 * round);
-        let cancelled = timer.cancel();
+        let canceled = timer.cancel();
         flush_queued_dpcs();
         let runs = counter.load(Ordering::Acquire);
         ensure!(
-            runs == u32::from(!cancelled),
-            "taken back: {cancelled}, and its DPC ran {runs} times"
+            runs == u32::from(!canceled),
+            "taken back: {canceled}, and its DPC ran {runs} times"
         );
     }
     Ok(())

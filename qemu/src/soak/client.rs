@@ -23,7 +23,7 @@ const DEPTH: usize = 16;
 /// How many requests a thread sends before its process ends.
 const ROUND: u64 = 400;
 
-/// How long a hostile request is waited for before it is cancelled.
+/// How long a hostile request is waited for before it is canceled.
 const PATIENCE: Duration = Duration::from_secs(1);
 
 /// A request on its way.
@@ -33,7 +33,7 @@ struct Outstanding {
     completion: Arc<Completion>,
     /// What had happened to the devices before.
     begun: u64,
-    cancelled: bool,
+    canceled: bool,
 }
 
 /// Processes, one after the other, until it is over.
@@ -123,7 +123,7 @@ impl<'a> Thread<'a> {
             let is_over = sent >= ROUND || !self.is_gone;
             if self.random.below(2) == 0 {
                 // With what is outstanding: the kernel cancels it.
-                self.mark_all_cancelled();
+                self.mark_all_canceled();
                 file.close();
                 self.soak.count("handles closed with requests outstanding");
             }
@@ -181,7 +181,7 @@ impl<'a> Thread<'a> {
             key,
             completion,
             begun,
-            cancelled: false,
+            canceled: false,
         });
         Ok(())
     }
@@ -194,7 +194,7 @@ impl<'a> Thread<'a> {
         let Some(request) = request else {
             return Ok(());
         };
-        request.cancelled = true;
+        request.canceled = true;
         self.soak.count("cancellations");
         if which.is_multiple_of(2) {
             file.cancel(Some(request.key));
@@ -204,9 +204,9 @@ impl<'a> Thread<'a> {
         }
     }
 
-    fn mark_all_cancelled(&mut self) {
+    fn mark_all_canceled(&mut self) {
         for request in &mut self.outstanding {
-            request.cancelled = true;
+            request.canceled = true;
         }
     }
 
@@ -219,7 +219,7 @@ impl<'a> Thread<'a> {
         let mut request = request;
         if kind == Kind::Hostile && request.completion.wait(Some(PATIENCE)).is_none() {
             // A wait whose time has become days.
-            request.cancelled = true;
+            request.canceled = true;
             file.cancel(Some(request.key));
         }
         let ended = match request.completion.wait(Some(LIMIT)) {
@@ -228,7 +228,7 @@ impl<'a> Thread<'a> {
             None => return Err(Fault(format!("{kind:?} does not end"))),
         };
         let disturbed = self.soak.life.since(request.begun);
-        let judged = kind.judge(&ended, request.cancelled, disturbed);
+        let judged = kind.judge(&ended, request.canceled, disturbed);
         judged.map_err(|why| Fault(format!("{kind:?} ended: {why}")))?;
         let how = match ended.status {
             status if status.is_success() => "ended with success".to_owned(),

@@ -21,7 +21,7 @@ pub mod status {
     pub const SUCCESS: u32 = 0;
     /// It is not over.
     pub const PENDING: u32 = 0x103;
-    /// It was cancelled.
+    /// It was canceled.
     pub const CANCELLED: u32 = 0xc000_0120;
     /// The time is over.
     pub const IO_TIMEOUT: u32 = 0xc000_00b5;

@@ -1,4 +1,4 @@
-//! Everything at once, at random: requests of all kinds from several processes, which are cancelled,
+//! Everything at once, at random: requests of all kinds from several processes, which are canceled,
 //! whose handles are closed and whose processes are killed, while devices lose their power, get other
 //! resources, are pulled out and come back, and calls of their driver fail.
 //!

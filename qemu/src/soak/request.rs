@@ -137,12 +137,12 @@ impl Kind {
         }
     }
 
-    /// Holds the end of a request to what is documented. `cancelled` says that somebody has
-    /// cancelled it.
+    /// Holds the end of a request to what is documented. `canceled` says that somebody has
+    /// canceled it.
     pub fn judge(
         self,
         ended: &IoStatus,
-        cancelled: bool,
+        canceled: bool,
         disturbed: Disturbance,
     ) -> Result<(), String> {
         let eductl::status::Status::Nt(code) = ended.status else {
@@ -157,7 +157,7 @@ impl Kind {
         if code != status::SUCCESS {
             let timed_out = matches!(self, Self::Wait(_)) && code == status::IO_TIMEOUT;
             let allowed =
-                timed_out || cancelled && code == status::CANCELLED || disturbed.allows(code);
+                timed_out || canceled && code == status::CANCELLED || disturbed.allows(code);
             return if allowed {
                 Ok(())
             } else {

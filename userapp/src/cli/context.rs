@@ -75,7 +75,7 @@ impl Context {
         )
     }
 
-    /// The device that is meant, which is to be of this kind.
+    /// The device that is meant, which must be of this kind.
     pub fn find(&self, system: &dyn IoSystem, kind: DeviceKind) -> Result<Device, Error> {
         let _limit = self.within("finding the device");
         device::find(&device::list(system)?, kind, self.device.as_deref())

@@ -63,7 +63,7 @@ enum Reaction {
     Cancel,
     /// As the first, each time: the terminal must be restored.
     Restore,
-    /// It ends the program: what was asked of the machine cannot be cancelled.
+    /// It ends the program: what was asked of the machine cannot be canceled.
     #[cfg_attr(
         windows,
         expect(dead_code, reason = "nothing is asked of Windows itself")

@@ -1,7 +1,7 @@
 //! The demonstration: what the driver does, shown to a person step by step, and checked.
 //!
 //! It is printed as it happens. What is not as it should be is also a [`Fault`], so that
-//! whoever runs it, a program or a test, knows how it went without reading.
+//! the program or test that runs it knows how it went without reading.
 
 mod kernel;
 mod removal;

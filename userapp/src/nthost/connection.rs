@@ -295,7 +295,7 @@ impl Drop for Connection {
     }
 }
 
-/// Why nothing can be sent or received any more. Whoever sends may find out before the reader
+/// Why nothing can be sent or received any more. A sender may find out before the reader
 /// does that the other end is closed.
 fn hung_up(error: &io::Error) -> String {
     match error.kind() {
@@ -333,7 +333,7 @@ mod tests {
     use super::*;
 
     #[test]
-    fn whoever_sends_to_a_machine_that_has_ended_is_told_so_as_the_reader_is() {
+    fn a_sender_to_a_machine_that_has_ended_is_told_so_as_the_reader_is() {
         for kind in [ErrorKind::BrokenPipe, ErrorKind::ConnectionReset] {
             assert_eq!(hung_up(&kind.into()), ENDED);
         }

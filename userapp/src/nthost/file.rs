@@ -72,7 +72,7 @@ impl NtFile {
         }))
     }
 
-    /// Closes the handle (`CloseHandle`), whatever is outstanding on it: the kernel sees to that.
+    /// Closes the handle (`CloseHandle`), even if requests are outstanding on it: the kernel ends them.
     /// Nothing can be asked of the file any more.
     pub fn close(&self) {
         // Relaxed: only one must close, and nothing else depends on it.
@@ -167,7 +167,7 @@ impl NtFile {
 
 impl NtFile {
     /// As [`File::cancel`], and waits until nthost has done it. The request itself may end later,
-    /// if what has it cannot be cancelled; that there was none is no error.
+    /// if what has it cannot be canceled; that there was none is no error.
     ///
     /// # Errors
     ///
@@ -176,7 +176,7 @@ impl NtFile {
         let handle = self.handle;
         let target = Some(nthost_protocol::RequestId(request.0));
         self.connection
-            .call("cancelling", CALL_LIMIT, |id| ProcessRequest::Cancel {
+            .call("canceling", CALL_LIMIT, |id| ProcessRequest::Cancel {
                 id,
                 thread: this_thread(),
                 handle,

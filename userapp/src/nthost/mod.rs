@@ -51,7 +51,7 @@ impl NtHost {
     }
 
     /// Ends the process as if it had been killed: what it has open is closed, and what is
-    /// outstanding cancelled, by the kernel alone.
+    /// outstanding canceled, by the kernel alone.
     pub fn hang_up(&self) {
         self.connection.hang_up();
     }
@@ -116,7 +116,7 @@ impl NtHost {
         NtFile::open(&self.connection, path, access)
     }
 
-    /// Reads the process's memory, whoever put it there.
+    /// Reads the process's memory, at any address.
     ///
     /// # Errors
     ///

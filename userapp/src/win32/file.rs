@@ -50,9 +50,9 @@ impl Outstanding {
         if let Some(overlapped) = list.get(&key) {
             let overlapped = std::ptr::with_exposed_provenance(*overlapped);
             // SAFETY: the file is open; the request is on the list, so its structure is alive.
-            let cancelled = unsafe { CancelIoEx(file, Some(overlapped)) };
+            let canceled = unsafe { CancelIoEx(file, Some(overlapped)) };
             // It fails for a request that has just ended.
-            drop(cancelled);
+            drop(canceled);
         }
     }
 }
@@ -172,9 +172,9 @@ impl File for Win32File {
             self.outstanding.cancel(self.handle, key);
         } else {
             // SAFETY: the file is open.
-            let cancelled = unsafe { CancelIoEx(self.handle, None) };
+            let canceled = unsafe { CancelIoEx(self.handle, None) };
             // It fails if there is nothing to cancel.
-            drop(cancelled);
+            drop(canceled);
         }
     }
 }

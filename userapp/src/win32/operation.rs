@@ -1,7 +1,7 @@
 //! One request as Windows sees it: the `OVERLAPPED` structure, and the buffers that the
 //! driver may use until the request has ended.
 //!
-//! An operation has two owners while it is outstanding: whoever sends it, and the system. The
+//! An operation has two owners while it is outstanding: the sender, and the system. The
 //! system's share is given with the pointer to the `OVERLAPPED` structure and taken back when
 //! that pointer comes out of the completion port.
 

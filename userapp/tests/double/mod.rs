@@ -34,9 +34,9 @@ pub const ENDLESS: u32 = 1000;
 pub const FATAL: u32 = 999;
 /// The factorial whose result is wrong.
 pub const WRONG: u32 = 998;
-/// Factorials from this number on are done even though they are cancelled.
+/// Factorials from this number on are done even though they are canceled.
 pub const STUBBORN: u32 = 2000;
-/// Factorials from this number on are never done, not even when they are cancelled.
+/// Factorials from this number on are never done, not even when they are canceled.
 pub const DEAF: u32 = 3000;
 
 /// What the double has seen.

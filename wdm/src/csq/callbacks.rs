@@ -1,7 +1,7 @@
 //! What a cancel-safe queue gives the I/O manager: how its list and its lock are used.
 //!
 //! The rule of the kernel this stands for: the routines are called with the lock held that the driver
-//! has acquired for them, but for the one that completes a cancelled IRP. (nf-wdm-iocsqinitializeex.)
+//! has acquired for them, but for the one that completes a canceled IRP. (nf-wdm-iocsqinitializeex.)
 
 use core::ptr::NonNull;
 
@@ -129,7 +129,7 @@ pub(super) unsafe extern "C" fn complete_canceled_irp<R: Request>(csq: PIO_CSQ, 
     let _callback = unsafe { device::callback_for(irp) };
     // SAFETY: removed, so it is this driver's again.
     let (irp, request) = unsafe { take::<R>(irp) };
-    // SAFETY: called by whoever cancels, at IRQL <= DISPATCH_LEVEL.
+    // SAFETY: called by the code that cancels, at IRQL <= DISPATCH_LEVEL.
     let irql = &mut unsafe { UpToDispatch::assume() };
     request.canceled(irp, &queue.context, irql);
     // Before the device may go.

@@ -9,8 +9,8 @@
 //! gets both back. What cancels it gives both to [`Request::canceled`].
 //!
 //! A cancellation finds its way to the queue by the IRP: it may be under way, with the IRP in its
-//! hands, while whoever owns the queue removes what is left and drops it. So each queued IRP owns a
-//! share of the queue, and whoever gets the IRP out of the queue gives the share back.
+//! hands, while the owner of the queue removes what is left and drops it. So each queued IRP owns a
+//! share of the queue, and the code that removes the IRP from the queue gives the share back.
 //!
 //! The queue's own spin lock protects its list and nothing else; it is held for a few
 //! instructions, and no driver code runs under it but the test that `remove_next` is given.
@@ -71,12 +71,12 @@ use crate::{
 /// What a driver remembers for an IRP in a queue: at most three words.
 ///
 /// It borrows nothing: an IRP may be in its queue, or its cancellation under way, for longer than
-/// whoever inserted it knows.
+/// the code that inserted it knows.
 pub trait Request: Send + Sized + 'static {
     /// What all requests of a queue share.
     type Context: Send + Sync + 'static;
 
-    /// The request was cancelled while it was queued. The I/O manager calls this on the thread
+    /// The request was canceled while it was queued. The I/O manager calls this on the thread
     /// that cancels, without any lock held. It completes the IRP, with STATUS_CANCELLED.
     fn canceled(self, irp: Irp<Pending>, context: &Self::Context, irql: &mut UpToDispatch);
 }
@@ -107,7 +107,7 @@ unsafe impl<R: Request> Sync for Inner<R> {}
 // SAFETY: as for `Sync`.
 unsafe impl<R: Request> Send for Inner<R> {}
 
-/// An IRP that a closed queue did not take: it has been marked pending, and is to be completed
+/// An IRP that a closed queue did not take. It has been marked pending, and must be completed
 /// with [`Self::status`]. `D` is what the dispatch routine returns, if it was one that inserted.
 #[must_use = "the IRP must be completed"]
 pub struct Refused<R, D = Dispatched> {
@@ -122,7 +122,7 @@ pub struct Refused<R, D = Dispatched> {
 }
 
 impl<R: Request> Drop for Csq<R> {
-    /// Ends what is left in the queue as if it had been cancelled: a queued IRP has a cancel
+    /// Ends what is left in the queue as if it had been canceled: a queued IRP has a cancel
     /// routine that needs the queue.
     fn drop(&mut self) {
         // SAFETY: pool is given back at IRQL <= DISPATCH_LEVEL.
@@ -181,7 +181,7 @@ impl<R: Request> Csq<R> {
         Ok(Self { inner })
     }
 
-    /// Marks the IRP pending and queues it. From here on it can be cancelled at any moment, and
+    /// Marks the IRP pending and queues it. From here on it can be canceled at any moment, and
     /// may be completed before this returns.
     ///
     /// Source: nf-wdm-iocsqinsertirpex.

@@ -1,6 +1,6 @@
 //! Mapping a request's memory for a device, one request at a time.
 //!
-//! The rule of the kernel this stands for: the adapter gives a list of what the device is to be told,
+//! The rule of the kernel this stands for: the adapter gives a list for the device,
 //! now or later, and gets it back when the device is done; until then nothing of it is touched.
 //! ("Using the GetScatterGatherList Method", nc-wdm-pget_scatter_gather_list.)
 
@@ -107,7 +107,7 @@ impl<C: ListControl> Channel<C> {
     /// # Errors
     ///
     /// [`NotMapped`] with the status of `GetScatterGatherList`; `STATUS_INVALID_PARAMETER` if the
-    /// memory has fewer bytes, or was locked to be read and is to be written.
+    /// memory has fewer bytes, or was locked to be read and the transfer would write it.
     pub fn map(
         mut self,
         memory: TransferMemory,

@@ -1,4 +1,4 @@
-//! The memory of a request that a device is to reach.
+//! The memory of a request that a device reads or writes.
 //!
 //! The rule of the kernel this stands for: memory stays locked for as long as a device may use it,
 //! and is locked for what the device does with it. (nf-wdm-mmprobeandlockpages.)
@@ -112,13 +112,13 @@ impl TransferMemory {
         if length as usize > bytes || length > buffer.length() {
             return Err(Status::INVALID_PARAMETER);
         }
-        // SAFETY: locked, at DISPATCH_LEVEL; whoever has the request maps it alone.
+        // SAFETY: locked, at DISPATCH_LEVEL; only the owner of the request maps it.
         unsafe { crate::mdl::system_address(mdl) }
     }
 
     /// Unlocks what the driver locked, and gives the request back to be completed. If the memory was
     /// the request's own, `moved` is recorded, which the client is told then, but no more than there
-    /// is: only whoever told the device knows how many bytes that has moved.
+    /// is: only the caller, who programmed the device, knows how many bytes that has moved.
     pub fn into_irp(self, moved: u32) -> Irp<Pending> {
         let Self { mut irp, source } = self;
         if let Source::Direct(DirectMdl(mdl)) = &source {

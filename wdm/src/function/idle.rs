@@ -13,8 +13,8 @@
 //!
 //! PoRegisterDeviceForIdleDetection would do for a device that is only to go to D3. It tells nothing
 //! to the framework, which wants to know on Modern Standby what may lose its power, so it is not used.
-//! A wait for an event is a request, too: a device without power cannot tell of one. Whoever has
-//! one outstanding keeps the device in D0.
+//! A wait for an event is a request, too: a device without power cannot report an event. A client
+//! that has one outstanding keeps the device in D0.
 //!
 //! The framework's routines are called with no lock held that a power IRP of the device takes:
 //! some of them call back before they return.
@@ -93,7 +93,7 @@ impl<F: Function> IdlePower<F> {
         self.framework.unregister(irql);
     }
 
-    /// Keeps what the framework is to be told until there is an IRP. What is kept already is told
+    /// Keeps the report for the framework until there is an IRP. What is kept already is reported
     /// at once: one answer is left.
     pub fn keep(&self, report: PoweredOn, irql: &mut UpToDispatch) {
         let before = self.report.acquire(irql).replace(report);

@@ -298,7 +298,7 @@ pub struct FunctionDevice<F: Function> {
     interface: DeviceInterface,
     power: PowerState<F>,
     idle: IdlePower<F>,
-    /// The device has failed, and is to be removed. Atomic.
+    /// The device has failed, and must be removed. Atomic.
     failed: AtomicBool,
 }
 

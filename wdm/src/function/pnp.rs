@@ -286,7 +286,7 @@ fn start<F: Function>(
 
 /// IRP_MN_QUERY_STOP_DEVICE: from here on the device is idle.
 fn query_stop<F: Function>(device: &Fdo<FunctionDevice<F>>, irql: &mut Passive) {
-    // Who is stopped is to be in D0: it is told what to do before its resources go.
+    // A device that is stopped must be in D0: the driver still programs it before its resources go.
     let active = device.idle.component().activate_and_wait(irql);
     let mut state = device.state.acquire(irql);
     let (state, irql) = state.parts();

@@ -35,7 +35,7 @@ use crate::{
 
 /// What power keeps of a device beside [`super::PnpState`].
 pub struct PowerState<F: Function> {
-    /// Which state the device is to be in for each of the system. The lock protects nothing
+    /// Which state the device has for each of the system. The lock protects nothing
     /// else.
     map: SpinLock<PowerMap>,
     /// What goes on with a power IRP at PASSIVE_LEVEL, once the device has been started. The lock

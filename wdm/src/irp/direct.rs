@@ -121,7 +121,7 @@ impl Irp<Fresh> {
         self.lock_user(input, LockOperation::Read, irql)
     }
 
-    /// Probes and locks what a METHOD_NEITHER request is to be answered in, to be written by
+    /// Probes and locks the output buffer of a METHOD_NEITHER request, to be written by
     /// [`UserPages::write`]. `None` if it has no room for an answer.
     ///
     /// # Errors
@@ -144,7 +144,7 @@ impl Irp<Fresh> {
         UserPages::lock(self, buffer.address, buffer.length, operation, irql).map(Some)
     }
 
-    /// The addresses of a METHOD_NEITHER request: what it sends, and where its answer is to be.
+    /// The addresses of a METHOD_NEITHER request: its input buffer, and its output buffer.
     fn neither(&self) -> Result<(UserBuffer, UserBuffer)> {
         let control = self.device_control();
         if control.map(|control| Method::of(control.code)) != Some(Method::Neither) {

@@ -1,7 +1,7 @@
 //! Sending an IRP to the device below.
 //!
 //! The rule of the kernel this stands for: an IRP that is sent down is the next driver's until its
-//! completion routine is called, if it has one; whoever waits for it does so at PASSIVE_LEVEL.
+//! completion routine is called, if it has one; a driver that waits for it does so at PASSIVE_LEVEL.
 //! ("Passing IRPs Down the Driver Stack", nf-wdm-iosetcompletionroutineex.)
 
 use core::ptr::NonNull;

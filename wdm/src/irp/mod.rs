@@ -192,7 +192,7 @@ impl<S: State> Irp<S> {
         usize::try_from(io_status.Information).unwrap_or(usize::MAX)
     }
 
-    /// Sets the status that the drivers below are to find: a driver that has done its part of a
+    /// Sets the status that the drivers below find: a driver that has done its part of a
     /// PnP request passes it down with success.
     pub fn set_status(&mut self, status: Status) {
         let information = self.information();
@@ -200,7 +200,7 @@ impl<S: State> Irp<S> {
         unsafe { raw::set_io_status(self.irp, status.to_raw(), information) };
     }
 
-    /// Sets what the drivers below are to find beside the status, or how many bytes have been moved.
+    /// Sets what the drivers below find beside the status, or how many bytes have been moved.
     pub(crate) fn set_information(&mut self, information: usize) {
         let status = self.status();
         // SAFETY: owned.
@@ -304,7 +304,7 @@ impl Irp<Pending> {
         self.finish(status, moved);
     }
 
-    /// Whether somebody has asked for the request to be cancelled. It is only asked of a request
+    /// Whether somebody has asked for the request to be canceled. It is only asked of a request
     /// that is not in a queue: queues take care of it by themselves.
     #[must_use]
     pub fn is_canceled(&self) -> bool {

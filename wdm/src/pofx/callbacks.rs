@@ -45,7 +45,7 @@ pub(super) unsafe extern "C" fn active_condition<D: PowerManaged>(
 pub(super) unsafe extern "C" fn idle_condition(context: PVOID, _component: ULONG) {
     // SAFETY: what `Framework::register` passed, which stays until the registration is taken back.
     let context = unsafe { Shared::<Context>::borrow_raw(context) };
-    // Whoever is inside has activated the component again meanwhile, and tells when it leaves.
+    // A user that is inside has activated the component again meanwhile, and reports when it leaves.
     if context.inner.active.close() {
         context.inner.complete_idle_condition();
     }

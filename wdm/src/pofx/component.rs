@@ -80,7 +80,7 @@ impl Component {
         self.0.active.enter().then(|| Use(self.0.clone()))
     }
 
-    /// Whether the component is idle, or is to be as soon as nobody uses it any more: it is used
+    /// Whether the component is idle, or becomes idle as soon as nobody uses it any more: it is used
     /// for nothing new until it is active again.
     #[must_use]
     pub fn is_idling(&self) -> bool {

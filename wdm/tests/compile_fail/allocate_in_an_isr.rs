@@ -1,4 +1,4 @@
-//! Pool is not to be had above DISPATCH_LEVEL.
+//! Pool is not available above DISPATCH_LEVEL.
 #![no_std]
 
 use wdm::{

@@ -1,4 +1,4 @@
-//! What the PnP manager assigned is not to be had for longer than the request that assigned it.
+//! What the PnP manager assigned does not live longer than the request that assigned it.
 #![no_std]
 
 use wdm::{

@@ -1,4 +1,4 @@
-//! While IRQL is raised, the proof of the level below is not to be had.
+//! While IRQL is raised, the proof of the level below is not available.
 #![no_std]
 
 use wdm::{

@@ -1,4 +1,4 @@
-//! Whoever starts a device that uses memory must promise that the memory is mapped for it.
+//! Code that starts a device that uses memory must promise that the memory is mapped for it.
 #![no_std]
 
 use wdm::mmio::Registers;

@@ -1,5 +1,5 @@
-//! What makes the device use memory is not written as other registers are: nothing but whoever
-//! writes it knows what memory that is.
+//! What makes the device use memory is not written as other registers are: only the
+//! caller knows what memory that is.
 #![no_std]
 
 use wdm::mmio::Registers;

@@ -1,4 +1,4 @@
-//! Mapped memory is unmapped by value, so whoever has its addresses has it mapped.
+//! Mapped memory is unmapped by value, so the owner of its addresses has it mapped.
 #![no_std]
 
 use wdm::{

@@ -1,4 +1,4 @@
-//! Whoever holds a spin lock is at DISPATCH_LEVEL: the old level's proof is lent to the guard.
+//! The holder of a spin lock is at DISPATCH_LEVEL: the old level's proof is lent to the guard.
 #![no_std]
 
 use wdm::{event::Event, irql::Passive, spinlock::SpinLock};

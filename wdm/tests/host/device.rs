@@ -30,7 +30,7 @@ pub type Act = Box<dyn Fn(&Fdo<Tested>, Irp<Fresh>, &mut Passive) -> Dispatched 
 /// A kind of device.
 pub struct Tested {
     act: OnceLock<Act>,
-    /// Something of its own, in pool: whoever looks at it after the device is gone is found.
+    /// Something of its own, in pool: an access after the device is gone is found.
     pub own: Shared<AtomicBool>,
 }
 

@@ -1,4 +1,4 @@
-//! Cancel-safe queues: whoever gets an IRP out of one gets it whole, and a queue is there for as
+//! Cancel-safe queues: code that removes an IRP from one gets it whole, and a queue is there for as
 //! long as somebody is on the way to it.
 
 use std::sync::{
@@ -143,7 +143,7 @@ fn a_cancellation_outlives_the_queue() {
         queue,
         canceled,
     } = queue;
-    // Ends the second as cancelled, and cannot have the first.
+    // Ends the second as canceled, and cannot have the first.
     drop(Arc::into_inner(queue).unwrap());
     assert_eq!(irps[0].ended(), None);
     assert_eq!(irps[1].ended(), Some((STATUS_CANCELLED, 0)));

@@ -69,7 +69,7 @@ fn exactly_one_gets_the_request() {
     assert!(queue.remove_next(&passive()).is_none());
     stack.remove();
 
-    // Whoever removes it, before the timer.
+    // A thread that removes it, before the timer.
     let (stack, queue, irp) = waiting();
     let (removed, request) = queue.remove_next(&passive()).unwrap();
     drop(request);
@@ -78,7 +78,7 @@ fn exactly_one_gets_the_request() {
     assert_eq!(irp.ended(), Some((STATUS_SUCCESS, 0)));
     stack.remove();
 
-    // Whoever removes it, with the timer's DPC queued: it finds nothing, even with the queue gone.
+    // A thread that removes it, with the timer's DPC queued: it finds nothing, even with the queue gone.
     let (stack, queue, irp) = waiting();
     let expired = Expired::next().unwrap();
     let (removed, request) = queue.remove_next(&passive()).unwrap();

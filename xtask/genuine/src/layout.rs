@@ -1,4 +1,4 @@
-//! A set of records as a compiler has laid them out, whoever declared them: bindings, or nthost.
+//! A set of records as a compiler has laid them out: those of the bindings, or of nthost.
 
 use std::collections::BTreeMap;
 

@@ -110,7 +110,7 @@ pub fn boot(folder: &Folder, options: &setup::Options, log: bool) -> anyhow::Res
     })
 }
 
-/// Ends the machine, which is to have nothing to complain of.
+/// Ends the machine, which must have nothing to report.
 ///
 /// # Errors
 ///

@@ -47,7 +47,7 @@ impl Own {
     }
 }
 
-/// Reads what is to be loaded.
+/// Reads what the machine loads.
 ///
 /// # Errors
 ///

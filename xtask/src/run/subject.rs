@@ -20,7 +20,7 @@ pub struct Subject {
     pub setup: setup::Options,
     #[command(flatten)]
     pub machine: MachineOptions,
-    /// A driver's image, with its PDB beside it if stacks are to have names
+    /// A driver's image, with its PDB beside it for the names in stacks
     #[arg(value_name = "IMAGE", conflicts_with = "manifest")]
     image: Option<PathBuf>,
     /// The INF file that says which devices, services, values and filters the driver has. Images
@@ -66,7 +66,7 @@ pub struct Prepared {
 }
 
 impl Subject {
-    /// Builds what is needed, unless nothing is to be built, and finds out the rest.
+    /// Builds what is needed, unless the command line says not to, and finds out the rest.
     ///
     /// # Errors
     ///

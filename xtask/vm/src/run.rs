@@ -150,7 +150,7 @@ pub(crate) fn image(arguments: &Arguments) -> Result<(&Path, image::Info, Firmwa
     Ok((path, info, firmware))
 }
 
-/// Makes the overlay, unless the last one is to be gone on with; says which it is.
+/// Makes the overlay, unless the last one is continued; says which it is.
 pub(crate) fn overlay(
     keep: bool,
     image: &Path,

@@ -22,7 +22,7 @@ pub type IO_CSQ_PEEK_NEXT_IRP = unsafe extern "win64" fn(
 pub type IO_CSQ_ACQUIRE_LOCK = unsafe extern "win64" fn(csq: *mut IO_CSQ, irql: *mut KIRQL);
 /// Releases the queue's lock (nc-wdm-io_csq_release_lock).
 pub type IO_CSQ_RELEASE_LOCK = unsafe extern "win64" fn(csq: *mut IO_CSQ, irql: KIRQL);
-/// Completes a cancelled IRP (nc-wdm-io_csq_complete_canceled_irp).
+/// Completes a canceled IRP (nc-wdm-io_csq_complete_canceled_irp).
 pub type IO_CSQ_COMPLETE_CANCELED_IRP = unsafe extern "win64" fn(csq: *mut IO_CSQ, irp: *mut IRP);
 
 /// A cancel-safe queue (ns-wdm-_io_csq).

@@ -178,5 +178,5 @@ pub const DOE_STARTIO_NO_CANCEL: u32 = 0x0000_0002;
 pub const DOE_STARTIO_REQUESTED: u32 = 0x0000_0004;
 /// A deferred start by key is due.
 pub const DOE_STARTIO_REQUESTED_BYKEY: u32 = 0x0000_0008;
-/// The IRPs queued for `StartIo` may be cancelled.
+/// The IRPs queued for `StartIo` may be canceled.
 pub const DOE_STARTIO_CANCELABLE: u32 = 0x0000_0010;

@@ -285,7 +285,7 @@ pub const SL_PENDING_RETURNED: u8 = 0x01;
 /// `IO_STACK_LOCATION::Control`: a driver completed the IRP here with an error (the I/O
 /// manager's own mark).
 pub const SL_ERROR_RETURNED: u8 = 0x02;
-/// `IO_STACK_LOCATION::Control`: the completion routine is called if the IRP was cancelled.
+/// `IO_STACK_LOCATION::Control`: the completion routine is called if the IRP was canceled.
 pub const SL_INVOKE_ON_CANCEL: u8 = 0x20;
 /// `IO_STACK_LOCATION::Control`: … if the IRP succeeded.
 pub const SL_INVOKE_ON_SUCCESS: u8 = 0x40;

@@ -40,8 +40,8 @@ pub fn reusing(irp: *mut IRP, caller: usize) {
     record.lock().reuse(stack_count as usize);
 }
 
-/// An IRP is about to be cancelled.
-pub fn cancelling(irp: *mut IRP) {
+/// An IRP is about to be canceled.
+pub fn canceling(irp: *mut IRP) {
     if record_of(irp).is_none() {
         bugcheck::bugcheck(CANCEL_STATE_IN_COMPLETED_IRP, [irp.addr() as u64, 0, 0, 0]);
     }

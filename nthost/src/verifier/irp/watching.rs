@@ -31,7 +31,7 @@ pub fn watch() {
     register::irp_leaving(completing::leaving);
     register::irp_back(completing::back);
     register::irp_passed_up(completing::passed_up);
-    register::irp_cancelling(making::cancelling);
+    register::irp_canceling(making::canceling);
     register::is_irp(|address| {
         record_of(core::ptr::with_exposed_provenance_mut(address)).is_some()
     });

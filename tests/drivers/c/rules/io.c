@@ -1,5 +1,5 @@
 /*
- * IRPs and their locations, completion, cancelling, stacks of devices, remove locks, work items.
+ * IRPs and their locations, completion, canceling, stacks of devices, remove locks, work items.
  */
 #include "rules.h"
 
@@ -217,34 +217,34 @@ static struct {
     LONG calls;
     KIRQL irql;
     PVOID routine;
-} cancelled;
+} canceled;
 
 static VOID NTAPI cancel(PDEVICE_OBJECT device, PIRP irp)
 {
     UNREFERENCED_PARAMETER(device);
-    cancelled.calls++;
-    cancelled.irql = KeGetCurrentIrql();
-    cancelled.routine = (PVOID)irp->CancelRoutine;
+    canceled.calls++;
+    canceled.irql = KeGetCurrentIrql();
+    canceled.routine = (PVOID)irp->CancelRoutine;
     IoReleaseCancelSpinLock(irp->CancelIrql);
 }
 
-static VOID cancelling(VOID)
+static VOID canceling(VOID)
 {
     PIRP irp = IoAllocateIrp(1, FALSE);
     IoSetNextIrpStackLocation(irp);
     RULE("an IRP begins without a cancel routine", !IoSetCancelRoutine(irp, cancel));
     RULE("IoSetCancelRoutine gives the one before", IoSetCancelRoutine(irp, NULL) == cancel);
     RULE("an IRP without a cancel routine is only marked",
-         !IoCancelIrp(irp) && irp->Cancel && cancelled.calls == 0);
+         !IoCancelIrp(irp) && irp->Cancel && canceled.calls == 0);
     irp->Cancel = FALSE;
     IoSetCancelRoutine(irp, cancel);
     RULE("an IRP's cancel routine is called",
-         IoCancelIrp(irp) && irp->Cancel && cancelled.calls == 1);
+         IoCancelIrp(irp) && irp->Cancel && canceled.calls == 1);
     RULE("a cancel routine runs at DISPATCH_LEVEL, and is not set any more",
-         cancelled.irql == DISPATCH_LEVEL && !cancelled.routine);
+         canceled.irql == DISPATCH_LEVEL && !canceled.routine);
     RULE("a cancel routine's lock is released to the level before",
          KeGetCurrentIrql() == PASSIVE_LEVEL);
-    RULE("a cancel routine is called once", !IoCancelIrp(irp) && cancelled.calls == 1);
+    RULE("a cancel routine is called once", !IoCancelIrp(irp) && canceled.calls == 1);
     IoFreeIrp(irp);
 }
 
@@ -253,18 +253,18 @@ static VOID above_locations(PDEVICE_OBJECT lower)
 {
     IO_STATUS_BLOCK block = {.Status = -1};
     PIRP irp = IoAllocateIrp(1, FALSE);
-    LONG before = cancelled.calls;
+    LONG before = canceled.calls;
     KEVENT event;
     KIRQL irql;
     IoSetCancelRoutine(irp, cancel);
-    RULE("an IRP that was never sent can be cancelled",
-         IoCancelIrp(irp) && cancelled.calls == before + 1 && irp->CurrentLocation == 2);
+    RULE("an IRP that was never sent can be canceled",
+         IoCancelIrp(irp) && canceled.calls == before + 1 && irp->CurrentLocation == 2);
     IoFreeIrp(irp);
     /* As many as a CHAR can count: the one above them it cannot. */
     irp = IoAllocateIrp(127, FALSE);
     IoSetCancelRoutine(irp, cancel);
-    RULE("an IRP of 127 locations can be cancelled",
-         IoCancelIrp(irp) && cancelled.calls == before + 2);
+    RULE("an IRP of 127 locations can be canceled",
+         IoCancelIrp(irp) && canceled.calls == before + 2);
     IoFreeIrp(irp);
     seen.answer = STATUS_SUCCESS;
     irp = IoBuildAsynchronousFsdRequest(IRP_MJ_FLUSH_BUFFERS, lower, NULL, 0, NULL, &block);
@@ -290,9 +290,9 @@ static VOID remove_locks(VOID)
     static IO_REMOVE_LOCK lock;
     IoInitializeRemoveLock(&lock, TAG, 0, 0);
     RULE("a remove lock is given", IoAcquireRemoveLock(&lock, &lock) == STATUS_SUCCESS);
-    RULE("a remove lock is given again", IoAcquireRemoveLock(&lock, &cancelled) == STATUS_SUCCESS);
+    RULE("a remove lock is given again", IoAcquireRemoveLock(&lock, &canceled) == STATUS_SUCCESS);
     IoReleaseRemoveLock(&lock, &lock);
-    IoReleaseRemoveLockAndWait(&lock, &cancelled);
+    IoReleaseRemoveLockAndWait(&lock, &canceled);
     RULE("none is given after the wait",
          IoAcquireRemoveLock(&lock, &lock) == STATUS_DELETE_PENDING);
 }
@@ -380,7 +380,7 @@ VOID check_io(PDRIVER_OBJECT driver)
     own_location(lower, upper);
     own_memory(lower);
     built(lower, upper);
-    cancelling();
+    canceling();
     above_locations(lower);
     remove_locks();
     remove_locks_in_pool();

@@ -200,7 +200,7 @@ static VOID timers(VOID)
          wait(&timer, 10000 * MILLISECOND) == STATUS_SUCCESS &&
              wait(&timer, 10000 * MILLISECOND) == STATUS_SUCCESS &&
              wait(&timer, 10000 * MILLISECOND) == STATUS_SUCCESS);
-    RULE("a periodic timer is set until it is cancelled", KeCancelTimer(&timer));
+    RULE("a periodic timer is set until it is canceled", KeCancelTimer(&timer));
     KeFlushQueuedDpcs();
 }
 

@@ -106,7 +106,7 @@ static VOID timers(VOID)
     RULE("a timer that is set is not due at once",
          set(timer, &never, NULL, NULL, FALSE, 0, &state) == STATUS_SUCCESS && !state &&
              ZwWaitForSingleObject(again, FALSE, &now) == STATUS_TIMEOUT);
-    RULE("and never once it is cancelled",
+    RULE("and never once it is canceled",
          cancel(again, &state) == STATUS_SUCCESS && !state);
     RULE("one that is due is waited for",
          set(timer, &soon, NULL, NULL, FALSE, 0, NULL) == STATUS_SUCCESS &&

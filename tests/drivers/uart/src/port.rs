@@ -278,7 +278,7 @@ impl Port {
                 None => return,
                 Some(Step::Done(irp, status)) => irp.complete(status, irql),
                 Some(Step::Unsent(irp, sent, room)) => {
-                    // Without the lock: a write that was cancelled meanwhile is completed by this.
+                    // Without the lock: a write that was canceled meanwhile is completed by this.
                     let queued = self.writes.insert_pending_first(irp, Waiting(sent), irql);
                     if let Err(refused) = queued {
                         refused.irp.complete(refused.status, irql);

@@ -1,4 +1,4 @@
-//! `eductl cancel-storm`: requests cancelled at every moment of their lives.
+//! `eductl cancel-storm`: requests canceled at every moment of their lives.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -14,7 +14,7 @@ use crate::cli::{
 };
 
 /// Sends requests from many threads and cancels them at once: each has to end once, done or
-/// cancelled, and the device has to work afterwards as before.
+/// canceled, and the device has to work afterwards as before.
 #[derive(Debug, Args)]
 #[command(after_help = "Example: eductl cancel-storm --requests 100000 --threads 16")]
 pub struct Arguments {
@@ -32,7 +32,7 @@ pub struct Arguments {
     seed: Option<u64>,
 }
 
-/// Mostly cancelled requests, and some that are not, between which they have to find the way.
+/// Mostly canceled requests, and some that are not, between which they have to find the way.
 const MIX: &str = "cancel=6,cancel-wait=2,factorial=1,event=1";
 
 impl Arguments {
@@ -61,12 +61,12 @@ impl Arguments {
         let tally = result.map_err(|error| with_seed(error, seed))?;
         context.interrupt.check()?;
         before.check(&edu)?;
-        let (total, cancelled) = (tally.total(), tally.cancelled);
-        let json = json!({ "seed": seed, "requests": total, "cancelled": cancelled });
+        let (total, canceled) = (tally.total(), tally.canceled);
+        let json = json!({ "seed": seed, "requests": total, "canceled": canceled });
         context.print(&json, |out| {
             writeln!(
                 out,
-                "{total} requests, {cancelled} of them cancelled and the others done: each ended \
+                "{total} requests, {canceled} of them canceled and the others done: each ended \
                  once, and nothing is left (seed {seed:#x})"
             )
         })

@@ -31,7 +31,7 @@ impl Arguments {
     fn text(&self, out: &mut dyn Write, counters: &Counters) -> io::Result<()> {
         writeln!(
             out,
-            "queue      depth   inserted  completed     failed  cancelled  try misses    longest"
+            "queue      depth   inserted  completed     failed  canceled  try misses    longest"
         )?;
         for (kind, queue) in QueueKind::ALL.iter().zip(&counters.fixed.queues) {
             writeln!(
@@ -49,7 +49,7 @@ impl Arguments {
         }
         writeln!(
             out,
-            "\nprocessor  node interrupts    foreign       DPCs  try misses  completed  cancelled"
+            "\nprocessor  node interrupts    foreign       DPCs  try misses  completed  canceled"
         )?;
         for (index, processor) in counters.processors.iter().enumerate() {
             if !self.all && is_idle(processor) {
@@ -95,7 +95,7 @@ fn json(counters: &Counters) -> Value {
                 "inserted": queue.inserted,
                 "completed": queue.completed,
                 "failed": queue.failed,
-                "cancelled": queue.canceled,
+                "canceled": queue.canceled,
                 "try_lock_misses": queue.try_lock_misses,
                 "longest_us": queue.longest_100ns / 10,
             });

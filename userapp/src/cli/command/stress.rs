@@ -77,17 +77,17 @@ impl Arguments {
             "seed": seed,
             "seconds": elapsed.as_secs_f64(),
             "operations": tally.total(),
-            "cancelled": tally.cancelled,
+            "canceled": tally.canceled,
             "done": counts,
         });
         context.print(&json, |out| {
             writeln!(
                 out,
-                "{} operations in {elapsed:.1?} from {} threads, {} of them cancelled: every \
+                "{} operations in {elapsed:.1?} from {} threads, {} of them canceled: every \
                  answer was right, and nothing is left (seed {seed:#x})",
                 tally.total(),
                 self.threads,
-                tally.cancelled
+                tally.canceled
             )?;
             for operation in Operation::ALL {
                 writeln!(out, "{:>12} {}", tally.done(*operation), operation.name())?;

@@ -37,8 +37,8 @@ pub struct Load {
 #[derive(Clone, Debug, Default)]
 pub struct Tally {
     done: [u64; Operation::ALL.len()],
-    /// Requests that were cancelled before they were done.
-    pub cancelled: u64,
+    /// Requests that were canceled before they were done.
+    pub canceled: u64,
 }
 
 impl Tally {
@@ -55,7 +55,7 @@ impl Tally {
     fn add(&mut self, operation: Operation, outcome: Outcome) {
         self.done[operation as usize] += 1;
         if outcome == Outcome::Canceled {
-            self.cancelled += 1;
+            self.canceled += 1;
         }
     }
 
@@ -63,7 +63,7 @@ impl Tally {
         for (sum, more) in self.done.iter_mut().zip(&other.done) {
             *sum += more;
         }
-        self.cancelled += other.cancelled;
+        self.canceled += other.canceled;
     }
 }
 

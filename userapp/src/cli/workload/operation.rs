@@ -38,11 +38,11 @@ macro_rules! operations {
 operations! {
     /// A factorial.
     Factorial "factorial" 800,
-    /// A factorial that is cancelled at once: done or not, but never wrong.
+    /// A factorial that is canceled at once: done or not, but never wrong.
     Cancel "cancel" 100,
     /// A wait, and the event that ends it.
     Event "event" 60,
-    /// A wait that nobody ends, cancelled.
+    /// A wait that nobody ends, canceled.
     CancelWait "cancel-wait" 34,
     /// A write to the device and a read of the same place. Seldom, as all transfers: each takes
     /// the device 100 ms, in which it could have computed many factorials.
@@ -56,7 +56,7 @@ operations! {
 pub enum Outcome {
     /// It was done, and the answer was right.
     Done,
-    /// It was cancelled, and was to be.
+    /// It was canceled, and was to be.
     Canceled,
 }
 
@@ -254,10 +254,10 @@ impl InFlight {
     pub fn finish(self) -> Result<Outcome, Error> {
         match self {
             Self::Factorial(n, request) => factorial(n, &request.wait()?),
-            Self::Cancel(n, request) => cancelled(request.wait())?
+            Self::Cancel(n, request) => canceled(request.wait())?
                 .map_or(Ok(Outcome::Canceled), |answer| factorial(n, &answer)),
             Self::Event(bit, request) => waited(bit, &request.wait()?),
-            Self::CancelWait(request) => match cancelled(request.wait())? {
+            Self::CancelWait(request) => match canceled(request.wait())? {
                 // Another thread may have raised the bit.
                 Some(_) => Ok(Outcome::Done),
                 None => Ok(Outcome::Canceled),
@@ -277,11 +277,11 @@ impl InFlight {
     }
 }
 
-/// Nothing if it was cancelled, which it was to be.
-fn cancelled<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
+/// Nothing if it was canceled, which it was to be.
+fn canceled<T>(answer: Result<T, Error>) -> Result<Option<T>, Error> {
     match answer {
         Ok(answer) => Ok(Some(answer)),
-        Err(Error::Refused { status, .. }) if status.is_cancelled() => Ok(None),
+        Err(Error::Refused { status, .. }) if status.is_canceled() => Ok(None),
         Err(error) => Err(error),
     }
 }

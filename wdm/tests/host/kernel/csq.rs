@@ -124,7 +124,7 @@ extern "C" fn IoCsqInsertIrpEx(
     }
 }
 
-/// Takes an IRP out of the queue, with its lock held, unless it is being cancelled.
+/// Takes an IRP out of the queue, with its lock held, unless it is being canceled.
 unsafe fn take_out(csq: PIO_CSQ, irp: PIRP) -> bool {
     // SAFETY: the callers' queue and an IRP in it.
     unsafe {

@@ -1,6 +1,6 @@
 //! Stand-ins for the kernel's routines that the safe layer calls, as far as its tests on the host
 //! need them: they do what the documentation says, single-mindedly, and are strict where it pays.
-//! What is freed is gone, so that the interpreter finds whoever looks at it still.
+//! What is freed is gone, so that the interpreter finds a later access.
 //!
 //! IRQL is each thread's own. A lock that is waited for is waited for by yielding.
 

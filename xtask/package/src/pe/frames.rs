@@ -1,8 +1,8 @@
 //! The stack frames of an image's functions, as its unwind data describes them.
 //!
 //! A thread has one kernel stack for all drivers of a device stack together, 24 KiB on x64. ("Using the
-//! kernel stack".) What a function takes of it stands in its unwind codes, since whoever unwinds the
-//! stack must give it back.
+//! kernel stack".) What a function takes of it stands in its unwind codes, because the unwinder
+//! must release it.
 //!
 //! Source: "x64 exception handling" (RUNTIME_FUNCTION, UNWIND_INFO, UNWIND_CODE).
 

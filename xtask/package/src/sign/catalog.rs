@@ -66,7 +66,7 @@ pub struct Extension {
 pub struct NameValue {
     /// The name.
     pub name: BmpString,
-    /// How name and value are to be read.
+    /// How to read name and value.
     pub flags: u32,
     /// UTF-16 LE with a NUL.
     pub value: OctetString,

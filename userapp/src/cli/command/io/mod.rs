@@ -23,7 +23,7 @@ use crate::cli::{
 
 /// The most that a request carries from here.
 const MOST: usize = 16 << 20;
-/// How often is looked whether all have ended that are to be cancelled otherwise.
+/// How often the program checks whether all requests have ended, before it cancels them.
 const POLL: Duration = Duration::from_millis(5);
 
 /// Sends requests of your own to a device of any driver. `--device` is the index or path of an
@@ -135,7 +135,7 @@ struct Many {
     /// How many of these requests are outstanding at once.
     #[arg(long, default_value_t = 1, value_parser = clap::value_parser!(u32).range(1..=4096))]
     count: u32,
-    /// Cancels those that have not ended after so many seconds. That they end as cancelled is no
+    /// Cancels those that have not ended after so many seconds. That they end as canceled is no
     /// failure then.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     cancel_after: Option<Duration>,
@@ -368,7 +368,7 @@ fn send(
         let status = one.status;
         status.is_success()
             || status.is_overflow()
-            || (status.is_cancelled() && many.cancel_after.is_some())
+            || (status.is_canceled() && many.cancel_after.is_some())
     };
     let refused = ended.iter().find(|one| !is_due(one));
     refused.map_or(Ok(()), |one| {

@@ -36,7 +36,7 @@ pub struct Interface {
     pub path: String,
 }
 
-/// The path that is to be opened. `known` are the interfaces that are there, as far as the system
+/// The path to open. `known` are the interfaces that are there, as far as the system
 /// tells.
 ///
 /// # Errors

@@ -90,7 +90,7 @@ fn queue_table(device: &Watched) -> Table<'static> {
         "per s",
         "completed",
         "failed",
-        "cancelled",
+        "canceled",
         "misses",
         "longest",
     ];
