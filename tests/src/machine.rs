@@ -23,6 +23,9 @@ use nthost_protocol::{HostRequest, Manifest};
 /// How long a request may take before the test fails: no test measures time.
 const LIMIT: Duration = Duration::from_mins(1);
 
+/// How a line begins by which nthost tells of what the project's driver should not do.
+const OWN_WARNING: &str = "verifier: eduwdm.sys+";
+
 /// Where the build has left its results.
 #[must_use]
 pub fn out() -> PathBuf {
@@ -174,6 +177,9 @@ impl Booted {
             .finish(LIMIT)
             .unwrap_or_else(|fault| panic!("{fault}\nwhen asked to end: {asked:?}"));
         asked.unwrap_or_else(|error| panic!("the machine ends without an answer: {error}"));
+        let log = self.log();
+        let warned = log.lines().find(|line| line.contains(OWN_WARNING));
+        assert_eq!(warned, None, "the driver does what it must not");
     }
 
     /// The machine's log, for a test that fails.

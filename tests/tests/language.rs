@@ -48,7 +48,7 @@ fn files(folder: &Path, extension: &str, found: &mut Vec<PathBuf>) {
 
 /// Where a phrase stands in a line, as words of its own.
 fn has(line: &str, phrase: &str) -> bool {
-    let is_word = |letter: Option<char>| letter.is_some_and(|one| one.is_alphanumeric());
+    let is_word = |letter: Option<char>| letter.is_some_and(char::is_alphanumeric);
     let line = line.to_lowercase();
     line.match_indices(phrase).any(|(at, _)| {
         let before = line[..at].chars().next_back();

@@ -6,6 +6,7 @@
 //! check's first parameter. What nobody can go on from ends the system whatever the manifest says.
 
 use alloc::{collections::BTreeSet, vec::Vec};
+use core::fmt;
 
 use nthost_protocol::{Manifest, rule::Rule};
 
@@ -24,6 +25,8 @@ struct Choice {
 static CHOICE: Once<Choice> = Once::new();
 /// What was told: the code, its first parameter, and the place in the driver. A leaf.
 static TOLD: HighLock<BTreeSet<(u32, u64, u64)>> = HighLock::new(BTreeSet::new());
+/// What was warned of, and the place in the driver. A leaf.
+static WARNED: HighLock<BTreeSet<(&'static str, u64)>> = HighLock::new(BTreeSet::new());
 
 /// Chooses by the manifest, and by the switches of the same names, which come on top. To be called
 /// once, before drivers are loaded.
@@ -39,6 +42,16 @@ pub fn choose(manifest: &Manifest, switches: Switches<'_>) {
         goes_on: named("verifier_goes_on", manifest.verifier_goes_on.clone()),
         stops: named("verifier_stops", manifest.verifier_stops.clone()),
     });
+}
+
+/// A driver does what its documentation says not to do, but what no rule of Driver Verifier ends the
+/// system for: it is told once for each place. Any IRQL.
+pub fn warn(what: &'static str, details: fmt::Arguments<'_>) {
+    let place = stack::driver();
+    if place != 0 && WARNED.lock().insert((what, place)) {
+        let (module, offset) = module_of(place);
+        log!("verifier", "{module}+{offset:#x} {what}: {details}");
+    }
 }
 
 fn goes_on(code: u32, first: u64) -> bool {

@@ -103,6 +103,23 @@ pub fn releasing(lock: u64) {
     }
 }
 
+/// A driver is about to complete an IRP. Completion routines of other drivers run then, and the driver
+/// that is told may send the next IRP at once: into the same lock.
+///
+/// Source: IoCompleteRequest ("Remarks").
+pub fn completing() {
+    if !is_on(VerifierOption::DeadlockDetection) {
+        return;
+    }
+    let lock = mine().lock().last().copied();
+    if let Some(lock) = lock {
+        found::warn(
+            "completes an IRP with a spin lock held",
+            format_args!("lock {lock:#x}"),
+        );
+    }
+}
+
 fn me() -> u64 {
     thread::current() as u64
 }

@@ -4,31 +4,17 @@
 //!
 //! Source: ObReferenceObjectByHandle ("AccessMode").
 
-use alloc::collections::BTreeSet;
-
 use nthost_protocol::manifest::VerifierOption;
 
-use super::is_on;
-use crate::{
-    ke::{lock::SpinLock, stack},
-    pe::module::module_of,
-};
-
-/// The places that were told of. A leaf.
-static TOLD: SpinLock<BTreeSet<u64>> = SpinLock::new(BTreeSet::new());
+use super::{found, is_on};
 
 /// A driver uses a handle for what takes the rights `wanted`.
 pub fn check(handle: u64, wanted: u32, granted: u32) {
     let lacking = wanted & !granted;
-    if lacking == 0 || !is_on(VerifierOption::SecurityChecks) {
-        return;
-    }
-    let caller = stack::driver();
-    if caller != 0 && TOLD.lock().insert(caller) {
-        let (module, offset) = module_of(caller);
-        log!(
-            "verifier",
-            "{module}+{offset:#x} uses the handle {handle:#x} without the rights {lacking:#x}"
+    if lacking != 0 && is_on(VerifierOption::SecurityChecks) {
+        found::warn(
+            "uses a handle without the rights that it takes",
+            format_args!("handle {handle:#x}, rights {lacking:#x}"),
         );
     }
 }

@@ -16,6 +16,7 @@ use crate::{
     export::DISPATCH_LEVEL,
     io::{irp, verify::io_violation},
     ke::{bugcheck, irql},
+    verifier::locks,
 };
 
 /// MULTIPLE_IRP_COMPLETE_REQUESTS.
@@ -31,6 +32,7 @@ pub fn completing(irp: *mut IRP, caller: usize) {
     let packet = unsafe { &*irp };
     // What is otherwise ends the system by the I/O manager itself.
     if packet.Type == IO_TYPE_IRP && !irp::is_complete(packet) {
+        locks::completing();
         check(packet, caller);
     }
 }
