@@ -62,6 +62,13 @@ impl Idle {
             name: "IdleTimeout".to_owned(),
             data: RegistryData::Dword(idle_ms),
         });
+        // The watchdog looks at each queue when its timer ticks: it would go on with a request that
+        // nobody else has.
+        manifest.drivers[0].service_values.push(RegistryValue {
+            key: "Parameters".to_owned(),
+            name: "OperationTimeout".to_owned(),
+            data: RegistryData::Dword(u32::MAX),
+        });
         let mut options = options(manifest);
         change(&mut options);
         let booted = boot(machine, &options).unwrap_or_else(|fault| panic!("{fault}"));
@@ -406,6 +413,8 @@ fn a_device_without_power_is_stopped_started_and_unplugged() {
     let refused = InFlight::factorial(&file, 5).end("unplugged");
     assert_eq!(refused.status, Status::Nt(DEVICE_REMOVED));
     drop(file);
+    // With the last handle, it is removed.
+    booted.wait_until_removed(&edu);
     booted.host.pnp(&edu, PnpOperation::Add).unwrap();
     let file = InFlight::open(&booted, &booted.path(DeviceKind::Edu, 0).unwrap());
     let machine = Idle { booted, file, edu };
@@ -433,6 +442,8 @@ fn a_device_that_is_unplugged_while_its_power_comes_ends_its_requests() {
     }
     let Idle { booted, file, edu } = machine;
     drop(file);
+    // With the last handle, it is removed.
+    booted.wait_until_removed(&edu);
     booted.host.pnp(&edu, PnpOperation::Add).unwrap();
     booted.assert_edu_works(0, "plugged in again");
     booted.shut_down();

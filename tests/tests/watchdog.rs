@@ -162,6 +162,7 @@ fn neither_a_stop_nor_a_removal_nor_a_sleep_nor_a_handle_waits_for_ever() {
                 }
             ) {
                 file.close();
+                booted.wait_until_removed(&edu);
             }
             let done = booted.host.host_success(request.clone());
             done.unwrap_or_else(|fault| panic!("{what}: {request:?}: {fault}\n{}", booted.log()));
