@@ -233,6 +233,23 @@ fn events_are_raised_and_waited_for() {
 }
 
 #[test]
+fn an_event_ends_the_waits_of_its_mask_and_no_others() {
+    let machine = Program::boot("smp4");
+    let depth = |depth| machine.counter("0", "events", "depth") == depth;
+    let other = machine.start(&["wait", "0x2", "--json"]);
+    machine.until("the driver has the first request", || depth(1));
+    let own = machine.start(&["wait", "0x4", "--json"]);
+    machine.until("the driver has both requests", || depth(2));
+    machine.check(&["raise", "0x4"], 0, &["raised 0x4"]);
+    machine.finish(own, 0, &["\"bits\": 4"]);
+    // The DPC has looked at all that wait.
+    assert!(depth(1), "the other waits still");
+    machine.check(&["raise", "0x2"], 0, &["raised 0x2"]);
+    machine.finish(other, 0, &["\"bits\": 2"]);
+    machine.booted.shut_down();
+}
+
+#[test]
 fn work_from_many_threads_is_all_done_and_leaves_nothing() {
     let machine = Program::boot("smp4");
     let before = machine.left();
