@@ -12,7 +12,13 @@ use crate::{
     etw, export,
     hal::{self, exit},
     io::{driver, interrupt, leak},
-    ke::{once::Once, pcr, spinlock, thread::describe, time},
+    ke::{
+        once::Once,
+        pcr, spinlock,
+        thread::describe,
+        time,
+        wait::{self, WaitType},
+    },
     mm::{
         PAGE_SIZE,
         account::{self, Kind},
@@ -81,9 +87,16 @@ pub fn answer(request: HostRequest) -> HostAnswer {
 /// Ends the machine, once the answer of this number has left, as long as the host still takes it.
 /// What others have queued behind the answer is not waited for: it may never end.
 pub fn end(code: u8, answer: u64) -> ! {
-    let patience = time::interrupt_time() + 10_000_000;
-    while !transport::is_sent(answer) && time::interrupt_time() < patience {
-        crate::ke::dispatcher::yield_now();
+    /// Ten seconds, and a millisecond, in units of 100 ns.
+    const PATIENCE: u64 = 100_000_000;
+    const NAP: u64 = 10_000;
+    let end = time::interrupt_time() + PATIENCE;
+    while !transport::is_sent(answer) && time::interrupt_time() < end {
+        // It sleeps rather than yields: a driver may have left this thread another priority than
+        // the console's has.
+        let due = Some(time::interrupt_time() + NAP);
+        // SAFETY: there are no objects.
+        let _ = unsafe { wait::wait(&[], WaitType::Any, due) };
     }
     exit::exit(code);
 }

@@ -171,12 +171,12 @@ impl Booted {
     ///
     /// If it has.
     pub fn shut_down(mut self) {
-        // The answer leaves before the machine ends.
+        // That it has heard is told by how it ends: what wrong drivers have left behind may keep it
+        // from answering.
         let asked = self.host.host_success(HostRequest::Shutdown { code: 0 });
         self.session
             .finish(LIMIT)
             .unwrap_or_else(|fault| panic!("{fault}\nwhen asked to end: {asked:?}"));
-        asked.unwrap_or_else(|error| panic!("the machine ends without an answer: {error}"));
         let log = self.log();
         let warned = log.lines().find(|line| line.contains(OWN_WARNING));
         assert_eq!(warned, None, "the driver does what it must not");

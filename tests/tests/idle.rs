@@ -404,6 +404,15 @@ fn a_device_without_power_is_stopped_started_and_unplugged() {
     pnp(PnpOperation::CancelStop, "cancel-stop");
     machine.wait_for_power(&machine.edu, 3, "it is idle again");
     drop((count, waiting));
+    // Nor is it idle if nothing waits for it.
+    pnp(PnpOperation::QueryStop, "query-stop");
+    let count = machine.count(&machine.edu);
+    pnp(PnpOperation::Stop, "stop");
+    thread::sleep(OPPORTUNITY);
+    assert_eq!(count.now(), 0, "it is not idle while it is stopped");
+    pnp(PnpOperation::Start, "start");
+    machine.wait_for_power(&machine.edu, 3, "it is idle again");
+    drop(count);
     let Idle { booted, file, edu } = machine;
     // It is unplugged with nothing on it, and plugged in again.
     booted

@@ -2,7 +2,11 @@
 //! processor is held between two steps of the driver, and the other event comes in between.
 #![cfg(unix)]
 
-use std::{sync::Arc, thread};
+use std::{
+    sync::Arc,
+    thread,
+    time::{Duration, Instant},
+};
 
 use eductl::{DeviceKind, io::IoStatus, nthost::NtFile, status::Status};
 use eduwdm_abi::{
@@ -24,6 +28,8 @@ const CANCELLED: u32 = 0xc000_0120;
 const DEVICE_REMOVED: u32 = 0xc000_02b6;
 const IO_TIMEOUT: u32 = 0xc000_00b5;
 
+/// How long anything may take before the test fails: no test measures time.
+const LIMIT: Duration = Duration::from_mins(1);
 /// The register with which an `edu` device is told to interrupt, with these bits.
 const RAISE: u32 = 0x60;
 const EDU: &str = "VEN_1234&DEV_11E8";
@@ -495,6 +501,36 @@ fn wait_for_event(file: &Arc<NtFile>, timeout_ms: u32) -> InFlight {
         timeout_ms,
     };
     InFlight::control(file, Ioctl::WaitEvent, &input, size_of::<WaitEventOutput>())
+}
+
+#[test]
+fn a_wait_that_is_over_takes_its_time_out_with_it() {
+    let (booted, file) = start("smp4");
+    let device = booted.instance(EDU, 0);
+    let wait = || {
+        let wait = wait_for_event(&file, 3_600_000);
+        // An event that comes before the request is nobody's.
+        let begun = Instant::now();
+        while !wait.is_complete() {
+            assert!(begun.elapsed() < LIMIT, "the event does not come");
+            booted.write_register(&device, RAISE, 0x80);
+        }
+        check_bits(&wait.end("the event comes"), "the event comes");
+        booted.wait_for_no_irps();
+    };
+    // What is allocated once is there from the first on.
+    wait();
+    let before = booted.counts().pool_allocations;
+    for _ in 0..8 {
+        wait();
+    }
+    // The last share of a time-out may be given back by its DPC.
+    let begun = Instant::now();
+    while booted.counts().pool_allocations > before {
+        assert!(begun.elapsed() < LIMIT, "{:?}", booted.counts());
+    }
+    works(&booted, "in the end");
+    booted.shut_down();
 }
 
 #[test]

@@ -10,10 +10,13 @@ use std::{
 
 use eductl::nthost::NtHost;
 use eduwdm_tests::{Booted, boot, manifest, options};
+use nthost_protocol::HostRequest;
 use serde_json::json;
 
 /// How long the machine may not answer here.
 const LIMIT: Duration = Duration::from_secs(2);
+/// How long anything may take before the test fails.
+const LONG: Duration = Duration::from_mins(1);
 /// How often is looked at the most, a twentieth of a second apart, before the test fails.
 const LOOKS: u32 = 2000;
 
@@ -73,7 +76,7 @@ fn a_machine_answers_who_ends_it_whatever_else_it_is_asked() {
     /// How many answers there are before.
     const ANSWERS: u32 = 200;
 
-    let booted = boot("smp4", &options(manifest())).unwrap_or_else(|fault| panic!("{fault}"));
+    let mut booted = boot("smp4", &options(manifest())).unwrap_or_else(|fault| panic!("{fault}"));
     let socket = booted.session.socket().to_owned();
     let answers = AtomicU32::new(0);
     thread::scope(|scope| {
@@ -96,6 +99,11 @@ fn a_machine_answers_who_ends_it_whatever_else_it_is_asked() {
         let answers = answers.load(Ordering::Relaxed);
         assert!(answers >= ANSWERS, "{answers} answers\n{}", booted.log());
         // Their questions go on meanwhile, and their answers are behind this one's.
-        booted.shut_down();
+        let asked = booted.host.host_success(HostRequest::Shutdown { code: 0 });
+        asked.unwrap_or_else(|error| panic!("it ends without an answer: {error}"));
+        booted
+            .session
+            .finish(LONG)
+            .unwrap_or_else(|fault| panic!("{fault}"));
     });
 }

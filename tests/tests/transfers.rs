@@ -19,6 +19,7 @@ use nthost_protocol::{Fault, HostRequest, manifest::VerifierOption};
 use zerocopy::FromBytes;
 
 const SUCCESS: u32 = 0;
+const CANCELLED: u32 = 0xc000_0120;
 const INVALID_PARAMETER: u32 = 0xc000_000d;
 const END_OF_FILE: u32 = 0xc000_0011;
 const DISK_FULL: u32 = 0xc000_007f;
@@ -358,6 +359,30 @@ fn the_memory_of_a_running_transfer_stays_locked_and_mapped_even_if_it_is_cancel
     let (output, rest) = LockedTransferOutput::read_from_prefix(ended.output()).unwrap();
     assert_eq!((output.moved, rest), (4000, &[][..]), "{output:?}");
     drop((request, memory, file, edu));
+    booted.assert_nothing_of_requests_left();
+    booted.shut_down();
+}
+
+#[test]
+fn a_transfer_that_is_canceled_while_it_waits_unlocks_its_memory_first() {
+    let (booted, edu) = start();
+    let path = booted.path(DeviceKind::Edu, 0).unwrap();
+    let file = InFlight::open(&booted, &path);
+    let memory = booted.host.allocate(4096 + 4096).unwrap();
+    let (running, stop) = running(&booted, || locked_transfer(&file, &*memory));
+    let other = booted.host.allocate(4096 + 4096).unwrap();
+    let waiting = locked_transfer(&file, &*other);
+    waiting.cancel().join().unwrap();
+    let ended = waiting.end("the waiting transfer");
+    assert_eq!(ended.status, Status::Nt(CANCELLED));
+    let report = booted.host.verifier().unwrap();
+    assert_eq!(
+        report.locked_pages, 2,
+        "those of the running one: {report:?}"
+    );
+    booted.go_on(&stop);
+    assert_eq!(running.end("the transfer").status, Status::Nt(SUCCESS));
+    drop((running, waiting, memory, other, file, edu));
     booted.assert_nothing_of_requests_left();
     booted.shut_down();
 }
